@@ -1,0 +1,49 @@
+"""The `platformctl` command: the root, its options, and how errors become exit codes."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from platformctl import __version__
+from platformctl.console import Format, Output
+from platformctl.errors import PlatformError
+
+app = typer.Typer(
+    name="platformctl",
+    help="Kubernetes and Slurm side by side on bare hosts, from one Ansible inventory.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    output: Annotated[
+        Format, typer.Option("--output", "-o", help="Text for people, or JSON for programs.")
+    ] = Format.TEXT,
+    color: Annotated[bool, typer.Option("--color/--no-color", help="Colours (NO_COLOR is honoured too).")] = True,
+    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more; repeat for more.")] = 0,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Choose the output before the command."""
+    ctx.obj = Output(format=output, color=color, verbose=verbose)
+
+
+def run() -> None:
+    """Entry point: run the command, print an expected error with its remedy, exit with its code."""
+    try:
+        app()
+    except PlatformError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.code)

@@ -1,0 +1,41 @@
+"""The errors a person sees: what went wrong, where, and the next command.
+
+Every expected failure of the product is a PlatformError; the command line prints it and exits with
+its code. Anything else that escapes is a defect and shows a traceback.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command."""
+
+    DONE = 0
+    FAILED = 1
+    INVALID = 2
+    REFUSED = 3
+    UNREACHABLE = 4
+
+
+@dataclass
+class PlatformError(Exception):
+    """A failure with its place and remedy.
+
+    what: one sentence, in the user's words. where: file, host or resource. next: a command or step.
+    details: further lines, e.g. one for each mistake of an invalid site.
+    """
+
+    what: str
+    where: str = ""
+    next: str = ""
+    code: ExitCode = ExitCode.FAILED
+    details: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        parts = [self.what, *(f"  {line}" for line in self.details)]
+        if self.where:
+            parts.append(f"  where: {self.where}")
+        if self.next:
+            parts.append(f"  next:  {self.next}")
+        return "\n".join(parts)
