@@ -11,5 +11,5 @@ setup: ## Make the Python environment in .venv
 	@.ci/setup
 
 lock: ## Pin the Python packages again (needs .venv)
-	@$${XDG_CACHE_HOME:-$$HOME/.cache}/platformctl/uv/bin/uv pip compile --quiet --upgrade --generate-hashes \
+	@$${XDG_CACHE_HOME:-$$HOME/.cache}/platformctl/uv/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
 	  --no-header --no-annotate --group dev pyproject.toml --output-file .ci/requirements.txt
