@@ -46,7 +46,9 @@ class Output:
         if self.json:
             self.document([dict(zip(columns, row, strict=True)) for row in rows])
             return
-        table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        table = Table(
+            title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
+        )
         for column in columns:
             table.add_column(column.upper(), overflow="fold")
         for row in rows:
