@@ -1,0 +1,136 @@
+"""What becomes of every field of a pod template, on each back end: the table behind checks and documentation.
+
+Paths are relative to `spec.template`; `[]` stands for any item of a list. A field that is not in the
+table is refused by its path, so nothing a user writes is ever dropped in silence.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Handling(StrEnum):
+    """mapped: the back end has the same thing. emulated: the router brings it about. refused: by path."""
+
+    MAPPED = "mapped"
+    EMULATED = "emulated"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One row: the path, its handling on each back end, how or why, and values that mean nothing special.
+
+    harmless: values that tools write into manifests and that ask for nothing; they are accepted where
+    the field is refused.
+    """
+
+    path: str
+    kubernetes: Handling
+    slurm: Handling
+    note: str
+    harmless: tuple[Any, ...] = ()
+
+
+M, E, R = Handling.MAPPED, Handling.EMULATED, Handling.REFUSED
+_USERS = "the site decides: jobs run as their submitter"
+_HOST = "jobs are kept apart from the host"
+_RETRY = "a job runs once; a failed job stays failed"
+_ONE = "a job is one container"
+_SECRETS = "not yet: write the value in env"
+_STORAGE = "not yet: only emptyDir volumes, on Kubernetes"
+_PLACEMENT = "the router chooses the place: use target, queue, nodes and tasks"
+
+FIELDS: tuple[Field, ...] = (
+    Field("metadata.name", R, R, "names come from the Job"),
+    Field("metadata.labels", M, E, "on pods; for Slurm they stay on the Job"),
+    Field("metadata.annotations", M, E, "on pods; for Slurm they stay on the Job"),
+    Field("metadata.creationTimestamp", R, R, "set by the API server", (None,)),
+    Field("spec.containers", M, M, "exactly one"),
+    Field("spec.restartPolicy", M, M, "only Never: " + _RETRY),
+    Field("spec.nodeSelector", M, R, "Slurm has no node labels: use queue"),
+    Field("spec.terminationGracePeriodSeconds", M, R, "Slurm has KillWait for all jobs", (30,)),
+    Field("spec.volumes", M, R, _STORAGE),
+    Field("spec.volumes[].name", M, R, _STORAGE),
+    Field("spec.volumes[].emptyDir", M, R, "without medium and sizeLimit"),
+    Field("spec.initContainers", R, R, _ONE, ([],)),
+    Field("spec.ephemeralContainers", R, R, _ONE, ([],)),
+    Field("spec.activeDeadlineSeconds", R, R, "use walltime"),
+    Field("spec.serviceAccountName", R, R, _USERS, ("default", "")),
+    Field("spec.serviceAccount", R, R, _USERS, ("default", "")),
+    Field("spec.automountServiceAccountToken", R, R, "jobs get no API token", (False,)),
+    Field("spec.securityContext", R, R, _USERS, ({},)),
+    Field("spec.hostNetwork", R, R, _HOST, (False,)),
+    Field("spec.hostPID", R, R, _HOST, (False,)),
+    Field("spec.hostIPC", R, R, _HOST, (False,)),
+    Field("spec.hostUsers", R, R, _HOST, (True,)),
+    Field("spec.shareProcessNamespace", R, R, _ONE, (False,)),
+    Field("spec.hostname", R, R, _PLACEMENT),
+    Field("spec.hostnameOverride", R, R, _PLACEMENT),
+    Field("spec.setHostnameAsFQDN", R, R, _PLACEMENT, (False,)),
+    Field("spec.subdomain", R, R, _PLACEMENT),
+    Field("spec.hostAliases", R, R, _HOST),
+    Field("spec.dnsPolicy", R, R, "the site's DNS is used", ("ClusterFirst",)),
+    Field("spec.dnsConfig", R, R, "the site's DNS is used"),
+    Field("spec.nodeName", R, R, _PLACEMENT),
+    Field("spec.affinity", R, R, _PLACEMENT, ({},)),
+    Field("spec.tolerations", R, R, _PLACEMENT, ([],)),
+    Field("spec.topologySpreadConstraints", R, R, _PLACEMENT, ([],)),
+    Field("spec.schedulerName", R, R, _PLACEMENT, ("default-scheduler",)),
+    Field("spec.schedulingGates", R, R, _PLACEMENT, ([],)),
+    Field("spec.schedulingGroup", R, R, _PLACEMENT),
+    Field("spec.workloadRef", R, R, _PLACEMENT),
+    Field("spec.priorityClassName", R, R, "not yet: priority is the queue's"),
+    Field("spec.priority", R, R, "not yet: priority is the queue's"),
+    Field("spec.preemptionPolicy", R, R, "not yet: priority is the queue's"),
+    Field("spec.imagePullSecrets", R, R, "images come from the site's registry", ([],)),
+    Field("spec.runtimeClassName", R, R, "the site's runtime is used"),
+    Field("spec.overhead", R, R, "set by the API server"),
+    Field("spec.os", R, R, "all nodes run Linux", ({"name": "linux"},)),
+    Field("spec.enableServiceLinks", R, R, "jobs do not see service variables", (False, True)),
+    Field("spec.readinessGates", R, R, "jobs are not services"),
+    Field("spec.resourceClaims", R, R, "ask for devices in resources.limits"),
+    Field("spec.resources", R, R, "ask in the container's resources"),
+    Field("spec.containers[].name", M, E, "kept on the Job"),
+    Field("spec.containers[].image", M, M, "on Slurm run by the site's container runner"),
+    Field("spec.containers[].command", M, M, "$(NAME) is expanded on both"),
+    Field("spec.containers[].args", M, M, "$(NAME) is expanded on both"),
+    Field("spec.containers[].env", M, M, "values are never interpreted by a shell"),
+    Field("spec.containers[].env[].name", M, M, "letters, digits and underscore"),
+    Field("spec.containers[].env[].value", M, M, "$(NAME) is expanded on both"),
+    Field("spec.containers[].env[].valueFrom", R, R, _SECRETS),
+    Field("spec.containers[].envFrom", R, R, _SECRETS, ([],)),
+    Field("spec.containers[].resources", M, M, "cpu, memory and nvidia.com/gpu"),
+    Field("spec.containers[].resources.limits", M, M, "Slurm reserves the larger of limit and request"),
+    Field("spec.containers[].resources.requests", M, M, "Slurm reserves the larger of limit and request"),
+    Field("spec.containers[].resources.claims", R, R, "ask for devices in resources.limits"),
+    Field("spec.containers[].workingDir", M, R, "on Slurm jobs start in the submitter's home"),
+    Field("spec.containers[].imagePullPolicy", M, E, "on Slurm the site's registry is always asked"),
+    Field("spec.containers[].volumeMounts", M, R, _STORAGE),
+    Field("spec.containers[].volumeMounts[].name", M, R, _STORAGE),
+    Field("spec.containers[].volumeMounts[].mountPath", M, R, _STORAGE),
+    Field("spec.containers[].volumeDevices", R, R, _STORAGE),
+    Field("spec.containers[].ports", R, R, "jobs are not services", ([],)),
+    Field("spec.containers[].livenessProbe", R, R, "jobs are not services"),
+    Field("spec.containers[].readinessProbe", R, R, "jobs are not services"),
+    Field("spec.containers[].startupProbe", R, R, "jobs are not services"),
+    Field("spec.containers[].lifecycle", R, R, "jobs are not services"),
+    Field("spec.containers[].securityContext", R, R, _USERS, ({},)),
+    Field("spec.containers[].restartPolicy", R, R, _RETRY),
+    Field("spec.containers[].restartPolicyRules", R, R, _RETRY),
+    Field("spec.containers[].resizePolicy", R, R, "a job keeps what it asked for"),
+    Field("spec.containers[].stdin", R, R, "batch jobs have no terminal", (False,)),
+    Field("spec.containers[].stdinOnce", R, R, "batch jobs have no terminal", (False,)),
+    Field("spec.containers[].tty", R, R, "batch jobs have no terminal", (False,)),
+    Field("spec.containers[].terminationMessagePath", R, R, "read the output", ("/dev/termination-log",)),
+    Field("spec.containers[].terminationMessagePolicy", R, R, "read the output", ("File",)),
+)
+
+BY_PATH = {row.path: row for row in FIELDS}
+
+
+def markdown_table() -> str:
+    """The table for the documentation."""
+    head = "| spec.template | Kubernetes | Slurm | |\n|---|---|---|---|\n"
+    rows = (f"| `{row.path}` | {row.kubernetes} | {row.slurm} | {row.note} |" for row in FIELDS)
+    return head + "\n".join(rows) + "\n"

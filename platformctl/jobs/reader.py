@@ -1,0 +1,87 @@
+"""Reads untrusted nested data and notes a refusal, with its path, for every mistake, not only the first."""
+
+from collections.abc import Callable
+from typing import Any
+
+from platformctl.jobs.model import Refusal
+
+
+class Reader:
+    """Typed access to parsed YAML or JSON; a value of another type is noted and read as absent."""
+
+    def __init__(self) -> None:
+        self.refusals: list[Refusal] = []
+
+    def refuse(self, path: str, message: str) -> None:
+        """Note a mistake."""
+        self.refusals.append(Refusal(path, message))
+
+    def mapping(self, value: Any, path: str) -> dict[str, Any]:
+        """An object; absent is empty."""
+        if value is None:
+            return {}
+        if isinstance(value, dict):
+            return value
+        self.refuse(path, "must be an object")
+        return {}
+
+    def items(self, value: Any, path: str, most: int) -> list[Any]:
+        """A list of at most `most` items; absent is empty."""
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.refuse(path, "must be a list")
+            return []
+        if len(value) > most:
+            self.refuse(path, f"has {len(value)} items, at most {most} are allowed")
+            return []
+        return value
+
+    def text(self, value: Any, path: str, most: int) -> str | None:
+        """A string of at most `most` characters without NUL."""
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            self.refuse(path, "must be a string")
+        elif len(value) > most:
+            self.refuse(path, f"has {len(value)} characters, at most {most} are allowed")
+        elif "\0" in value:
+            self.refuse(path, "must not contain NUL")
+        else:
+            return value
+        return None
+
+    def texts(self, value: Any, path: str, most: int, longest: int) -> tuple[str, ...]:
+        """A list of strings."""
+        read = [
+            self.text(item, f"{path}[{n}]", longest) for n, item in enumerate(self.items(value, path, most))
+        ]
+        return tuple(item for item in read if item is not None)
+
+    def text_map(self, value: Any, path: str, most: int) -> dict[str, str]:
+        """An object whose values are strings."""
+        found = self.mapping(value, path)
+        if len(found) > most:
+            self.refuse(path, f"has {len(found)} entries, at most {most} are allowed")
+            return {}
+        read = {key: self.text(item, f"{path}[{key}]", 4096) for key, item in found.items()}
+        return {key: item for key, item in read.items() if item is not None}
+
+    def whole(self, value: Any, path: str, least: int, most: int) -> int | None:
+        """A whole number within bounds."""
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            self.refuse(path, f"must be a whole number from {least} to {most}")
+            return None
+        return value
+
+    def convert[T](self, value: Any, path: str, convert: Callable[[Any], T]) -> T | None:
+        """What `convert` makes of a value; its ValueError is the refusal."""
+        if value is None:
+            return None
+        try:
+            return convert(value)
+        except ValueError as error:
+            self.refuse(path, str(error))
+            return None
