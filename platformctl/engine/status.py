@@ -1,0 +1,170 @@
+"""What a site looks like now: every host under both schedulers, and every service with its health.
+
+Asks the first host of each control group once, whatever the size of the fleet, so the cost does not grow
+with the number of hosts.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from platformctl.engine import remote
+from platformctl.engine.fleet import Fleet, Host
+from platformctl.engine.remote import Reply
+
+_KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=10s"
+_KUBERNETES = f"""
+echo '{{"nodes":'; {_KUBECTL} get nodes -o json || exit 1
+echo ', "deployments":'; {_KUBECTL} get deployments,daemonsets -A -o json || exit 1
+echo ', "version":'; {_KUBECTL} version -o json || exit 1
+echo '}}'
+"""
+# %T state, %v slurmd's version, %E reason: one line for each node and partition, `|` between.
+_SLURM = "scontrol ping && echo -- && sinfo --noheader --Node --format='%N|%T|%v|%P|%E'"
+_ACCOUNTING = "sacctmgr --noheader --parsable2 show cluster format=cluster"
+_REST = "systemctl is-active slurmrestd"
+_BAD_SLURM_STATES = ("down", "fail", "not_responding", "unknown", "*")
+
+
+@dataclass(frozen=True)
+class HostStatus:
+    """One host. kubernetes and slurm: state and version under that scheduler, empty where it has no part."""
+
+    name: str
+    address: str
+    owner: str
+    kubernetes: str
+    slurm: str
+    healthy: bool
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One service of the site: where it runs, what it says, whether that is as it should be."""
+
+    name: str
+    where: str
+    state: str
+    healthy: bool
+
+
+@dataclass(frozen=True)
+class SiteStatus:
+    """Hosts in inventory order, services by scheduler."""
+
+    site: str
+    hosts: tuple[HostStatus, ...]
+    services: tuple[ServiceStatus, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every host and service is as it should be."""
+        return all(host.healthy for host in self.hosts) and all(service.healthy for service in self.services)
+
+
+@dataclass(frozen=True)
+class _NodeState:
+    state: str
+    healthy: bool
+    remark: str = ""
+
+
+async def gather(fleet: Fleet) -> SiteStatus:
+    """Ask both schedulers; what does not answer is reported as such, never raised."""
+    kubernetes, slurm, accounting, rest = await asyncio.gather(
+        _ask(fleet.first("kubernetes_control_plane"), _KUBERNETES),
+        _ask(fleet.first("slurm_controller"), _SLURM),
+        _ask(fleet.first("slurm_accounting"), _ACCOUNTING),
+        _ask(fleet.first("slurm_rest"), _REST),
+    )
+    nodes, services = _kubernetes(fleet, kubernetes)
+    slurm_nodes, slurm_services = _slurm(fleet, slurm)
+    services += slurm_services
+    services += _simple(fleet, "slurm_accounting", "slurmdbd", accounting)
+    services += _simple(fleet, "slurm_rest", "slurmrestd", rest)
+    hosts = tuple(_host(host, nodes, slurm_nodes) for host in fleet.hosts.values())
+    return SiteStatus(fleet.site, hosts, tuple(services))
+
+
+async def _ask(host: Host | None, script: str) -> Reply | None:
+    return await remote.run(host.connection, script, seconds=30) if host else None
+
+
+def _host(host: Host, nodes: Mapping[str, _NodeState], slurm: Mapping[str, _NodeState]) -> HostStatus:
+    kubernetes = _part(host, "kubernetes", nodes)
+    batch = _part(host, "slurm_node", slurm)
+    parts = [part for part in (kubernetes, batch) if part]
+    return HostStatus(
+        name=host.name,
+        address=host.connection.address,
+        owner=str(host.variables.get("node_owner", "shared")),
+        kubernetes=kubernetes.state if kubernetes else "",
+        slurm=batch.state if batch else "",
+        healthy=all(part.healthy for part in parts),
+        remark="; ".join(part.remark for part in parts if part.remark),
+    )
+
+
+def _part(host: Host, group: str, states: Mapping[str, _NodeState]) -> _NodeState | None:
+    if group not in host.groups:
+        return None
+    return states.get(host.name, _NodeState("not there", False, f"not known to {group.split('_')[0]}"))
+
+
+def _simple(fleet: Fleet, group: str, service: str, reply: Reply | None) -> list[ServiceStatus]:
+    host = fleet.first(group)
+    if host is None or reply is None:
+        return []
+    return [ServiceStatus(service, host.name, "up" if reply.code == 0 else reply.message, reply.code == 0)]
+
+
+def _kubernetes(fleet: Fleet, reply: Reply | None) -> tuple[dict[str, _NodeState], list[ServiceStatus]]:
+    host = fleet.first("kubernetes_control_plane")
+    if host is None or reply is None:
+        return {}, []
+    if reply.code != 0:
+        return {}, [ServiceStatus("kube-apiserver", host.name, reply.message, False)]
+    answer = json.loads(reply.out)
+    version = answer["version"]["serverVersion"]["gitVersion"]
+    services = [ServiceStatus("kube-apiserver", host.name, f"up, {version}", True)]
+    services += [_workload(item) for item in answer["deployments"]["items"]]
+    nodes = {item["metadata"]["name"]: _kubernetes_node(item) for item in answer["nodes"]["items"]}
+    return nodes, services
+
+
+def _kubernetes_node(node: Mapping[str, Any]) -> _NodeState:
+    conditions = {item["type"]: item for item in node["status"].get("conditions", ())}
+    ready = conditions.get("Ready", {})
+    up = ready.get("status") == "True"
+    words = ["Ready" if up else "NotReady"]
+    if node["spec"].get("unschedulable"):
+        words.append("cordoned")
+    version = node["status"]["nodeInfo"]["kubeletVersion"]
+    return _NodeState(f"{', '.join(words)} {version}", up, "" if up else str(ready.get("message", "")))
+
+
+def _workload(item: Mapping[str, Any]) -> ServiceStatus:
+    status = item["status"]
+    if item["kind"] == "DaemonSet":
+        ready, wanted = status.get("numberReady", 0), status.get("desiredNumberScheduled", 0)
+    else:
+        ready, wanted = status.get("readyReplicas", 0), item["spec"].get("replicas", 1)
+    name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
+    return ServiceStatus(name, f"namespace {namespace}", f"{ready} of {wanted} ready", ready >= wanted)
+
+
+def _slurm(fleet: Fleet, reply: Reply | None) -> tuple[dict[str, _NodeState], list[ServiceStatus]]:
+    host = fleet.first("slurm_controller")
+    if host is None or reply is None:
+        return {}, []
+    if reply.code != 0:
+        return {}, [ServiceStatus("slurmctld", host.name, reply.message, False)]
+    nodes: dict[str, _NodeState] = {}
+    for line in reply.out.partition("--\n")[2].splitlines():
+        name, state, version, _partition, reason = line.split("|", 4)
+        bad = any(mark in state for mark in _BAD_SLURM_STATES)
+        nodes[name] = _NodeState(f"{state} {version}", not bad, "" if reason == "none" else reason)
+    return nodes, [ServiceStatus("slurmctld", host.name, "up", True)]
