@@ -1,0 +1,162 @@
+"""The digest of a stage on a host: what its result is made of.
+
+Parts are named, so that a plan can say which one differs: the files of its roles, the raw values of the
+variables those roles declare in argument_specs, the data of other hosts it reads, the artefacts it uses.
+Values are hashed and never kept.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from platformctl.engine.fleet import LOCALHOST, Fleet, Host
+from platformctl.engine.stages import Peers, Stage
+
+Parts = Mapping[str, str]
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_INCLUDED_ROLE = re.compile(r"(?:include|import)_role:\s*(?:\n\s+|\{\s*)name:\s*[\"']?([a-z0-9_]+)")
+_IGNORED = ("__pycache__", "molecule", ".pyc")
+
+
+def value(parts: Parts) -> str:
+    """One digest over all parts."""
+    return _hash(json.dumps(sorted(parts.items())))
+
+
+def parts(stage: Stage, host: str, fleet: Fleet, data: Path, index: Mapping[str, Any]) -> Parts:
+    """Name and digest of everything that decides the result of `stage` on `host`.
+
+    data: folder with roles/ and playbooks/. index: contents of the artefact store's index.json, or empty.
+    """
+    found: dict[str, str] = {}
+    roles = _with_included(stage.roles, data / "roles")
+    for role in roles:
+        found[f"role:{role}"] = tree(data / "roles" / role)
+    for folder in stage.folders:
+        found[f"files:{folder}"] = tree(data / folder)
+    names = {*stage.variables, *(name for role in roles for name in declared(data / "roles" / role))}
+    subject = _variables_host(stage, host, fleet)
+    if subject:
+        for name in sorted(_reached(names, subject.variables)):
+            found[f"variable:{name}"] = _hash(_canonical(subject.variables[name]))
+        if stage.group == "all":
+            found["groups"] = _hash(_canonical(sorted(subject.groups)))
+    for peers in stage.peers:
+        found[f"peers:{peers.group}"] = _peers(peers, fleet)
+    found.update(_artifacts(stage.artifacts, index))
+    return found
+
+
+def differences(old: Parts, new: Parts) -> tuple[str, ...]:
+    """In words, which parts differ: `variable slurm_partitions changed`."""
+    verbs = {
+        name: "changed" if name in old and name in new else ("is new" if name in new else "is gone")
+        for name in {*old, *new}
+        if old.get(name) != new.get(name)
+    }
+    return tuple(f"{_words(name)} {verb}" for name, verb in sorted(verbs.items()))
+
+
+def _words(part: str) -> str:
+    kind, _, name = part.partition(":")
+    words = {"artifact": "artefact", "peers": "data of hosts in group", "files": "files in"}
+    return "membership of groups" if kind == "groups" else f"{words.get(kind, kind)} {name}"
+
+
+@cache
+def tree(folder: Path) -> str:
+    """Digest of all files below a folder: their paths and contents."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not any(word in str(path.relative_to(folder)) for word in _IGNORED):
+            digest.update(f"{path.relative_to(folder)}\0".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def declared(role: Path) -> frozenset[str]:
+    """Names of the variables a role declares in meta/argument_specs.yml, over all entry points."""
+    path = role / "meta" / "argument_specs.yml"
+    if not path.is_file():
+        return frozenset()
+    specs = (yaml.safe_load(path.read_text()) or {}).get("argument_specs") or {}
+    return frozenset(name for spec in specs.values() for name in (spec or {}).get("options") or {})
+
+
+def _with_included(roles: Iterable[str], folder: Path) -> tuple[str, ...]:
+    """The roles and those they include, once each."""
+    found: dict[str, None] = {}
+    waiting = list(roles)
+    while waiting:
+        role = waiting.pop(0)
+        if role not in found:
+            found[role] = None
+            waiting.extend(_included(folder / role))
+    return tuple(found)
+
+
+@cache
+def _included(role: Path) -> tuple[str, ...]:
+    texts = [path.read_text() for part in ("tasks", "handlers") for path in (role / part).glob("*.yml")]
+    return tuple(sorted({name for text in texts for name in _INCLUDED_ROLE.findall(text)}))
+
+
+def _variables_host(stage: Stage, host: str, fleet: Fleet) -> Host | None:
+    """Whose variables count: the host's own; for a step on the operator's machine those of the recording host."""
+    return fleet.hosts.get(stage.recorded_on(fleet, host) if host == LOCALHOST else host)
+
+
+def _reached(names: Iterable[str], variables: Mapping[str, Any]) -> Iterator[str]:
+    """Those of `names` that are set, and every variable that their Jinja mentions in turn."""
+    seen: set[str] = set()
+    waiting = [name for name in names if name in variables]
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        yield name
+        text = _canonical(variables[name])
+        if "{{" in text or "{%" in text:
+            waiting.extend(word for word in set(_WORD.findall(text)) if word in variables)
+
+
+def _peers(peers: Peers, fleet: Fleet) -> str:
+    names = fleet.members(peers.group)[: 1 if peers.first else None]
+    chosen = [
+        (name, {key: found for key, found in fleet.hosts[name].variables.items() if _named(key, peers.variables)})
+        for name in names
+    ]
+    return _hash(_canonical(chosen))
+
+
+def _named(key: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch(key, pattern) for pattern in patterns)
+
+
+def _artifacts(patterns: tuple[str, ...], index: Mapping[str, Any]) -> dict[str, str]:
+    if patterns == ("*",):
+        return {"artifact:store": str(index.get("lock", ""))[:16]} if index else {}
+    found = {}
+    for section in ("binaries", "images", "charts"):
+        for name, entry in (index.get(section) or {}).items():
+            if _named(name, patterns):
+                found[f"artifact:{name}"] = str(entry.get("sha256") or entry.get("digest") or _hash(_canonical(entry)))
+    return {name: digest.removeprefix("sha256:")[:16] for name, digest in found.items()}
+
+
+def _canonical(found: Any) -> str:
+    return json.dumps(found, sort_keys=True, default=str)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

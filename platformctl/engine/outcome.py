@@ -1,0 +1,39 @@
+"""How a stage ended on a host."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """The end of one stage on one host. Blocked: not tried, since something it needs is not fine."""
+
+    OK = "ok"
+    CHANGED = "changed"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+    BLOCKED = "blocked"
+
+    @property
+    def fine(self) -> bool:
+        """Whether what needs this may go on."""
+        return self in (Status.OK, Status.CHANGED)
+
+
+@dataclass(frozen=True)
+class HostResult:
+    """status, and for one that is not fine the task and message; changed: number of changed tasks."""
+
+    status: Status
+    task: str = ""
+    message: str = ""
+    changed: int = 0
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """How a stage ended on each of its hosts, and how long it took in seconds."""
+
+    stage: str
+    hosts: Mapping[str, HostResult]
+    seconds: float = 0.0

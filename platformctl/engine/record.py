@@ -1,0 +1,78 @@
+"""What a host remembers of platformctl: the digests of the stages applied to it.
+
+Kept on the host (/var/lib/platformctl, root only), not on the operator's machine, so that every operator sees
+the same and a reinstalled host is new again. The marker file `managed` names the site the host belongs to.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from platformctl.engine import digest
+from platformctl.engine.fleet import Fleet, Host
+from platformctl.engine.remote import Reply, run, run_all
+
+FOLDER = "/var/lib/platformctl"
+_READ = f"cat {FOLDER}/digests.json 2>/dev/null || true"
+# The new file is complete before it takes the old one's name, so a host that dies in between keeps the old.
+_WRITE = (
+    f"umask 077 && mkdir -p {FOLDER} && cat > {FOLDER}/digests.json.new && sync {FOLDER}/digests.json.new"
+    f" && mv {FOLDER}/digests.json.new {FOLDER}/digests.json"
+)
+
+Stages = dict[str, dict[str, Any]]
+
+
+@dataclass
+class Records:
+    """The digests of all reachable hosts; `down` holds why the others could not be read."""
+
+    stages: dict[str, Stages]
+    down: dict[str, Reply] = field(default_factory=dict)
+    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    def parts(self, host: str, stage: str) -> Mapping[str, str] | None:
+        """The digest parts recorded for a stage, or None when it never ended well there."""
+        entry = self.stages.get(host, {}).get(stage)
+        return entry.get("parts") if isinstance(entry, dict) else None
+
+    async def store(self, host: Host, stage: str, parts: Mapping[str, str]) -> Reply:
+        """Record on the host that a stage is applied with these parts."""
+        entry = {"digest": digest.value(parts), "parts": dict(parts), "at": datetime.now(UTC).isoformat("T", "seconds")}
+        return await self._change(host, lambda stages: stages.__setitem__(stage, entry))
+
+    async def forget(self, host: Host, stage: str) -> Reply:
+        """Record on the host that a stage is no longer applied."""
+        return await self._change(host, lambda stages: stages.pop(stage, None))
+
+    async def _change(self, host: Host, change: Any) -> Reply:
+        # Two branches may finish on one host at the same time.
+        async with self._locks.setdefault(host.name, asyncio.Lock()):
+            stages = self.stages.setdefault(host.name, {})
+            change(stages)
+            return await run(host.connection, _WRITE, json.dumps(stages, indent=1))
+
+
+async def read(fleet: Fleet, names: tuple[str, ...]) -> Records:
+    """Read the digests of these hosts, all at once."""
+    hosts = [fleet.hosts[name] for name in names]
+    replies = await run_all(hosts, dict.fromkeys(names, _READ))
+    records = Records({})
+    for name, reply in replies.items():
+        if reply.code != 0:
+            records.down[name] = reply
+        else:
+            records.stages[name] = _parse(reply.out)
+    return records
+
+
+def _parse(text: str) -> Stages:
+    """A file that cannot be read counts as none: its stages run again, which is safe."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,104 @@
+"""Short commands as root on many hosts at once, over the connections that Ansible uses as well.
+
+One ssh connection a host is kept open for five minutes (ControlPersist) and shared with Ansible through the
+same control path, so that reading a few bytes from a host costs milliseconds.
+"""
+
+import asyncio
+import contextlib
+import getpass
+import os
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformctl.engine.fleet import Connection, Host
+
+SSH_ARGUMENTS = (
+    "-C -o ControlMaster=auto -o ControlPersist=300s -o ServerAliveInterval=10 -o ServerAliveCountMax=3"
+)
+_AT_ONCE = 50
+_CONNECT_SECONDS = 10
+_UNREACHABLE = 255
+
+
+def control_path() -> str:
+    """Where ssh keeps the sockets of shared connections; short, since a socket's path has 108 characters."""
+    return str(Path.home() / ".ansible" / "cp" / "%C")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """code: exit status of the command, 255 when the host was not reached."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether ssh did not get to the host at all."""
+        return self.code == _UNREACHABLE
+
+    @property
+    def denied(self) -> bool:
+        """Whether the user may not become root there."""
+        return self.code != 0 and "sudo:" in self.err
+
+    @property
+    def message(self) -> str:
+        """The last lines of what it said, in one line."""
+        lines = (self.err.strip() or self.out.strip()).splitlines()
+        return " / ".join(line.strip() for line in lines[-3:]) or f"exit status {self.code}"
+
+
+async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
+    """Run a shell script as root on a host, `data` on its standard input, within `seconds`."""
+    root = connection.user == "root" or (connection.local and os.geteuid() == 0)
+    ask = ["-S", "-p", ""] if connection.become_password else ["-n"]
+    command = ["sh", "-c", script] if root else ["sudo", *ask, "sh", "-c", script]
+    if connection.become_password and not root:
+        data = f"{connection.become_password}\n{data}"
+    if not connection.local:
+        Path(control_path()).parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+        command = [*_ssh(connection), shlex.join(command)]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            out, err = await process.communicate(data.encode())
+    except TimeoutError:
+        return Reply(_UNREACHABLE, "", f"no answer within {seconds:.0f} s")
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    return Reply(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+async def run_all(hosts: Iterable[Host], scripts: Mapping[str, str], data: str = "") -> dict[str, Reply]:
+    """Run each host's script (by host name) on all hosts at once, at most 50 together."""
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(host: Host) -> tuple[str, Reply]:
+        async with slots:
+            return host.name, await run(host.connection, scripts[host.name], data)
+
+    return dict(await asyncio.gather(*(one(host) for host in hosts)))
+
+
+def _ssh(connection: Connection) -> list[str]:
+    command = ["ssh", *shlex.split(SSH_ARGUMENTS), "-o", "BatchMode=yes", "-o", f"ConnectTimeout={_CONNECT_SECONDS}"]
+    command += connection.arguments
+    if not any("ControlPath" in argument for argument in connection.arguments):
+        command += ["-o", f"ControlPath={control_path()}"]
+    if connection.key:
+        command += ["-i", str(Path(connection.key).expanduser())]
+    user = connection.user or getpass.getuser()
+    return [*command, "-p", str(connection.port), "-l", user, connection.address]

@@ -1,0 +1,259 @@
+"""The stages of an installation, as one table.
+
+A stage is a playbook of the same name for the hosts of one group, or a step on the operator's machine.
+What it needs, what it is made of (for its digest) and what it disturbs are data; nothing branches on a
+stage's name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from platformctl.engine.fleet import LOCALHOST, Fleet
+
+
+class Scope(StrEnum):
+    """Which hosts of a needed stage must be fine before a host may go on."""
+
+    SAME_HOST = "same host"
+    ALL = "all hosts"
+    ANY = "any host"
+
+
+class Kind(StrEnum):
+    """What runs a stage: Ansible, or a step of the engine itself."""
+
+    PLAYBOOK = "playbook"
+    PREFLIGHT = "preflight"
+    ARTIFACTS = "artifacts"
+    CHARTS = "charts"
+    VERIFY = "verify"
+
+
+class Workload(StrEnum):
+    """What users run on a host and a stage may disturb."""
+
+    NONE = ""
+    JOBS = "slurm jobs"
+    PODS = "pods"
+
+
+@dataclass(frozen=True)
+class Need:
+    """A stage that comes before, and whose failure stops which hosts."""
+
+    stage: str
+    scope: Scope = Scope.SAME_HOST
+
+
+@dataclass(frozen=True)
+class Peers:
+    """Data of other hosts that end up in this stage's result: their names and these variables.
+
+    variables: names; a trailing * matches a prefix. first: only the group's first host matters.
+    """
+
+    group: str
+    variables: tuple[str, ...] = ("ansible_host",)
+    first: bool = False
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One row of the table.
+
+    group: hosts it runs on; LOCALHOST for a step on the operator's machine. roles: applied in this order.
+    artifacts: patterns over names of the artefact index. folders: further files it is made of, relative to
+    the data folder. variables: read by a step that has no role (a role's argument_specs name its own).
+    record: for LOCALHOST, the group whose first host keeps the digest, so that every operator sees it.
+    effect: what users notice when it runs on a host in service. harms: variables whose change ends running
+    work, and how.
+    """
+
+    name: str
+    group: str
+    roles: tuple[str, ...] = ()
+    needs: tuple[Need, ...] = ()
+    kind: Kind = Kind.PLAYBOOK
+    first: bool = False
+    artifacts: tuple[str, ...] = ()
+    peers: tuple[Peers, ...] = ()
+    folders: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    record: str = ""
+    workload: Workload = Workload.NONE
+    effect: str = ""
+    harms: Mapping[str, str] = field(default_factory=dict)
+
+    def targets(self, fleet: Fleet) -> tuple[str, ...]:
+        """Hosts of the site that this stage runs on, in inventory order."""
+        if self.group == LOCALHOST:
+            return (LOCALHOST,) if not self.record or fleet.members(self.record) else ()
+        members = fleet.members(self.group)
+        return members[:1] if self.first else members
+
+    def recorded_on(self, fleet: Fleet, host: str) -> str:
+        """The host that keeps the digest of this stage for `host`; empty when nothing is recorded."""
+        if host != LOCALHOST:
+            return host
+        keeper = fleet.first(self.record)
+        return keeper.name if keeper else ""
+
+
+def each(*names: str) -> tuple[Need, ...]:
+    """Needs that must be fine on the same host."""
+    return tuple(Need(name) for name in names)
+
+
+def every(*names: str) -> tuple[Need, ...]:
+    """Needs that must be fine on all their hosts."""
+    return tuple(Need(name, Scope.ALL) for name in names)
+
+
+def some(*names: str) -> tuple[Need, ...]:
+    """Needs that must be fine on at least one of their hosts."""
+    return tuple(Need(name, Scope.ANY) for name in names)
+
+
+_NETWORKS_HARM = "the networks of pods and services cannot change under running pods"
+_NODE_BINARIES = ("kubeadm", "kubelet", "kubectl", "crictl", "flannel-cni")
+
+STAGES: tuple[Stage, ...] = (
+    Stage("preflight", "all", ("preflight",), kind=Kind.PREFLIGHT),
+    Stage("artifacts", LOCALHOST, kind=Kind.ARTIFACTS),
+    Stage(
+        "base",
+        "all",
+        ("base", "users", "shared_home"),
+        each("preflight"),
+        peers=(
+            Peers("all"),
+            Peers("kubernetes_control_plane", first=True),
+            Peers("registry", first=True),
+            Peers("slurm_rest", first=True),
+        ),
+    ),
+    Stage("registry", "registry", ("registry",), each("base") + every("artifacts"), artifacts=("*",)),
+    Stage(
+        "containerd",
+        "containerd",
+        ("containerd",),
+        each("base") + every("registry"),
+        workload=Workload.PODS,
+        effect="containerd may restart; containers keep running",
+    ),
+    Stage(
+        "kubernetes_control_plane",
+        "kubernetes_control_plane",
+        ("kubernetes_control_plane",),
+        each("containerd"),
+        artifacts=(*_NODE_BINARIES, "etcdctl", "*/kube-*", "*/etcd", "*/coredns", "*/pause"),
+        peers=(Peers("kubernetes_control_plane"),),
+        workload=Workload.PODS,
+        effect="the Kubernetes API may be away for seconds; pods keep running",
+        harms={
+            "kubernetes_pod_network": _NETWORKS_HARM,
+            "kubernetes_service_network": _NETWORKS_HARM,
+        },
+    ),
+    Stage(
+        "kubernetes_node",
+        "kubernetes_node",
+        ("kubernetes_node",),
+        each("containerd") + every("kubernetes_control_plane"),
+        artifacts=(*_NODE_BINARIES, "*/kube-proxy", "*/pause"),
+        workload=Workload.PODS,
+        effect="kubelet may restart; pods keep running",
+    ),
+    Stage(
+        "kubernetes_network",
+        "kubernetes_control_plane",
+        ("kubernetes_network",),
+        every("kubernetes_control_plane"),
+        first=True,
+        artifacts=("*/flannel",),
+    ),
+    Stage(
+        "kubernetes_addons",
+        "kubernetes_control_plane",
+        ("kubernetes_addons",),
+        every("kubernetes_network"),
+        first=True,
+        artifacts=("*/metrics-server", "*/local-path-provisioner", "*/busybox"),
+    ),
+    Stage(
+        "munge",
+        "munge",
+        ("munge",),
+        each("base"),
+        workload=Workload.JOBS,
+        effect="munged may restart; Slurm retries for seconds",
+        harms={"secret_munge_key": "jobs that run under the old key lose their Slurm daemons"},
+    ),
+    Stage(
+        "slurm_accounting",
+        "slurm_accounting",
+        ("slurm_accounting",),
+        each("munge"),
+        effect="slurmdbd may restart; slurmctld keeps records until it is back",
+    ),
+    Stage(
+        "slurm_controller",
+        "slurm_controller",
+        ("slurm_controller",),
+        each("munge") + every("slurm_accounting"),
+        peers=(
+            Peers("slurm_node", ("ansible_host", "slurm_node_*", "node_owner")),
+            Peers("slurm_controller"),
+            Peers("slurm_accounting"),
+        ),
+        workload=Workload.JOBS,
+        effect="slurmctld reads its configuration again; jobs keep running",
+        harms={"slurm_cluster_name": "Slurm refuses the state of a cluster with another name"},
+    ),
+    Stage(
+        "slurm_node",
+        "slurm_node",
+        ("slurm_node",),
+        each("munge") + every("slurm_controller"),
+        peers=(Peers("slurm_controller"),),
+        workload=Workload.JOBS,
+        effect="slurmd may restart; jobs keep running",
+    ),
+    Stage(
+        "slurm_rest",
+        "slurm_rest",
+        ("slurm_rest",),
+        each("munge") + every("slurm_controller"),
+        effect="the Slurm REST service may be away for seconds",
+    ),
+    Stage(
+        "charts",
+        LOCALHOST,
+        kind=Kind.CHARTS,
+        needs=every("artifacts", "kubernetes_addons", "slurm_rest") + some("kubernetes_node"),
+        artifacts=("*/job-router", "*/dask*", "job-router", "dask*"),
+        folders=("charts",),
+        variables=(
+            "site_name",
+            "site_domain",
+            "users_accounts",
+            "users_groups",
+            "slurm_cluster_name",
+            "slurm_partitions",
+            "slurm_rest_port",
+            "secret_slurm_jwt_key",
+            "secret_site_ca_certificate",
+        ),
+        record="kubernetes_control_plane",
+    ),
+    # Its digest is the list of hosts: a fresh site or a new host is proven; `platformctl verify` any time.
+    Stage(
+        "verify",
+        LOCALHOST,
+        kind=Kind.VERIFY,
+        needs=every("charts") + some("slurm_node"),
+        peers=(Peers("all"),),
+        record="kubernetes_control_plane",
+    ),
+)
