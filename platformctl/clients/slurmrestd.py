@@ -43,7 +43,7 @@ class UnknownJobError(SlurmError):
 
 
 class TokenMinter:
-    """Short-lived tokens for Slurm's auth/jwt (HS256; claims sun, iat, exp), one for each user, kept until old."""
+    """Short-lived tokens for Slurm's auth/jwt (HS256; claims sun, iat, exp), kept until they grow old."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -126,7 +126,7 @@ class SlurmRestClient:
         return list((await self._slurm("GET", "jobs/", user)).get("jobs", []))
 
     async def states(self, user: str) -> dict[int, str]:
-        """The state of every job slurmctld has, in about 80 bytes each; `PENDING`, `RUNNING`, `COMPLETED`, ..."""
+        """The state (`PENDING`, `RUNNING`, ...) of every job slurmctld has, in about 80 bytes each."""
         answer = await self._slurm("GET", "jobs/state/", user)
         return {record["job_id"]: state_name(record.get("state")) for record in answer.get("jobs", [])}
 
