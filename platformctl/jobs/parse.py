@@ -40,7 +40,7 @@ def parse(spec: object) -> JobSpec | list[Refusal]:
         nodes=nodes,
         tasks=tasks,
         account=_name(reader, fields.get("account"), "spec.account"),
-        unsupported=_unsupported(template, script, nodes, tasks),
+        unsupported=_unsupported(template, script is not None, fields, nodes, tasks),
     )
     return reader.refusals or job
 
@@ -93,15 +93,15 @@ def _name(reader: Reader, value: Any, path: str) -> str | None:
 
 
 def _unsupported(
-    template: TemplateReader, script: str | None, nodes: int, tasks: int
+    template: TemplateReader, is_script: bool, fields: dict[str, Any], nodes: int, tasks: int
 ) -> dict[Target, tuple[Refusal, ...]]:
     found = {target: list(refusals) for target, refusals in template.unsupported.items()}
-    if nodes > 1:
-        found[Target.KUBERNETES].append(Refusal("spec.nodes", "is not supported on kubernetes: use tasks"))
-    if script is not None and tasks > 1:
-        found[Target.KUBERNETES].append(
-            Refusal(
-                "spec.tasks", "is not supported on kubernetes for a script, which starts its tasks with srun"
-            )
-        )
+    alone = "is not supported on kubernetes"
+    rules = (
+        (fields.get("queue") is not None, "queue", f"{alone}, which has no partitions"),
+        (fields.get("account") is not None, "account", f"{alone}, which charges no accounts"),
+        (nodes > 1, "nodes", f"{alone}: use tasks"),
+        (is_script and tasks > 1, "tasks", f"{alone} for a script, which starts its tasks with srun"),
+    )
+    found[Target.KUBERNETES] += [Refusal(f"spec.{name}", why) for holds, name, why in rules if holds]
     return {target: tuple(refusals) for target, refusals in found.items() if refusals}
