@@ -1,0 +1,187 @@
+"""The secrets of a site: generated once into an ansible-vault file inside its inventory.
+
+The vault is `<inventory>/group_vars/all/secrets.vault`. Its key is a file of its own outside the inventory;
+the vault's label is the name of that file, so that a copied or moved inventory still finds it. Existing
+secrets are never changed here: rotation touches running services and is another concern.
+"""
+
+import base64
+import fcntl
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+from ansible.errors import AnsibleError
+from ansible.parsing.vault import VaultLib, VaultSecret, parse_vaulttext_envelope
+
+from platformctl import paths
+from platformctl.errors import ExitCode, PlatformError
+from platformctl.site import authority
+
+VAULT_NAME = "secrets.vault"
+KEY_VARIABLE = "ANSIBLE_VAULT_PASSWORD_FILE"
+
+
+def _random(size: int) -> str:
+    return base64.b64encode(secrets.token_bytes(size)).decode()
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(24)
+
+
+GENERATORS: Mapping[str, Callable[[], str]] = {
+    "secret_munge_key": lambda: _random(1024),
+    "secret_slurm_jwt_key": lambda: _random(32),
+    "secret_slurm_accounting_password": _password,
+    "secret_kubernetes_encryption_key": lambda: _random(32),
+}
+"""Every secret that is a random text, and how it is made."""
+
+CA_KEY = "secret_site_ca_key"
+CA_CERTIFICATE = "secret_site_ca_certificate"
+NAMES = (*GENERATORS, CA_KEY, CA_CERTIFICATE)
+"""All secrets of a site."""
+
+
+def vault_path(inventory: Path) -> Path:
+    """The vault file of an inventory, given as its folder or its hosts file."""
+    folder = inventory if inventory.is_dir() else inventory.parent
+    return folder / "group_vars" / "all" / VAULT_NAME
+
+
+def ensure(inventory: Path) -> bool:
+    """Generate the secrets that the inventory lacks; True when any was made.
+
+    Runs that meet wait for each other, and a kill leaves the old file or the new one.
+    """
+    vault = vault_path(inventory)
+    with _locked(vault.parent):
+        held = load(inventory) if vault.exists() else {}
+        made = {name: generate() for name, generate in GENERATORS.items() if name not in held}
+        site_name = _site_name(vault.parent)
+        if CA_KEY not in held or CA_CERTIFICATE not in held:
+            made[CA_KEY], made[CA_CERTIFICATE] = authority.create(site_name)
+        if not made:
+            return False
+        label = _label(vault) if vault.exists() else _key_name(site_name, vault)
+        key = _key_path(label)
+        if not key.exists():
+            _make_key(key)
+        _write(vault, _encrypt({**held, **made}, label, key))
+        return True
+
+
+def load(inventory: Path) -> dict[str, str]:
+    """All secrets of an inventory by variable name; empty when it has no vault yet."""
+    vault = vault_path(inventory)
+    if not vault.exists():
+        return {}
+    key = _key_path(_label(vault))
+    if not key.exists():
+        raise PlatformError(
+            f"the key of {vault} is missing",
+            where=str(key),
+            next=f"copy the key file there, or name it with {KEY_VARIABLE}",
+            code=ExitCode.INVALID,
+        )
+    try:
+        text = VaultLib([(key.name, _secret(key))]).decrypt(vault.read_bytes())
+    except AnsibleError as error:
+        raise PlatformError(
+            f"{vault} does not open with its key",
+            where=str(key),
+            next=f"find the key it was made with and name it with {KEY_VARIABLE}",
+            code=ExitCode.INVALID,
+        ) from error
+    return {str(name): str(value) for name, value in yaml.safe_load(text).items()}
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; no file of its own, so nothing is left behind in the inventory."""
+    if not folder.is_dir():
+        raise PlatformError(
+            f"{folder} is not a folder, so this is not an inventory of a site",
+            next="platformctl init NAME makes a new inventory",
+            code=ExitCode.INVALID,
+        )
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _site_name(folder: Path) -> str:
+    for path in sorted((*folder.glob("*.yml"), *folder.glob("*.yaml"))):
+        try:
+            values = yaml.safe_load(path.read_text())
+        except yaml.YAMLError:
+            continue  # `validate` tells the person; the name may stand in another file
+        if isinstance(values, dict) and isinstance(values.get("site_name"), str):
+            return str(values["site_name"])
+    raise PlatformError(
+        "the inventory has no site_name", where=str(folder), next="set site_name there", code=ExitCode.INVALID
+    )
+
+
+def _key_name(site_name: str, vault: Path) -> str:
+    inventory = vault.resolve().parents[2]
+    return f"{site_name}-{hashlib.sha256(str(inventory).encode()).hexdigest()[:8]}"
+
+
+def _key_path(label: str) -> Path:
+    named = os.environ.get(KEY_VARIABLE)
+    return Path(named).expanduser() if named else paths.config_dir() / "keys" / Path(label).name
+
+
+def _label(vault: Path) -> str:
+    try:
+        _, _, _, label = parse_vaulttext_envelope(vault.read_bytes())
+    except (AnsibleError, ValueError, IndexError) as error:
+        raise PlatformError(
+            f"{vault} is not an ansible-vault file",
+            where=str(vault),
+            next="restore it from a copy; a running site does not accept newly made secrets",
+            code=ExitCode.INVALID,
+        ) from error
+    return str(label)
+
+
+def _make_key(key: Path) -> None:
+    key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not os.environ.get(KEY_VARIABLE):
+        key.parent.chmod(0o700)
+    _write(key, secrets.token_urlsafe(48).encode() + b"\n")
+
+
+def _secret(key: Path) -> VaultSecret:
+    # Ansible strips the key file's text as well, so that the two read the same password.
+    return VaultSecret(key.read_bytes().strip())
+
+
+def _encrypt(values: Mapping[str, str], label: str, key: Path) -> bytes:
+    text = yaml.safe_dump(dict(values), default_flow_style=False)
+    sealed: bytes = VaultLib().encrypt(text, secret=_secret(key), vault_id=label)
+    return sealed
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace a file at once, readable by its owner alone."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
