@@ -1,0 +1,60 @@
+"""The router's configuration: one JSON file, written by the chart from the site's inventory."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from platformctl.jobs.kubernetes import DEFAULT_IMAGE
+from platformctl.jobs.model import User
+
+_Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class UserEntry(_Strict):
+    """A site user: numeric ids as on every host. Root can not be one."""
+
+    name: str
+    uid: _Id
+    gid: _Id
+    groups: list[_Id] = []
+    account: str | None = None
+    home: str
+
+    def user(self) -> User:
+        """The user as translations need it."""
+        return User(self.name, self.uid, self.gid, tuple(self.groups), self.account, self.home)
+
+
+class SlurmEntry(_Strict):
+    """How to reach slurmrestd. key_file holds the site's JWT key; reader is whom reads are made as."""
+
+    address: str
+    key_file: Path
+    ca_file: Path | None = None
+    reader: str = "slurm"
+    interval: Annotated[float, Field(gt=0, le=60)] = 1.0
+
+
+class RouterConfig(_Strict):
+    """site marks the router's jobs in every back end; without slurm, Kubernetes is the only back end."""
+
+    site: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
+    users: list[UserEntry]
+    slurm: SlurmEntry | None = None
+    script_image: str = DEFAULT_IMAGE
+    workers: Annotated[int, Field(ge=1, le=64)] = 8
+    sweep_seconds: Annotated[float, Field(gt=0)] = 300.0
+
+    def by_name(self) -> dict[str, User]:
+        """Users by the name that the API server knows them by."""
+        return {entry.name: entry.user() for entry in self.users}
+
+
+def load(path: Path) -> RouterConfig:
+    """Read and check the file."""
+    return RouterConfig.model_validate_json(path.read_bytes())

@@ -1,0 +1,99 @@
+"""A queue of keys to look at: each key at most once in it, never worked on twice at the same time.
+
+What failed comes back later and later, up to MAX_DELAY; what succeeded starts again at once.
+"""
+
+import asyncio
+import heapq
+import itertools
+import random
+import time
+from collections.abc import Awaitable, Callable
+
+FIRST_DELAY, MAX_DELAY = 0.5, 30.0
+
+type Key = tuple[str, str]
+"""Namespace and name of a Job."""
+
+type Work = Callable[[Key], Awaitable[float | None]]
+"""Looks at one Job; returns the seconds until it wants to be looked at again, or None."""
+
+
+class RetryLater(Exception):  # noqa: N818  (an instruction)
+    """Raised by work that failed for now."""
+
+
+class WorkQueue:
+    """Keys, some of them for later."""
+
+    def __init__(self) -> None:
+        self._ready: asyncio.Queue[Key] = asyncio.Queue()
+        self._waiting: set[Key] = set()
+        self._busy: set[Key] = set()
+        self._again: set[Key] = set()
+        self._failures: dict[Key, int] = {}
+        self._later: list[tuple[float, int, Key]] = []
+        self._due: dict[Key, float] = {}
+        self._order = itertools.count()
+        self._alarm = asyncio.Event()
+
+    def add(self, key: Key, delay: float = 0.0) -> None:
+        """Have a key looked at after delay seconds; an earlier appointment holds."""
+        if delay > 0:
+            due = time.monotonic() + delay
+            if due < self._due.get(key, float("inf")):
+                self._due[key] = due
+                heapq.heappush(self._later, (due, next(self._order), key))
+                self._alarm.set()
+        elif key in self._busy:
+            self._again.add(key)
+        elif key not in self._waiting:
+            self._waiting.add(key)
+            self._ready.put_nowait(key)
+
+    async def run(self, work: Work, workers: int) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._wake())
+            for _ in range(workers):
+                group.create_task(self._worker(work))
+
+    async def _worker(self, work: Work) -> None:
+        while True:
+            key = await self._ready.get()
+            self._waiting.discard(key)
+            self._busy.add(key)
+            try:
+                delay = await work(key)
+                self._failures.pop(key, None)
+            except RetryLater:
+                delay = self._backoff(key)
+            finally:
+                self._busy.discard(key)
+            if key in self._again:
+                self._again.discard(key)
+                self.add(key)
+            elif delay is not None:
+                self.add(key, delay)
+
+    def _backoff(self, key: Key) -> float:
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        # Spread over half the delay, or a thousand waiting jobs would all return in the same instant.
+        delay = min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(failures, 10))
+        return delay * random.uniform(0.5, 1.0)  # noqa: S311
+
+    async def _wake(self) -> None:
+        while True:
+            now = time.monotonic()
+            while self._later and self._later[0][0] <= now:
+                due, _, key = heapq.heappop(self._later)
+                if self._due.get(key) == due:
+                    del self._due[key]
+                    self.add(key)
+            self._alarm.clear()
+            pause = self._later[0][0] - now if self._later else None
+            try:
+                await asyncio.wait_for(self._alarm.wait(), pause)
+            except TimeoutError:
+                continue
