@@ -1,0 +1,116 @@
+"""Lines of slurm.conf and gres.conf from what the inventory says of nodes and partitions."""
+
+from ansible.errors import AnsibleFilterError
+
+# Inventory variable (less its prefix slurm_node_) and parameter of a NodeName line.
+NODE_PARAMETERS = {
+    "boards": "Boards",
+    "sockets": "Sockets",
+    "cores_per_socket": "CoresPerSocket",
+    "threads_per_core": "ThreadsPerCore",
+    "cpus": "CPUs",
+    "memory_mib": "RealMemory",
+    "gres": "Gres",
+    "features": "Feature",
+    "weight": "Weight",
+}
+PARTITION_PARAMETERS = {
+    "max_time": "MaxTime",
+    "default_time": "DefaultTime",
+    "max_nodes": "MaxNodes",
+    "priority_tier": "PriorityTier",
+    "allow_accounts": "AllowAccounts",
+    "allow_groups": "AllowGroups",
+    "allow_qos": "AllowQos",
+    "oversubscribe": "OverSubscribe",
+    "preempt_mode": "PreemptMode",
+    "state": "State",
+}
+
+
+def joined(value):
+    """Return a value as slurm.conf writes it: a list with commas, a truth value as YES or NO."""
+    if isinstance(value, bool):
+        return "YES" if value else "NO"
+    if isinstance(value, (list, tuple)):
+        return ",".join(str(item) for item in value)
+    return str(value)
+
+
+def slurm_size(facts):
+    """Return what a NodeName line needs of a host's facts: cpus and memory in MiB."""
+    return {"cpus": facts["ansible_processor_vcpus"], "memory_mib": facts["ansible_memtotal_mb"]}
+
+
+def slurm_node_line(name, variables, hardware):
+    """Return the NodeName line of a host: the inventory's word first, else what was measured."""
+    address = variables.get("base_address", variables.get("ansible_host", name))
+    words = [f"NodeName={name}", f"NodeAddr={address}"]
+    values = {**hardware.get(name, {})}
+    for key in NODE_PARAMETERS:
+        value = variables.get(f"slurm_node_{key}")
+        if value not in (None, "", []):
+            values[key] = value
+    words += [f"{word}={joined(values[key])}" for key, word in NODE_PARAMETERS.items() if key in values]
+    return " ".join([*words, "State=UNKNOWN"])
+
+
+def slurm_partition_line(partition, groups):
+    """Return the PartitionName line; nodes are all, or names of hosts and inventory groups."""
+    wanted, nodes = partition.get("nodes", "all"), []
+    for name in [wanted] if isinstance(wanted, str) else wanted:
+        if name == "all":
+            nodes.append("ALL")
+        elif name in groups:
+            nodes += [host for host in groups[name] if host in groups["slurm_node"]]
+        elif name in groups["slurm_node"]:
+            nodes.append(name)
+        else:
+            raise AnsibleFilterError(
+                f"partition {partition['name']}: {name} is neither a host in slurm_node nor a group"
+            )
+    words = [f"PartitionName={partition['name']}", f"Nodes={joined(list(dict.fromkeys(nodes)))}"]
+    words.append(f"Default={joined(bool(partition.get('default', False)))}")
+    words += [
+        f"{word}={joined(partition[key])}" for key, word in PARTITION_PARAMETERS.items() if key in partition
+    ]
+    words += [f"{word}={joined(value)}" for word, value in partition.get("options", {}).items()]
+    return " ".join(words)
+
+
+def slurm_gres_types(gres_of_nodes):
+    """Return the kinds of generic resources in lists such as ["gpu:a100:4"], sorted."""
+    return sorted({resource.split(":")[0] for gres in gres_of_nodes for resource in gres})
+
+
+def slurm_gres_lines(name, gres, devices, simulated):
+    """Return a node's lines of gres.conf.
+
+    `devices` maps a kind of resource to the device files it has, for instance {"gpu": "/dev/nvidia[0-3]"}.
+    A simulated node has none: /dev/null stands in for each device.
+    """
+    lines = []
+    for resource in gres:
+        kind, *model, count = resource.split(":")
+        words = [f"NodeName={name}", f"Name={kind}", *(f"Type={item}" for item in model)]
+        if kind in devices:
+            lines.append(" ".join([*words, f"File={devices[kind]}"]))
+        elif simulated:
+            lines += [" ".join([*words, "File=/dev/null"])] * int(count)
+        else:
+            lines.append(" ".join([*words, f"Count={count}"]))
+    return lines
+
+
+class FilterModule:
+    """The filters above, by their names."""
+
+    def filters(self):
+        """Return the filters."""
+        return {
+            "slurm_size": slurm_size,
+            "slurm_node_line": slurm_node_line,
+            "slurm_partition_line": slurm_partition_line,
+            "slurm_gres_types": slurm_gres_types,
+            "slurm_gres_lines": slurm_gres_lines,
+        }

@@ -1,0 +1,121 @@
+#!/usr/bin/python
+"""Give the users of a site their Slurm accounts and default associations."""
+
+DOCUMENTATION = r"""
+module: slurm_associations
+short_description: Reconcile a cluster's accounts and users' default associations in slurmdbd
+description:
+  - Reads what slurmdbd has with one query and adds what is missing with one command an account, whatever the
+    number of users.
+  - Associations that somebody else has made are left alone.
+options:
+  cluster:
+    description: Name of the cluster, registered if slurmdbd does not know it.
+    type: str
+    required: true
+  accounts:
+    description: "Users: name and, optionally, slurm_account and state (present or absent)."
+    type: list
+    elements: dict
+    required: true
+  default_account:
+    description: Account of users that name none.
+    type: str
+    required: true
+author: [platformctl]
+"""
+EXAMPLES = r"""
+- slurm_associations:
+    cluster: main
+    default_account: users
+    accounts: [{name: alice, slurm_account: physics}]
+"""
+RETURN = r"""
+commands:
+  description: The sacctmgr commands that were run, or would be in check mode.
+  type: list
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def query(module, *words):
+    """Return the rows that sacctmgr prints, split into fields."""
+    command = ["sacctmgr", "--noheader", "--parsable2", "--readonly", *words]
+    _, output, _ = module.run_command(command, check_rc=True)
+    return [line.split("|") for line in output.splitlines()]
+
+
+def by_account(users):
+    """Return {account: [user, ...]} from {user: account}, in order."""
+    grouped = {}
+    for user, account in sorted(users.items()):
+        grouped.setdefault(account, []).append(user)
+    return sorted(grouped.items())
+
+
+def commands(cluster, wanted, removed, have):
+    """Return the sacctmgr commands between what slurmdbd has and what it should have.
+
+    `wanted` is {user: default account}; `have` holds the names of clusters, the set of (account, user) of all
+    associations (that of an account itself has no user), and the default account of each user.
+    """
+    here = f"cluster={cluster}"
+    found = [] if cluster in have["clusters"] else [["add", "cluster", cluster]]
+    accounts = sorted(set(wanted.values()) - {account for account, user in have["associations"] if not user})
+    if accounts:
+        found.append(["add", "account", ",".join(accounts), here])
+    missing = {
+        user: account for user, account in wanted.items() if (account, user) not in have["associations"]
+    }
+    for account, users in by_account(missing):
+        found.append(
+            ["add", "user", ",".join(users), f"account={account}", f"defaultaccount={account}", here]
+        )
+    defaults = have["defaults"]
+    differing = {user: account for user, account in wanted.items() if defaults.get(user, account) != account}
+    for account, users in by_account(differing):
+        where = ["where", f"name={','.join(users)}", here]
+        found.append(["modify", "user", *where, "set", f"defaultaccount={account}"])
+    leaving = sorted({user for _, user in have["associations"]} & set(removed))
+    if leaving:
+        found.append(["delete", "user", "where", f"name={','.join(leaving)}", here])
+    return found
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "cluster": {"type": "str", "required": True},
+            "accounts": {"type": "list", "elements": "dict", "required": True},
+            "default_account": {"type": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    cluster, default = module.params["cluster"], module.params["default_account"]
+    wanted, removed = {}, []
+    for account in module.params["accounts"]:
+        if account.get("state", "present") == "absent":
+            removed.append(account["name"])
+        else:
+            wanted[account["name"]] = account.get("slurm_account") or default
+    here = f"cluster={cluster}"
+    have = {
+        "clusters": {row[0] for row in query(module, "list", "clusters", "format=cluster")},
+        "associations": {
+            tuple(row) for row in query(module, "list", "associations", here, "format=account,user")
+        },
+        "defaults": dict(query(module, "list", "users", "withassoc", here, "format=user,defaultaccount")),
+    }
+    found = commands(cluster, wanted, removed, have)
+    if not module.check_mode:
+        for command in found:
+            module.run_command(["sacctmgr", "--immediate", "--quiet", *command], check_rc=True)
+    after = "".join(f"sacctmgr {' '.join(command)}\n" for command in found)
+    module.exit_json(changed=bool(found), commands=found, diff={"before": "", "after": after})
+
+
+if __name__ == "__main__":
+    main()
