@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from platformctl import __version__
+from platformctl.cli import artifacts
+from platformctl.cli import run as runs
 from platformctl.console import Format, Output
 from platformctl.errors import PlatformError
 
@@ -16,6 +18,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+
+app.add_typer(artifacts.app, name="artifacts")
+runs.register(app)
 
 
 def _print_version(wanted: bool) -> None:

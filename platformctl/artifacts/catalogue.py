@@ -1,0 +1,145 @@
+"""The catalogue: every program, image and chart, its version and where it comes from (catalogue.yml)."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+PACKAGE = Path(__file__).parent
+
+
+class Entry(BaseModel):
+    """Common to all entries: unknown keys are errors, nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GoSource(Entry):
+    """A main package of one of the Go modules in gomodules/.
+
+    stamp: name of the linker flags that set its version. cgo: it does not build without a C compiler.
+    apart: it must not share one `go build` command with the others.
+    """
+
+    package: str
+    module: str = "tools"
+    stamp: str | None = None
+    cgo: bool = False
+    apart: bool = False
+
+
+class CSource(Entry):
+    """One C file inside a Go module that gomodules/tools requires."""
+
+    module: str
+    source: str
+
+
+class Download(Entry):
+    """A file at its publisher. member: path inside it where it is an archive."""
+
+    url: str
+    member: str | None = None
+
+
+class Program(Entry):
+    """A static program. host: delivered as a file; otherwise only put into images."""
+
+    version: str
+    host: bool = False
+    go: GoSource | None = None
+    c: CSource | None = None
+    upstream: Download | None = None
+
+    @model_validator(mode="after")
+    def _one_recipe(self) -> Self:
+        if (self.go is None) == (self.c is None):
+            raise ValueError("exactly one of go and c is needed")
+        if self.host and self.upstream is None:
+            raise ValueError("a program for hosts needs upstream")
+        return self
+
+    def download(self) -> Download | None:
+        """Where its publisher has it, with the version filled in."""
+        if self.upstream is None:
+            return None
+        member = self.upstream.member and self.upstream.member.format(version=self.version)
+        return Download(url=self.upstream.url.format(version=self.version), member=member)
+
+
+class Root(Entry):
+    """A root filesystem of Debian packages.
+
+    links: symbolic links to add (path to target). applets: a busybox whose applets get links.
+    python: an interpreter whose standard library is compiled, so that a read-only container starts fast.
+    """
+
+    variant: Literal["extract", "essential"]
+    packages: list[str]
+    links: dict[str, str] = Field(default_factory=dict)
+    applets: str | None = None
+    python: str | None = None
+
+
+class Image(Entry):
+    """An image made here. programs: name to path in the image; wheels: folder of a lock below images/.
+
+    sources: it carries platformctl itself. ours: nobody publishes it, so every source makes it here.
+    """
+
+    tag: str
+    root: str | None = None
+    programs: dict[str, str] = Field(default_factory=dict)
+    wheels: str | None = None
+    sources: bool = False
+    ours: bool = False
+    entrypoint: list[str] = Field(default_factory=list)
+    command: list[str] = Field(default_factory=list)
+    user: str = ""
+
+    def settings(self) -> dict[str, object]:
+        """The `config` object of the OCI image configuration."""
+        path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        settings: dict[str, object] = {"Env": [path]}
+        for name, value in (("Entrypoint", self.entrypoint), ("Cmd", self.command), ("User", self.user)):
+            if value:
+                settings[name] = value
+        return settings
+
+
+class ChartCrds(Entry):
+    """Custom resource definitions that a chart takes from the wheels of an image."""
+
+    wheels: str
+    folder: str
+
+
+class Catalogue(Entry):
+    """Everything of catalogue.yml."""
+
+    stamps: dict[str, dict[str, str]]
+    programs: dict[str, Program]
+    roots: dict[str, Root]
+    images: dict[str, Image]
+    chart_crds: dict[str, ChartCrds] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        for name, program in self.programs.items():
+            if program.go and program.go.stamp and program.go.stamp not in self.stamps:
+                raise ValueError(f"programs.{name}: no stamp {program.go.stamp}")
+        for name, image in self.images.items():
+            missing = set(image.programs) - set(self.programs)
+            if missing or (image.root and image.root not in self.roots):
+                raise ValueError(f"images.{name}: unknown program or root {sorted(missing) or image.root}")
+        return self
+
+    def host_programs(self) -> dict[str, Program]:
+        """The programs delivered as files."""
+        return {name: program for name, program in self.programs.items() if program.host}
+
+
+def load(path: Path = PACKAGE / "catalogue.yml") -> Catalogue:
+    """Read and check the catalogue."""
+    return Catalogue.model_validate(yaml.safe_load(path.read_text()))

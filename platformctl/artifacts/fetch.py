@@ -1,0 +1,144 @@
+"""Filling the store: make or download what changed, and nothing else.
+
+An artefact's key is the digest of everything it is made from. Where the store has an artefact of the
+same key it is left alone, so a fetch with nothing to do only compares keys.
+"""
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformctl.artifacts import catalogue as catalogues
+from platformctl.artifacts import charts, images, programs, registry_layout, wheels
+from platformctl.artifacts.catalogue import Catalogue
+from platformctl.artifacts.images import Workshop
+from platformctl.artifacts.layers import BlobStore
+from platformctl.artifacts.progress import Progress
+from platformctl.artifacts.registry_layout import Repository
+from platformctl.artifacts.store import Store, open_store
+from platformctl.console import Output
+from platformctl.paths import cache_dir
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a fetch did. changed: names of artefacts made or downloaded, with their kind."""
+
+    folder: Path
+    changed: list[str]
+    total: int
+    lock: str
+
+
+def fetch(source: str, output: Output) -> Result:
+    """Bring the store of a source up to date."""
+    folder = cache_dir() / "artifacts"
+    folder.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(folder / "lock", output):
+        catalogue = catalogues.load()
+        store = open_store(source)
+        store.check_touched()
+        progress = Progress(output, folder / "durations.json")
+        workshop = _program_workshop(catalogue, folder, progress)
+        wanted = _wanted(workshop)
+        changed = [artefact for artefact, key in wanted.items() if not store.current(artefact, key)]
+        progress.expect(changed)
+        for artefact in changed:
+            with progress.step(artefact):
+                store.put(artefact, wanted[artefact], _make(workshop, store, artefact))
+        index = store.publish(set(wanted)) if changed or not store.index_path.exists() else store.index()
+        progress.save()
+        return Result(store.folder, changed, len(wanted), index["lock"])
+
+
+def _program_workshop(catalogue: Catalogue, folder: Path, progress: Progress) -> Workshop:
+    """Build the programs that are not in the cache."""
+    built = folder / "programs"
+    built.mkdir(exist_ok=True)
+    builds = programs.plan(catalogue, catalogue.programs, programs.go_version())
+    missing = [item for item in builds if not (built / item.filename).exists()]
+    progress.expect([programs.step_name(item.name) for item in missing])
+    if missing:
+        programs.build(catalogue, missing, built, progress)
+    placed = {item.name: (item.key, built / item.filename) for item in builds}
+    return Workshop(catalogue, folder, BlobStore(folder), placed)
+
+
+def _wanted(workshop: Workshop) -> dict[str, str]:
+    """Every artefact with the key of its inputs."""
+    wanted = {f"binaries:{name}": workshop.programs[name][0] for name in workshop.catalogue.host_programs()}
+    wanted |= {f"images:{name}": images.image_key(workshop, name) for name in workshop.catalogue.images}
+    for name, folder in charts.find_charts().items():
+        crds = workshop.catalogue.chart_crds.get(name)
+        lock = wheels.lock_path(crds.wheels).read_text() if crds else ""
+        wanted[f"charts:{name}"] = charts.chart_key(folder, lock)
+    return wanted
+
+
+def _make(workshop: Workshop, store: Store, artefact: str) -> dict[str, Any]:
+    kind, _, name = artefact.partition(":")
+    if kind == "binaries":
+        return _store_binary(workshop, store, name)
+    if kind == "images":
+        return _store_image(store, images.make_image(workshop, name))
+    return _store_chart(workshop, store, name)
+
+
+def _store_binary(workshop: Workshop, store: Store, name: str) -> dict[str, Any]:
+    path = f"bin/{name}"
+    destination = store.folder / path
+    partial = destination.with_name(f".{name}.partial")
+    shutil.copyfile(programs.checked(workshop.programs[name][1]), partial)
+    partial.chmod(0o755)
+    partial.replace(destination)
+    digest = store.stamp(path)
+    version = workshop.catalogue.programs[name].version
+    repository = registry_layout.binary_repository(f"platformctl/{name}", version, digest, destination)
+    return {
+        "version": version,
+        "sha256": digest,
+        "path": path,
+        "archive": _store_archive(store, name, repository),
+        "size": destination.stat().st_size,
+    }
+
+
+def _store_image(store: Store, repository: Repository) -> dict[str, Any]:
+    archive = _store_archive(store, repository.name.replace("/", "_"), repository)
+    return {"tag": repository.tag, "digest": repository.digest, "archive": archive}
+
+
+def _store_archive(store: Store, name: str, repository: Repository) -> str:
+    path = f"archives/{name}.tar"
+    registry_layout.write_archive(store.folder / path, repository)
+    store.stamp(path)
+    return path
+
+
+def _store_chart(workshop: Workshop, store: Store, name: str) -> dict[str, Any]:
+    folder = charts.find_charts()[name]
+    version = charts.chart_version(folder)
+    path = f"charts/{name}-{version}.tgz"
+    crds = workshop.catalogue.chart_crds.get(name)
+    source = None
+    if crds:
+        image = next(image for image in workshop.catalogue.images.values() if image.wheels == crds.wheels)
+        source = workshop.wheels_folder(image) / wheels.SITE / crds.folder
+    charts.package(name, folder, source, store.folder / path)
+    return {"version": version, "path": path, "sha256": store.stamp(path)}
+
+
+@contextmanager
+def _one_at_a_time(path: Path, output: Output) -> Iterator[None]:
+    """Two fetches share one cache, so the second waits for the first."""
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            output.remark("artifacts: another fetch is running; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

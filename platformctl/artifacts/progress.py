@@ -1,0 +1,88 @@
+"""What a person sees while artefacts are made: a live line on a terminal, plain lines elsewhere.
+
+How long each step took is kept in the cache, so that the next run can say how long it will take.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from platformctl.console import Output
+
+
+class Progress:
+    """Counts steps of a known total; prints to standard error, or events for programs."""
+
+    def __init__(self, output: Output, history: Path) -> None:
+        self.output = output
+        self.history = history
+        self.durations: dict[str, float] = json.loads(history.read_text()) if history.exists() else {}
+        self.waiting: list[str] = []
+        self.doing = ""
+        self.finished = 0
+        self.since = time.monotonic()
+        self.live = sys.stderr.isatty() and not output.json
+
+    def expect(self, names: list[str]) -> None:
+        """Announce steps to come, after those announced before."""
+        self.waiting += names
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """One step, from its start to its end; a failed step is not recorded."""
+        self.start(name)
+        yield
+        self.done(name)
+
+    def start(self, doing: str) -> None:
+        """Work begins, in words: a step's name, or of several steps done together."""
+        self.doing = doing
+        self.since = time.monotonic()
+        self.tick()
+
+    def done(self, name: str) -> None:
+        """A step ended well; it took the time since the start or since the step before it."""
+        now = time.monotonic()
+        seconds = round(now - self.since, 1)
+        self.since = now
+        self.durations[name] = seconds
+        self.waiting.remove(name)
+        self.finished += 1
+        total = self.finished + len(self.waiting)
+        if self.output.json:
+            self.output.event(
+                {"event": "artifact", "name": name, "seconds": seconds, "done": self.finished, "of": total}
+            )
+            return
+        self._write(f"artifacts: {name}, {seconds:.1f} s ({self.finished} of {total})", end="\n")
+
+    def tick(self) -> None:
+        """Draw the live line again."""
+        if not self.live:
+            return
+        left = self.remaining()
+        estimate = "" if left is None else f", about {_duration(left)} left"
+        elapsed = _duration(time.monotonic() - self.since)
+        self._write(f"artifacts: {self.doing}, {elapsed}, {len(self.waiting)} to go{estimate}")
+
+    def remaining(self) -> float | None:
+        """Seconds left by what each step took last time; None where one was never timed."""
+        if any(name not in self.durations for name in self.waiting):
+            return None
+        expected = sum(self.durations[name] for name in self.waiting)
+        return max(0.0, expected - (time.monotonic() - self.since))
+
+    def save(self) -> None:
+        """Keep the durations for the next run."""
+        self.history.write_text(json.dumps(self.durations, indent=1, sort_keys=True))
+
+    def _write(self, text: str, end: str = "") -> None:
+        start = "\r\033[K" if self.live else ""
+        print(start + text, end=end, file=sys.stderr, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
