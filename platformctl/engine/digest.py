@@ -111,7 +111,7 @@ def _included(role: Path) -> tuple[str, ...]:
 
 
 def _variables_host(stage: Stage, host: str, fleet: Fleet) -> Host | None:
-    """Whose variables count: the host's own; for a step on the operator's machine those of the recording host."""
+    """Whose variables count: the host's own; for a step on this machine those of the recording host."""
     return fleet.hosts.get(stage.recorded_on(fleet, host) if host == LOCALHOST else host)
 
 
@@ -133,7 +133,14 @@ def _reached(names: Iterable[str], variables: Mapping[str, Any]) -> Iterator[str
 def _peers(peers: Peers, fleet: Fleet) -> str:
     names = fleet.members(peers.group)[: 1 if peers.first else None]
     chosen = [
-        (name, {key: found for key, found in fleet.hosts[name].variables.items() if _named(key, peers.variables)})
+        (
+            name,
+            {
+                key: found
+                for key, found in fleet.hosts[name].variables.items()
+                if _named(key, peers.variables)
+            },
+        )
         for name in names
     ]
     return _hash(_canonical(chosen))
@@ -150,7 +157,9 @@ def _artifacts(patterns: tuple[str, ...], index: Mapping[str, Any]) -> dict[str,
     for section in ("binaries", "images", "charts"):
         for name, entry in (index.get(section) or {}).items():
             if _named(name, patterns):
-                found[f"artifact:{name}"] = str(entry.get("sha256") or entry.get("digest") or _hash(_canonical(entry)))
+                found[f"artifact:{name}"] = str(
+                    entry.get("sha256") or entry.get("digest") or _hash(_canonical(entry))
+                )
     return {name: digest.removeprefix("sha256:")[:16] for name, digest in found.items()}
 
 

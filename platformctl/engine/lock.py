@@ -1,8 +1,8 @@
 """One run a site at a time: a lock that every operator sees, since it lies on a host of the site.
 
-A folder on the first reachable host of the inventory (making a folder is atomic), with the owner in it; the
-owner touches it every 15 seconds. A lock is stale, and is taken over, when its process on this machine is gone
-or when nobody touched it for 90 seconds by the host's own clock.
+A folder on the first reachable host of the inventory (making a folder is atomic), with the owner in it;
+the owner touches it every 15 seconds. A lock is stale, and is taken over, when its process on this machine
+is gone or when nobody touched it for 90 seconds by the host's own clock.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ cat {_LOCK}/owner 2>/dev/null || true
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds a lock. machine: host name; boot and started tell one process from a later one of the same pid."""
+    """Who holds a lock. machine: host name; boot and started tell a process from one of the same pid."""
 
     token: str
     user: str

@@ -6,7 +6,7 @@ the same and a reinstalled host is new again. The marker file `managed` names th
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -35,20 +35,24 @@ class Records:
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     def parts(self, host: str, stage: str) -> Mapping[str, str] | None:
-        """The digest parts recorded for a stage, or None when it never ended well there."""
-        entry = self.stages.get(host, {}).get(stage)
-        return entry.get("parts") if isinstance(entry, dict) else None
+        """The digest parts of a stage that ended well there and was not begun again since, or None."""
+        entry = self.stages.get(host, {}).get(stage) or {}
+        return entry.get("parts")
+
+    def begun(self, host: str, stage: str) -> bool:
+        """Whether a stage was ever begun there, however it ended."""
+        return stage in self.stages.get(host, {})
+
+    async def begin(self, host: Host, stage: str) -> Reply:
+        """Record that a stage is at work: until it ends well, nothing is known of what it left."""
+        return await self._change(host, lambda stages: stages.__setitem__(stage, {"begun": _now()}))
 
     async def store(self, host: Host, stage: str, parts: Mapping[str, str]) -> Reply:
         """Record on the host that a stage is applied with these parts."""
-        entry = {"digest": digest.value(parts), "parts": dict(parts), "at": datetime.now(UTC).isoformat("T", "seconds")}
+        entry = {"digest": digest.value(parts), "parts": dict(parts), "at": _now()}
         return await self._change(host, lambda stages: stages.__setitem__(stage, entry))
 
-    async def forget(self, host: Host, stage: str) -> Reply:
-        """Record on the host that a stage is no longer applied."""
-        return await self._change(host, lambda stages: stages.pop(stage, None))
-
-    async def _change(self, host: Host, change: Any) -> Reply:
+    async def _change(self, host: Host, change: Callable[[Stages], None]) -> Reply:
         # Two branches may finish on one host at the same time.
         async with self._locks.setdefault(host.name, asyncio.Lock()):
             stages = self.stages.setdefault(host.name, {})
@@ -76,3 +80,7 @@ def _parse(text: str) -> Stages:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat("T", "seconds")

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import contextlib
 import json
 import re
 from collections.abc import Iterable
@@ -36,12 +37,10 @@ class Redactor:
 
 
 def _forms(secret: str) -> set[str]:
-    """A secret as it may show up: as it is, as JSON writes it, line by line, and what its base64 stands for."""
+    """A secret as it may show up: as it is, as JSON writes it, by lines, and decoded from base64."""
     forms = {secret, secret.strip(), json.dumps(secret)[1:-1]}
     if "\n" in secret:
         forms |= {line for line in secret.splitlines() if not line.startswith("-----")}
-    try:
+    with contextlib.suppress(binascii.Error, ValueError):
         forms.add(base64.b64decode(secret, validate=True).decode())
-    except (binascii.Error, ValueError):
-        pass
     return forms

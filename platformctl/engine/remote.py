@@ -94,7 +94,14 @@ async def run_all(hosts: Iterable[Host], scripts: Mapping[str, str], data: str =
 
 
 def _ssh(connection: Connection) -> list[str]:
-    command = ["ssh", *shlex.split(SSH_ARGUMENTS), "-o", "BatchMode=yes", "-o", f"ConnectTimeout={_CONNECT_SECONDS}"]
+    command = [
+        "ssh",
+        *shlex.split(SSH_ARGUMENTS),
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        f"ConnectTimeout={_CONNECT_SECONDS}",
+    ]
     command += connection.arguments
     if not any("ControlPath" in argument for argument in connection.arguments):
         command += ["-o", f"ControlPath={control_path()}"]

@@ -66,6 +66,7 @@ class Stage:
     artifacts: patterns over names of the artefact index. folders: further files it is made of, relative to
     the data folder. variables: read by a step that has no role (a role's argument_specs name its own).
     record: for LOCALHOST, the group whose first host keeps the digest, so that every operator sees it.
+    fleetwide: whether it concerns that workload on all hosts, not only on its own.
     effect: what users notice when it runs on a host in service. harms: variables whose change ends running
     work, and how.
     """
@@ -82,6 +83,7 @@ class Stage:
     variables: tuple[str, ...] = ()
     record: str = ""
     workload: Workload = Workload.NONE
+    fleetwide: bool = False
     effect: str = ""
     harms: Mapping[str, str] = field(default_factory=dict)
 
@@ -125,7 +127,8 @@ STAGES: tuple[Stage, ...] = (
         "base",
         "all",
         ("base", "users", "shared_home"),
-        each("preflight"),
+        # A corrupted artefact is refused before any host is touched.
+        each("preflight") + every("artifacts"),
         peers=(
             Peers("all"),
             Peers("kubernetes_control_plane", first=True),
@@ -133,7 +136,7 @@ STAGES: tuple[Stage, ...] = (
             Peers("slurm_rest", first=True),
         ),
     ),
-    Stage("registry", "registry", ("registry",), each("base") + every("artifacts"), artifacts=("*",)),
+    Stage("registry", "registry", ("registry",), each("base"), artifacts=("*",)),
     Stage(
         "containerd",
         "containerd",
@@ -150,6 +153,7 @@ STAGES: tuple[Stage, ...] = (
         artifacts=(*_NODE_BINARIES, "etcdctl", "*/kube-*", "*/etcd", "*/coredns", "*/pause"),
         peers=(Peers("kubernetes_control_plane"),),
         workload=Workload.PODS,
+        fleetwide=True,
         effect="the Kubernetes API may be away for seconds; pods keep running",
         harms={
             "kubernetes_pod_network": _NETWORKS_HARM,
@@ -208,6 +212,7 @@ STAGES: tuple[Stage, ...] = (
             Peers("slurm_accounting"),
         ),
         workload=Workload.JOBS,
+        fleetwide=True,
         effect="slurmctld reads its configuration again; jobs keep running",
         harms={"slurm_cluster_name": "Slurm refuses the state of a cluster with another name"},
     ),

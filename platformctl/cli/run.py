@@ -1,0 +1,186 @@
+"""The commands that work on a site's hosts: install, plan, preflight, verify, charts, reset, unlock."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from platformctl import paths
+from platformctl.console import Output
+from platformctl.engine.fleet import Fleet
+from platformctl.errors import ExitCode, PlatformError
+
+InventoryOption = Annotated[
+    Path,
+    typer.Option("--inventory", "-i", envvar="PLATFORMCTL_INVENTORY", help="The site: an Ansible inventory."),
+]
+LimitOption = Annotated[
+    list[str] | None, typer.Option("--limit", "-l", help="Only these hosts or groups; repeat or use commas.")
+]
+StageOption = Annotated[
+    list[str] | None, typer.Option("--stage", "-s", help="Only this stage; repeat for more.")
+]
+FullOption = Annotated[bool, typer.Option("--full", help="Run every stage on every host, changed or not.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.command()(install)
+    app.command()(plan)
+    app.command()(preflight)
+    app.command()(verify)
+    app.command()(charts)
+    app.command()(reset)
+    app.command()(unlock)
+
+
+def install(
+    ctx: typer.Context,
+    inventory: InventoryOption,
+    limit: LimitOption = None,
+    stage: StageOption = None,
+    full: FullOption = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Go on even where users' work would be lost.")
+    ] = False,
+) -> None:
+    """Bring the hosts to what the inventory says; run it again to go on after a failure."""
+    from platformctl.engine.install import Installation, Options
+
+    output: Output = ctx.obj
+    options = Options(tuple(limit or ()), tuple(stage or ()), full, yes, output.verbose)
+    code = asyncio.run(Installation(_load(inventory), options).run(output))
+    raise typer.Exit(code)
+
+
+def plan(
+    ctx: typer.Context,
+    inventory: InventoryOption,
+    limit: LimitOption = None,
+    stage: StageOption = None,
+    full: FullOption = False,
+) -> None:
+    """Show what `install` would run on which host, why, and what users would notice. Changes nothing."""
+    from platformctl.engine.install import Installation, Options
+
+    output: Output = ctx.obj
+    options = Options(tuple(limit or ()), tuple(stage or ()), full)
+    draft = asyncio.run(Installation(_load(inventory), options).draft())
+    effects = {(found.host, found.stage): found for found in draft.impacts}
+    rows = []
+    for step in draft.plan.steps:
+        found = effects.get((step.host, step.stage))
+        effect = ": ".join(part for part in (found.running, found.effect) if part) if found else ""
+        rows.append((step.host, step.stage, "; ".join(step.reasons), effect))
+    if rows or output.json:
+        output.table("", ("host", "stage", "why", "impact"), rows)
+    else:
+        output.say("nothing to do: every host has what the inventory says")
+    for host, why in draft.plan.down.items():
+        output.remark(f"{host} does not answer: {why}")
+    raise typer.Exit(ExitCode.UNREACHABLE if draft.plan.down else ExitCode.DONE)
+
+
+def preflight(ctx: typer.Context, inventory: InventoryOption, limit: LimitOption = None) -> None:
+    """Check whether the hosts can be installed, and say what to do. Changes nothing."""
+    from platformctl.engine.check import check
+    from platformctl.engine.install import hosts_of
+    from platformctl.engine.preflight import Level
+
+    output: Output = ctx.obj
+    fleet = _load(inventory)
+    verdict = asyncio.run(check(fleet, tuple(hosts_of(fleet, limit or ())), paths.data_dir()))
+    colors = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
+    rows = [
+        (
+            finding.host,
+            finding.check,
+            finding.level.value if output.json else f"[{colors[finding.level]}]{finding.level}[/]",
+            finding.found,
+            finding.remedy,
+        )
+        for finding in verdict.findings
+    ]
+    output.table("", ("host", "check", "result", "found", "what to do"), rows)
+    errors = any(finding.level is Level.ERROR for finding in verdict.findings)
+    raise typer.Exit(ExitCode.UNREACHABLE if errors else ExitCode.DONE)
+
+
+def verify(ctx: typer.Context, inventory: InventoryOption) -> None:
+    """Run smoke jobs as a user would: a pod on Kubernetes and a batch job on Slurm."""
+    from platformctl.engine.verify import verify as prove
+
+    output: Output = ctx.obj
+    proofs = asyncio.run(prove(_load(inventory)))
+    rows = [(proof.name, "ok" if proof.fine else "failed", proof.found, proof.seconds) for proof in proofs]
+    output.table("", ("job", "result", "output", "seconds"), rows)
+    raise typer.Exit(ExitCode.DONE if all(proof.fine for proof in proofs) else ExitCode.FAILED)
+
+
+def charts(ctx: typer.Context, inventory: InventoryOption) -> None:
+    """Install or upgrade the site's charts, whether or not anything changed."""
+    from platformctl.engine import charts as releases
+    from platformctl.engine.steps import index
+
+    output: Output = ctx.obj
+    fleet = _load(inventory)
+    changed = asyncio.run(releases.apply(fleet, paths.data_dir(), index(fleet)))
+    output.table("", ("changed release",), [(name,) for name in changed])
+
+
+def reset(
+    ctx: typer.Context,
+    inventory: InventoryOption,
+    limit: LimitOption = None,
+    yes: Annotated[str, typer.Option("--yes", help="The site's name: do not ask.")] = "",
+) -> None:
+    """Remove from the hosts what `install` put there, and only that, after naming it."""
+    from platformctl.engine import graph
+    from platformctl.engine import reset as undo
+    from platformctl.engine.install import hosts_of
+    from platformctl.engine.stages import STAGES
+
+    output: Output = ctx.obj
+    fleet, data = _load(inventory), paths.data_dir()
+    hosts = tuple(hosts_of(fleet, limit or ()))
+    found = asyncio.run(undo.removal(fleet, hosts, graph.ordered(STAGES), data))
+    for host, why in found.down.items():
+        output.remark(f"{host} does not answer and is left as it is: {why}")
+    if not found.roles:
+        output.say("nothing to remove: no host has anything from platformctl")
+        raise typer.Exit(ExitCode.UNREACHABLE if found.down else ExitCode.DONE)
+    if not output.json:
+        rows = [
+            (host, role, undo.describe(role, data)) for host, roles in found.roles.items() for role in roles
+        ]
+        output.table("To be removed", ("host", "role", "what"), rows)
+    _confirm(fleet, yes)
+    raise typer.Exit(asyncio.run(undo.reset(fleet, found, data, output)))
+
+
+def unlock(ctx: typer.Context, inventory: InventoryOption) -> None:
+    """Remove the lock of a run that is certainly over, e.g. of a machine that is gone."""
+    from platformctl.engine import lock
+
+    output: Output = ctx.obj
+    fleet = _load(inventory)
+    removed = asyncio.run(lock.release(fleet, tuple(fleet.hosts)))
+    output.table("", ("host", "was held by"), removed.items())
+
+
+def _confirm(fleet: Fleet, given: str) -> None:
+    name = given or typer.prompt(f"Type the site's name ({fleet.site}) to remove all this")
+    if name != fleet.site:
+        raise PlatformError(
+            f"{name!r} is not the name of this site, so nothing was removed",
+            where=str(fleet.inventory),
+            next=f"platformctl reset -i {fleet.inventory} --yes {fleet.site}",
+            code=ExitCode.REFUSED,
+        )
+
+
+def _load(inventory: Path) -> Fleet:
+    from platformctl.engine.loading import load
+
+    return load(inventory)

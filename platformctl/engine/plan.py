@@ -1,0 +1,163 @@
+"""Which stages would run on which hosts, why, and what users would notice.
+
+A stage runs on a host when its digest differs from the one the host recorded. A pure comparison: reading the
+hosts and asking the schedulers is done by others.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformctl.engine import digest
+from platformctl.engine.fleet import LOCALHOST, Fleet
+from platformctl.engine.impact import Running
+from platformctl.engine.record import Records
+from platformctl.engine.stages import Kind, Stage, Workload
+
+_NEW = "not applied yet"
+_UNFINISHED = "did not end well last time"
+_FULL = "--full"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage on one host. reasons: in words.
+
+    fresh: the stage was never applied there, so it disturbs nothing.
+    """
+
+    stage: str
+    host: str
+    reasons: tuple[str, ...]
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What one step does to what runs on a host. harmful: work of users would be lost."""
+
+    host: str
+    stage: str
+    running: str
+    effect: str
+    harmful: bool
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What the user asked for: hosts by --limit, stages by --stage, everything by --full."""
+
+    hosts: frozenset[str]
+    stages: frozenset[str]
+    full: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in graph order; `down` names hosts that did not answer, and why."""
+
+    steps: tuple[Step, ...]
+    down: Mapping[str, str]
+
+    @property
+    def work(self) -> dict[str, tuple[str, ...]]:
+        """Hosts by stage."""
+        found: dict[str, list[str]] = {}
+        for step in self.steps:
+            found.setdefault(step.stage, []).append(step.host)
+        return {stage: tuple(hosts) for stage, hosts in found.items()}
+
+
+def make(
+    stages: Sequence[Stage],
+    fleet: Fleet,
+    records: Records,
+    scope: Scope,
+    data: Path,
+    index: Mapping[str, Any],
+) -> Plan:
+    """Compare the site with what its hosts recorded. A host that is down is planned for all its stages."""
+    steps: list[Step] = []
+    for stage in stages:
+        if stage.kind in (Kind.PREFLIGHT, Kind.ARTIFACTS) or stage.name not in scope.stages:
+            continue
+        for host in stage.targets(fleet):
+            if host in scope.hosts or host == LOCALHOST:
+                step = _step(stage, host, fleet, records, scope, data, index)
+                steps += [step] if step else []
+    down = {name: reply.message for name, reply in records.down.items() if name in scope.hosts}
+    return Plan((*_groundwork(stages, fleet, scope, steps, records), *steps), down)
+
+
+def _step(
+    stage: Stage,
+    host: str,
+    fleet: Fleet,
+    records: Records,
+    scope: Scope,
+    data: Path,
+    index: Mapping[str, Any],
+) -> Step | None:
+    keeper = stage.recorded_on(fleet, host)
+    if host == LOCALHOST and keeper not in scope.hosts:
+        return None
+    old = records.parts(keeper, stage.name)
+    if keeper in records.down:
+        return Step(stage.name, host, ("the host does not answer",), fresh=False)
+    if old is None:
+        begun = records.begun(keeper, stage.name)
+        return Step(stage.name, host, (_UNFINISHED if begun else _NEW,), fresh=not begun)
+    reasons = digest.differences(old, digest.parts(stage, host, fleet, data, index))
+    if scope.full:
+        reasons = (*reasons, _FULL)
+    return Step(stage.name, host, reasons, fresh=False) if reasons else None
+
+
+def _groundwork(
+    stages: Sequence[Stage], fleet: Fleet, scope: Scope, steps: Sequence[Step], records: Records
+) -> list[Step]:
+    """Hosts are checked before something is done to them; artefacts are fetched before they are needed."""
+    table = {stage.name: stage for stage in stages}
+    busy = {step.host for step in steps}
+    uses_artifacts = any(table[step.stage].artifacts for step in steps)
+    found: list[Step] = []
+    for stage in stages:
+        if stage.name not in scope.stages:
+            continue
+        if stage.kind is Kind.PREFLIGHT:
+            hosts = [host for host in stage.targets(fleet) if host in (scope.hosts if scope.full else busy)]
+            reason = "before anything is done to the host"
+            fresh = {host: records.parts(host, "base") is None for host in hosts}
+            found += [Step(stage.name, host, (reason,), fresh[host]) for host in hosts]
+        elif stage.kind is Kind.ARTIFACTS and (uses_artifacts or scope.full):
+            found.append(Step(stage.name, LOCALHOST, ("a stage uses them",), fresh=True))
+    return found
+
+
+def workloads(stages: Iterable[Stage], plan: Plan) -> set[Workload]:
+    """What must be asked about: the workloads of steps on hosts that are in service."""
+    table = {stage.name: stage for stage in stages}
+    return {table[step.stage].workload for step in plan.steps if not step.fresh} - {Workload.NONE}
+
+
+def impacts(stages: Iterable[Stage], plan: Plan, running: Running) -> tuple[Impact, ...]:
+    """What the plan does to what runs now."""
+    table = {stage.name: stage for stage in stages}
+    found = []
+    for step in plan.steps:
+        stage = table[step.stage]
+        if step.fresh or step.host in plan.down or step.reasons == (_FULL,):
+            continue
+        counts = running.get(stage.workload, {})
+        count = sum(counts.values()) if stage.fleetwide else counts.get(step.host, 0)
+        harms = [
+            words
+            for variable, words in stage.harms.items()
+            if any(reason.startswith(f"variable {variable} ") for reason in step.reasons)
+        ]
+        what = f"{count} {stage.workload}" if count else ""
+        if what or stage.effect:
+            effect = "; ".join(harms) or stage.effect
+            found.append(Impact(step.host, step.stage, what, effect, harmful=bool(harms and count)))
+    return tuple(found)

@@ -1,0 +1,85 @@
+"""Takes from the hosts what an installation put there, and only that.
+
+A host's own record says which stages were begun on it; each role knows in tasks/reset.yml how to undo itself,
+and says in words what it removes in the entry `reset` of its argument_specs.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from platformctl.console import Output
+from platformctl.engine import lock, progress, record, remote
+from platformctl.engine.fleet import Fleet
+from platformctl.engine.journal import Journal, new_run
+from platformctl.engine.outcome import Status
+from platformctl.engine.redact import Redactor
+from platformctl.engine.session import Session
+from platformctl.engine.stages import Stage
+from platformctl.errors import ExitCode
+
+_FORGET = (
+    f"rm -f {record.FOLDER}/digests.json {record.FOLDER}/managed; rmdir {record.FOLDER} 2>/dev/null; true"
+)
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What would be undone: roles by host, last applied first; hosts that did not answer, and why."""
+
+    roles: Mapping[str, tuple[str, ...]]
+    down: Mapping[str, str]
+
+
+async def removal(fleet: Fleet, hosts: tuple[str, ...], stages: Sequence[Stage], data: Path) -> Removal:
+    """Read from the hosts what they have."""
+    records = await record.read(fleet, hosts)
+    found = {}
+    for host, begun in records.stages.items():
+        roles = [role for stage in stages if stage.name in begun for role in stage.roles]
+        undoable = [role for role in roles if (data / "roles" / role / "tasks" / "reset.yml").is_file()]
+        if begun:
+            found[host] = tuple(reversed(undoable))
+    return Removal(found, {host: reply.message for host, reply in records.down.items()})
+
+
+def describe(role: str, data: Path) -> str:
+    """What a role removes, in its own words."""
+    path = data / "roles" / role / "meta" / "argument_specs.yml"
+    specs = (yaml.safe_load(path.read_text()) if path.is_file() else {}) or {}
+    entries = specs.get("argument_specs") or {}
+    return str((entries.get("reset") or entries.get("main") or {}).get("short_description") or role)
+
+
+async def reset(fleet: Fleet, found: Removal, data: Path, output: Output) -> ExitCode:
+    """Undo the roles on all hosts; a host that ends well forgets that it belonged to the site."""
+    started = time.monotonic()
+    hosts = tuple(found.roles)
+    view = progress.view(output, {})
+    with view, Journal(new_run(fleet.state / "runs"), Redactor(fleet.secrets), view.show) as journal:
+        journal.emit("started", site=fleet.site, hosts=len(hosts), journal=str(journal.folder))
+        async with lock.hold(fleet, hosts, "reset"):
+            journal.emit("stage_started", stage="reset", hosts=list(hosts))
+            roles = {host: list(names) for host, names in found.roles.items()}
+            result = await Session(fleet, data, journal).run("reset", hosts, {"reset_roles": roles})
+            ends = result.hosts
+            for host, end in ends.items():
+                if not end.status.fine:
+                    retry = f"platformctl reset -i {fleet.inventory} --limit {host}"
+                    journal.emit(
+                        "host", stage="reset", host=host, status=end.status.value,
+                        task=end.task, message=end.message, retry=retry,
+                    )  # fmt: skip
+        fine = [fleet.hosts[host] for host, end in ends.items() if end.status.fine]
+        await remote.run_all(fine, {host.name: _FORGET for host in fine})
+        counts = {
+            status.value: sum(end.status is status for end in ends.values())
+            for status in (Status.CHANGED, Status.FAILED, Status.UNREACHABLE)
+        }
+        journal.emit("finished", stages=1, **counts, seconds=round(time.monotonic() - started, 1))
+    if counts["failed"]:
+        return ExitCode.FAILED
+    return ExitCode.UNREACHABLE if counts["unreachable"] or found.down else ExitCode.DONE

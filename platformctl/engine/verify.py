@@ -1,0 +1,98 @@
+"""Proves that a site works: a pod on Kubernetes and a batch job on Slurm, as a user would run them."""
+
+import asyncio
+import json
+import shlex
+import time
+from dataclasses import dataclass
+
+from platformctl.engine import remote
+from platformctl.engine.fleet import Fleet, Host
+
+_SECONDS = 120
+_POD_IMAGE = "docker.io/library/debian:13"
+_KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=20s"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One smoke job: where it ran and what it printed, or what went wrong. seconds: from start to output."""
+
+    name: str
+    fine: bool
+    found: str
+    seconds: float
+
+
+async def verify(fleet: Fleet) -> list[Proof]:
+    """Run the smoke jobs of the schedulers that the site has, at the same time."""
+    jobs = []
+    if control := fleet.first("kubernetes_control_plane"):
+        jobs.append(
+            _prove("pod", control, _pod_script(), json.dumps(_pod(f"platformctl-verify-{time.time_ns()}")))
+        )
+    if controller := fleet.first("slurm_controller"):
+        jobs.append(_prove("sbatch", controller, _batch_script(_user(controller))))
+    return list(await asyncio.gather(*jobs))
+
+
+async def _prove(name: str, host: Host, script: str, data: str = "") -> Proof:
+    started = time.monotonic()
+    reply = await remote.run(host.connection, script, data, seconds=_SECONDS + 30)
+    found = reply.out.strip() if reply.code == 0 else f"on {host.name}: {reply.message}"
+    return Proof(name, reply.code == 0, found, round(time.monotonic() - started, 1))
+
+
+def _pod(name: str) -> dict[str, object]:
+    """A pod that the restricted Pod Security profile admits."""
+    container = {
+        "name": "verify",
+        "image": _POD_IMAGE,
+        "command": ["sh", "-c", "echo a pod ran on $NODE"],
+        "env": [{"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
+        "resources": {"limits": {"cpu": "100m", "memory": "32Mi"}},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    security = {"runAsNonRoot": True, "runAsUser": 65534, "seccompProfile": {"type": "RuntimeDefault"}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "labels": {"app.kubernetes.io/name": "platformctl-verify"},
+        },
+        "spec": {"restartPolicy": "Never", "securityContext": security, "containers": [container]},
+    }
+
+
+def _pod_script() -> str:
+    return f"""
+pod=$({_KUBECTL} create -f - -o name) || exit 1
+trap '{_KUBECTL} delete --wait=false "$pod" >/dev/null' EXIT
+if {_KUBECTL} wait --request-timeout=0 --timeout={_SECONDS}s \\
+     --for=jsonpath='{{.status.phase}}'=Succeeded "$pod" >/dev/null
+then {_KUBECTL} logs "$pod"
+else {_KUBECTL} get "$pod" -o jsonpath='{{.status.conditions}}{{.status.containerStatuses}}' >&2; exit 1
+fi
+"""
+
+
+def _batch_script(user: str) -> str:
+    """A job of a site user, in the shared home; what it printed is read back on the controller."""
+    job = f"""
+cd || exit 1
+file=.platformctl-verify-$$.out
+trap 'rm -f "$file"' EXIT
+timeout {_SECONDS} sbatch --quiet --wait --time=1 --output="$file" \\
+  --wrap='echo a job of {user} ran on $(hostname)'
+code=$?
+cat "$file" 2>/dev/null || squeue --user {user} --format='%i %T %R' >&2
+exit $code
+"""
+    return f"runuser --login {shlex.quote(user)} --command {shlex.quote(job)}"
+
+
+def _user(host: Host) -> str:
+    accounts = host.variables.get("users_accounts") or []
+    return str(accounts[0]["name"]) if accounts else "nobody"
