@@ -1,0 +1,325 @@
+#!/usr/bin/python3
+"""Run a command of a Slurm job in a container image, as the job's user and in the job's folder.
+
+    platform-run-image IMAGE -- COMMAND [ARGUMENT...]
+
+IMAGE is named as for any container engine; a name without a registry means docker.io/library/NAME. Images
+come from the site's registry. Without COMMAND the image's own entry point runs. The environment is passed on,
+the exit status is the command's; 125 means that the image could not be had. Images are unpacked once for each
+user and node, under /var/tmp/platform-images-UID, and are removed after 30 days without use.
+
+No daemon and no privilege: the layers are unpacked as plain files and ch-run (charliecloud) enters them in a
+user namespace. What the command writes outside the shared folders is gone when it ends.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import pwd
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+REGISTRY = "{{ slurm_node_image_registry }}"
+BINDS = "{{ slurm_node_image_binds | join(' ') }}".split()  # noqa: SIM905
+KEPT_SECONDS = 30 * 24 * 3600
+FAILED = 125
+MANIFESTS = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+# How a layer's first bytes tell its compression, and the option of tar for it.
+COMPRESSIONS = {b"\x28\xb5\x2f\xfd": "--zstd", b"\x1f\x8b": "--gzip"}
+
+
+class ImageError(Exception):
+    """The image cannot be had; the message says why."""
+
+
+def parse(name):
+    """Return the repository in the site's registry and the tag or digest of an image's name."""
+    name, _, digest = name.removeprefix("docker://").partition("@")
+    head, slash, rest = name.partition("/")
+    if not slash or not ("." in head or ":" in head or head == "localhost"):
+        head, rest = "docker.io", name if slash else f"library/{name}"
+    rest, colon, tag = rest.partition(":")
+    if head in ("index.docker.io", "registry-1.docker.io"):
+        head = "docker.io"
+    if head == "docker.io" and "/" not in rest:
+        rest = f"library/{rest}"
+    repository = rest if head == REGISTRY else f"{head}/{rest}"
+    return repository, digest or (tag if colon else "latest")
+
+
+def fetch(url, accept="*/*"):
+    """Open a URL of the registry. An HTTP error becomes an ImageError in words; silence stays an OSError."""
+    request = urllib.request.Request(url, headers={"Accept": accept})  # noqa: S310
+    try:
+        return urllib.request.urlopen(request, timeout=60)  # noqa: S310
+    except urllib.error.HTTPError as error:
+        reason = "there is no such image" if error.code == 404 else f"it answered {error.code} {error.reason}"
+        raise ImageError(f"{reason} in the registry ({url})") from error
+
+
+class Cache:
+    """The user's unpacked images on this node."""
+
+    def __init__(self):
+        self.root = Path(f"/var/tmp/platform-images-{os.getuid()}")  # noqa: S108
+        self.root.mkdir(mode=0o700, exist_ok=True)
+        found = self.root.lstat()
+        # /var/tmp is everybody's: another user may have laid a trap under this name.
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise ImageError(
+                f"{self.root} is not a private folder of {os.getuid()}; remove it or ask who made it"
+            )
+
+    def lock(self, digest, how):
+        """Return a locked file descriptor of an image, or None if `how` says not to wait and it is in use."""
+        descriptor = os.open(self.root / f"{digest}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, how)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    def remember(self, name, digest):
+        """Keep which image a name meant, for when the registry does not answer."""
+        temporary = self.root / f"name-{urllib.parse.quote(name, safe='')}.{os.getpid()}"
+        temporary.write_text(digest)
+        temporary.rename(self.root / f"name-{urllib.parse.quote(name, safe='')}")
+
+    def recall(self, name):
+        """Return which image a name meant when the registry answered last, if it is still here."""
+        path = self.root / f"name-{urllib.parse.quote(name, safe='')}"
+        digest = path.read_text() if path.exists() else ""
+        return digest if digest and (self.root / digest).is_dir() else None
+
+    def prune(self):
+        """Remove images that nobody has used for long and nobody uses now."""
+        for used in self.root.glob("*/used"):
+            image = used.parent
+            if time.time() - used.stat().st_mtime < KEPT_SECONDS:
+                continue
+            descriptor = self.lock(image.name, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if descriptor is not None:
+                shutil.rmtree(image)
+                os.close(descriptor)
+
+
+def resolve(repository, reference):
+    """Return the digest and the manifest of an image for this machine's processor."""
+    base = f"https://{REGISTRY}/v2/{repository}/manifests"
+    for _ in range(2):
+        with fetch(f"{base}/{reference}", ", ".join(MANIFESTS)) as answer:
+            body = answer.read()
+        digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+        if reference.startswith("sha256:") and reference != digest:
+            raise ImageError(f"the manifest that the registry gave for {reference} has another digest")
+        manifest = json.loads(body)
+        if "manifests" not in manifest:
+            return digest, manifest
+        machine = MACHINES.get(platform.machine(), platform.machine())
+        fitting = [
+            entry["digest"]
+            for entry in manifest["manifests"]
+            if entry.get("platform", {}).get("architecture") == machine
+            and entry.get("platform", {}).get("os") == "linux"
+        ]
+        if not fitting:
+            raise ImageError(f"{repository} has no image for {machine}")
+        reference = fitting[0]
+    raise ImageError(f"{repository}: an index names an index")
+
+
+def download(repository, digest, target):
+    """Write a blob to a file and check its digest."""
+    seen = hashlib.sha256()
+    with fetch(f"https://{REGISTRY}/v2/{repository}/blobs/{digest}") as answer, target.open("wb") as file:
+        while block := answer.read(1 << 20):
+            seen.update(block)
+            file.write(block)
+    if f"sha256:{seen.hexdigest()}" != digest:
+        raise ImageError(f"a blob of {repository} came with a wrong digest (wanted {digest})")
+
+
+def tar(layer, *options):
+    """Run tar on a layer; return what it lists."""
+    with layer.open("rb") as file:
+        start = file.read(4)
+    compression = [option for magic, option in COMPRESSIONS.items() if start.startswith(magic)]
+    done = subprocess.run(
+        ["tar", "--file", str(layer), *compression, *options], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ImageError(f"a layer could not be unpacked: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
+def remove_whiteouts(layer, root):
+    """Remove from the lower layers what this one hides."""
+    for entry in tar(layer, "--list").splitlines():
+        folder, _, name = entry.rstrip("/").rpartition("/")
+        if not name.startswith(".wh."):
+            continue
+        parent = (root / folder).resolve()
+        if not parent.is_relative_to(root):
+            raise ImageError(f"a layer reaches out of its image: {entry}")
+        hidden = list(parent.iterdir()) if name == ".wh..wh..opq" else [parent / name.removeprefix(".wh.")]
+        for path in hidden:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def unpack(layer, root, first):
+    """Unpack a layer over those below it."""
+    if not first:
+        remove_whiteouts(layer, root)
+    tar(
+        layer,
+        "--extract",
+        f"--directory={root}",
+        "--no-same-owner",
+        "--delay-directory-restore",
+        "--exclude=.wh.*",
+        "--exclude=./dev/*",
+        "--exclude=dev/*",
+    )
+    # Folders that even their owner may not write would stop the next layer, and the cache's own cleaning.
+    for folder, _, _ in os.walk(root):
+        mode = os.lstat(folder).st_mode
+        if mode & 0o700 != 0o700:
+            Path(folder).chmod(stat.S_IMODE(mode) | 0o700)
+
+
+def add_mount_points(root):
+    """Make what ch-run mounts over: folders, and files of /etc that it replaces."""
+    for name in ("dev", "etc", "proc", "sys", "tmp", "var/tmp", *(bind.strip("/") for bind in BINDS)):
+        place = root / name
+        if not place.resolve().is_relative_to(root):
+            place.unlink()
+        place.mkdir(parents=True, exist_ok=True)
+    for name in ("hosts", "resolv.conf", "passwd", "group"):
+        place = root / "etc" / name
+        if place.is_symlink():
+            place.unlink()
+        place.touch()
+
+
+def pull(cache, repository, digest, manifest):
+    """Unpack an image beside its place in the cache, then move it there whole."""
+    with tempfile.TemporaryDirectory(prefix="pull-", dir=cache.root, ignore_cleanup_errors=True) as folder:
+        work = Path(folder)
+        image = work / "image"
+        root = (image / "root").resolve()
+        root.mkdir(parents=True)
+        download(repository, manifest["config"]["digest"], image / "config.json")
+        for number, layer in enumerate(manifest["layers"]):
+            download(repository, layer["digest"], work / "layer")
+            unpack(work / "layer", root, first=number == 0)
+        add_mount_points(root)
+        (image / "used").touch()
+        image.rename(cache.root / digest)
+
+
+def obtain(cache, name):
+    """Return the folder of an image, pulled if needed, and keep it from cleaning while this process lives."""
+    repository, reference = parse(name)
+    manifest = None
+    try:
+        digest, manifest = resolve(repository, reference)
+        digest = digest.replace(":", "-")
+        cache.remember(name, digest)
+    except OSError as error:
+        digest = cache.recall(name)
+        if digest is None:
+            raise ImageError(f"the registry {REGISTRY} does not answer: {error}") from error
+        sys.stderr.write(
+            f"platform-run-image: the registry does not answer; using the {name} of the last time\n"
+        )
+    descriptor = cache.lock(digest, fcntl.LOCK_SH)
+    image = cache.root / digest
+    if not image.is_dir():
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not image.is_dir():
+            if manifest is None:
+                raise ImageError(f"the registry {REGISTRY} does not answer")
+            pull(cache, repository, digest, manifest)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    (image / "used").touch()
+    os.set_inheritable(descriptor, True)
+    return image
+
+
+def environment(config):
+    """Return the image's PATH and the job's variables, and the image's variables that the job does not set."""
+    image = dict(entry.split("=", 1) for entry in config.get("Env") or [])
+    path = image.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    user = pwd.getpwuid(os.getuid())
+    return {**image, "USER": user.pw_name, "HOME": user.pw_dir, **os.environ, "PATH": path}
+
+
+def enter(image, command):
+    """Replace this process by the command in the image."""
+    config = json.loads((image / "config.json").read_text()).get("config") or {}
+    command = command or [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
+    if not command:
+        raise ImageError("the image has no entry point: say which command to run after --")
+    variables, root = environment(config), image / "root"
+    folder = Path.cwd()
+    seen_inside = (
+        any(folder.is_relative_to(place) for place in (*BINDS, "/tmp")) or (root / str(folder)[1:]).is_dir()
+    )  # noqa: S108
+    arguments = [
+        "ch-run",
+        "--write-fake",
+        *(f"--bind={bind}:{bind}" for bind in BINDS),
+        f"--set-env=HOME={variables['HOME']}",
+        f"--set-env=PATH={variables['PATH']}",
+        "--env-no-expand",
+        f"--cd={folder if inside else config.get('WorkingDir') or '/'}",
+        str(root),
+        "--",
+        *command,
+    ]
+    sys.stdout.flush()
+    os.execvpe("/usr/bin/ch-run", arguments, variables)  # noqa: S606
+
+
+def main():
+    """Get the image and run the command."""
+    parser = argparse.ArgumentParser(
+        prog="platform-run-image", description="Run a command in a container image."
+    )
+    parser.add_argument("image", help="name of the image, for instance perl:5.34.0")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="-- COMMAND [ARGUMENT...]")
+    arguments = parser.parse_args()
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    try:
+        cache = Cache()
+        image = obtain(cache, arguments.image)
+        cache.prune()
+        enter(image, command)
+    except (ImageError, OSError) as error:
+        sys.stderr.write(f"platform-run-image: {arguments.image}: {error}\n")
+        sys.exit(FAILED)
+
+
+if __name__ == "__main__":
+    main()
