@@ -1,0 +1,43 @@
+"""Variables that no role declares: Ansible's connections, a host's owner, the lab. Notation of argument_specs."""
+
+from typing import Any
+
+EXTRA: dict[str, dict[str, Any]] = {
+    "node_owner": {
+        "choices": ["slurm", "kubernetes", "shared"],
+        "description": "Which scheduler may use the host; shared means both at once. Set on the host.",
+    },
+    "lab_state": {
+        "type": "path",
+        "description": "Folder with the ssh key and the host keys of a lab. Set by platformctl lab.",
+    },
+    "ansible_host": {
+        "description": "Address of the host, by which ssh and the other hosts reach it. Set on the host.",
+    },
+    "ansible_port": {"type": "int", "default": 22, "description": "TCP port of the host's ssh server."},
+    "ansible_user": {"description": "User for ssh; needs sudo."},
+    "ansible_password": {"description": "Password for ssh, as a vaulted value. Better is a key."},
+    "ansible_connection": {
+        "choices": ["ssh", "local"],
+        "default": "ssh",
+        "description": "How hosts are reached; local is this machine.",
+    },
+    "ansible_become": {"type": "bool", "default": False, "description": "Become root by sudo."},
+    "ansible_become_method": {"default": "sudo", "description": "Program that makes the user root."},
+    "ansible_become_user": {"default": "root", "description": "User that tasks run as after that."},
+    "ansible_become_password": {"description": "Password for sudo, as a vaulted value."},
+    "ansible_python_interpreter": {"description": "Python on the hosts; found by itself if not given."},
+    "ansible_pipelining": {
+        "type": "bool",
+        "default": False,
+        "description": "Fewer ssh round trips for each task; sudo must not require a terminal.",
+    },
+    "ansible_ssh_private_key_file": {"type": "path", "description": "Private key for ssh."},
+    "ansible_ssh_common_args": {"description": "More arguments for ssh, scp and sftp, such as a jump host."},
+    "ansible_ssh_extra_args": {"description": "More arguments for ssh alone."},
+    "ansible_group_priority": {
+        "type": "int",
+        "default": 1,
+        "description": "Among groups of the same depth, whose variables win. Set in hosts.yml on the group.",
+    },
+}

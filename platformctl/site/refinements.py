@@ -1,0 +1,101 @@
+"""Values that need more than the type in argument_specs: names, networks, numbers with limits.
+
+Keyed by the variable's name, and by `variable.key` for keys of its mappings.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+DOMAIN = rf"{LABEL}(\.{LABEL})*"
+POSIX_NAME = r"[a-z_][a-z0-9_-]{0,31}"
+SLURM_NAME = r"[a-z0-9][a-z0-9_-]{0,39}"
+DURATION = r"(\d+-\d{1,2}(:\d{2}){0,2}|\d+(:\d{2}){0,2}|UNLIMITED|INFINITE)"
+
+LOWEST_ID, HIGHEST_ID = 1000, 59999  # below are Debian's system users, above its dynamic ones
+MASKS = (4, 30)
+
+
+def _refuse(problem: str, remedy: str) -> PydanticCustomError:
+    return PydanticCustomError("site", "{problem}", {"problem": problem, "remedy": remedy})
+
+
+def _text(pattern: str, problem: str, remedy: str) -> Any:
+    whole = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not whole.fullmatch(value):
+            raise _refuse(problem, remedy)
+        return value
+
+    schema = {"type": "string", "pattern": f"^{pattern}$"}
+    return Annotated[str, AfterValidator(check), WithJsonSchema(schema)]
+
+
+def _network(value: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(value, strict=False)
+    except ValueError:
+        raise _refuse("is not an IPv4 network", "write it as 10.244.0.0/16") from None
+    if str(network) != value:
+        raise _refuse("has bits set after its prefix, or no prefix", f"write {network}")
+    if not MASKS[0] <= network.prefixlen <= MASKS[1]:
+        raise _refuse("is of no useful size", f"use a prefix from /{MASKS[0]} to /{MASKS[1]}")
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        raise _refuse("is not an IP address", "write an address such as 192.0.2.11") from None
+    return value
+
+
+def _checked(check: Callable[[str], str], format_: str) -> Any:
+    return Annotated[str, AfterValidator(check), WithJsonSchema({"type": "string", "format": format_})]
+
+
+_LABEL = _text(
+    LABEL, "is not a DNS label", "use 1 to 63 of a-z, 0-9 and -, with a letter or digit at both ends"
+)
+_DOMAIN = _text(DOMAIN, "is not a DNS domain", "write lower-case labels with dots between, as hpc.example")
+_POSIX = _text(POSIX_NAME, "is not a POSIX name", "use at most 32 of a-z, 0-9, _ and -, with a letter first")
+_SLURM = _text(SLURM_NAME, "is not a Slurm name", "use at most 40 of a-z, 0-9, _ and -, with no capitals")
+_PARTITION = _text(
+    r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", "is not a partition name", "use letters, digits, _ and -"
+)
+_DURATION = _text(
+    DURATION, "is not a Slurm time", 'write "DAYS-HOURS:MINUTES:SECONDS" in quotes, as "1-00:00:00"'
+)
+_ID = Annotated[int, Field(ge=LOWEST_ID, le=HIGHEST_ID)]
+_PORT = Annotated[int, Field(ge=1, le=65535)]
+_POSITIVE = Annotated[int, Field(ge=1)]
+
+REFINEMENTS: dict[str, Any] = {
+    "site_name": _LABEL,
+    "site_domain": _DOMAIN,
+    "kubernetes_pod_network": _checked(_network, "ipv4-network"),
+    "kubernetes_service_network": _checked(_network, "ipv4-network"),
+    "base_address": _checked(_address, "ip-address"),
+    "slurm_cluster_name": _SLURM,
+    "slurm_default_account": _SLURM,
+    "slurm_partitions.name": _PARTITION,
+    "slurm_partitions.max_time": _DURATION,
+    "slurm_partitions.default_time": _DURATION,
+    "slurm_partitions.max_nodes": _POSITIVE,
+    "slurm_node_cpus": _POSITIVE,
+    "slurm_node_memory_mib": _POSITIVE,
+    "users_groups.name": _POSIX,
+    "users_groups.gid": _ID,
+    "users_accounts.name": _POSIX,
+    "users_accounts.uid": _ID,
+    "users_accounts.slurm_account": _SLURM,
+    "ansible_port": _PORT,
+    "registry_port": _PORT,
+}

@@ -1,0 +1,87 @@
+"""Pydantic types made from the variables: they check values, and give JSON Schema to editors.
+
+Numbers for texts are refused although Ansible takes them: YAML reads 0700, 1:30 and 1e3 as other numbers than
+were written, so such a text belongs in quotes.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, TypeAdapter, create_model
+
+from platformctl.site.refinements import REFINEMENTS
+from platformctl.site.variables import Variable, known
+
+OWN_PREFIX = "x_"
+"""Variables of this prefix are the site's own, for its other values to mention; nothing reads them."""
+
+_SCALARS: Mapping[str, Any] = {
+    "str": StrictStr,
+    "path": StrictStr,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "raw": Any,
+    "dict": dict[str, Any],
+}
+_STRICT = ConfigDict(extra="forbid")
+
+
+def type_of(variable: Variable, within: str = "") -> Any:
+    """The Python type of a variable's values; `within` is the variable whose key this one is."""
+    path = f"{within}.{variable.name}" if within else variable.name
+    if path in REFINEMENTS:
+        found = REFINEMENTS[path]
+    elif variable.type == "list":
+        found = list[_item(variable, path)]  # type: ignore[misc]
+    elif variable.options:
+        found = _mapping(variable, path)
+    elif variable.choices:
+        found = Literal[variable.choices]
+    else:
+        found = _SCALARS[variable.type]
+    return Annotated[found, Field(description=variable.description)] if variable.description else found
+
+
+def adapters(data: Path) -> Mapping[str, TypeAdapter[Any]]:
+    """A checker for every variable that an inventory may set."""
+    return _adapters(data)
+
+
+@cache
+def _adapters(data: Path) -> dict[str, TypeAdapter[Any]]:
+    return {name: TypeAdapter(type_of(variable)) for name, variable in known(data).items()}
+
+
+def json_schema(variables: Iterable[Variable], title: str) -> dict[str, Any]:
+    """JSON Schema of a file that sets some of these variables and no others."""
+    fields: dict[str, Any] = {
+        variable.name: (type_of(variable), _default(variable)) for variable in variables
+    }
+    model = create_model(title, __config__=_STRICT, **fields)
+    schema = model.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["patternProperties"] = {f"^{OWN_PREFIX}": {}}
+    return schema
+
+
+def _item(variable: Variable, path: str) -> Any:
+    if variable.options:
+        return _mapping(variable, path)
+    if variable.choices:
+        return Literal[variable.choices]
+    return _SCALARS[variable.elements or "raw"]
+
+
+def _mapping(variable: Variable, path: str) -> type[BaseModel]:
+    fields: dict[str, Any] = {
+        option.name: (type_of(option, path), ... if option.required else _default(option))
+        for option in variable.options
+    }
+    return create_model(path.replace(".", "_"), __config__=_STRICT, **fields)
+
+
+def _default(variable: Variable) -> Any:
+    return variable.default if variable.has_default else None
