@@ -268,7 +268,7 @@ def obtain(cache, name):
 
 
 def environment(config):
-    """Return the image's PATH and the job's variables, and the image's variables that the job does not set."""
+    """Return the image's PATH and the job's variables, and those of the image that the job does not set."""
     image = dict(entry.split("=", 1) for entry in config.get("Env") or [])
     path = image.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     user = pwd.getpwuid(os.getuid())
@@ -283,9 +283,8 @@ def enter(image, command):
         raise ImageError("the image has no entry point: say which command to run after --")
     variables, root = environment(config), image / "root"
     folder = Path.cwd()
-    seen_inside = (
-        any(folder.is_relative_to(place) for place in (*BINDS, "/tmp")) or (root / str(folder)[1:]).is_dir()
-    )  # noqa: S108
+    shared = any(folder.is_relative_to(place) for place in (*BINDS, "/tmp"))  # noqa: S108
+    inside = shared or (root / str(folder)[1:]).is_dir()
     arguments = [
         "ch-run",
         "--write-fake",
