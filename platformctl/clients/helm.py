@@ -1,0 +1,100 @@
+"""Helm releases through pyhelm3: bring one to what is wanted, and say whether anything changed.
+
+What is wanted is compared by a digest kept in the release's description, since pyhelm3 compares a chart by
+its version only and would miss an edited one. Values travel on standard input, never as arguments.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyhelm3  # type: ignore[import-untyped]
+from pyhelm3 import errors  # type: ignore[import-untyped]
+
+from platformctl.errors import PlatformError
+
+_PATIENCE = "5m"
+
+
+@dataclass(frozen=True)
+class Release:
+    """A chart (a packaged one, or a folder) to be installed under a name; values as in values.yaml."""
+
+    name: str
+    namespace: str
+    chart: Path
+    values: Mapping[str, Any]
+
+    def digest(self) -> str:
+        """Of the chart's content and the values."""
+        found = hashlib.sha256(json.dumps(self.values, sort_keys=True).encode())
+        files = (
+            [self.chart]
+            if self.chart.is_file()
+            else sorted(path for path in self.chart.rglob("*") if path.is_file())
+        )
+        for path in files:
+            found.update(str(path.relative_to(self.chart)).encode() + b"\0" + path.read_bytes())
+        return f"platformctl {found.hexdigest()[:32]}"
+
+
+class Helm:
+    """One cluster's releases. executable: the helm program; kubeconfig: an administrator's."""
+
+    def __init__(self, executable: Path, kubeconfig: Path) -> None:
+        self._executable = executable
+        self._kubeconfig = kubeconfig
+        self._client: pyhelm3.Client | None = None
+
+    async def ensure(self, release: Release) -> bool:
+        """Install or upgrade a release unless it is as wanted; True when it was changed.
+
+        A release that an earlier run left half done is repaired first. Raises PlatformError with
+        Helm's words when its resources do not become ready within _PATIENCE.
+        """
+        client = await self._connect()
+        wanted = release.digest()
+        try:
+            current = await client.get_proceedable_revision(
+                release.name, namespace=release.namespace, timeout=_PATIENCE
+            )
+            deployed = current is not None and current.status == pyhelm3.ReleaseRevisionStatus.DEPLOYED
+            if deployed and current.description == wanted:
+                return False
+            chart = await client.get_chart(release.chart)
+            # Definitions are templates of our charts, so that upgrades reach them.
+            await client.install_or_upgrade_release(
+                release.name,
+                chart,
+                dict(release.values),
+                description=wanted,
+                namespace=release.namespace,
+                skip_crds=True,
+                timeout=_PATIENCE,
+                wait=True,
+            )
+        except errors.Error as error:
+            raise PlatformError(
+                f"the chart {release.name} could not be installed: {str(error).strip()}",
+                where=f"release {release.namespace}/{release.name}",
+                next=f"kubectl -n {release.namespace} get pods,events",
+            ) from error
+        return True
+
+    async def _connect(self) -> pyhelm3.Client:
+        if self._client is None:
+            if not self._executable.is_file():
+                raise PlatformError(
+                    "the helm program is not there",
+                    where=str(self._executable),
+                    next="platformctl artifacts fetch",
+                )
+            # Its constructor runs `helm version` and waits for it.
+            self._client = await asyncio.to_thread(
+                pyhelm3.Client, executable=str(self._executable), kubeconfig=self._kubeconfig
+            )
+        return self._client

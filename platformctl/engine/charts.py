@@ -1,0 +1,144 @@
+"""The charts stage: what runs inside the cluster, brought to what the inventory and the artefacts say."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from platformctl import paths
+from platformctl.clients.helm import Helm, Release
+from platformctl.clients.kubernetes import ApiError, KubernetesClient, from_kubeconfig
+from platformctl.engine import access
+from platformctl.engine.fleet import Fleet
+from platformctl.errors import ExitCode, PlatformError
+
+NAMESPACE = "platform-system"
+_KEY_SECRET = "job-router-slurm"  # noqa: S105  (the name of a Secret)
+_REST_PORT = 6820
+_ROUTER_IMAGE = "ghcr.io/platformctl/job-router"
+_DASK_IMAGE = "ghcr.io/dask/dask-kubernetes-operator"
+_SOURCE = "upstream"
+
+
+async def apply(fleet: Fleet, _data: Path, index: Mapping[str, Any]) -> list[str]:
+    """Install or upgrade the site's charts; returns the names of those that changed.
+
+    index: the artefact store's index.json. Raises PlatformError when artefacts are missing, the cluster
+    is not reachable, or a chart does not become ready.
+    """
+    folder = _store(fleet)
+    releases = [router(fleet, folder, index), dask_operator(folder, index)]
+    with tempfile.TemporaryDirectory() as private:
+        kubeconfig = Path(private) / "kubeconfig"
+        _write_private(kubeconfig, yaml.safe_dump(await access.admin_kubeconfig(fleet)))
+        await _prepare(fleet, kubeconfig)
+        helm = Helm(folder / "bin" / "helm", kubeconfig)
+        changed = await asyncio.gather(*(helm.ensure(release) for release in releases))
+    return [release.name for release, did in zip(releases, changed, strict=True) if did]
+
+
+def router(fleet: Fleet, folder: Path, index: Mapping[str, Any]) -> Release:
+    """The job router, knowing the site's users and its Slurm."""
+    variables = _site_variables(fleet)
+    values: dict[str, Any] = {
+        "site": fleet.site,
+        "image": {"tag": _tag(index, _ROUTER_IMAGE)},
+        "users": users(variables),
+        "slurm": {"enabled": False},
+    }
+    rest = fleet.first("slurm_rest")
+    if rest is not None:
+        port = rest.variables.get("slurm_rest_port", _REST_PORT)
+        values["slurm"] = {
+            "enabled": True,
+            "address": f"https://rest.{variables['site_domain']}:{port}",
+            "hostAddress": str(rest.variables.get("base_address") or rest.connection.address),
+            "certificateAuthority": str(variables["secret_site_ca_certificate"]),
+            "keySecret": _KEY_SECRET,
+        }
+    return Release("job-router", NAMESPACE, _chart(folder, index, "job-router"), values)
+
+
+def dask_operator(folder: Path, index: Mapping[str, Any]) -> Release:
+    """The operator of dask-kubernetes."""
+    values = {"image": {"tag": _tag(index, _DASK_IMAGE)}}
+    return Release("dask-operator", NAMESPACE, _chart(folder, index, "dask-operator"), values)
+
+
+def users(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The inventory's users as the router knows them; a user's own group has the user's number."""
+    gids = {group["name"]: group["gid"] for group in variables.get("users_groups") or []}
+    home = variables.get("shared_home_path") or "/home"
+    return [
+        {
+            "name": account["name"],
+            "uid": account["uid"],
+            "gid": account["uid"],
+            "groups": [gids[name] for name in account.get("groups") or [] if name in gids],
+            "account": account.get("slurm_account"),
+            "home": f"{home}/{account['name']}",
+        }
+        for account in variables.get("users_accounts") or []
+        if account.get("state", "present") == "present"
+    ]
+
+
+async def _prepare(fleet: Fleet, kubeconfig: Path) -> None:
+    """The namespace, and the Secret with Slurm's key: no chart value, so that no release holds it."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", "app.kubernetes.io/part-of": "platformctl"}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": _KEY_SECRET, "namespace": NAMESPACE},
+        "data": {"jwt.key": _site_variables(fleet).get("secret_slurm_jwt_key", "")},
+    }
+    try:
+        async with KubernetesClient(from_kubeconfig(kubeconfig)) as client:
+            await client.apply(f"/api/v1/namespaces/{NAMESPACE}", namespace)
+            if fleet.first("slurm_rest") is not None:
+                await client.apply(f"/api/v1/namespaces/{NAMESPACE}/secrets/{_KEY_SECRET}", secret)
+    except ApiError as error:
+        raise PlatformError(
+            f"the Kubernetes API does not take the charts' namespace: {error}",
+            where=f"namespace {NAMESPACE}",
+            next=f"platformctl status -i {fleet.inventory}",
+        ) from error
+
+
+def _store(fleet: Fleet) -> Path:
+    source = _site_variables(fleet).get("artifacts_source") or _SOURCE
+    return paths.cache_dir() / "store" / str(source)
+
+
+def _site_variables(fleet: Fleet) -> Mapping[str, Any]:
+    """Variables of the whole site, as the first host has them."""
+    return next(iter(fleet.hosts.values())).variables
+
+
+def _tag(index: Mapping[str, Any], image: str) -> str:
+    return str(_entry(index, "images", image)["tag"])
+
+
+def _chart(folder: Path, index: Mapping[str, Any], name: str) -> Path:
+    return folder / str(_entry(index, "charts", name)["path"])
+
+
+def _entry(index: Mapping[str, Any], section: str, name: str) -> Mapping[str, Any]:
+    try:
+        entry: Mapping[str, Any] = index[section][name]
+    except KeyError:
+        raise PlatformError(
+            f"the artefacts lack {name}", next="platformctl artifacts fetch", code=ExitCode.FAILED
+        ) from None
+    return entry
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
