@@ -1,4 +1,4 @@
-"""Variables that no role declares: Ansible's connections, a host's owner, the lab. Notation of argument_specs."""
+"""Variables that no role declares: connections, a host's owner, the lab. Notation of argument_specs."""
 
 from typing import Any
 

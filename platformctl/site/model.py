@@ -1,0 +1,99 @@
+"""The site as the rest of platformctl sees it: hosts, groups and variables of a checked inventory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from platformctl import paths
+from platformctl.errors import ExitCode, PlatformError
+from platformctl.site.effective import Effective
+from platformctl.site.inventory import ALL, Inventory, read_inventory
+from platformctl.site.mistakes import Mistake
+from platformctl.site.rules import check_rules
+from platformctl.site.rules.facts import Facts
+from platformctl.site.values import check_values
+from platformctl.site.variables import roles
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host.
+
+    address: IP address, or what the inventory gives (Jinja not evaluated). groups: all levels, without `all`.
+    vars: its effective variables, raw as in YAML.
+    """
+
+    name: str
+    address: str
+    groups: frozenset[str]
+    vars: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site without mistakes.
+
+    inventory: its folder. hosts: in Ansible's order. groups: members of every group in Ansible's order, so
+    that the first of a group is the same one that roles mean.
+    """
+
+    inventory: Path
+    name: str
+    domain: str
+    hosts: Mapping[str, Host]
+    groups: Mapping[str, tuple[str, ...]]
+
+    def hosts_of(self, group: str) -> tuple[Host, ...]:
+        """Hosts of a group; none when there is no such group."""
+        return tuple(self.hosts[name] for name in self.groups.get(group, ()))
+
+
+def load(inventory: Path) -> Site:
+    """Read an inventory, given as its folder or hosts file; PlatformError with all its mistakes."""
+    read, facts, mistakes = _examine(inventory)
+    if mistakes:
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        raise PlatformError(
+            f"the inventory has {count}; nothing was touched",
+            where=str(read.folder),
+            next=f"correct them, then: platformctl validate -i {inventory}",
+            code=ExitCode.INVALID,
+            details=[str(mistake) for mistake in mistakes],
+        )
+    hosts = {name: _host(facts, name) for name in facts.effective.hosts}
+    shared = next(iter(hosts.values())).vars
+    return Site(
+        inventory=read.folder,
+        name=shared["site_name"],
+        domain=shared["site_domain"],
+        hosts=MappingProxyType(hosts),
+        groups=MappingProxyType(facts.effective.members),
+    )
+
+
+def check(inventory: Path) -> list[Mistake]:
+    """All mistakes of an inventory, in the order of files and lines."""
+    return _examine(inventory)[2]
+
+
+def _examine(path: Path) -> tuple[Inventory, Facts, list[Mistake]]:
+    data = paths.data_dir()
+    inventory = read_inventory(path)
+    facts = Facts(inventory, Effective(inventory), roles(data))
+    mistakes = [*inventory.mistakes, *check_values(inventory, data)]
+    if ALL in inventory.groups and inventory.hosts_document.content:
+        mistakes += check_rules(facts)
+    return inventory, facts, sorted(set(mistakes), key=_order)
+
+
+def _order(mistake: Mistake) -> tuple[bool, str, int, str]:
+    # hosts.yml first: what is wrong there often explains the rest.
+    return mistake.file.name not in ("hosts.yml", "hosts.yaml"), str(mistake.file), mistake.line, mistake.key
+
+
+def _host(facts: Facts, name: str) -> Host:
+    variables = facts.variables[name]
+    address = variables.get("base_address") or variables.get("ansible_host") or name
+    return Host(name, str(address), facts.effective.groups[name], MappingProxyType(variables))

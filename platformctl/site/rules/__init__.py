@@ -1,0 +1,15 @@
+"""Rules over several values of an inventory at once; each module is one concern with one `check`."""
+
+from collections.abc import Iterator
+
+from platformctl.site.mistakes import Mistake
+from platformctl.site.rules import groups, hosts, networks, required, slurm, users
+from platformctl.site.rules.facts import Facts
+
+_RULES = (hosts, groups, networks, users, slurm, required)
+
+
+def check_rules(facts: Facts) -> Iterator[Mistake]:
+    """Mistakes by all rules."""
+    for rule in _RULES:
+        yield from rule.check(facts)

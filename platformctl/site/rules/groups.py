@@ -1,0 +1,129 @@
+"""Rules on groups: which need which, who owns a node, and how many control planes make sense."""
+
+from collections.abc import Iterator
+
+from platformctl.site.inventory import ALL
+from platformctl.site.mistakes import Mistake, nearest
+from platformctl.site.rules.facts import Facts
+
+PARENTS = ("kubernetes", "slurm")
+"""Groups without a role of their own that inventories hang the others below."""
+
+_NEEDS = {
+    "kubernetes_node": ("kubernetes_control_plane",),
+    "kubernetes_control_plane": ("registry",),
+    "slurm_node": ("slurm_controller",),
+    "slurm_controller": ("slurm_accounting",),
+    "slurm_rest": ("slurm_controller",),
+}
+"""A group with hosts, and the groups that must have hosts then."""
+
+_WITHIN = {
+    "kubernetes_control_plane": "containerd",
+    "kubernetes_node": "containerd",
+    "slurm_accounting": "munge",
+    "slurm_controller": "munge",
+    "slurm_rest": "munge",
+    "slurm_node": "munge",
+}
+"""Every host of the first group must be in the second."""
+
+_SINGLE = ("registry", "slurm_accounting")
+_NODE_GROUPS = {"slurm": "slurm_node", "kubernetes": "kubernetes_node"}
+
+
+def check(facts: Facts) -> Iterator[Mistake]:
+    """All mistakes of groups."""
+    yield from _misspelt(facts)
+    yield from _missing(facts)
+    yield from _outside(facts)
+    yield from _counts(facts)
+    yield from _owners(facts)
+
+
+def known_groups(facts: Facts) -> frozenset[str]:
+    """Groups that mean something to platformctl."""
+    of_roles = {group for role in facts.roles for group in role.groups if group != "localhost"}
+    return frozenset({ALL, *PARENTS, *_NEEDS, *_WITHIN, *_WITHIN.values(), *_SINGLE, *of_roles})
+
+
+def _misspelt(facts: Facts) -> Iterator[Mistake]:
+    known = known_groups(facts)
+    for name in facts.inventory.groups:
+        meant = nearest(name, known)
+        if name not in known and meant:
+            problem = f"group {name} means nothing to platformctl, and looks like one that does"
+            remedy = f"did you mean {meant}? If it is the site's own, choose a name less alike"
+            yield facts.inventory.mistake(_place(facts, name), None, problem, remedy)
+
+
+def _missing(facts: Facts) -> Iterator[Mistake]:
+    if facts.effective.hosts and not any(facts.members(group) for group in _NEEDS):
+        remedy = "put hosts into kubernetes_control_plane, slurm_controller and the other groups"
+        yield facts.inventory.mistake((), None, "no host has a task", remedy)
+    for group, needed in _NEEDS.items():
+        for other in needed:
+            if facts.members(group) and not facts.members(other):
+                problem = f"group {group} has hosts, but {other} has none"
+                remedy = f"put a host into {other}"
+                yield facts.inventory.mistake(_place(facts, group), None, problem, remedy)
+
+
+def _outside(facts: Facts) -> Iterator[Mistake]:
+    for group, outer in _WITHIN.items():
+        within = set(facts.members(outer))
+        lacking = [host for host in facts.members(group) if host not in within]
+        if lacking:
+            problem = f"{_some(lacking)} of {group} not in {outer}"
+            remedy = f"make {group} or its parent a child of {outer}"
+            yield facts.inventory.mistake(_place(facts, group), None, problem, remedy)
+
+
+def _counts(facts: Facts) -> Iterator[Mistake]:
+    control_planes = facts.members("kubernetes_control_plane")
+    if control_planes and len(control_planes) % 2 == 0:
+        problem = (
+            f"{len(control_planes)} control planes survive no more failures than {len(control_planes) - 1}"
+        )
+        place = _place(facts, "kubernetes_control_plane")
+        yield facts.inventory.mistake(place, None, problem, "use an odd number: 1, 3 or 5")
+    for group in _SINGLE:
+        if len(facts.members(group)) > 1:
+            problem = f"{group} has {len(facts.members(group))} hosts"
+            yield facts.inventory.mistake(_place(facts, group), None, problem, "leave one host in it")
+
+
+def _owners(facts: Facts) -> Iterator[Mistake]:
+    for host in facts.effective.hosts:
+        groups = facts.effective.groups[host]
+        scheduled = {owner for owner, group in _NODE_GROUPS.items() if group in groups}
+        owner = facts.variables[host].get("node_owner")
+        if owner is None:
+            if len(scheduled) == 2:
+                problem = f"{host} is a node of both Slurm and Kubernetes, and node_owner is not set"
+                yield facts.host_mistake(host, problem, "set its node_owner to shared, or leave one group")
+            continue
+        wanted = set(_NODE_GROUPS) if owner == "shared" else {owner} if owner in _NODE_GROUPS else scheduled
+        if wanted != scheduled:
+            names = " and ".join(_NODE_GROUPS[name] for name in sorted(scheduled)) or "no group of nodes"
+            problem = f"{host} is in {names}, which contradicts its owner"
+            remedy = f"put it into {' and '.join(_NODE_GROUPS[name] for name in sorted(wanted))} only"
+            yield facts.variable_mistake(host, "node_owner", problem, f"{remedy}, or change node_owner")
+
+
+def _place(facts: Facts, group: str) -> tuple[str, ...]:
+    """Keys of a group in hosts.yml, by its first parents."""
+    way = [group]
+    while facts.inventory.groups[way[0]].parents:
+        way.insert(0, next(iter(facts.inventory.groups[way[0]].parents)))
+    keys: list[str] = [way[0]]
+    for name in way[1:]:
+        keys += ["children", name]
+    top = facts.inventory.hosts_document.content
+    return tuple(keys) if way[0] in top else tuple(keys[2:])
+
+
+def _some(hosts: list[str]) -> str:
+    names = ", ".join(hosts[:3])
+    more = f" and {len(hosts) - 3} more" if len(hosts) > 3 else ""
+    return f"{names}{more} {'are' if len(hosts) > 1 else 'is'}"

@@ -1,0 +1,73 @@
+"""Rules on hosts: their names, their addresses, and that each is listed."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from platformctl.site.inventory import ALL
+from platformctl.site.mistakes import Mistake, nearest
+from platformctl.site.refinements import LABEL
+from platformctl.site.rules.facts import Facts
+
+SERVICE_NAMES = ("api", "registry", "rest")
+"""Names under the site's domain that are services, and so no hosts."""
+
+_LABEL = re.compile(LABEL)
+
+
+def check(facts: Facts) -> Iterator[Mistake]:
+    """All mistakes of hosts."""
+    yield from _names(facts)
+    yield from _listing(facts)
+    yield from _addresses(facts)
+
+
+def _names(facts: Facts) -> Iterator[Mistake]:
+    if not facts.effective.hosts:
+        yield facts.inventory.mistake((), None, "has no hosts", "list them under `all: hosts:`")
+    for host in facts.effective.hosts:
+        if not _LABEL.fullmatch(host):
+            remedy = "use 1 to 63 of a-z, 0-9 and -; the domain is site_domain, the address ansible_host"
+            yield facts.host_mistake(host, f"host name {host} is not a DNS label", remedy)
+        elif host in SERVICE_NAMES:
+            remedy = "give the host another name"
+            yield facts.host_mistake(host, f"{host} is the name of a service of the site", remedy)
+        elif host in facts.inventory.groups:
+            remedy = "give the host another name"
+            yield facts.host_mistake(host, f"{host} is the name of a group and of a host", remedy)
+
+
+def _listing(facts: Facts) -> Iterator[Mistake]:
+    """A host that only a group names is mostly a misspelt one."""
+    listed = facts.inventory.groups[ALL].hosts
+    if not listed:
+        return
+    for host, places in facts.inventory.listed.items():
+        if host not in listed:
+            meant = nearest(host, listed)
+            remedy = f"did you mean {meant}?" if meant else "add it there with its ansible_host"
+            problem = f"host {host} is not listed under `all: hosts:`"
+            yield facts.inventory.mistake(places[0], None, problem, remedy)
+
+
+def _addresses(facts: Facts) -> Iterator[Mistake]:
+    owners: dict[str, str] = {}
+    for host in facts.effective.hosts:
+        found = facts.address(host)
+        if not found:
+            if "ansible_host" not in facts.variables[host]:
+                yield facts.host_mistake(host, f"host {host} has no address", "set its ansible_host")
+            continue
+        variable, address = found
+        try:
+            normal = str(ipaddress.ip_address(address))
+        except ValueError:
+            if variable == "ansible_host":  # base_address is judged by its type
+                remedy = "write an IP address, or keep the name and set base_address"
+                problem = "is not an IP address, and other hosts must know one"
+                yield facts.variable_mistake(host, variable, problem, remedy)
+            continue
+        if normal in owners:
+            problem = f"{host} has the same address as {owners[normal]}"
+            yield facts.variable_mistake(host, variable, problem, "give each host its own address")
+        owners.setdefault(normal, host)

@@ -1,0 +1,29 @@
+"""The rule on what is missing: each role's required variables, for every host that the role is for."""
+
+from collections.abc import Iterator
+
+from platformctl.site.mistakes import Mistake
+from platformctl.site.rules.facts import Facts
+
+
+def check(facts: Facts) -> Iterator[Mistake]:
+    """One mistake for each missing variable, whatever the number of roles and hosts that need it."""
+    lacking: dict[str, tuple[set[str], set[str]]] = {}
+    for role in facts.roles:
+        hosts = {host for group in role.groups for host in facts.members(group)}
+        for variable in role.required():
+            without = {host for host in hosts if variable not in facts.variables[host]}
+            if without:
+                needing, found = lacking.setdefault(variable, (set(), set()))
+                needing.add(role.name)
+                found |= without
+    for variable, (needing, found) in sorted(lacking.items()):
+        everywhere = len(found) == len(facts.effective.hosts)
+        where = "group_vars/all" if everywhere else f"the variables of {_some(sorted(found))}"
+        problem = f"{variable} is not set, and needed by {', '.join(sorted(needing))}"
+        yield facts.inventory.mistake((), None, problem, f"set it in {where}")
+
+
+def _some(hosts: list[str]) -> str:
+    more = f" and {len(hosts) - 3} more hosts" if len(hosts) > 3 else ""
+    return ", ".join(hosts[:3]) + more

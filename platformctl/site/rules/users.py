@@ -1,0 +1,80 @@
+"""Rules on users: every name and number once, since files on the shared home carry only numbers."""
+
+from collections.abc import Iterator
+
+from platformctl.site.mistakes import Mistake, use_instead
+from platformctl.site.rules.facts import Facts, Record
+
+_SYSTEM_GROUPS = (
+    *("adm", "audio", "cdrom", "dialout", "disk", "games", "kvm", "plugdev", "render", "staff"),
+    *("src", "sudo", "tape", "users", "video"),
+)
+_SYSTEM_USERS = (
+    *(
+        "root",
+        "daemon",
+        "bin",
+        "sys",
+        "sync",
+        "games",
+        "man",
+        "lp",
+        "mail",
+        "news",
+        "proxy",
+        "backup",
+        "list",
+    ),
+    *("nobody", "sshd", "munge", "slurm", "slurmrestd", "mysql", "messagebus", "www-data", "_apt"),
+)
+
+
+def check(facts: Facts) -> Iterator[Mistake]:
+    """All mistakes of users and their groups."""
+    groups = [record for record in facts.records("users_groups") if _present(record)]
+    accounts = [record for record in facts.records("users_accounts") if _present(record)]
+    yield from _once(groups, "name", "another group has this name")
+    yield from _once(groups, "gid", "another group has this number")
+    yield from _once(accounts, "name", "another user has this name")
+    yield from _once(accounts, "uid", "another user has this number")
+    yield from _own_groups(groups, accounts)
+    yield from _memberships(groups, accounts)
+    for account in accounts:
+        if account.text("name") in _SYSTEM_USERS:
+            yield account.mistake(("name",), "is a user of the operating system", "choose another name")
+
+
+def _present(record: Record) -> bool:
+    return record.content.get("state") != "absent"
+
+
+def _once(records: list[Record], key: str, problem: str) -> Iterator[Mistake]:
+    seen: set[str | int] = set()
+    for record in records:
+        value = record.text(key) if key == "name" else record.number(key)
+        if value is not None and value in seen:
+            yield record.mistake((key,), problem, f"give each its own {key}")
+        if value is not None:
+            seen.add(value)
+
+
+def _own_groups(groups: list[Record], accounts: list[Record]) -> Iterator[Mistake]:
+    """Each user has a group of the same name and number."""
+    names = {group.text("name") for group in groups}
+    numbers = {group.number("gid") for group in groups}
+    for account in accounts:
+        if account.text("name") and account.text("name") in names:
+            problem = "the user's own group has the name of a group in users_groups"
+            yield account.mistake(("name",), problem, "rename the group or the user")
+        if account.number("uid") and account.number("uid") in numbers:
+            problem = "the user's own group has the number of a group in users_groups"
+            yield account.mistake(("uid",), problem, "give the group another gid")
+
+
+def _memberships(groups: list[Record], accounts: list[Record]) -> Iterator[Mistake]:
+    names = [name for group in groups if (name := group.text("name"))]
+    for account in accounts:
+        for index, name in account.texts("groups"):
+            if name not in names and name not in _SYSTEM_GROUPS:
+                remedy = use_instead(name, names, "add it to users_groups")
+                yield account.mistake(("groups", index), "is not a group of users_groups", remedy)
