@@ -3,7 +3,18 @@
 `load` gives a Site or raises all mistakes together; `check` lists them.
 """
 
-from platformctl.site.mistakes import Mistake
-from platformctl.site.model import Host, Site, check, load
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from platformctl.site.mistakes import Mistake
+    from platformctl.site.model import Host, Site, check, load
 
 __all__ = ["Host", "Mistake", "Site", "check", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    # Every ansible-playbook imports this package for the secrets; the model's pydantic would cost it 0.2 s.
+    if name in __all__:
+        return getattr(import_module("platformctl.site.model"), name)
+    raise AttributeError(name)
