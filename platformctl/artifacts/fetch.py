@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from platformctl.artifacts import catalogue as catalogues
-from platformctl.artifacts import charts, images, programs, registry_layout, wheels
-from platformctl.artifacts.catalogue import Catalogue
+from platformctl.artifacts import charts, programs, registry_layout, wheels
 from platformctl.artifacts.images import Workshop
-from platformctl.artifacts.layers import BlobStore
-from platformctl.artifacts.progress import Progress
+from platformctl.artifacts.lock import Lock, check_pins, read_lock, write_lock
+from platformctl.artifacts.progress import Progress, Reporter
 from platformctl.artifacts.registry_layout import Repository
+from platformctl.artifacts.sources import Source, find_source
 from platformctl.artifacts.store import Store, open_store
-from platformctl.console import Output
 from platformctl.paths import cache_dir
 
 
@@ -34,44 +33,48 @@ class Result:
     lock: str
 
 
-def fetch(source: str, output: Output) -> Result:
-    """Bring the store of a source up to date."""
+def fetch(source: str, output: Reporter, *, lock: Path | None = None, mirror: str | None = None) -> Result:
+    """Bring the store of a source up to date.
+
+    lock: the site's lock file; what differs from it is refused before anything is made or downloaded.
+    mirror: address of the site's server, for the source `mirror`.
+    """
     folder = cache_dir() / "artifacts"
     folder.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time(folder / "lock", output):
         catalogue = catalogues.load()
+        pinned = read_lock(lock) if lock else None
+        origin = find_source(source, catalogue, folder, pinned, mirror)
+        if lock and pinned:
+            check_pins(lock, pinned, source, origin.local_pins())
         store = open_store(source)
         store.check_touched()
         progress = Progress(output, folder / "durations.json")
-        workshop = _program_workshop(catalogue, folder, progress)
-        wanted = _wanted(workshop)
+        workshop = origin.workshop(progress)
+        wanted = _wanted(origin, workshop)
         changed = [artefact for artefact, key in wanted.items() if not store.current(artefact, key)]
         progress.expect(changed)
         for artefact in changed:
             with progress.step(artefact):
-                store.put(artefact, wanted[artefact], _make(workshop, store, artefact))
-        index = store.publish(set(wanted)) if changed or not store.index_path.exists() else store.index()
+                store.put(artefact, wanted[artefact], _make(origin, workshop, store, artefact))
+        index = store.publish(set(wanted)) if store.differs(set(wanted), changed) else store.index()
         progress.save()
         return Result(store.folder, changed, len(wanted), index["lock"])
 
 
-def _program_workshop(catalogue: Catalogue, folder: Path, progress: Progress) -> Workshop:
-    """Build the programs that are not in the cache."""
-    built = folder / "programs"
-    built.mkdir(exist_ok=True)
-    builds = programs.plan(catalogue, catalogue.programs, programs.go_version())
-    missing = [item for item in builds if not (built / item.filename).exists()]
-    progress.expect([programs.step_name(item.name) for item in missing])
-    if missing:
-        programs.build(catalogue, missing, built, progress)
-    placed = {item.name: (item.key, built / item.filename) for item in builds}
-    return Workshop(catalogue, folder, BlobStore(folder), placed)
+def pin(source: str, lock: Path, *, mirror: str | None = None) -> Lock:
+    """Write the lock of a source: what it offers now is what may be installed from then on."""
+    folder = cache_dir() / "artifacts"
+    origin = find_source(source, catalogues.load(), folder, None, mirror)
+    found = Lock(source, origin.pins())
+    write_lock(lock, found)
+    return found
 
 
-def _wanted(workshop: Workshop) -> dict[str, str]:
+def _wanted(origin: Source, workshop: Workshop) -> dict[str, str]:
     """Every artefact with the key of its inputs."""
     wanted = {f"binaries:{name}": workshop.programs[name][0] for name in workshop.catalogue.host_programs()}
-    wanted |= {f"images:{name}": images.image_key(workshop, name) for name in workshop.catalogue.images}
+    wanted |= {f"images:{name}": origin.image_key(workshop, name) for name in workshop.catalogue.images}
     for name, folder in charts.find_charts().items():
         crds = workshop.catalogue.chart_crds.get(name)
         lock = wheels.lock_path(crds.wheels).read_text() if crds else ""
@@ -79,12 +82,12 @@ def _wanted(workshop: Workshop) -> dict[str, str]:
     return wanted
 
 
-def _make(workshop: Workshop, store: Store, artefact: str) -> dict[str, Any]:
+def _make(origin: Source, workshop: Workshop, store: Store, artefact: str) -> dict[str, Any]:
     kind, _, name = artefact.partition(":")
     if kind == "binaries":
         return _store_binary(workshop, store, name)
     if kind == "images":
-        return _store_image(store, images.make_image(workshop, name))
+        return _store_image(store, origin.image(workshop, name))
     return _store_chart(workshop, store, name)
 
 
@@ -133,7 +136,7 @@ def _store_chart(workshop: Workshop, store: Store, name: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _one_at_a_time(path: Path, output: Output) -> Iterator[None]:
+def _one_at_a_time(path: Path, output: Reporter) -> Iterator[None]:
     """Two fetches share one cache, so the second waits for the first."""
     with path.open("a") as lock:
         try:

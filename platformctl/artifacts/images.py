@@ -25,7 +25,10 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where images are made: the catalogue, the cache folder, and where each built program lies with its key."""
+    """Where images are made.
+
+    folder: the cache; programs: by name, the key of what each is made from and where it lies.
+    """
 
     catalogue: Catalogue
     folder: Path

@@ -6,17 +6,32 @@ How long each step took is kept in the cache, so that the next run can say how l
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Protocol
 
-from platformctl.console import Output
+REDRAW_SECONDS = 0.3
+
+
+class Reporter(Protocol):
+    """Where progress goes: platformctl.console.Output, or what passes it on."""
+
+    @property
+    def json(self) -> bool:
+        """Whether a program reads the output."""
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """One event for programs."""
+
+    def remark(self, message: str) -> None:
+        """A remark for people."""
 
 
 class Progress:
     """Counts steps of a known total; prints to standard error, or events for programs."""
 
-    def __init__(self, output: Output, history: Path) -> None:
+    def __init__(self, output: Reporter, history: Path) -> None:
         self.output = output
         self.history = history
         self.durations: dict[str, float] = json.loads(history.read_text()) if history.exists() else {}
@@ -24,6 +39,8 @@ class Progress:
         self.doing = ""
         self.finished = 0
         self.since = time.monotonic()
+        self.bytes = 0
+        self.drawn = 0.0
         self.live = sys.stderr.isatty() and not output.json
 
     def expect(self, names: list[str]) -> None:
@@ -40,6 +57,7 @@ class Progress:
     def start(self, doing: str) -> None:
         """Work begins, in words: a step's name, or of several steps done together."""
         self.doing = doing
+        self.bytes = 0
         self.since = time.monotonic()
         self.tick()
 
@@ -66,7 +84,15 @@ class Progress:
         left = self.remaining()
         estimate = "" if left is None else f", about {_duration(left)} left"
         elapsed = _duration(time.monotonic() - self.since)
-        self._write(f"artifacts: {self.doing}, {elapsed}, {len(self.waiting)} to go{estimate}")
+        amount = f", {self.bytes / 1e6:.0f} MB" if self.bytes else ""
+        self._write(f"artifacts: {self.doing}, {elapsed}{amount}, {len(self.waiting)} to go{estimate}")
+        self.drawn = time.monotonic()
+
+    def received(self, _name: str, count: int) -> None:
+        """Bytes of a download arrived; the live line is drawn at most a few times a second."""
+        self.bytes += count
+        if time.monotonic() - self.drawn > REDRAW_SECONDS:
+            self.tick()
 
     def remaining(self) -> float | None:
         """Seconds left by what each step took last time; None where one was never timed."""
@@ -81,7 +107,8 @@ class Progress:
 
     def _write(self, text: str, end: str = "") -> None:
         start = "\r\033[K" if self.live else ""
-        print(start + text, end=end, file=sys.stderr, flush=True)
+        sys.stderr.write(start + text + end)
+        sys.stderr.flush()
 
 
 def _duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Archives in the storage layout of the registry, so that a registry serves what was unpacked into its data folder.
+"""Archives in the storage layout of the registry, which serves what is unpacked into its data folder.
 
 Layout (distribution/distribution, registry/storage/paths.go, version 2):
   docker/registry/v2/blobs/sha256/<first two>/<hex>/data
@@ -48,7 +48,10 @@ def image_repository(
     settings: Mapping[str, Any],
     labels: Mapping[str, str],
 ) -> Repository:
-    """An image of the given layers, lowest first. settings: the `config` object of the OCI image configuration."""
+    """An image of the given layers, lowest first.
+
+    settings: the `config` object of the OCI image configuration.
+    """
     config = canonical_json(
         {
             "architecture": "amd64",
@@ -78,11 +81,12 @@ def binary_repository(name: str, tag: str, digest: str, path: Path) -> Repositor
 def write_archive(destination: Path, repository: Repository) -> None:
     """Write the repository as a tar archive, atomically; refuses a blob that is not what its digest says."""
     for digest, blob in repository.blobs.items():
+        place = str(blob) if isinstance(blob, Path) else ""
         if (hash_file(blob) if isinstance(blob, Path) else hash_bytes(blob)) != digest:
             raise PlatformError(
                 f"a part of {repository.name} in the cache was damaged",
-                where=str(blob),
-                next=f"rm {blob} && platformctl artifacts fetch",
+                where=place,
+                next=f"rm {place} && platformctl artifacts fetch",
             )
     entries: list[Entry] = [*_blob_entries(repository), *_link_entries(repository)]
     partial = destination.with_name(destination.name + ".partial")

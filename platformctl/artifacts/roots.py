@@ -1,6 +1,7 @@
 """Root filesystems of Debian packages, made by mmdebstrap and kept as one layer each.
 
-apt checks the packages against the archive's signed lists. Documentation, translations and caches are left out.
+apt checks the packages against the archive's signed lists. Documentation, translations and caches are
+left out.
 """
 
 import shutil
@@ -39,8 +40,12 @@ LEFT_OUT = (
     "var/lib/apt/lists/",
     "var/log/",
 )
-PASSWD = "root:x:0:0:root:/root:/bin/sh\nnonroot:x:65532:65532:nonroot:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"
-GROUP = "root:x:0:\nnonroot:x:65532:\nnogroup:x:65534:\n"
+USERS = """\
+root:x:0:0:root:/root:/bin/sh
+nonroot:x:65532:65532:nonroot:/tmp:/bin/sh
+nobody:x:65534:65534:nobody:/:/bin/sh
+"""
+GROUPS = "root:x:0:\nnonroot:x:65532:\nnogroup:x:65534:\n"
 
 
 def root_key(root: Root) -> str:
@@ -49,7 +54,7 @@ def root_key(root: Root) -> str:
 
 
 def make_root(name: str, root: Root, blobs: BlobStore, folder: Path) -> Layer:
-    """The layer of a root filesystem; its unpacked tree stays in folder/<key> where something is run in it."""
+    """The layer of a root filesystem; where something is run in it, its tree stays in folder/<key>."""
     key = root_key(root)
     layer = blobs.find(key)
     if layer and (tree_path(root, folder).exists() or not _needs_tree(root)):
@@ -104,7 +109,7 @@ def run_python(tree: Path, interpreter: str, arguments: list[str]) -> None:
 
 
 def compile_python(tree: Path, interpreter: str, sources: Path, target: str) -> None:
-    """Compile what lies in a folder as if it lay at target in the image; failures of single files are not errors."""
+    """Compile what lies in a folder as if it lay at target in the image."""
     run_python(
         tree,
         interpreter,
@@ -141,7 +146,7 @@ def _finished(root: Root, archive: Path, tree: Path) -> Iterator[Entry]:
     names = {member.name for member in members}
     added = [layers.link(path, target) for path, target in root.links.items()]
     if root.variant == "extract":
-        added += [layers.file("etc/passwd", PASSWD.encode()), layers.file("etc/group", GROUP.encode())]
+        added += [layers.file("etc/passwd", USERS.encode()), layers.file("etc/group", GROUPS.encode())]
     if root.applets:
         added += _applet_links(tree / root.applets, root.applets)
     if root.python:

@@ -87,6 +87,10 @@ class Store:
         self.state.keys[artefact] = key
         self.state.records[artefact] = record
 
+    def differs(self, wanted: set[str], changed: list[str]) -> bool:
+        """Whether the index must be written: something was made, or is no longer wanted, or there is none."""
+        return bool(changed) or set(self.state.records) != wanted or not self.index_path.exists()
+
     def publish(self, wanted: set[str]) -> dict[str, Any]:
         """Drop what is no longer wanted, write the state and then the index; returns the index."""
         for artefact in set(self.state.records) - wanted:
@@ -116,7 +120,7 @@ class Store:
         )
 
     def check_all(self) -> int:
-        """Hash every file again; returns how many. Refuses wrong bytes, and an index that does not match its lock."""
+        """Hash every file again and return how many; refuses wrong bytes and an index changed by hand."""
         index = self.index()
         lock = index.pop("lock")
         if hash_value(index) != lock:

@@ -1,0 +1,89 @@
+"""A site's lock: the digests that its artefacts must have, one a line, to be kept with the inventory.
+
+    # comment
+    source modules
+    <hex sha256>  gomodules/tools
+    <hex sha256>  wheels/job-router
+
+For `modules` it pins the locks that the builds are made from (go.sum, whose lines the Go checksum
+database vouches for, and the wheels' hashes); for `upstream` and `mirror` every file and image.
+The file's name ends in .txt, which Ansible leaves alone in an inventory folder.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformctl.errors import ExitCode, PlatformError
+
+NAME = "artifacts.lock.txt"
+HEADER = "# What this site may install. Made by `platformctl artifacts lock`; keep it with the inventory."
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Pins (hex sha256 by name) for one source."""
+
+    source: str
+    pins: Mapping[str, str]
+
+
+def lock_path(inventory: Path) -> Path:
+    """Where the lock of an inventory lies."""
+    return (inventory if inventory.is_dir() else inventory.parent) / NAME
+
+
+def write_lock(path: Path, lock: Lock) -> None:
+    """Write a lock, sorted, so that a version control system shows what changed."""
+    lines = [HEADER, f"source {lock.source}"]
+    lines += [f"{digest}  {name}" for name, digest in sorted(lock.pins.items())]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def read_lock(path: Path) -> Lock | None:
+    """Read a lock; None where there is none."""
+    if not path.exists():
+        return None
+    source = ""
+    pins: dict[str, str] = {}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        first, _, rest = line.strip().partition(" ")
+        if not first or first.startswith("#"):
+            continue
+        if first == "source":
+            source = rest.strip()
+        elif len(first) == 64 and rest.strip():
+            pins[rest.strip()] = first
+        else:
+            raise PlatformError(
+                f"line {number} is not `<sha256>  <name>`: {line}",
+                where=str(path),
+                next="platformctl artifacts lock",
+                code=ExitCode.INVALID,
+            )
+    return Lock(source, pins)
+
+
+def check_pins(path: Path, lock: Lock, source: str, pins: Mapping[str, str]) -> None:
+    """Refuse a lock of another source, or one that pins something else than what would be used."""
+    remedy = f"review the change, then `platformctl artifacts lock -i {path.parent}`"
+    if lock.source != source:
+        raise PlatformError(
+            f"the lock is for the source {lock.source}, the site asks for {source}",
+            where=str(path),
+            next=remedy,
+            code=ExitCode.INVALID,
+        )
+    details = [
+        f"{name}: would use {digest}, the lock says {lock.pins.get(name, 'nothing')}"
+        for name, digest in sorted(pins.items())
+        if lock.pins.get(name) != digest
+    ]
+    if details:
+        raise PlatformError(
+            "artefacts differ from the site's lock; nothing was installed",
+            where=str(path),
+            next=remedy,
+            details=details,
+            code=ExitCode.REFUSED,
+        )
