@@ -1,0 +1,161 @@
+"""What the API server itself enforces: the schema of Jobs, and who submitted them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+import yaml
+
+from platformctl.clients.kubernetes import ApiError, KubernetesClient, UnavailableError, from_kubeconfig
+from platformctl.router.resource import SUBMITTER, path
+from tests.integration.control_plane import ADMIN, ControlPlane
+
+EXAMPLE = """
+apiVersion: kfoundry.io/v1alpha1
+kind: Job
+metadata: {generateName: k-foundry-example, namespace: default}
+spec:
+  template:
+    spec:
+      containers:
+      - name: pi
+        image: perl:5.34.0
+        command: [perl, "-Mbignum=bpi", "-wle", "print bpi(2000)"]
+        resources:
+          limits:   {cpu: "4", memory: 16Gi, nvidia.com/gpu: "1"}
+          requests: {cpu: "4", memory: 16Gi, nvidia.com/gpu: "1"}
+      restartPolicy: Never
+"""
+
+type As = Callable[[str], KubernetesClient]
+
+
+def job(spec: dict[str, Any], **metadata: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "kfoundry.io/v1alpha1",
+        "kind": "Job",
+        "metadata": {"generateName": "test-", **metadata},
+        "spec": spec,
+    }
+
+
+SCRIPT = {"script": "#!/bin/bash\ndate\n"}
+
+
+@pytest.fixture
+async def user(control_plane: ControlPlane) -> AsyncIterator[As]:
+    """Clients of several users, closed at the end."""
+    async with AsyncExitStack() as stack:
+        clients: dict[str, KubernetesClient] = {}
+        for name in (ADMIN, "alice", "bob"):
+            connection = from_kubeconfig(control_plane.kubeconfig(name))
+            clients[name] = await stack.enter_async_context(KubernetesClient(connection))
+        await _until_stamped(clients["alice"])
+        yield clients.__getitem__
+
+
+async def _until_stamped(client: KubernetesClient) -> None:
+    """Definitions and policies hold a moment after they are stored."""
+    for _ in range(100):
+        try:
+            found = await client.create(path("default"), job(SCRIPT))
+        except UnavailableError:
+            await asyncio.sleep(0.1)
+            continue
+        await client.delete(path("default", found["metadata"]["name"]))
+        if found["metadata"].get("annotations", {}).get(SUBMITTER):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the submitter is not stamped")
+
+
+async def test_the_example_of_k_foundry_is_accepted_unchanged(user: As) -> None:
+    example = yaml.safe_load(EXAMPLE)
+    stored = await user("alice").create(path("default"), example)
+    assert stored["spec"] == {**example["spec"], "target": "auto"}
+    assert stored["metadata"]["annotations"][SUBMITTER] == "alice"
+
+
+async def test_a_submitter_given_by_the_user_is_overwritten(user: As) -> None:
+    stored = await user("alice").create(
+        path("default"), job(SCRIPT, annotations={SUBMITTER: "bob", "a": "b"})
+    )
+    assert stored["metadata"]["annotations"] == {SUBMITTER: "alice", "a": "b"}
+
+
+async def test_nobody_changes_the_submitter_or_the_spec(user: As) -> None:
+    stored = await user("alice").create(path("default"), job(SCRIPT))
+    here = path("default", stored["metadata"]["name"])
+    for patch in (
+        {"metadata": {"annotations": {SUBMITTER: "bob"}}},
+        {"metadata": {"annotations": {SUBMITTER: None}}},
+        {"spec": {"script": "#!/bin/sh\nid\n"}},
+    ):
+        with pytest.raises(ApiError, match="cannot be changed") as caught:
+            await user(ADMIN).merge(here, patch)
+        assert caught.value.code == 422
+    await user(ADMIN).merge(here, {"metadata": {"labels": {"a": "b"}}})
+    await user(ADMIN).merge(f"{here}/status", {"status": {"phase": "Pending"}})
+
+
+async def test_a_template_field_outside_the_schema_cannot_be_changed_either(user: As) -> None:
+    example = yaml.safe_load(EXAMPLE)
+    stored = await user("alice").create(path("default"), example)
+    with pytest.raises(ApiError, match="spec of a Job cannot be changed"):
+        await user(ADMIN).merge(
+            path("default", stored["metadata"]["name"]),
+            {"spec": {"template": {"spec": {"hostNetwork": True}}}},
+        )
+
+
+async def test_users_delete_their_own_jobs_only(user: As) -> None:
+    stored = await user("alice").create(path("default"), job(SCRIPT))
+    here = path("default", stored["metadata"]["name"])
+    with pytest.raises(ApiError, match="only the submitter"):
+        await user("bob").delete(here)
+    await user("alice").delete(here)
+
+
+async def test_users_write_no_status_and_create_no_pods(user: As) -> None:
+    stored = await user("alice").create(path("default"), job(SCRIPT))
+    with pytest.raises(ApiError) as caught:
+        await user("alice").merge(
+            f"{path('default', stored['metadata']['name'])}/status", {"status": {"phase": "Succeeded"}}
+        )
+    assert caught.value.code == 403
+    pod = {"metadata": {"name": "x"}, "spec": {"containers": [{"name": "x", "image": "x"}]}}
+    with pytest.raises(ApiError) as caught:
+        await user("alice").create("/api/v1/namespaces/default/pods", pod)
+    assert caught.value.code == 403
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({}, "exactly one of template and script"),
+        ({**SCRIPT, "template": {"spec": {"containers": [{"name": "a", "image": "b"}]}}}, "exactly one"),
+        ({"script": "date"}, "interpreter"),
+        ({**SCRIPT, "walltime": 0}, "from 1 second"),
+        ({**SCRIPT, "walltime": 31622401}, "from 1 second"),
+        ({**SCRIPT, "walltime": "1 hour"}, "units such as"),
+        ({**SCRIPT, "walltime": ""}, "units such as"),
+        ({**SCRIPT, "nodes": 0}, "nodes"),
+        ({**SCRIPT, "tasks": 100001}, "tasks"),
+        ({**SCRIPT, "nodes": 3, "tasks": 2}, "at least nodes"),
+        ({**SCRIPT, "queue": "a\nb"}, "queue"),
+        ({**SCRIPT, "target": "moon"}, "target"),
+        ({"script": "#!" + "x" * 524288}, "Too long"),
+        ({"template": {"spec": {"containers": []}}}, "containers"),
+    ],
+)
+async def test_the_schema_refuses(user: As, spec: dict[str, Any], words: str) -> None:
+    with pytest.raises(ApiError, match=words) as caught:
+        await user("alice").create(path("default"), job(spec))
+    assert caught.value.code == 422
+
+
+@pytest.mark.parametrize("walltime", [1, 31622400, "90m", "1h30m", "2d", "01:30:00", "2-12:00:00"])
+async def test_walltimes_as_people_write_them(user: As, walltime: object) -> None:
+    await user("alice").create(path("default"), job({**SCRIPT, "walltime": walltime}))
