@@ -1,5 +1,6 @@
-"""The administrator's way into the site's Kubernetes API, over the ssh that the installation uses."""
+"""Ways into the site's Kubernetes API: the administrator's over ssh, and users' by certificates."""
 
+import asyncio
 from typing import Any
 
 from platformctl.clients import kubeconfig
@@ -38,3 +39,22 @@ async def admin_kubeconfig(fleet: Fleet) -> dict[str, Any]:
         )
     domain = host.variables.get("site_domain", fleet.site)
     return kubeconfig.for_operator(reply.out, host.connection.address, f"api.{domain}")
+
+
+async def user_kubeconfig(fleet: Fleet, user: str, namespace: str, days: int) -> dict[str, Any]:
+    """A kubeconfig by which the cluster knows a user of the site, valid for `days`.
+
+    Raises PlatformError (code INVALID) for a name that is not in the inventory's users_accounts.
+    """
+    host = fleet.first("kubernetes_control_plane")
+    accounts = (host.variables.get("users_accounts") or []) if host else []
+    names = sorted(str(account["name"]) for account in accounts)
+    if user not in names:
+        raise PlatformError(
+            f"{user} is not a user of this site; its users are {', '.join(names) or 'none'}",
+            where=f"{fleet.inventory}: users_accounts",
+            next=f"add the user there, then: platformctl install -i {fleet.inventory}",
+            code=ExitCode.INVALID,
+        )
+    admin = await admin_kubeconfig(fleet)
+    return await asyncio.to_thread(kubeconfig.for_user, admin, user, namespace, days)

@@ -1,0 +1,84 @@
+"""The commands that look at an installed site and let people in: status, kubeconfig."""
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from platformctl.cli.run import InventoryOption
+from platformctl.console import Output
+from platformctl.errors import ExitCode
+
+if TYPE_CHECKING:
+    from platformctl.engine.status import SiteStatus
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.command()(status)
+    app.command()(kubeconfig)
+
+
+def status(ctx: typer.Context, inventory: InventoryOption) -> None:
+    """Show the site: hosts under both schedulers, their owner, versions and health.
+
+    Exits with 1 when anything is not as it should be.
+
+    Example: `platformctl status -i mysite`
+    """
+    from platformctl.engine.loading import load
+    from platformctl.engine.status import gather
+
+    output: Output = ctx.obj
+    site = asyncio.run(gather(load(inventory)))
+    if output.json:
+        output.document({**asdict(site), "healthy": site.healthy})
+    else:
+        _tables(site, output)
+    raise typer.Exit(ExitCode.DONE if site.healthy else ExitCode.FAILED)
+
+
+def _tables(site: "SiteStatus", output: Output) -> None:
+    hosts = [
+        (host.name, host.address, host.owner, host.kubernetes, host.slurm, _word(host.healthy), host.remark)
+        for host in site.hosts
+    ]
+    columns = ("host", "address", "owner", "kubernetes", "slurm", "health", "remark")
+    output.table(f"site {site.site}", columns, hosts)
+    output.say("")
+    services = [(item.name, item.where, item.state, _word(item.healthy)) for item in site.services]
+    output.table("", ("service", "where", "state", "health"), services)
+
+
+def _word(healthy: bool) -> str:
+    return "[green]ok[/]" if healthy else "[red]not ok[/]"
+
+
+def kubeconfig(
+    ctx: typer.Context,
+    inventory: InventoryOption,
+    file: Annotated[Path, typer.Option("--file", "-f", help="Where to write it; readable by you only.")],
+    user: Annotated[str, typer.Option(help="For this user of the site, instead of the administrator.")] = "",
+    namespace: Annotated[str, typer.Option(help="The user's namespace.")] = "default",
+    days: Annotated[int, typer.Option(min=1, max=365, help="How long a user's certificate is valid.")] = 30,
+) -> None:
+    """Write the administrator's kubeconfig, or one by which the cluster knows a user of the site.
+
+    Example: `platformctl kubeconfig -i mysite --user alice --file alice.kubeconfig`
+    """
+    from platformctl.clients import kubeconfig as kubeconfigs
+    from platformctl.engine.access import admin_kubeconfig, user_kubeconfig
+    from platformctl.engine.loading import load
+
+    output: Output = ctx.obj
+    fleet = load(inventory)
+    if user:
+        document = asyncio.run(user_kubeconfig(fleet, user, namespace, days))
+    else:
+        document = asyncio.run(admin_kubeconfig(fleet))
+    kubeconfigs.write(document, file)
+    if output.json:
+        output.document({"kubeconfig": file, "user": user or "administrator"})
+    output.say(f"kubeconfig of {user or 'the administrator'} written to {file}")
