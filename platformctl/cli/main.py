@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from platformctl import __version__
-from platformctl.cli import artifacts
+from platformctl.cli import artifacts, inspect, lab
 from platformctl.cli import run as runs
 from platformctl.console import Format, Output
 from platformctl.errors import PlatformError
@@ -20,7 +20,10 @@ app = typer.Typer(
 )
 
 app.add_typer(artifacts.app, name="artifacts")
+app.add_typer(lab.app, name="lab")
 runs.register(app)
+site.register(app)
+inspect.register(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,101 @@
+"""`platformctl lab`: make, look at, enter and remove labs."""
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from platformctl import lab as labs
+from platformctl.console import Output
+from platformctl.errors import ExitCode, PlatformError
+
+app = typer.Typer(help="Podman hosts that stand in for bare metal.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Option("--name", "-n", help="Which lab.")]
+
+
+@app.command()
+def up(
+    ctx: typer.Context,
+    name: Name = labs.DEFAULT_NAME,
+    inventory: Annotated[
+        Path | None, typer.Option("--inventory", "-i", help="One host is booted for each host in it.")
+    ] = None,
+    light: Annotated[int, typer.Option(help="That many plain hosts more.", min=0, max=50)] = 0,
+) -> None:
+    """Boot a lab's hosts and wait until ssh answers on all of them; completes a lab that exists."""
+    output: Output = ctx.obj
+    started = time.monotonic()
+    lab = labs.up(name, inventory, light, say=output.remark)
+    seconds = round(time.monotonic() - started, 1)
+    if output.json:
+        output.document({**_described(lab), "seconds": seconds})
+        return
+    output.say(f"lab {name}: {len(lab.hosts)} hosts answer, {seconds} s")
+    output.say(f"inventory: {lab.inventory}")
+
+
+@app.command()
+def down(ctx: typer.Context, name: Name = labs.DEFAULT_NAME) -> None:
+    """Remove a lab with everything that belongs to it; with the last lab, also what labs share."""
+    output: Output = ctx.obj
+    removed = labs.down(name, say=output.remark)
+    if output.json:
+        output.document({"lab": name, "removed": removed.things})
+        return
+    output.say(
+        f"lab {name}: " + (f"removed {', '.join(removed.things)}" if removed.things else "nothing there")
+    )
+
+
+@app.command()
+def status(ctx: typer.Context, name: Name = labs.DEFAULT_NAME) -> None:
+    """Show a lab's hosts: address, state, time since boot, memory in use."""
+    output: Output = ctx.obj
+    lab = _existing(name)
+    rows = labs.observe(lab)
+    if output.json:
+        output.document({**_described(lab), "hosts": [row.as_json() for row in rows]})
+        return
+    columns = ("host", "address", "state", "uptime", "memory")
+    output.table(f"lab {name}", columns, [row.as_text() for row in rows])
+    output.say(f"inventory: {lab.inventory}")
+
+
+@app.command()
+def shell(
+    host: Annotated[str, typer.Argument(help="A host of the lab.")],
+    name: Name = labs.DEFAULT_NAME,
+    console: Annotated[
+        bool, typer.Option("--console", help="As root through podman, for a host whose ssh does not answer.")
+    ] = False,
+) -> None:
+    """Open a shell on a host, over ssh as its administrator."""
+    lab = _existing(name)
+    command = lab.console_command(host) if console else lab.ssh_command(host)
+    os.execvp(command[0], command)  # noqa: S606 - the shell takes this process's place
+
+
+def _existing(name: str) -> labs.Lab:
+    lab = labs.find(name)
+    if lab is None:
+        others = ", ".join(labs.names()) or "none"
+        raise PlatformError(
+            f"there is no lab {name}",
+            where=f"labs here: {others}",
+            next=f"platformctl lab up --name {name}",
+            code=ExitCode.INVALID,
+        )
+    return lab
+
+
+def _described(lab: labs.Lab) -> dict[str, object]:
+    return {
+        "lab": lab.name,
+        "inventory": str(lab.inventory),
+        "network": str(lab.slot),
+        "state": str(lab.state),
+        "hosts": {host.name: str(host.address) for host in lab.hosts},
+    }

@@ -1,0 +1,102 @@
+"""The address plan: which network a lab gets, and where each of its hosts goes in it.
+
+A slot is a network of 64 addresses: the first is the machine's (the gateway), hosts follow. Slot 0 is the
+network that the inventory itself names; the others lie in 198.18.0.0/15, which RFC 2544 sets aside for
+laboratories. A slot that touches anything that the machine already reaches is never used: a bridge there
+would take that route away.
+"""
+
+import ipaddress
+import json
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network
+
+from platformctl.errors import ExitCode, PlatformError
+
+PREFIX = 26
+POOL = IPv4Network("198.18.0.0/18")
+FIRST_HOST = 10
+"""Offset of the first address that is given to a host with none of its own in the slot."""
+
+
+def slot_of(address: IPv4Address) -> IPv4Network:
+    """The slot that holds an address."""
+    return IPv4Network((address, PREFIX), strict=False)
+
+
+def gateway(slot: IPv4Network) -> IPv4Address:
+    """The machine's address in a slot."""
+    return slot[1]
+
+
+def choose_slot(own: IPv4Network | None, taken: Sequence[IPv4Network]) -> IPv4Network:
+    """The inventory's own slot if it may be used and is free, else the first free one of the pool."""
+    candidates = [*([own] if own else []), *POOL.subnets(new_prefix=PREFIX)]
+    for slot in candidates:
+        if not any(slot.overlaps(network) for network in taken):
+            return slot
+    raise PlatformError(
+        "every network for labs is in use",
+        where=str(POOL),
+        next="remove a lab: platformctl lab down --name NAME",
+    )
+
+
+def place(addresses: Mapping[str, IPv4Address], slot: IPv4Network) -> dict[str, IPv4Address]:
+    """An address in the slot for each host: the same offset where it can be kept, else the next free one."""
+    placed: dict[str, IPv4Address] = {}
+    used = {slot.network_address, gateway(slot), slot.broadcast_address}
+    homeless = []
+    for host, address in addresses.items():
+        wished = slot[int(address) % slot.num_addresses]
+        if wished in used:
+            homeless.append(host)
+        else:
+            placed[host] = wished
+            used.add(wished)
+    free = [address for address in list(slot.hosts())[FIRST_HOST - 1 :] if address not in used]
+    if len(homeless) > len(free):
+        raise PlatformError(
+            f"a lab has room for {slot.num_addresses - FIRST_HOST - 1} hosts, and {len(addresses)} are wanted",
+            next="take hosts out of the inventory of this lab",
+            code=ExitCode.INVALID,
+        )
+    placed.update(zip(homeless, free, strict=False))
+    return {host: placed[host] for host in addresses}
+
+
+def machine_networks() -> list[IPv4Network]:
+    """IPv4 networks that this machine is in or has a route to (its default route left out)."""
+    routes = json.loads(
+        subprocess.run(["ip", "-json", "-4", "route"], capture_output=True, check=True).stdout
+    )
+    found = [destination for route in routes if (destination := route["dst"]) != "default"]
+    found += [route["gateway"] for route in routes if "gateway" in route]
+    return [IPv4Network(destination, strict=False) for destination in found]
+
+
+def refuse_overlap(dropped: Iterable[IPv4Network], machine: Sequence[IPv4Network]) -> None:
+    """Refuse pod and service networks that the machine itself uses: the lab's firewall would cut them off."""
+    for network in dropped:
+        for own in machine:
+            if network.overlaps(own):
+                raise PlatformError(
+                    f"the inventory's network {network} overlaps {own}, which this machine uses",
+                    where="kubernetes_pod_network or kubernetes_service_network",
+                    next="give the lab's inventory another network, then run `platformctl lab up` again",
+                    code=ExitCode.INVALID,
+                )
+
+
+def parse(address: object, host: str) -> IPv4Address:
+    """The ansible_host of a host; a lab needs IPv4 addresses."""
+    try:
+        return ipaddress.IPv4Address(str(address))
+    except ValueError:
+        raise PlatformError(
+            f"host {host} has no IPv4 address that a lab could give it: ansible_host is {address!r}",
+            where="the inventory's hosts.yml",
+            next="write its address as ansible_host",
+            code=ExitCode.INVALID,
+        ) from None

@@ -1,0 +1,134 @@
+"""One package cache on this machine for all labs: apt-cacher-ng, run by us as an ordinary process.
+
+Hosts use it as a plain HTTP proxy. What Debian serves over http is kept in the cache folder, which outlives
+the labs. An https source is tunnelled through and not cached, so it works and costs its download each time.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from platformctl import paths
+from platformctl.errors import PlatformError
+
+PORT = 3142
+_CONFIG = """\
+# Written by platformctl; replaced at each start.
+CacheDir: {folder}/packages
+LogDir: {folder}/log
+PidFile: {folder}/daemon.pid
+Port: {port}
+BindAddress: 0.0.0.0
+ForeGround: 1
+PassThroughPattern: .*
+# IPv4 first: a machine may have an IPv6 route that leads nowhere.
+ConnectProto: v4 v6
+ExThreshold: 30
+# Hosts ask for the same new file at the same time; a slow source must not fail all of them.
+NetworkTimeout: 120
+VerboseLog: 0
+"""
+
+
+def folder() -> Path:
+    """Packages, settings and log of the cache."""
+    return paths.cache_dir() / "apt"
+
+
+def ensure() -> bool:
+    """Start the cache unless it runs; True when it was started. Returns once it answers."""
+    if running() is not None:
+        return False
+    if _answers():
+        raise PlatformError(
+            f"port {PORT} is taken by another program, so that the lab's package cache cannot start",
+            where=f"127.0.0.1:{PORT}",
+            next="if it is Debian's own service: systemctl disable --now apt-cacher-ng",
+        )
+    (folder() / "packages").mkdir(parents=True, exist_ok=True)
+    (folder() / "log").mkdir(exist_ok=True)
+    settings = folder() / "etc"
+    settings.mkdir(exist_ok=True)
+    (settings / "acng.conf").write_text(_CONFIG.format(folder=folder(), port=PORT))
+    with (folder() / "log" / "start.log").open("w") as log:
+        process = subprocess.Popen(
+            [_program(), "-c", str(settings)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+        )
+    _pid_file().write_text(str(process.pid))
+    _await(process)
+    return True
+
+
+def stop() -> bool:
+    """Stop the cache and keep its packages; False when it did not run."""
+    pid = running()
+    _pid_file().unlink(missing_ok=True)
+    if pid is None:
+        return False
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 10
+    while _is_ours(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if _is_ours(pid):
+        os.kill(pid, signal.SIGKILL)
+    return True
+
+
+def running() -> int | None:
+    """The process id of our cache, if it runs."""
+    try:
+        pid = int(_pid_file().read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if _is_ours(pid) else None
+
+
+def _pid_file() -> Path:
+    return folder() / "pid"
+
+
+def _is_ours(pid: int) -> bool:
+    """A process id may have been given to another program since: ours has our settings on its command line."""
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return os.fsencode(folder() / "etc") in arguments
+
+
+def _program() -> str:
+    # Debian installs it where only root's PATH looks.
+    found = shutil.which("apt-cacher-ng", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if not found:
+        raise PlatformError("apt-cacher-ng is not installed", next="apt-get install apt-cacher-ng")
+    return found
+
+
+def _answers() -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", PORT), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _await(process: subprocess.Popen[bytes], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        if _answers():
+            return
+        time.sleep(0.05)
+    raise PlatformError(
+        "the package cache did not start",
+        where=str(folder() / "log"),
+        next=f"read the log there; an old cache may be removed safely: rm -r {folder()}",
+    )

@@ -1,0 +1,100 @@
+"""The inventory of a lab: the one it was made from, or a copy that was moved to the lab's own network."""
+
+import re
+import shutil
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import yaml
+
+from platformctl.errors import ExitCode, PlatformError
+from platformctl.lab import addresses
+from platformctl.site.effective import Effective
+from platformctl.site.inventory import read_inventory
+from platformctl.site.secrets import VAULT_NAME
+
+_NETWORK_VARIABLES = ("kubernetes_pod_network", "kubernetes_service_network")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a lab needs to know of an inventory: addresses of its hosts, networks inside the site."""
+
+    hosts: dict[str, IPv4Address]
+    inner_networks: tuple[IPv4Network, ...]
+
+    @property
+    def slot(self) -> IPv4Network:
+        """The slot that the first host is in."""
+        return addresses.slot_of(next(iter(self.hosts.values())))
+
+    @property
+    def fits_slot(self) -> bool:
+        """Whether all hosts are in one slot, and none has the machine's address."""
+        gateway = addresses.gateway(self.slot)
+        return all(address in self.slot and address != gateway for address in self.hosts.values())
+
+
+def read_layout(inventory: Path) -> Layout:
+    """Read hosts and networks of an inventory; whether it is otherwise sound is for `validate` to say."""
+    effective = Effective(read_inventory(inventory))
+    hosts: dict[str, IPv4Address] = {}
+    inner: dict[IPv4Network, None] = {}
+    for host in effective.hosts:
+        variables = effective.variables(host)
+        hosts[host] = addresses.parse(variables.get("ansible_host", host), host)
+        inner.update((IPv4Network(variables[name]), None) for name in _NETWORK_VARIABLES if name in variables)
+    if not hosts:
+        raise PlatformError(
+            "the inventory has no hosts, so there is nothing to boot",
+            where=str(inventory),
+            next="name at least one host under all.hosts in its hosts.yml",
+            code=ExitCode.INVALID,
+        )
+    return Layout(hosts, tuple(inner))
+
+
+def copy(source: Path, target: Path, slot: IPv4Network, state: Path, light: int) -> None:
+    """Copy an inventory for a lab: addresses moved to the slot, `lab_state` set, light hosts added.
+
+    The copy gets secrets of its own. It appears whole or not at all.
+    """
+    unfinished = target.with_name("unfinished-inventory")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns(VAULT_NAME))
+    _add_light_hosts(unfinished, light, slot)
+    moved = _moves(read_layout(unfinished), slot)
+    for path in unfinished.rglob("*"):
+        if path.suffix in {".yml", ".yaml"}:
+            path.write_text(moved_text(path.read_text(), moved, state))
+    unfinished.rename(target)
+
+
+def moved_text(text: str, moved: dict[IPv4Address, IPv4Address], state: Path) -> str:
+    """The text of a YAML file with addresses replaced and `lab_state` set; comments stay."""
+    texts = {str(old): str(new) for old, new in moved.items()}
+    if texts:
+        pattern = re.compile(rf"(?<![\d.])({'|'.join(map(re.escape, texts))})(?![\d]|\.\d)")
+        text = pattern.sub(lambda found: texts[found[0]], text)
+    return re.sub(r"^lab_state:.*$", lambda _: f"lab_state: {state}", text, flags=re.MULTILINE)
+
+
+def _moves(layout: Layout, slot: IPv4Network) -> dict[IPv4Address, IPv4Address]:
+    placed = addresses.place(layout.hosts, slot)
+    moved = {address: placed[host] for host, address in layout.hosts.items()}
+    return moved | {addresses.gateway(layout.slot): addresses.gateway(slot)}
+
+
+def _add_light_hosts(inventory: Path, light: int, slot: IPv4Network) -> None:
+    """Plain hosts that are in no service's group: they show what a host as such costs."""
+    if light == 0:
+        return
+    layout = read_layout(inventory)
+    wished = layout.hosts | {f"light{number}": addresses.gateway(slot) for number in range(1, light + 1)}
+    placed = addresses.place(wished, layout.slot)
+    hosts_file = next(path for name in ("hosts.yml", "hosts.yaml") if (path := inventory / name).exists())
+    document = yaml.safe_load(hosts_file.read_text())
+    hosts = document["all"].setdefault("hosts", {})
+    hosts.update({name: {"ansible_host": str(placed[name])} for name in wished if name not in layout.hosts})
+    hosts_file.write_text(yaml.safe_dump(document, sort_keys=False))

@@ -1,0 +1,249 @@
+"""Making, finding and removing a lab."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from platformctl import paths
+from platformctl.errors import ExitCode, PlatformError
+from platformctl.lab import hosts, image, inventory, network, podman, ssh, state
+from platformctl.lab.hosts import Host
+from platformctl.site import secrets
+
+DEFAULT_NAME = "lab"
+"""The lab that uses the committed inventory in place."""
+
+BOOT_SECONDS = 90.0
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_PROGRAMS = {
+    "podman": "podman",
+    "runc": "runc",
+    "nft": "nftables",
+    "iptables": "iptables",
+    "mmdebstrap": "mmdebstrap",
+    "apt-cacher-ng": "apt-cacher-ng",
+    "ssh-keygen": "openssh-client",
+    "ip": "iproute2",
+}
+_HELPERS = {"netavark": Path("/usr/lib/podman/netavark")}
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab that exists. inventory: the one to install it with."""
+
+    name: str
+    inventory: Path
+    slot: IPv4Network
+    hosts: tuple[Host, ...]
+
+    @property
+    def state(self) -> Path:
+        """The folder with its key and known_hosts."""
+        return state.folder(self.name)
+
+    def host(self, name: str) -> Host:
+        """The host of this name."""
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        raise PlatformError(
+            f"lab {self.name} has no host {name}",
+            where=str(self.inventory),
+            next=f"its hosts are: {', '.join(host.name for host in self.hosts)}",
+            code=ExitCode.INVALID,
+        )
+
+    def exec(
+        self, host: str, argv: Sequence[str], data: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command on a host as root without ssh; a failure is in the result, not raised."""
+        stdin = ["--interactive"] if data is not None else []
+        return podman.run("exec", *stdin, self.host(host).container, *argv, check=False, data=data)
+
+    def ssh_command(self, host: str, *remote: str) -> list[str]:
+        """The ssh command that logs in to a host as its administrator."""
+        return ssh.command(self.state, self.host(host).address, *remote)
+
+    def console_command(self, host: str) -> list[str]:
+        """The command that opens a root shell on a host without ssh."""
+        return ["podman", "exec", "--interactive", "--tty", self.host(host).container, "/bin/bash", "--login"]
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What `down` found and removed, in the user's words."""
+
+    things: tuple[str, ...]
+
+
+def up(
+    name: str = DEFAULT_NAME,
+    source: Path | None = None,
+    light: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+) -> Lab:
+    """Boot one host for each host of an inventory and return when all of them let the administrator in.
+
+    A lab that exists is completed: what is missing is made, what is stopped is started. light: that many
+    plain hosts more. say: told about steps that take long.
+    """
+    _check_name(name)
+    _check_machine()
+    with state.lab_lock(name, say):
+        lab_network, where, origin = _settle(name, (source or _default_inventory()).resolve(), light)
+        layout = inventory.read_layout(where)
+        lab = Lab(name, where, lab_network.slot, _hosts(name, layout))
+        # From here on `find` and `down` know the lab, whatever happens to this process.
+        state.write(name, where, origin, lab_network.slot)
+        secrets.ensure(where)
+        _boot(lab, say)
+        return lab
+
+
+def down(name: str = DEFAULT_NAME, say: Callable[[str], None] = lambda _: None) -> Removed:
+    """Remove everything of a lab, also what a killed `up` left; with the last lab, what labs share."""
+    _check_name(name)
+    _check_machine()
+    with state.lab_lock(name, say):
+        removed = []
+        containers = [found["Names"][0] for found in podman.labelled(("ps", "--all"), name)]
+        if containers:
+            podman.run("rm", "--force", "--time", "0", *containers)
+            removed.append(f"{len(containers)} hosts")
+        volumes = [found["Name"] for found in podman.labelled(("volume", "ls"), name)]
+        if volumes:
+            podman.run("volume", "rm", "--force", *volumes)
+            removed.append(f"{len(volumes)} volumes")
+        with state.machine_lock():
+            if any(found.lab == name for found in network.every()):
+                podman.run("network", "rm", "--force", network.name_of(name))
+                removed.append("the network")
+            removed += network.guard(network.every())
+        if state.folder(name).exists():
+            shutil.rmtree(state.folder(name))
+            removed.append("its key and state")
+        return Removed(tuple(removed))
+
+
+def find(name: str = DEFAULT_NAME) -> Lab | None:
+    """The lab of this name, if it was made and not removed."""
+    record = state.read(name)
+    if record is None:
+        return None
+    where = Path(record["inventory"])
+    return Lab(name, where, IPv4Network(record["network"]), _hosts(name, inventory.read_layout(where)))
+
+
+def names() -> list[str]:
+    """All labs of this user."""
+    return sorted(path.parent.name for path in state.labs_folder().glob("*/lab.json"))
+
+
+def _settle(name: str, source: Path, light: int) -> tuple[network.LabNetwork, Path, Path]:
+    """Network, inventory and key of a lab, made where they are missing; the inventory's origin is last."""
+    folder = state.folder(name)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    record = state.read(name)
+    if record and Path(record["source"]) != source:
+        raise PlatformError(
+            f"lab {name} was made from another inventory: {record['source']}",
+            where=str(source),
+            next=f"platformctl lab down --name {name}, or choose another --name",
+            code=ExitCode.REFUSED,
+        )
+    layout = inventory.read_layout(source)
+    in_place = _may_be_in_place(name, source, layout, light)
+    with state.machine_lock():
+        networks = network.every()
+        made = next((found for found in networks if found.lab == name), None)
+        if made is None:
+            made = network.create(name, layout.slot if in_place else None, layout.inner_networks)
+            networks.append(made)
+        # Before the first host boots: nothing meant for a pod may leave the machine.
+        network.guard(networks)
+    ssh.ensure_key(folder)
+    if in_place and made.slot == layout.slot:
+        return made, source, source
+    copied = folder / "inventory"
+    if not copied.exists():
+        inventory.copy(source, copied, made.slot, folder, light)
+    return made, copied, source
+
+
+def _may_be_in_place(name: str, source: Path, layout: inventory.Layout, light: int) -> bool:
+    """Only the default lab uses the committed inventory as it is, which names that lab's folder."""
+    usual = Path.home() / ".local/state/platformctl/labs" / DEFAULT_NAME
+    committed = source == _default_inventory().resolve() and state.folder(name) == usual
+    return committed and name == DEFAULT_NAME and layout.fits_slot and light == 0
+
+
+def _boot(lab: Lab, say: Callable[[str], None]) -> None:
+    states = hosts.states(lab.name)
+    missing = [host for host in lab.hosts if host.name not in states]
+    known = lab.state / "known_hosts"
+    if missing:
+        with state.machine_lock():
+            made = image.ensure(say)
+        say(f"booting {', '.join(host.name for host in missing)}")
+        if hosts.home_volume(lab.name) not in {
+            v["Name"] for v in podman.labelled(("volume", "ls"), lab.name)
+        }:
+            podman.run(*hosts.volume_command(lab.name, hosts.home_volume(lab.name)))
+        hosts.boot(missing, made, network.name_of(lab.name), lab.state / "id_ed25519.pub")
+    hosts.revive([host for host in lab.hosts if host.name in states], states)
+    complete = not missing and known.exists() and set(states.values()) == {"running"}
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        list(pool.map(lambda host: ssh.await_banner(host.name, host.address, BOOT_SECONDS), lab.hosts))
+        if complete:
+            return
+        keys = pool.map(lambda host: ((host.name, host.address), ssh.host_keys(host.container)), lab.hosts)
+        known.write_text(ssh.known_hosts(dict(keys)))
+        list(
+            pool.map(
+                lambda host: ssh.await_login(lab.state, host.name, host.address, BOOT_SECONDS), lab.hosts
+            )
+        )
+
+
+def _hosts(name: str, layout: inventory.Layout) -> tuple[Host, ...]:
+    return tuple(Host(name, host, address) for host, address in layout.hosts.items())
+
+
+def _default_inventory() -> Path:
+    return paths.data_dir() / "inventories" / "lab"
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise PlatformError(
+            f"{name!r} is no name for a lab",
+            where="--name",
+            next="use small letters, digits and dashes, and begin with a letter",
+            code=ExitCode.INVALID,
+        )
+
+
+def _check_machine() -> None:
+    if os.geteuid() != 0:
+        raise PlatformError(
+            "a lab needs root: it makes networks, firewall rules and privileged containers",
+            where=f"user id {os.geteuid()}",
+            next="run the same command with sudo, or as root",
+            code=ExitCode.REFUSED,
+        )
+    search = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = [package for program, package in _PROGRAMS.items() if not shutil.which(program, path=search)]
+    missing += [package for package, path in _HELPERS.items() if not path.exists()]
+    if missing:
+        raise PlatformError(
+            f"a lab needs Debian packages that are not installed: {', '.join(sorted(missing))}",
+            where="this machine",
+            next=f"apt-get install {' '.join(sorted(missing))}",
+        )

@@ -1,0 +1,89 @@
+"""The networks of labs, and what all labs share on the machine because of them.
+
+A podman network's labels say which lab it is and which networks inside the site must not leave the machine;
+the firewall and the package cache follow from the networks that exist.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from platformctl.lab import addresses, apt_cache, firewall, podman
+
+_INNER_LABEL = "platformctl.inner"
+
+
+@dataclass(frozen=True)
+class LabNetwork:
+    """A lab's network: its slot, and the pod and service networks of its site."""
+
+    lab: str
+    slot: IPv4Network
+    inner: tuple[IPv4Network, ...]
+
+    @property
+    def name(self) -> str:
+        """Its name in podman."""
+        return name_of(self.lab)
+
+
+def name_of(lab: str) -> str:
+    """The podman network of a lab."""
+    return f"platformctl-{lab}"
+
+
+def every() -> list[LabNetwork]:
+    """The networks of all labs on this machine."""
+    return [_from_podman(network) for network in podman.labelled(("network", "ls"), None)]
+
+
+def create(lab: str, own: IPv4Network | None, inner: Sequence[IPv4Network]) -> LabNetwork:
+    """Make a lab's network in its own slot if that is given and free, else in the first free one.
+
+    The caller holds the machine's lock.
+    """
+    machine = addresses.machine_networks()
+    addresses.refuse_overlap(inner, machine)
+    slot = addresses.choose_slot(own, [*machine, *_podman_networks()])
+    made = LabNetwork(lab, slot, tuple(inner))
+    labels = {podman.LAB_LABEL: lab, _INNER_LABEL: " ".join(map(str, inner))}
+    podman.run(
+        *("network", "create", "--disable-dns", "--subnet", str(slot)),
+        *("--gateway", str(addresses.gateway(slot))),
+        *(word for name, value in labels.items() for word in ("--label", f"{name}={value}")),
+        made.name,
+    )
+    return made
+
+
+def guard(networks: Sequence[LabNetwork]) -> list[str]:
+    """Bring firewall and package cache in line with the networks that exist; says what changed.
+
+    The caller holds the machine's lock.
+    """
+    if not networks:
+        stopped = [("the package cache", apt_cache.stop()), ("the firewall table", firewall.remove())]
+        return [what for what, done in stopped if done]
+    slots = [network.slot for network in networks]
+    inner = {network for lab in networks for network in lab.inner}
+    firewall.apply(slots, inner, apt_cache.PORT)
+    apt_cache.ensure()
+    return []
+
+
+def _podman_networks() -> list[IPv4Network]:
+    """Subnets of all podman networks, also of those with no host running, which have no route yet."""
+    found = []
+    for network in podman.query("network", "ls"):
+        for subnet in network.get("subnets") or ():
+            if ":" not in subnet["subnet"]:
+                found.append(IPv4Network(subnet["subnet"]))
+    return found
+
+
+def _from_podman(network: dict[str, object]) -> LabNetwork:
+    labels, subnets = network["labels"], network["subnets"]
+    assert isinstance(labels, dict)
+    assert isinstance(subnets, list)
+    inner = tuple(IPv4Network(text) for text in labels.get(_INNER_LABEL, "").split())
+    return LabNetwork(labels[podman.LAB_LABEL], IPv4Network(subnets[0]["subnet"]), inner)

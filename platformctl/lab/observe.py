@@ -1,0 +1,66 @@
+"""What the hosts of a lab are doing, as podman and the kernel see it."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from platformctl.lab import podman
+from platformctl.lab.hosts import HOST_LABEL
+from platformctl.lab.lifecycle import Lab
+
+_UNITS = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One host: state is podman's, or `missing`; uptime in seconds and memory in bytes while it runs."""
+
+    host: str
+    address: str
+    state: str
+    uptime: int | None
+    memory: int | None
+
+    def as_json(self) -> dict[str, object]:
+        """For programs: seconds and bytes."""
+        return self.__dict__.copy()
+
+    def as_text(self) -> tuple[str, ...]:
+        """For people."""
+        uptime = "" if self.uptime is None else _duration(self.uptime)
+        memory = "" if self.memory is None else f"{self.memory / 1024**2:.0f} MiB"
+        return (self.host, self.address, self.state, uptime, memory)
+
+
+def observe(lab: Lab) -> list[Observed]:
+    """Every host of the lab's inventory, whether it has a container or not."""
+    found = {c["Labels"][HOST_LABEL]: c for c in podman.labelled(("ps", "--all"), lab.name)}
+    running = [c["Names"][0] for c in found.values() if c["State"] == "running"]
+    memory = _memory(running)
+    rows = []
+    for host in lab.hosts:
+        container = found.get(host.name)
+        state = container["State"] if container else "missing"
+        uptime = None
+        if container and state == "running":
+            uptime = int(datetime.now(UTC).timestamp() - container["StartedAt"])
+        rows.append(Observed(host.name, str(host.address), state, uptime, memory.get(host.container)))
+    return rows
+
+
+def _memory(containers: list[str]) -> dict[str, int]:
+    if not containers:
+        return {}
+    stats = podman.query("stats", "--no-stream", *containers)
+    return {entry["name"]: _bytes(entry["mem_usage"].split("/")[0].strip()) for entry in stats}
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"([\d.]+)\s*(\w+)", text)
+    return int(float(found[1]) * _UNITS[found[2]]) if found else 0
+
+
+def _duration(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

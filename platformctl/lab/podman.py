@@ -1,0 +1,39 @@
+"""Calls of the podman command, as this machine needs them.
+
+Lab objects carry the label `platformctl.lab=<name>`: podman itself is the record of what exists, so that
+leftovers of a killed command are found as well.
+"""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+from platformctl.errors import PlatformError
+
+LAB_LABEL = "platformctl.lab"
+
+
+def run(*arguments: str, check: bool = True, data: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `podman ARGUMENTS`; a failure is a PlatformError with what podman said, unless check is False."""
+    command = ["podman", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, input=data, check=False)
+    if check and done.returncode:
+        raise PlatformError(
+            f"podman could not do its part: {done.stderr.strip() or f'exit {done.returncode}'}",
+            where=" ".join(command[:3]),
+            next="if the machine's podman is at fault, `podman info` says so as well",
+        )
+    return done
+
+
+def query(*arguments: str) -> list[dict[str, Any]]:
+    """The list of objects that a podman command prints with --format json."""
+    found: list[dict[str, Any]] | None = json.loads(run(*arguments, "--format", "json").stdout or "[]")
+    return found or []
+
+
+def labelled(kind: Sequence[str], lab: str | None) -> list[dict[str, Any]]:
+    """Objects of one kind (("ps", "--all"), ("volume", "ls"), ("network", "ls")) of a lab, or of all labs."""
+    wanted = LAB_LABEL if lab is None else f"{LAB_LABEL}={lab}"
+    return query(*kind, "--filter", f"label={wanted}")

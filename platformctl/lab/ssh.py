@@ -1,0 +1,89 @@
+"""Access to the hosts of a lab: its key, the hosts' keys, and the wait until they answer."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from platformctl.errors import ExitCode, PlatformError
+from platformctl.lab import podman
+
+USER = "ops"
+_READ_HOST_KEYS = ("sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub")
+
+
+def ensure_key(state: Path) -> None:
+    """Make the lab's key pair once."""
+    key = state / "id_ed25519"
+    if not key.exists():
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"platformctl lab {state.name}", "-f"]
+        subprocess.run([*command, str(key)], check=True)
+
+
+def options(state: Path) -> list[str]:
+    """Options of the ssh command: the lab's key and nothing else, only hosts that the lab vouches for."""
+    return [
+        *("-i", str(state / "id_ed25519"), "-o", f"UserKnownHostsFile={state / 'known_hosts'}"),
+        *("-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=yes", "-F", "none"),
+    ]
+
+
+def command(state: Path, address: IPv4Address, *remote: str) -> list[str]:
+    """The ssh command that logs in to a host, or runs a remote command there."""
+    return ["ssh", *options(state), f"{USER}@{address}", *remote]
+
+
+def await_banner(host: str, address: IPv4Address, seconds: float) -> None:
+    """Wait until the ssh server of a host speaks."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if _speaks(address):
+            return
+        if time.monotonic() > deadline:
+            raise _silent(host, address, seconds, "nothing answers on port 22")
+        time.sleep(0.05)
+
+
+def await_login(state: Path, host: str, address: IPv4Address, seconds: float) -> None:
+    """Wait until the administrator can log in and become root: boot has passed the point that allows it."""
+    deadline = time.monotonic() + seconds
+    probe = command(state, address, "sudo", "-n", "true")
+    probe[1:1] = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
+    while True:
+        done = subprocess.run(probe, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return
+        if time.monotonic() > deadline:
+            raise _silent(host, address, seconds, done.stderr.strip())
+        time.sleep(0.1)
+
+
+def host_keys(container: str) -> list[str]:
+    """Public keys of a host, read inside it and so known to be its own."""
+    text = podman.run("exec", container, *_READ_HOST_KEYS).stdout
+    return [" ".join(line.split()[:2]) for line in text.splitlines() if line.strip()]
+
+
+def known_hosts(keys: Mapping[tuple[str, IPv4Address], list[str]]) -> str:
+    """The text of known_hosts for hosts given by name and address."""
+    return "".join(f"{address},{host} {key}\n" for (host, address), found in keys.items() for key in found)
+
+
+def _speaks(address: IPv4Address) -> bool:
+    try:
+        with socket.create_connection((str(address), 22), timeout=1) as connection:
+            connection.settimeout(2)
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def _silent(host: str, address: IPv4Address, seconds: float, reason: str) -> PlatformError:
+    return PlatformError(
+        f"lab host {host} did not let {USER} in within {seconds:.0f} s: {reason}",
+        where=f"{host} ({address})",
+        next="look at its boot: platformctl lab shell --console HOST, then journalctl -b",
+        code=ExitCode.UNREACHABLE,
+    )

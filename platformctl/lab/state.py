@@ -1,0 +1,87 @@
+"""What a lab leaves on disk, and the locks that keep two commands from changing the same thing."""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import TextIO
+
+from platformctl import paths
+
+_MACHINE_LOCK = ".machine.lock"
+
+
+def labs_folder() -> Path:
+    """The folder that has one folder for each lab."""
+    return paths.state_dir() / "labs"
+
+
+def folder(lab: str) -> Path:
+    """Key, known_hosts, lab.json and perhaps an inventory of a lab."""
+    return labs_folder() / lab
+
+
+def write(lab: str, inventory: Path, source: Path, slot: IPv4Network) -> None:
+    """Note where the lab's inventory is, what it was made from, and its network."""
+    record = {"name": lab, "inventory": str(inventory), "source": str(source), "network": str(slot)}
+    unfinished = folder(lab) / "lab.json.new"
+    unfinished.write_text(json.dumps(record, indent=2) + "\n")
+    unfinished.rename(folder(lab) / "lab.json")
+
+
+def read(lab: str) -> dict[str, str] | None:
+    """What `write` noted, or None."""
+    try:
+        record: dict[str, str] = json.loads((folder(lab) / "lab.json").read_text())
+    except FileNotFoundError:
+        return None
+    return record
+
+
+@contextmanager
+def machine_lock() -> Iterator[None]:
+    """Held while something that all labs share is changed: networks, firewall, package cache, image."""
+    labs_folder().mkdir(parents=True, exist_ok=True)
+    with (labs_folder() / _MACHINE_LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def lab_lock(lab: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Held by the one command that changes a lab; a second one waits, and says for whom."""
+    labs_folder().mkdir(parents=True, exist_ok=True)
+    path = labs_folder() / f".{lab}.lock"
+    while True:
+        with path.open("a+") as lock:
+            _acquire(lock, lab, say)
+            if not _is_current(lock, path):
+                continue
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _acquire(lock: TextIO, lab: str, say: Callable[[str], None]) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        say(f"process {lock.read() or 'unknown'} is changing lab {lab}; waiting for it")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _is_current(lock: TextIO, path: Path) -> bool:
+    """The one who held the lock has removed its file: then a lock on it protects nothing."""
+    try:
+        return os.fstat(lock.fileno()).st_ino == path.stat().st_ino
+    except FileNotFoundError:
+        return False
