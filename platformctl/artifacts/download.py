@@ -60,7 +60,7 @@ def download(
     received: Received = lambda *_: None,
 ) -> None:
     """Download files; all are attempted, then one error names every file that failed."""
-    asyncio.run(_download_all(files, policy or Policy(), received or (lambda *_: None)))
+    asyncio.run(_download_all(files, policy or Policy(), received))
 
 
 async def _download_all(files: Sequence[File], policy: Policy, received: Received) -> None:

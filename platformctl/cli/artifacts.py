@@ -1,16 +1,22 @@
-"""`platformctl artifacts`: make or download what a site installs, list it, check it, pin it."""
+"""`platformctl artifacts`: make or download what a site installs, list it, check it, pin it.
+
+What a command needs is imported when it runs, so that other commands do not pay for it.
+"""
 
 import time
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from platformctl.artifacts.fetch import fetch as fetch_artifacts
-from platformctl.artifacts.store import open_store
 from platformctl.console import Output
+from platformctl.errors import ExitCode, PlatformError
 
-app = typer.Typer(help="Programs, images and charts: fetch, list and verify them.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from platformctl.artifacts.store import Store
+
+app = typer.Typer(help="Programs, images and charts: fetch, list, verify and pin them.", no_args_is_help=True)
 
 
 class Source(StrEnum):
@@ -21,39 +27,44 @@ class Source(StrEnum):
     MIRROR = "mirror"
 
 
-SourceOption = Annotated[Source, typer.Option("--source", "-s", help="Where they come from.")]
+InventoryOption = Annotated[
+    Path | None,
+    typer.Option("--inventory", "-i", envvar="PLATFORMCTL_INVENTORY", help="The site: an Ansible inventory."),
+]
+SourceOption = Annotated[
+    Source | None, typer.Option("--source", "-s", help="Instead of the site's artifacts_source.")
+]
 
 
 @app.command()
-def fetch(ctx: typer.Context, source: SourceOption = Source.MODULES) -> None:
-    """Bring the store up to date: make or download what changed."""
+def fetch(ctx: typer.Context, inventory: InventoryOption = None, source: SourceOption = None) -> None:
+    """Bring the store up to date: make or download what changed, checked against the site's lock."""
+    from platformctl.artifacts import fetch as artifacts
+    from platformctl.artifacts.lock import lock_path
+
     output: Output = ctx.obj
     started = time.monotonic()
-    result = fetch_artifacts(source.value, output)
+    chosen, mirror = _chosen(inventory, source)
+    lock = lock_path(inventory) if inventory else None
+    result = artifacts.fetch(chosen, output, lock=lock, mirror=mirror)
     seconds = round(time.monotonic() - started, 1)
     if output.json:
-        output.event(
-            {
-                "event": "finished",
-                "changed": len(result.changed),
-                "artifacts": result.total,
-                "lock": result.lock,
-                "folder": str(result.folder),
-                "seconds": seconds,
-            }
-        )
+        counts = {"changed": len(result.changed), "artifacts": result.total, "seconds": seconds}
+        output.event({"event": "finished", **counts, "lock": result.lock, "folder": str(result.folder)})
         return
     changed = f"{len(result.changed)} changed" if result.changed else "nothing to do"
     output.say(f"artifacts: {result.total} in {result.folder}, {changed}, {seconds} s")
 
 
 @app.command(name="list")
-def list_artifacts(ctx: typer.Context, source: SourceOption = Source.MODULES) -> None:
+def list_artifacts(
+    ctx: typer.Context, inventory: InventoryOption = None, source: SourceOption = None
+) -> None:
     """List what the store has."""
     output: Output = ctx.obj
-    index = open_store(source.value).index()
+    index = _store(inventory, source).index()
     rows = [
-        (kind, name, record.get("version", record.get("tag")), record.get("digest", record.get("sha256")))
+        (kind, name, record.get("version", record.get("tag")), _digest(record, short=not output.json))
         for kind in ("binaries", "images", "charts")
         for name, record in index[kind].items()
     ]
@@ -61,12 +72,55 @@ def list_artifacts(ctx: typer.Context, source: SourceOption = Source.MODULES) ->
 
 
 @app.command()
-def verify(ctx: typer.Context, source: SourceOption = Source.MODULES) -> None:
+def verify(ctx: typer.Context, inventory: InventoryOption = None, source: SourceOption = None) -> None:
     """Hash every file of the store again and compare."""
     output: Output = ctx.obj
-    store = open_store(source.value)
+    store = _store(inventory, source)
     checked = store.check_all()
     if output.json:
         output.document({"checked": checked, "folder": str(store.folder), "lock": store.index()["lock"]})
         return
     output.say(f"artifacts: {checked} files match their digests in {store.folder}")
+
+
+@app.command()
+def lock(ctx: typer.Context, inventory: InventoryOption = None, source: SourceOption = None) -> None:
+    """Pin what the site's source offers now, in a file beside the inventory."""
+    from platformctl.artifacts.fetch import pin
+    from platformctl.artifacts.lock import lock_path
+
+    output: Output = ctx.obj
+    if inventory is None:
+        raise PlatformError(
+            "a lock belongs to a site", next="platformctl artifacts lock -i INVENTORY", code=ExitCode.INVALID
+        )
+    chosen, mirror = _chosen(inventory, source)
+    path = lock_path(inventory)
+    pinned = pin(chosen, path, mirror=mirror)
+    if output.json:
+        output.document({"lock": str(path), "source": chosen, "pins": len(pinned.pins)})
+        return
+    output.say(f"artifacts: {len(pinned.pins)} pins for the source {chosen} written to {path}")
+
+
+def _chosen(inventory: Path | None, source: Source | None) -> tuple[str, str | None]:
+    """The source and the mirror's address: the option's, or the site's."""
+    if inventory is None:
+        return (source or Source.MODULES).value, None
+    from platformctl.site import load
+
+    variables = next(iter(load(inventory).hosts.values())).vars
+    chosen = source.value if source else str(variables.get("artifacts_source", Source.UPSTREAM))
+    return chosen, variables.get("artifacts_mirror_url")
+
+
+def _store(inventory: Path | None, source: Source | None) -> "Store":
+    from platformctl.artifacts.store import open_store
+
+    return open_store(_chosen(inventory, source)[0])
+
+
+def _digest(record: dict[str, Any], short: bool) -> str:
+    """The digest of an entry; people get its first digits."""
+    digest = str(record.get("digest", record.get("sha256"))).removeprefix("sha256:")
+    return digest[:12] if short else digest

@@ -7,6 +7,9 @@ EXTRA: dict[str, dict[str, Any]] = {
         "choices": ["slurm", "kubernetes", "shared"],
         "description": "Which scheduler may use the host; shared means both at once. Set on the host.",
     },
+    "artifacts_mirror_url": {
+        "description": "Address of the site's own server of artifacts, for artifacts_source mirror.",
+    },
     "lab_state": {
         "type": "path",
         "description": "Folder with the ssh key and the host keys of a lab. Set by platformctl lab.",
