@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from platformctl import __version__
-from platformctl.cli import artifacts, inspect, lab
+from platformctl.cli import artifacts, inspect, lab, site
 from platformctl.cli import run as runs
 from platformctl.console import Format, Output
 from platformctl.errors import PlatformError

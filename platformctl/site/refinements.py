@@ -21,6 +21,11 @@ LOWEST_ID, HIGHEST_ID = 1000, 59999  # below are Debian's system users, above it
 MASKS = (4, 30)
 
 
+def is_label(text: str) -> bool:
+    """Whether a text is a DNS label."""
+    return re.fullmatch(LABEL, text) is not None
+
+
 def _refuse(problem: str, remedy: str) -> PydanticCustomError:
     return PydanticCustomError("site", "{problem}", {"problem": problem, "remedy": remedy})
 

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from ansible.parsing.vault import VaultLib, VaultSecret, parse_vaulttext_envelop
 from platformctl import paths
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.site import authority
+from platformctl.site.inventory import ALL, read_inventory
 
 VAULT_NAME = "secrets.vault"
 KEY_VARIABLE = "ANSIBLE_VAULT_PASSWORD_FILE"
@@ -120,13 +122,10 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _site_name(folder: Path) -> str:
-    for path in sorted((*folder.glob("*.yml"), *folder.glob("*.yaml"))):
-        try:
-            values = yaml.safe_load(path.read_text())
-        except yaml.YAMLError:
-            continue  # `validate` tells the person; the name may stand in another file
-        if isinstance(values, dict) and isinstance(values.get("site_name"), str):
-            return str(values["site_name"])
+    everyone = read_inventory(folder.parents[1]).groups[ALL]
+    for source in reversed([*everyone.inline, *everyone.files]):
+        if isinstance(source.values.get("site_name"), str):
+            return str(source.values["site_name"])
     raise PlatformError(
         "the inventory has no site_name", where=str(folder), next="set site_name there", code=ExitCode.INVALID
     )
@@ -163,7 +162,9 @@ def _make_key(key: Path) -> None:
 
 
 def _secret(key: Path) -> VaultSecret:
-    # Ansible strips the key file's text as well, so that the two read the same password.
+    # As Ansible reads it: stripped, and an executable file prints the key.
+    if os.access(key, os.X_OK):
+        return VaultSecret(subprocess.run([key], capture_output=True, check=True).stdout.strip())
     return VaultSecret(key.read_bytes().strip())
 
 

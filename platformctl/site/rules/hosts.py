@@ -1,18 +1,15 @@
 """Rules on hosts: their names, their addresses, and that each is listed."""
 
 import ipaddress
-import re
 from collections.abc import Iterator
 
 from platformctl.site.inventory import ALL
 from platformctl.site.mistakes import Mistake, nearest
-from platformctl.site.refinements import LABEL
+from platformctl.site.refinements import is_label
 from platformctl.site.rules.facts import Facts
 
 SERVICE_NAMES = ("api", "registry", "rest")
 """Names under the site's domain that are services, and so no hosts."""
-
-_LABEL = re.compile(LABEL)
 
 
 def check(facts: Facts) -> Iterator[Mistake]:
@@ -26,7 +23,7 @@ def _names(facts: Facts) -> Iterator[Mistake]:
     if not facts.effective.hosts:
         yield facts.inventory.mistake((), None, "has no hosts", "list them under `all: hosts:`")
     for host in facts.effective.hosts:
-        if not _LABEL.fullmatch(host):
+        if not is_label(host):
             remedy = "use 1 to 63 of a-z, 0-9 and -; the domain is site_domain, the address ansible_host"
             yield facts.host_mistake(host, f"host name {host} is not a DNS label", remedy)
         elif host in SERVICE_NAMES:

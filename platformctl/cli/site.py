@@ -1,0 +1,107 @@
+"""The commands on a site's inventory: init, validate, schema, secrets. None of them touches a host."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from platformctl import paths
+from platformctl.cli.run import InventoryOption
+from platformctl.console import Output
+from platformctl.errors import ExitCode, PlatformError
+from platformctl.site.mistakes import Mistake
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.command()(init)
+    app.command()(validate)
+    app.command()(schema)
+    app.command()(secrets)
+
+
+def init(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="NAME", help="Folder to make; its name is the site's.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over the example's files in an existing folder.")
+    ] = False,
+) -> None:
+    """Make the inventory of a new site: documented files to edit, and secrets of its own."""
+    from platformctl.site import scaffold
+
+    output: Output = ctx.obj
+    written = scaffold.create(folder, force)
+    if output.json:
+        output.document({"inventory": folder, "files": written})
+        return
+    output.say(f"Made {folder} with {len(written)} files and new secrets. Next:")
+    output.say(f"  edit {folder}/hosts.yml: your hosts, their addresses and tasks")
+    output.say(f"  edit {folder}/group_vars/all/: at least site, connection and users")
+    for command in ("validate", "preflight", "install"):
+        output.say(f"  platformctl {command} -i {folder}")
+
+
+def validate(ctx: typer.Context, inventory: InventoryOption) -> None:
+    """Name every mistake of an inventory at once. Touches no host."""
+    from platformctl import site
+
+    output: Output = ctx.obj
+    mistakes = site.check(inventory)
+    if output.json:
+        columns = ("place", "key", "value", "problem", "remedy")
+        output.table("", columns, [(m.place, m.key, m.value, m.problem, m.remedy) for m in mistakes])
+    elif mistakes:
+        folder = inventory if inventory.is_dir() else inventory.parent
+        rows = [_for_people(mistake, folder) for mistake in mistakes]
+        output.table(str(inventory), ("where", "mistake", "what to do"), rows)
+    if mistakes:
+        raise typer.Exit(ExitCode.INVALID)
+    found = site.load(inventory)
+    output.say(f"{found.name}: {len(found.hosts)} hosts, no mistakes")
+
+
+def _for_people(mistake: Mistake, folder: Path) -> tuple[str, str, str]:
+    found = f"\n(found {escape(mistake.value)})" if mistake.value else ""
+    name = mistake.file.relative_to(folder)
+    place = f"{name}:{mistake.line}" if mistake.line else str(name)
+    return f"{place}\n{escape(mistake.key)}", f"{escape(mistake.problem)}{found}", escape(mistake.remedy)
+
+
+def schema(
+    ctx: typer.Context,
+    area: Annotated[str, typer.Argument(help="One area, as kubernetes; all variables if not given.")] = "",
+    markdown: Annotated[bool, typer.Option("--markdown", help="A page for people instead.")] = False,
+) -> None:
+    """Print the JSON Schema of variables, for editors."""
+    from platformctl.site.areas import by_area
+    from platformctl.site.documentation import markdown as page
+    from platformctl.site.schema import json_schema
+
+    output: Output = ctx.obj
+    if markdown:
+        print(page(paths.data_dir()), end="")
+        return
+    areas = by_area(paths.data_dir())
+    chosen = [found for found in areas if not area or found.name == area]
+    if not chosen:
+        raise PlatformError(
+            f"there is no area {area}",
+            next=f"choose one of {', '.join(found.name for found in areas)}",
+            code=ExitCode.INVALID,
+        )
+    variables = [variable for found in chosen for variable in areas[found]]
+    document: dict[str, Any] = json_schema(variables, area or "variables")
+    output.document(document)
+
+
+def secrets(ctx: typer.Context, inventory: InventoryOption) -> None:
+    """List the names of a site's secrets, never their values."""
+    from platformctl.site import secrets as vault
+
+    output: Output = ctx.obj
+    held = vault.load(inventory)
+    rows = [(name, "set" if name in held else "missing") for name in sorted({*vault.NAMES, *held})]
+    output.table("", ("secret", "state"), rows)
+    output.remark(f"vault: {vault.vault_path(inventory)}")

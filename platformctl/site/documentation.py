@@ -1,0 +1,72 @@
+"""The page of all variables, made from what roles and platformctl declare."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from platformctl.site.areas import by_area
+from platformctl.site.schema import OWN_PREFIX
+from platformctl.site.secrets import NAMES
+from platformctl.site.variables import Variable
+
+_HEAD = f"""# Variables
+
+Every variable that an inventory may set. Made by `platformctl schema --markdown`; do not edit this page.
+
+Variables stand in the files of `group_vars`, in `host_vars`, or beside hosts and groups in `hosts.yml`; the
+closer to the host, the stronger. An unknown name is a mistake, unless it begins with `{OWN_PREFIX}`: that is
+the site's own. `inventories/example-site` shows all of them in place.
+"""
+
+
+def markdown(data: Path) -> str:
+    """The whole page."""
+    parts = [_HEAD]
+    for area, variables in by_area(data).items():
+        if variables:
+            parts += [f"## {area.title}", "\n".join([*_table(variables)])]
+            parts += ["\n".join(_keys(variable)) for variable in variables if variable.options]
+    parts += ["## Secrets", _SECRETS]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+_SECRETS = f"""Generated once into `group_vars/all/secrets.vault`, whose key lies outside the inventory; never
+set by hand: {", ".join(f"`{name}`" for name in NAMES)}."""
+
+
+def _table(variables: tuple[Variable, ...]) -> Iterator[str]:
+    yield "| variable | type | default | meaning | read by |"
+    yield "|---|---|---|---|---|"
+    for variable in variables:
+        readers = ", ".join(variable.roles) or "platformctl"
+        yield f"{_row(variable)} {readers} |"
+
+
+def _keys(variable: Variable) -> Iterator[str]:
+    items = "Each item" if variable.type == "list" else "The mapping"
+    yield f"{items} of `{variable.name}` has:\n"
+    yield "| key | type | default | meaning |"
+    yield "|---|---|---|---|"
+    for option in variable.options:
+        yield _row(option)
+
+
+def _row(variable: Variable) -> str:
+    meaning = variable.description.replace("|", "\\|")
+    return f"| `{variable.name}` | {_type(variable)} | {_default(variable)} | {meaning} |"
+
+
+def _type(variable: Variable) -> str:
+    if variable.choices:
+        return " or ".join(f"`{choice}`" for choice in variable.choices)
+    names = {"str": "text", "path": "path", "int": "number", "float": "number", "bool": "true or false"}
+    names |= {"dict": "mapping", "raw": "any"}
+    if variable.type == "list":
+        return f"list of {names.get(variable.elements, variable.elements) or 'any'}"
+    return names.get(variable.type, variable.type)
+
+
+def _default(variable: Variable) -> str:
+    if variable.required:
+        return "required"
+    return f"`{json.dumps(variable.default)}`" if variable.has_default else ""

@@ -1,0 +1,40 @@
+"""A new inventory: the documented example with the site's name filled in, and secrets of its own."""
+
+from pathlib import Path
+
+from platformctl import paths
+from platformctl.errors import ExitCode, PlatformError
+from platformctl.site import secrets
+from platformctl.site.refinements import is_label
+
+EXAMPLE = "example-site"
+"""The example's folder and site name; the name is replaced wherever it stands."""
+
+
+def create(target: Path, force: bool = False) -> list[Path]:
+    """Write the inventory of a new site named after the folder; gives the files written.
+
+    force: write over the example's files in a folder that is in use. Secrets are never replaced.
+    """
+    name = target.resolve().name
+    if not is_label(name):
+        raise PlatformError(
+            f"{name} cannot be the name of a site",
+            next="use 1 to 63 of a-z, 0-9 and -, with a letter or digit at both ends",
+            code=ExitCode.INVALID,
+        )
+    if target.exists() and (not target.is_dir() or any(target.iterdir())) and not force:
+        raise PlatformError(
+            f"{target} exists already; nothing was written",
+            next=f"choose another name; to write over the example's files: platformctl init {target} --force",
+            code=ExitCode.REFUSED,
+        )
+    source = paths.data_dir() / "inventories" / EXAMPLE
+    written = []
+    for path in sorted(source.rglob("*.yml")):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(path.read_text().replace(EXAMPLE, name))
+        written.append(copy)
+    secrets.ensure(target)
+    return written
