@@ -1,9 +1,9 @@
 """Runs a command and ends it, with everything it started, when the parent process dies.
 
-A program of its own: `python -I -S guard.py COMMAND...`. Ansible moves its workers to sessions of their
-own, so a process group is not enough: this process adopts its orphaned descendants (PR_SET_CHILD_SUBREAPER)
-and asks the kernel for a signal when its parent ends (PR_SET_PDEATHSIG), even by kill -9. Uses the standard
-library alone, so that it starts in milliseconds.
+A program of its own: `python -I -S guard.py PIDFILE COMMAND...`; a SIGTERM to the written pid ends it all.
+Ansible moves its workers to sessions of their own, so a process group is not enough: this process adopts its
+orphaned descendants (PR_SET_CHILD_SUBREAPER) and asks the kernel for a signal when its parent ends
+(PR_SET_PDEATHSIG), even by kill -9. Uses the standard library alone, so that it starts in milliseconds.
 """
 
 import contextlib
@@ -28,7 +28,9 @@ def main() -> int:
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
         return 143
-    code = subprocess.run(sys.argv[1:], check=False).returncode
+    with open(sys.argv[1], "w") as file:  # noqa: PTH123 - one import less
+        file.write(str(os.getpid()))
+    code = subprocess.run(sys.argv[2:], check=False).returncode
     return code if code >= 0 else 128 - code
 
 

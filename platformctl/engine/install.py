@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from platformctl import paths
 from platformctl.console import Output
 from platformctl.engine import digest, graph, impact, lock, plan, progress, record, scheduler, steps
 from platformctl.engine.fleet import LOCALHOST, Fleet
-from platformctl.engine.journal import Journal, new_run
+from platformctl.engine.journal import Journal, new_run, private
 from platformctl.engine.outcome import HostResult, StageResult, Status
 from platformctl.engine.plan import Impact, Plan
 from platformctl.engine.record import Records
@@ -125,13 +126,25 @@ class Installation:
             return await self._keep(stage, result, parts, records)
 
         async def reported(stage: Stage, hosts: tuple[str, ...]) -> StageResult:
-            result = await execute(stage, hosts)
+            try:
+                result = await execute(stage, hosts)
+            except Exception as error:
+                result = self._defect(stage, hosts, error, journal)
             self._report(result, journal)
             return result
 
         results = await scheduler.run(self.stages, found.work, reported, down)
         self._report_untried(results, journal)
         return results
+
+    def _defect(self, stage: Stage, hosts: Sequence[str], error: Exception, journal: Journal) -> StageResult:
+        """An error nobody expected, as the end of a stage; the traceback goes to the stage's log."""
+        with private(journal.folder / f"{stage.name}.log") as log:
+            log.write(journal.redactor.text("".join(traceback.format_exception(error))))
+        end = HostResult(
+            Status.FAILED, "platformctl", f"{type(error).__name__}: {error} (see {stage.name}.log)"
+        )
+        return StageResult(stage.name, dict.fromkeys(hosts, end))
 
     def _parts(self, stage: Stage, host: str) -> Mapping[str, str]:
         return digest.parts(stage, host, self.fleet, self.data, steps.index(self.fleet))

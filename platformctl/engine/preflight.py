@@ -82,7 +82,7 @@ def _system(subject: Subject) -> Iterator[Finding]:
     elif key not in _SUPPORTED:
         yield Finding(subject.name, "system", Level.ERROR, name, f"install {supported}")
     else:
-        yield Finding(subject.name, "system", Level.OK, f"{name}, kernel {subject.probe['kernel']}")
+        yield Finding(subject.name, "system", Level.OK, name)
     if subject.probe["arch"] not in _ARCHITECTURES:
         remedy = f"use a host with {' or '.join(_ARCHITECTURES)}"
         yield Finding(subject.name, "architecture", Level.ERROR, str(subject.probe["arch"]), remedy)

@@ -6,15 +6,17 @@ secrets.
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
+import signal
 import sys
 import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from platformctl.engine import guard, remote
 from platformctl.engine.fleet import Fleet
@@ -70,23 +72,33 @@ class Session:
 
         thread = asyncio.create_task(asyncio.to_thread(work))
         collected = _Collected()
-        with private(self._journal.folder / f"{stage}.log") as log:
-            while (event := await queue.get()) is not None:
-                text = self._journal.redactor.text(event.get("stdout") or "")
-                if text:
-                    print(text, file=log, flush=True)
-                    collected.tail = (collected.tail + text.splitlines())[-_TAIL_LINES:]
-                self._read(stage, event, collected)
-        code = await thread
+        try:
+            with private(self._journal.folder / f"{stage}.log") as log:
+                while (event := await queue.get()) is not None:
+                    self._take(stage, event, collected, log)
+            code = await asyncio.shield(thread)
+        except asyncio.CancelledError:
+            self._stop(stage)
+            await asyncio.wait([thread])
+            raise
         results = {host: _verdict(host, code, collected) for host in hosts}
         return StageResult(stage, results, time.monotonic() - started)
+
+    def _folder(self, stage: str) -> Path:
+        """Where Ansible works; removed after the stage."""
+        return self._journal.folder / f".{stage}"
+
+    def _stop(self, stage: str) -> None:
+        """End the playbook and all it started."""
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int((self._folder(stage) / "pid").read_text()), signal.SIGTERM)
 
     def _ansible(self, stage: str, hosts: tuple[str, ...], variables: Mapping[str, Any], handler: Any) -> int:
         """Run the playbook to its end, in a thread; returns its exit status."""
         # Costs 0.2 s, and a run with nothing to do needs none.
         from ansible_runner.interface import init_runner  # type: ignore[import-untyped]
 
-        folder = self._journal.folder / f".{stage}"
+        folder = self._folder(stage)
         folder.mkdir(mode=0o700, exist_ok=True)
         limit = folder / "limit"
         limit.write_text("\n".join(hosts) + "\n")
@@ -106,7 +118,15 @@ class Session:
                 event_handler=handler,
                 cancel_callback=lambda: False,
             )
-            runner.config.command = [sys.executable, "-I", "-S", guard.__file__, *runner.config.command]
+            guarded = [
+                sys.executable,
+                "-I",
+                "-S",
+                guard.__file__,
+                str(folder / "pid"),
+                *runner.config.command,
+            ]
+            runner.config.command = guarded
             with warnings.catch_warnings():
                 # The fork in this thread is followed by exec at once.
                 warnings.simplefilter("ignore", DeprecationWarning)
@@ -125,7 +145,8 @@ class Session:
             "ANSIBLE_GATHERING": "explicit",
             "ANSIBLE_INJECT_FACT_VARS": "false",
             "ANSIBLE_SSH_ARGS": remote.SSH_ARGUMENTS,
-            "ANSIBLE_SSH_CONTROL_PATH": remote.control_path(),
+            # Ansible fills in its own fields with %.
+            "ANSIBLE_SSH_CONTROL_PATH": remote.control_path().replace("%", "%%"),
             "ANSIBLE_SSH_RETRIES": "2",
             "ANSIBLE_TIMEOUT": "10",
             "ANSIBLE_RETRY_FILES_ENABLED": "false",
@@ -134,6 +155,14 @@ class Session:
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true",
         }
+
+    def _take(self, stage: str, event: Mapping[str, Any], collected: _Collected, log: TextIO) -> None:
+        """Write what Ansible printed to the log, and read the event."""
+        text = self._journal.redactor.text(event.get("stdout") or "")
+        if text:
+            print(text, file=log, flush=True)
+            collected.tail = (collected.tail + text.splitlines())[-_TAIL_LINES:]
+        self._read(stage, event, collected)
 
     def _read(self, stage: str, event: Mapping[str, Any], collected: _Collected) -> None:
         kind = event.get("event")

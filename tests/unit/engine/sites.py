@@ -1,0 +1,62 @@
+"""Small sites, and a stand-in for ssh: each host is a folder on this machine."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from platformctl.engine import record
+from platformctl.engine.fleet import Connection, Fleet, Host
+from platformctl.engine.remote import Reply
+
+
+def make_fleet(
+    hosts: Mapping[str, tuple[str, ...]],
+    variables: Mapping[str, Any] | None = None,
+    own: Mapping[str, Mapping[str, Any]] | None = None,
+    inventory: Path = Path("/tmp/inventory"),
+) -> Fleet:
+    """hosts: groups by host; variables: of all hosts; own: of single hosts."""
+    found = {
+        name: Host(
+            name,
+            frozenset({"all", *groups}),
+            {"ansible_host": f"192.0.2.{number}", **(variables or {}), **(own or {}).get(name, {})},
+            Connection(f"192.0.2.{number}", user="root"),
+        )
+        for number, (name, groups) in enumerate(hosts.items(), start=11)
+    }
+    names = {group for groups in hosts.values() for group in groups}
+    groups = {group: tuple(name for name in hosts if group in hosts[name]) for group in names}
+    return Fleet("test", inventory, found, groups)
+
+
+class Hosts:
+    """Runs the engine's scripts with a host's own folder in place of /var/lib/platformctl."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.down: set[str] = set()
+        self.scripts: list[tuple[str, str]] = []
+
+    def folder(self, address: str) -> Path:
+        return self.root / address
+
+    async def run(self, connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
+        self.scripts.append((connection.address, script))
+        if connection.address in self.down:
+            return Reply(255, "", "ssh: connect: No route to host")
+        script = script.replace(record.FOLDER, str(self.folder(connection.address)))
+        process = await asyncio.create_subprocess_exec(
+            "sh",
+            "-c",
+            script,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate(data.encode())
+        return Reply(process.returncode or 0, out.decode(), err.decode())
+
+    async def run_all(self, hosts: Any, scripts: Mapping[str, str], data: str = "") -> dict[str, Reply]:
+        return {host.name: await self.run(host.connection, scripts[host.name], data) for host in hosts}

@@ -1,0 +1,82 @@
+from dataclasses import replace
+
+from platformctl.engine.preflight import GIB, Level, Subject, judge, peers_of
+
+PROBE = {
+    "os": {"id": "debian", "version": "13", "name": "Debian GNU/Linux 13 (trixie)"},
+    "arch": "x86_64",
+    "kernel": "6.12",
+    "python": "3.13.5",
+    "uid": 0,
+    "clock_offset": 0.2,
+    "disk_free": {"/": 50 * GIB},
+    "memory": 8 * GIB,
+    "swap": 0,
+    "listening": [22],
+    "hostname": "n1",
+    "machine_id": "a1",
+    "addresses": ["192.0.2.11"],
+    "cgroup": "v2",
+    "foreign": [],
+    "site": "",
+    "reach": {},
+}
+
+
+def subject(name: str = "n1", groups: tuple[str, ...] = ("slurm_node",), **probe: object) -> Subject:
+    found = {**PROBE, "hostname": name, "machine_id": f"id of {name}", **probe}
+    return Subject(name, "192.0.2.11", frozenset(groups), "lab", found)
+
+
+def bad(*subjects: Subject) -> set[tuple[str, str, Level]]:
+    return {(f.host, f.check, f.level) for f in judge(subjects) if f.level is not Level.OK}
+
+
+def test_a_good_host_passes() -> None:
+    assert bad(subject()) == set()
+
+
+def test_other_systems_are_refused_with_their_name() -> None:
+    fedora = {"id": "fedora", "version": "43", "name": "Fedora Linux 43"}
+    findings = judge([subject(os=fedora)])
+    assert (findings[0].level, findings[0].found) == (Level.ERROR, "Fedora Linux 43")
+    assert "Debian 13" in findings[0].remedy
+    ubuntu = {"id": "ubuntu", "version": "24.04", "name": "Ubuntu 24.04"}
+    assert "tested" in judge([subject(os=ubuntu)])[0].remedy
+
+
+def test_space_clock_ports_and_swap() -> None:
+    assert bad(subject(disk_free={"/": 2 * GIB})) == {("n1", "disk", Level.ERROR)}
+    assert bad(subject(disk_free={"/": 5 * GIB})) == {("n1", "disk", Level.WARNING)}
+    assert bad(subject(clock_offset=-120.0)) == {("n1", "clock", Level.ERROR)}
+    assert bad(subject(clock_offset=9.0)) == {("n1", "clock", Level.WARNING)}
+    assert bad(subject(listening=[6818])) == {("n1", "port", Level.ERROR)}
+    assert bad(subject(listening=[6818], site="lab")) == set()
+    assert bad(subject(swap=GIB)) == set()
+    assert bad(subject(groups=("kubernetes_node",), swap=GIB)) == {("n1", "swap", Level.WARNING)}
+    assert bad(subject(groups=("kubernetes_control_plane",), memory=GIB)) == {("n1", "memory", Level.ERROR)}
+    assert bad(subject(cgroup="hybrid")) == {("n1", "cgroup", Level.WARNING)}
+
+
+def test_what_others_installed_is_named_and_ours_is_not() -> None:
+    assert bad(subject(foreign=["slurm"])) == {("n1", "existing", Level.ERROR)}
+    assert bad(subject(foreign=["docker"])) == {("n1", "existing", Level.WARNING)}
+    assert bad(subject(foreign=["slurm"], site="lab")) == set()
+    assert bad(subject(site="other")) == {("n1", "site", Level.ERROR)}
+
+
+def test_duplicates_are_named_on_both_hosts() -> None:
+    one, two = subject("n1"), subject("n2")
+    same = replace(two, probe={**two.probe, "machine_id": one.probe["machine_id"]})
+    assert bad(one, same) == {("n1", "machine id", Level.WARNING), ("n2", "machine id", Level.WARNING)}
+    twin = replace(two, probe={**two.probe, "hostname": "n1"})
+    assert ("n1", "hostname", Level.ERROR) in bad(one, twin)
+
+
+def test_reachability_is_bounded_and_covers_every_host() -> None:
+    addresses = {f"n{number}": f"192.0.2.{number}" for number in range(100)}
+    asked = {name: peers_of(name, addresses) for name in addresses}
+    assert {len(peers) for peers in asked.values()} == {8}
+    assert {peer for peers in asked.values() for peer in peers} == set(addresses)
+    assert peers_of("only", {"only": "192.0.2.1"}) == {}
+    assert bad(subject(reach={"n2": "No route to host", "n3": ""})) == {("n1", "reach", Level.WARNING)}
