@@ -1,102 +1,103 @@
-"""Makes the fleet from an inventory, with Ansible's own loader, so that both read it the same way."""
+"""Makes the fleet from a checked site: adds connection settings, evaluated as Ansible does, and secrets."""
 
-import os
-import pwd
+import getpass
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from platformctl import site
 from platformctl.engine.fleet import Connection, Fleet, Host
-from platformctl.errors import ExitCode, PlatformError
 from platformctl.site import secrets
 
-# Values of these never appear in anything that is written.
-_SECRET_NAMES = ("secret_",)
+# Variables named so hold secrets wherever they stand; those of the vault are secret by their place.
+_SECRET_PREFIX = "secret_"  # noqa: S105 - a name, no secret
 _SECRET_SUFFIXES = ("_password", "_pass", "_token", "_secret")
-# Ansible's own variables, which are no data of the site.
-_MAGIC = ("ansible_", "group_names", "groups", "inventory_", "omit", "playbook_dir", "hostvars")
+_PUBLIC_SUFFIX = "_certificate"
+
+Evaluate = Callable[[Any], str]
 
 
 def load(inventory: Path) -> Fleet:
-    """Read hosts, groups, variables, connection settings and secrets of an inventory."""
-    from ansible.inventory.manager import InventoryManager
-    from ansible.parsing.dataloader import DataLoader
-    from ansible.plugins.loader import init_plugin_loader
-    from ansible.vars.manager import VariableManager
-
-    if not inventory.exists():
-        raise PlatformError(
-            "there is no such inventory",
-            where=str(inventory),
-            next="platformctl init NAME",
-            code=ExitCode.INVALID,
+    """Read an inventory; PlatformError with all its mistakes when it is not valid."""
+    checked = site.load(inventory)
+    known = secrets.load(checked.inventory)
+    hosts = {
+        name: Host(
+            name, host.groups | {"all"}, {**host.vars, **known}, _connection(name, host.vars, inventory)
         )
-    init_plugin_loader()
-    loader = DataLoader()
-    manager = InventoryManager(loader=loader, sources=[str(inventory)])
-    variables = VariableManager(loader=loader, inventory=manager)
-    known = secrets.load(inventory)
-    hosts = {}
-    for host in manager.get_hosts():
-        found = variables.get_vars(host=host, include_hostvars=False)
-        groups = frozenset(group.name for group in host.get_groups())
-        own = {
-            name: value
-            for name, value in found.items()
-            if not name.startswith(_MAGIC) or name == "ansible_host"
-        }
-        hosts[host.name] = Host(host.name, groups, {**own, **known}, _connection(host.name, found, loader))
-    if not hosts:
-        raise PlatformError(
-            "the inventory has no hosts",
-            where=str(inventory),
-            next=f"add hosts to {inventory}/hosts.yml",
-            code=ExitCode.INVALID,
-        )
-    members = {
-        name: tuple(host for host in hosts if name in hosts[host].groups)
-        for name in manager.groups
-        if name not in ("all", "ungrouped")
+        for name, host in checked.hosts.items()
     }
-    first = next(iter(hosts.values()))
-    site = str(first.variables.get("site_name") or inventory.name)
-    return Fleet(site, inventory.resolve(), hosts, members, _secrets(hosts, known))
+    return Fleet(
+        checked.name, checked.inventory.resolve(), hosts, dict(checked.groups), tuple(sorted(_secrets(hosts)))
+    )
 
 
-def _connection(name: str, variables: Mapping[str, Any], loader: Any) -> Connection:
-    from ansible.template import Templar
-
-    templar = Templar(loader=loader, variables=dict(variables))
+def _connection(name: str, variables: Mapping[str, Any], inventory: Path) -> Connection:
+    evaluate = _evaluator(variables, inventory)
 
     def setting(*names: str) -> str:
-        for key in names:
-            if variables.get(key) not in (None, ""):
-                return str(templar.template(variables[key]))
-        return ""
+        found = next((variables[key] for key in names if variables.get(key) not in (None, "")), "")
+        return evaluate(found) if "{{" in str(found) else str(found)
 
-    arguments = [
-        *shlex.split(setting("ansible_ssh_common_args")),
-        *shlex.split(setting("ansible_ssh_extra_args")),
-    ]
+    common, extra = setting("ansible_ssh_common_args"), setting("ansible_ssh_extra_args")
     return Connection(
         address=setting("ansible_ssh_host", "ansible_host") or name,
-        user=setting("ansible_ssh_user", "ansible_user") or pwd.getpwuid(os.geteuid()).pw_name,
+        user=setting("ansible_ssh_user", "ansible_user") or getpass.getuser(),
         port=int(setting("ansible_ssh_port", "ansible_port") or 22),
         key=setting("ansible_ssh_private_key_file", "ansible_private_key_file"),
-        arguments=tuple(arguments),
-        become_password=setting("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"),
+        arguments=(*shlex.split(common), *shlex.split(extra)),
+        become_password=setting("ansible_become_password", "ansible_become_pass"),
         local=setting("ansible_connection") == "local",
     )
 
 
-def _secrets(hosts: Mapping[str, Host], known: Mapping[str, str]) -> tuple[str, ...]:
-    """Every secret value: those of the vault, and host variables that are named like one."""
-    values = {value for name, value in known.items() if not name.endswith("_certificate")}
-    for host in hosts.values():
-        for name, value in host.variables.items():
-            if name.startswith(_SECRET_NAMES) or name.endswith(_SECRET_SUFFIXES):
-                values.add(str(value))
-        values.add(host.connection.become_password)
-    certificates = {value for name, value in known.items() if name.endswith("_certificate")}
-    return tuple(sorted(values - certificates - {""}))
+def _evaluator(variables: Mapping[str, Any], inventory: Path) -> Evaluate:
+    """Evaluates Jinja as Ansible does; Ansible is imported only when there is some."""
+    templar: list[Any] = []
+
+    def evaluate(found: Any) -> str:
+        from ansible.template import Templar, trust_as_template
+
+        if not templar:
+            trusted = _trusted(variables, trust_as_template)
+            templar.append(Templar(loader=_loader(inventory), variables=trusted))
+        return str(templar[0].template(trust_as_template(found)))
+
+    return evaluate
+
+
+@cache
+def _loader(inventory: Path) -> Any:
+    """Ansible's loader, with its lookups and filters found."""
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.plugins.loader import init_plugin_loader
+
+    init_plugin_loader()
+    loader = DataLoader()
+    loader.set_basedir(str(inventory))
+    return loader
+
+
+def _trusted(found: Any, trust: Callable[[str], str]) -> Any:
+    """The site's own variables may hold Jinja: Ansible asks for each text to be marked so."""
+    if isinstance(found, str):
+        return trust(found)
+    if isinstance(found, Mapping):
+        return {key: _trusted(value, trust) for key, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [_trusted(value, trust) for value in found]
+    return found
+
+
+def _secrets(hosts: Mapping[str, Host]) -> set[str]:
+    """Every secret value: those of the vault, and variables that are named like one."""
+    named = {
+        str(value)
+        for host in hosts.values()
+        for name, value in host.variables.items()
+        if (name.startswith(_SECRET_PREFIX) and not name.endswith(_PUBLIC_SUFFIX))
+        or name.endswith(_SECRET_SUFFIXES)
+    }
+    return (named | {host.connection.become_password for host in hosts.values()}) - {""}
