@@ -154,6 +154,8 @@ def checked(program: Path) -> Path:
 def go_environment(cgo: bool, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The caller's environment without what could weaken the checks or change the result."""
     dropped = {"GOFLAGS", "GONOSUMDB", "GONOSUMCHECK", "GOINSECURE", "GOWORK"}
+    if environment.get("GOSUMDB") == "off":
+        dropped.add("GOSUMDB")
     kept = {name: value for name, value in environment.items() if name not in dropped}
     return {**kept, "CGO_ENABLED": "1" if cgo else "0", "GOOS": "linux", "GOARCH": "amd64", "GOWORK": "off"}
 

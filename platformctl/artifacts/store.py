@@ -29,10 +29,7 @@ class Stamp:
 
     def untouched(self, path: Path) -> bool:
         """Whether the file still has that size and time."""
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            return False
+        status = path.stat()
         return (status.st_size, status.st_mtime_ns) == (self.size, self.modified)
 
 
@@ -114,10 +111,12 @@ class Store:
         return index
 
     def check_touched(self) -> None:
-        """Hash again the files whose size or time changed since they were last hashed; refuse wrong bytes."""
-        self._check(
-            [path for path, stamp in self.state.files.items() if not stamp.untouched(self.folder / path)]
-        )
+        """Hash again the files whose size or time changed since they were last hashed; refuse wrong bytes.
+
+        A file that is gone is no error here: it is made again.
+        """
+        paths = [(self.folder / path, path, stamp) for path, stamp in self.state.files.items()]
+        self._check([path for file, path, stamp in paths if file.exists() and not stamp.untouched(file)])
 
     def check_all(self) -> int:
         """Hash every file again and return how many; refuses wrong bytes and an index changed by hand."""

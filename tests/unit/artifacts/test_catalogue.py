@@ -1,0 +1,98 @@
+import re
+
+import pytest
+from pydantic import ValidationError
+
+from platformctl.artifacts import charts, wheels
+from platformctl.artifacts.catalogue import Catalogue, load
+from platformctl.artifacts.programs import MODULES, linker_flags
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return load()
+
+
+def required(module: str) -> dict[str, str]:
+    text = (MODULES / module / "go.mod").read_text()
+    return dict(re.findall(r"^(?:require)?\s+(\S+/\S+) v(\S+)", text, re.MULTILINE))
+
+
+def test_versions_are_those_that_the_go_modules_pin(catalogue: Catalogue) -> None:
+    checked = 0
+    for name, program in catalogue.programs.items():
+        if program.go:
+            pins = required(program.go.module)
+            owners = [path for path in pins if f"{program.go.package}/".startswith(f"{path}/")]
+            assert pins[max(owners, key=len)] == program.version, name
+            checked += 1
+    assert checked >= 15
+
+
+def test_every_module_has_its_checksums() -> None:
+    for folder in MODULES.iterdir():
+        sums = (folder / "go.sum").read_text()
+        for path, version in required(folder.name).items():
+            replaced = path.startswith(("k8s.io/", "github.com/tencentcloud/"))
+            assert replaced or f"{path} v{version}" in sums
+
+
+def test_images_carry_the_version_of_their_program(catalogue: Catalogue) -> None:
+    for name, image in catalogue.images.items():
+        for program in list(image.programs)[:1]:
+            version = catalogue.programs[program].version
+            assert re.fullmatch(rf"v?{re.escape(version)}(-\d+)?", image.tag), name
+
+
+def test_hosts_get_what_kubeadm_needs(catalogue: Catalogue) -> None:
+    assert {"kubeadm", "kubelet", "kubectl", "flannel-cni", "etcdctl", "helm"} == set(
+        catalogue.host_programs()
+    )
+    for component in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"):
+        assert catalogue.images[f"registry.k8s.io/{component}"].tag == (
+            f"v{catalogue.programs['kubeadm'].version}"
+        )
+
+
+def test_downloads_name_the_version(catalogue: Catalogue) -> None:
+    for name, program in catalogue.host_programs().items():
+        recipe = program.download()
+        assert recipe is not None
+        assert program.version in recipe.url, name
+        assert recipe.url.startswith("https://")
+
+
+def test_versions_are_stamped_by_the_linker(catalogue: Catalogue) -> None:
+    flags = linker_flags(catalogue, catalogue.programs["kubelet"])
+    assert "-X k8s.io/component-base/version.gitVersion=v1.37.2" in flags
+
+
+def test_every_lock_of_wheels_has_hashes(catalogue: Catalogue) -> None:
+    names = {image.wheels for image in catalogue.images.values() if image.wheels}
+    assert names == {folder.name for folder in wheels.LOCKS.iterdir()}
+    for name in names:
+        text = wheels.lock_path(name).read_text()
+        packages = re.findall(r"^[a-z0-9._-]+==", text, re.MULTILINE)
+        assert packages
+        assert text.count("--hash=sha256:") >= len(packages)
+        assert "index-url" not in text
+
+
+def test_charts_that_take_definitions_exist(catalogue: Catalogue) -> None:
+    assert set(catalogue.chart_crds) <= set(charts.find_charts())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"programs": {"x": {"version": "1", "go": {"package": "a/b", "stamp": "none"}}}}, "no stamp none"),
+        ({"images": {"a/b": {"tag": "1", "programs": {"nothing": "x"}}}}, "unknown program"),
+        ({"images": {"a/b": {"tag": "1", "colour": "red"}}}, "colour"),
+        ({"programs": {"x": {"version": "1"}}}, "exactly one of go and c"),
+        ({"programs": {"x": {"version": "1", "host": True, "go": {"package": "a/b"}}}}, "needs upstream"),
+    ],
+)
+def test_a_contradictory_catalogue_is_refused(change: dict[str, object], message: str) -> None:
+    empty: dict[str, object] = {"stamps": {}, "programs": {}, "roots": {}, "images": {}}
+    with pytest.raises(ValidationError, match=message):
+        Catalogue.model_validate({**empty, **change})
