@@ -104,6 +104,14 @@ def load(inventory: Path) -> dict[str, str]:
     return {str(name): str(value) for name, value in yaml.safe_load(text).items()}
 
 
+def discard(inventory: Path) -> None:
+    """Remove the vault and the key that was made for it: only for an inventory that is thrown away whole."""
+    vault = vault_path(inventory)
+    if vault.exists():
+        (paths.config_dir() / "keys" / Path(_label(vault)).name).unlink(missing_ok=True)
+        vault.unlink()
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; no file of its own, so nothing is left behind in the inventory."""
