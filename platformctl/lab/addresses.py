@@ -58,7 +58,7 @@ def place(addresses: Mapping[str, IPv4Address], slot: IPv4Network) -> dict[str, 
     free = [address for address in list(slot.hosts())[FIRST_HOST - 1 :] if address not in used]
     if len(homeless) > len(free):
         raise PlatformError(
-            f"a lab has room for {slot.num_addresses - FIRST_HOST - 1} hosts, and {len(addresses)} are wanted",
+            f"{len(addresses)} hosts are more than a lab has addresses for",
             next="take hosts out of the inventory of this lab",
             code=ExitCode.INVALID,
         )

@@ -97,7 +97,7 @@ def _pid_file() -> Path:
 
 
 def _is_ours(pid: int) -> bool:
-    """A process id may have been given to another program since: ours has our settings on its command line."""
+    """Another program may have got the process id since; ours names our settings on its command line."""
     try:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:

@@ -11,7 +11,7 @@ import yaml
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.lab import addresses
 from platformctl.site.effective import Effective
-from platformctl.site.inventory import read_inventory
+from platformctl.site.inventory import HOSTS_FILES, read_inventory
 from platformctl.site.secrets import VAULT_NAME
 
 _NETWORK_VARIABLES = ("kubernetes_pod_network", "kubernetes_service_network")
@@ -55,20 +55,34 @@ def read_layout(inventory: Path) -> Layout:
     return Layout(hosts, tuple(inner))
 
 
-def copy(source: Path, target: Path, slot: IPv4Network, state: Path, light: int) -> None:
-    """Copy an inventory for a lab: addresses moved to the slot, `lab_state` set, light hosts added.
+def copy(source: Path, target: Path, slot: IPv4Network, state: Path) -> None:
+    """Copy an inventory for a lab: addresses moved to the slot, `lab_state` set.
 
     The copy gets secrets of its own. It appears whole or not at all.
     """
     unfinished = target.with_name("unfinished-inventory")
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns(VAULT_NAME))
-    _add_light_hosts(unfinished, light, slot)
     moved = _moves(read_layout(unfinished), slot)
     for path in unfinished.rglob("*"):
         if path.suffix in {".yml", ".yaml"}:
             path.write_text(moved_text(path.read_text(), moved, state))
     unfinished.rename(target)
+
+
+def add_light_hosts(inventory: Path, count: int, slot: IPv4Network) -> None:
+    """Complete the plain hosts light1, light2, ... of a copy: they are in no service's group."""
+    layout = read_layout(inventory)
+    light = [name for number in range(1, count + 1) if (name := f"light{number}") not in layout.hosts]
+    if not light:
+        return
+    # The machine's own address is no host's, so these get the free ones.
+    placed = addresses.place(layout.hosts | dict.fromkeys(light, addresses.gateway(slot)), slot)
+    path = next(path for name in HOSTS_FILES if (path := inventory / name).is_file())
+    document = yaml.safe_load(path.read_text())
+    hosts = document["all"].setdefault("hosts", {})
+    hosts.update({name: {"ansible_host": str(placed[name])} for name in light})
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
 
 
 def moved_text(text: str, moved: dict[IPv4Address, IPv4Address], state: Path) -> str:
@@ -84,17 +98,3 @@ def _moves(layout: Layout, slot: IPv4Network) -> dict[IPv4Address, IPv4Address]:
     placed = addresses.place(layout.hosts, slot)
     moved = {address: placed[host] for host, address in layout.hosts.items()}
     return moved | {addresses.gateway(layout.slot): addresses.gateway(slot)}
-
-
-def _add_light_hosts(inventory: Path, light: int, slot: IPv4Network) -> None:
-    """Plain hosts that are in no service's group: they show what a host as such costs."""
-    if light == 0:
-        return
-    layout = read_layout(inventory)
-    wished = layout.hosts | {f"light{number}": addresses.gateway(slot) for number in range(1, light + 1)}
-    placed = addresses.place(wished, layout.slot)
-    hosts_file = next(path for name in ("hosts.yml", "hosts.yaml") if (path := inventory / name).exists())
-    document = yaml.safe_load(hosts_file.read_text())
-    hosts = document["all"].setdefault("hosts", {})
-    hosts.update({name: {"ansible_host": str(placed[name])} for name in wished if name not in layout.hosts})
-    hosts_file.write_text(yaml.safe_dump(document, sort_keys=False))

@@ -127,6 +127,8 @@ def down(name: str = DEFAULT_NAME, say: Callable[[str], None] = lambda _: None) 
                 removed.append("the network")
             removed += network.guard(network.every())
         if state.folder(name).exists():
+            # The committed inventory stays as it is; a copy goes, and the key of its secrets with it.
+            secrets.discard(state.folder(name) / "inventory")
             shutil.rmtree(state.folder(name))
             removed.append("its key and state")
         return Removed(tuple(removed))
@@ -148,8 +150,6 @@ def names() -> list[str]:
 
 def _settle(name: str, source: Path, light: int) -> tuple[network.LabNetwork, Path, Path]:
     """Network, inventory and key of a lab, made where they are missing; the inventory's origin is last."""
-    folder = state.folder(name)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     record = state.read(name)
     if record and Path(record["source"]) != source:
         raise PlatformError(
@@ -168,20 +168,24 @@ def _settle(name: str, source: Path, light: int) -> tuple[network.LabNetwork, Pa
             networks.append(made)
         # Before the first host boots: nothing meant for a pod may leave the machine.
         network.guard(networks)
+    folder = state.folder(name)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ssh.ensure_key(folder)
     if in_place and made.slot == layout.slot:
         return made, source, source
     copied = folder / "inventory"
     if not copied.exists():
-        inventory.copy(source, copied, made.slot, folder, light)
+        inventory.copy(source, copied, made.slot, folder)
+    inventory.add_light_hosts(copied, light, made.slot)
     return made, copied, source
 
 
 def _may_be_in_place(name: str, source: Path, layout: inventory.Layout, light: int) -> bool:
-    """Only the default lab uses the committed inventory as it is, which names that lab's folder."""
+    """Only the default lab of a checkout uses the committed inventory as it is, which names that lab's folder."""
+    checkout = (paths.data_dir() / "pyproject.toml").is_file()
     usual = Path.home() / ".local/state/platformctl/labs" / DEFAULT_NAME
     committed = source == _default_inventory().resolve() and state.folder(name) == usual
-    return committed and name == DEFAULT_NAME and layout.fits_slot and light == 0
+    return checkout and committed and name == DEFAULT_NAME and layout.fits_slot and light == 0
 
 
 def _boot(lab: Lab, say: Callable[[str], None]) -> None:
@@ -203,7 +207,7 @@ def _boot(lab: Lab, say: Callable[[str], None]) -> None:
         list(pool.map(lambda host: ssh.await_banner(host.name, host.address, BOOT_SECONDS), lab.hosts))
         if complete:
             return
-        keys = pool.map(lambda host: ((host.name, host.address), ssh.host_keys(host.container)), lab.hosts)
+        keys = pool.map(lambda host: ((host.name, host.address), ssh.host_key(host.container)), lab.hosts)
         known.write_text(ssh.known_hosts(dict(keys)))
         list(
             pool.map(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from platformctl.lab import addresses, apt_cache, firewall, podman
+from platformctl.lab import addresses, apt_cache, firewall, limits, podman
 
 _INNER_LABEL = "platformctl.inner"
 
@@ -57,17 +57,22 @@ def create(lab: str, own: IPv4Network | None, inner: Sequence[IPv4Network]) -> L
 
 
 def guard(networks: Sequence[LabNetwork]) -> list[str]:
-    """Bring firewall and package cache in line with the networks that exist; says what changed.
+    """Bring firewall, package cache and limits in line with the networks that exist; says what it removed.
 
     The caller holds the machine's lock.
     """
     if not networks:
-        stopped = [("the package cache", apt_cache.stop()), ("the firewall table", firewall.remove())]
-        return [what for what, done in stopped if done]
+        undone = {
+            "the package cache's process": apt_cache.stop(),
+            "the firewall table": firewall.remove(),
+            "the raised limit": limits.restore(),
+        }
+        return [what for what, done in undone.items() if done]
     slots = [network.slot for network in networks]
     inner = {network for lab in networks for network in lab.inner}
     firewall.apply(slots, inner, apt_cache.PORT)
     apt_cache.ensure()
+    limits.ensure()
     return []
 
 

@@ -11,7 +11,7 @@ from platformctl.errors import ExitCode, PlatformError
 from platformctl.lab import podman
 
 USER = "ops"
-_READ_HOST_KEYS = ("sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub")
+_HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 
 
 def ensure_key(state: Path) -> None:
@@ -60,15 +60,15 @@ def await_login(state: Path, host: str, address: IPv4Address, seconds: float) ->
         time.sleep(0.1)
 
 
-def host_keys(container: str) -> list[str]:
-    """Public keys of a host, read inside it and so known to be its own."""
-    text = podman.run("exec", container, *_READ_HOST_KEYS).stdout
-    return [" ".join(line.split()[:2]) for line in text.splitlines() if line.strip()]
+def host_key(container: str) -> str:
+    """The public key of a host (its type and itself), read inside the host and so known to be its own."""
+    kind, key, *_ = podman.run("exec", container, "cat", _HOST_KEY).stdout.split()
+    return f"{kind} {key}"
 
 
-def known_hosts(keys: Mapping[tuple[str, IPv4Address], list[str]]) -> str:
+def known_hosts(keys: Mapping[tuple[str, IPv4Address], str]) -> str:
     """The text of known_hosts for hosts given by name and address."""
-    return "".join(f"{address},{host} {key}\n" for (host, address), found in keys.items() for key in found)
+    return "".join(f"{address},{host} {key}\n" for (host, address), key in keys.items())
 
 
 def _speaks(address: IPv4Address) -> bool:

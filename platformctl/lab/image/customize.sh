@@ -21,7 +21,7 @@ Before=ssh.service
 [Service]
 Type=oneshot
 ExecStart=/bin/sh -c 'grep -q "^127.0.1.1" /etc/hosts || printf "127.0.1.1\\t%%s\\n" "$$(hostname)" >> /etc/hosts'
-ExecStart=/usr/bin/ssh-keygen -A
+ExecStart=/usr/bin/ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key
 
 [Install]
 WantedBy=multi-user.target
