@@ -47,8 +47,10 @@ def _network(value: str) -> str:
         network = ipaddress.IPv4Network(value, strict=False)
     except ValueError:
         raise _refuse("is not an IPv4 network", "write it as 10.244.0.0/16") from None
+    if "/" not in value:
+        raise _refuse("has no prefix", "write it as 10.244.0.0/16")
     if str(network) != value:
-        raise _refuse("has bits set after its prefix, or no prefix", f"write {network}")
+        raise _refuse("has bits set after its prefix", f"write {network}")
     if not MASKS[0] <= network.prefixlen <= MASKS[1]:
         raise _refuse("is of no useful size", f"use a prefix from /{MASKS[0]} to /{MASKS[1]}")
     return value

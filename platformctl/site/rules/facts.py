@@ -94,8 +94,8 @@ class Facts:
         return None
 
     def host_mistake(self, host: str, problem: str, remedy: str) -> Mistake:
-        """A mistake about a host, at the first place that names it in hosts.yml."""
-        return self.inventory.mistake(self.inventory.listed[host][0], None, problem, remedy)
+        """A mistake about a host, at the outermost place that names it in hosts.yml."""
+        return self.inventory.mistake(min(self.inventory.listed[host], key=len), None, problem, remedy)
 
     def variable_mistake(self, host: str, variable: str, problem: str, remedy: str) -> Mistake:
         """A mistake about the value that a variable has for a host, at the place that decides it."""

@@ -25,7 +25,7 @@ def check(facts: Facts) -> Iterator[Mistake]:
 def _networks(facts: Facts) -> Iterator[_Found]:
     for variable in NETWORKS:
         found = facts.shared_text(variable)
-        if found:
+        if found and "/" in found[1]:
             try:
                 yield variable, found[0], ipaddress.IPv4Network(found[1])
             except ValueError:

@@ -1,0 +1,232 @@
+"""Mistakes between several values of an inventory."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.unit.site.conftest import Sandbox
+
+Spoil = Callable[[Sandbox], object]
+
+
+def _shared_node(box: Sandbox) -> None:
+    box.groups["slurm_node"].append("node1")
+    box.groups["munge"].append("node1")
+
+
+def _second_control_plane(box: Sandbox) -> None:
+    box.hosts["ctl2"] = {"ansible_host": "192.0.2.14"}
+    box.groups["kubernetes_control_plane"].append("ctl2")
+    box.groups["containerd"].append("ctl2")
+
+
+def _rename(box: Sandbox, old: str, new: str) -> None:
+    box.hosts[new] = box.hosts.pop(old)
+    for hosts in box.groups.values():
+        hosts[:] = [new if host == old else host for host in hosts]
+
+
+def _account(box: Sandbox, **changes: object) -> None:
+    box.vars["users_accounts"][1].update(changes)
+
+
+def _partition(box: Sandbox, **changes: object) -> None:
+    box.vars["slurm_partitions"][0].update(changes)
+
+
+CASES: dict[str, tuple[Spoil, str, str, str]] = {
+    "no hosts": (lambda b: (b.hosts.clear(), b.groups.clear()), "", "has no hosts", "list them"),
+    "same address": (
+        lambda b: b.hosts["node2"].update(ansible_host="192.0.2.12"),
+        "all.hosts.node2.ansible_host",
+        "node2 has the same address as node1",
+        "own address",
+    ),
+    "no address": (
+        lambda b: b.hosts["node2"].pop("ansible_host"),
+        "all.hosts.node2",
+        "no address",
+        "ansible_host",
+    ),
+    "name for an address": (
+        lambda b: b.hosts["node2"].update(ansible_host="node2.example"),
+        "all.hosts.node2.ansible_host",
+        "not an IP address",
+        "base_address",
+    ),
+    "host name": (lambda b: _rename(b, "node2", "node_2"), "all.hosts.node_2", "not a DNS label", "a-z"),
+    "service name": (lambda b: _rename(b, "node2", "api"), "all.hosts.api", "service", "another name"),
+    "host called like a group": (
+        lambda b: _rename(b, "node2", "registry"),
+        "all.hosts.registry",
+        "service",
+        "another name",
+    ),
+    "host only in a group": (
+        lambda b: b.groups.update(rack1=["nod1"]) or b.text("host_vars/nod1.yml", "ansible_host: 192.0.2.99"),
+        "all.children.rack1.hosts.nod1",
+        "not listed",
+        "did you mean node1?",
+    ),
+    "misspelt group": (
+        lambda b: b.groups.update(slurm_nodes=["node2"]),
+        "all.children.slurm_nodes",
+        "looks like one",
+        "did you mean slurm_node?",
+    ),
+    "two owners": (
+        lambda b: (_shared_node(b), b.hosts["node1"].pop("node_owner")),
+        "all.hosts.node1",
+        "both Slurm and Kubernetes",
+        "shared",
+    ),
+    "contradicting owner": (
+        _shared_node,
+        "all.hosts.node1.node_owner",
+        "contradicts",
+        "kubernetes_node only",
+    ),
+    "owner without a group": (
+        lambda b: b.hosts["ctl1"].update(node_owner="shared"),
+        "all.hosts.ctl1.node_owner",
+        "no group of nodes",
+        "kubernetes_node and slurm_node",
+    ),
+    "even control planes": (
+        _second_control_plane,
+        "all.children.kubernetes_control_plane",
+        "2 control planes survive no more failures than 1",
+        "odd",
+    ),
+    "no accounting": (
+        lambda b: b.groups.pop("slurm_accounting"),
+        "all.children.slurm_controller",
+        "slurm_accounting has none",
+        "put a host into slurm_accounting",
+    ),
+    "not in containerd": (
+        lambda b: b.groups["containerd"].remove("node1"),
+        "all.children.kubernetes_node",
+        "node1 is of kubernetes_node not in containerd",
+        "child of containerd",
+    ),
+    "networks overlap": (
+        lambda b: b.vars.update(kubernetes_service_network="10.244.128.0/20"),
+        "kubernetes_service_network",
+        "overlaps kubernetes_pod_network",
+        "apart",
+    ),
+    "host within the pods' network": (
+        lambda b: b.hosts["node2"].update(ansible_host="10.244.3.4"),
+        "all.hosts.node2.ansible_host",
+        "lies in kubernetes_pod_network",
+        "pods",
+    ),
+    "small pod network": (
+        lambda b: b.vars.update(kubernetes_pod_network="10.244.0.0/24"),
+        "kubernetes_pod_network",
+        "room for 1 nodes",
+        "larger",
+    ),
+    "same uid": (lambda b: _account(b, uid=10001), "users_accounts[1].uid", "this number", "own uid"),
+    "same user name": (
+        lambda b: _account(b, name="alice"),
+        "users_accounts[1].name",
+        "this name",
+        "own name",
+    ),
+    "same gid": (
+        lambda b: b.vars["users_groups"].append({"name": "chemistry", "gid": 20001}),
+        "users_groups[1].gid",
+        "this number",
+        "own gid",
+    ),
+    "user like a group": (
+        lambda b: _account(b, name="physics"),
+        "users_accounts[1].name",
+        "name of a group",
+        "rename",
+    ),
+    "uid like a gid": (lambda b: _account(b, uid=20001), "users_accounts[1].uid", "number of a group", "gid"),
+    "unknown group": (
+        lambda b: _account(b, groups=["phisics"]),
+        "users_accounts[1].groups[0]",
+        "not a group",
+        "did you mean physics?",
+    ),
+    "system user": (
+        lambda b: _account(b, name="slurm"),
+        "users_accounts[1].name",
+        "operating system",
+        "another",
+    ),
+    "partition of an unknown host": (
+        lambda b: _partition(b, nodes=["node3"]),
+        "slurm_partitions[0].nodes[0]",
+        "node3 is neither",
+        "did you mean node2?",
+    ),
+    "partition of a group without Slurm": (
+        lambda b: _partition(b, nodes="kubernetes_node"),
+        "slurm_partitions[0].nodes",
+        "no host of group kubernetes_node",
+        "slurm_node",
+    ),
+    "partition for an unknown account": (
+        lambda b: _partition(b, allow_accounts=["physic"]),
+        "slurm_partitions[0].allow_accounts[0]",
+        "slurm_account",
+        "did you mean physics?",
+    ),
+    "partition for an unknown group": (
+        lambda b: _partition(b, allow_groups=["zoo"]),
+        "slurm_partitions[0].allow_groups[0]",
+        "users_groups",
+        "use one of",
+    ),
+    "same partition name": (
+        lambda b: b.vars["slurm_partitions"].append({"name": "main"}),
+        "slurm_partitions[1].name",
+        "this name",
+        "own name",
+    ),
+    "two default partitions": (
+        lambda b: b.vars["slurm_partitions"].append({"name": "more", "default": True}),
+        "slurm_partitions[1].default",
+        "default too",
+        "one default",
+    ),
+    "missing variable": (
+        lambda b: b.vars.pop("slurm_cluster_name"),
+        "",
+        "slurm_cluster_name is not set, and needed by slurm_controller",
+        "set it in the variables of ctl1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_rule(sandbox: Sandbox, name: str) -> None:
+    spoil, key, problem, remedy = CASES[name]
+    spoil(sandbox)
+    mistakes = [mistake for mistake in sandbox.mistakes() if problem in mistake.problem]
+    assert len(mistakes) == 1, "\n".join(map(str, sandbox.mistakes()))
+    assert mistakes[0].key == key
+    assert remedy in mistakes[0].remedy
+
+
+def test_a_shared_node_is_allowed(sandbox: Sandbox) -> None:
+    _shared_node(sandbox)
+    sandbox.hosts["node1"]["node_owner"] = "shared"
+    assert sandbox.mistakes() == []
+
+
+def test_own_groups_and_partitions_of_them_are_allowed(sandbox: Sandbox) -> None:
+    sandbox.groups["rack1"] = ["node1", "node2"]
+    sandbox.vars["slurm_partitions"].append({"name": "rack", "nodes": ["rack1"]})
+    assert sandbox.mistakes() == []
+
+
+def test_absent_users_collide_with_nobody(sandbox: Sandbox) -> None:
+    sandbox.vars["users_accounts"].append({"name": "alice", "uid": 10001, "state": "absent"})
+    assert sandbox.mistakes() == []
