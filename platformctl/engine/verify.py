@@ -1,27 +1,18 @@
-"""Proves that a site works: a pod on Kubernetes and a batch job on Slurm, as a user would run them."""
+"""Proves that a site works: a pod, a batch job, and a Job to each scheduler, as a user would run them."""
 
 import asyncio
 import json
 import shlex
 import time
-from dataclasses import dataclass
 
 from platformctl.engine import remote
 from platformctl.engine.fleet import Fleet, Host
+from platformctl.engine.job_proofs import prove_jobs
+from platformctl.engine.proof import Proof
 
 _SECONDS = 120
 _POD_IMAGE = "docker.io/library/debian:13"
 _KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=20s"
-
-
-@dataclass(frozen=True)
-class Proof:
-    """One smoke job: where it ran and what it printed, or what went wrong. seconds: from start to output."""
-
-    name: str
-    fine: bool
-    found: str
-    seconds: float
 
 
 async def verify(fleet: Fleet) -> list[Proof]:
@@ -33,7 +24,10 @@ async def verify(fleet: Fleet) -> list[Proof]:
         )
     if controller := fleet.first("slurm_controller"):
         jobs.append(_prove("sbatch", controller, _batch_script(_user(controller))))
-    return list(await asyncio.gather(*jobs))
+    proofs = list(await asyncio.gather(*jobs))
+    if control and (accounts := control.variables.get("users_accounts")):
+        proofs += await prove_jobs(fleet, str(accounts[0]["name"]))
+    return proofs
 
 
 async def _prove(name: str, host: Host, script: str, data: str = "") -> Proof:

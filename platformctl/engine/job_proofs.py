@@ -1,0 +1,96 @@
+"""Proves the job API: one kfoundry.io Job to each scheduler, submitted with a user's own credentials.
+
+The user's kubeconfig is made for this and lives for a day at most; the Jobs are deleted again.
+"""
+
+import asyncio
+import shlex
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from platformctl.clients import kubeconfig
+from platformctl.clients.kubernetes import ApiError, KubernetesClient, from_kubeconfig
+from platformctl.engine import access, remote
+from platformctl.engine.fleet import Fleet, Host
+from platformctl.engine.proof import Proof
+from platformctl.errors import PlatformError
+
+_NAMESPACE = "default"
+_JOBS = f"/apis/kfoundry.io/v1alpha1/namespaces/{_NAMESPACE}/jobs"
+_FINAL = ("Succeeded", "Failed", "Cancelled", "Refused")
+_SECONDS = 180
+_POLL_SECONDS = 0.5
+# The same script on both sides: who runs it, and where.
+_SCRIPT = """#!/bin/sh
+echo "a Job of uid $(id -u) ran on $(hostname)"
+"""
+
+
+def targets(fleet: Fleet) -> dict[str, str]:
+    """The schedulers of the site that a Job can go to, with the group of the hosts that run it."""
+    known = {"slurm": "slurm_node", "kubernetes": "kubernetes_control_plane"}
+    return {target: group for target, group in known.items() if fleet.members(group)}
+
+
+async def prove_jobs(fleet: Fleet, user: str) -> list[Proof]:
+    """Submit a Job to each scheduler as `user`, wait for the end, read the output."""
+    with tempfile.TemporaryDirectory() as private:
+        path = Path(private) / "kubeconfig"
+        kubeconfig.write(await access.user_kubeconfig(fleet, user, _NAMESPACE, days=1), path)
+        async with KubernetesClient(from_kubeconfig(path)) as client:
+            proofs = [_prove(fleet, client, target) for target in targets(fleet)]
+            return list(await asyncio.gather(*proofs))
+
+
+async def _prove(fleet: Fleet, client: KubernetesClient, target: str) -> Proof:
+    name = f"Job to {target}"
+    started = time.monotonic()
+    try:
+        found, fine = await _run(fleet, client, target)
+    except (ApiError, PlatformError, TimeoutError) as error:
+        found, fine = str(error) or f"not finished within {_SECONDS} s", False
+    return Proof(name, fine, found, round(time.monotonic() - started, 1))
+
+
+async def _run(fleet: Fleet, client: KubernetesClient, target: str) -> tuple[str, bool]:
+    manifest = {
+        "apiVersion": "kfoundry.io/v1alpha1",
+        "kind": "Job",
+        "metadata": {"name": f"platformctl-verify-{target}-{time.time_ns()}"},
+        "spec": {"target": target, "script": _SCRIPT},
+    }
+    created = await client.create(_JOBS, manifest)
+    path = f"{_JOBS}/{created['metadata']['name']}"
+    try:
+        async with asyncio.timeout(_SECONDS):
+            status = await _finished(client, path)
+        if status["phase"] != "Succeeded":
+            return f"{status['phase']}: {status.get('reason', '')}", False
+        return await _output(fleet, target, status)
+    finally:
+        await client.delete(path)
+
+
+async def _finished(client: KubernetesClient, path: str) -> dict[str, Any]:
+    while True:
+        status: dict[str, Any] = (await client.get(path)).get("status", {})
+        if status.get("phase") in _FINAL:
+            return status
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _output(fleet: Fleet, target: str, status: dict[str, Any]) -> tuple[str, bool]:
+    """What the job printed, read as the router says it can be; status.output is a file or a command."""
+    group = targets(fleet)[target]
+    host: Host = fleet.hosts[fleet.members(group)[0]]
+    output = str(status.get("output", ""))
+    if output.startswith("kubectl "):
+        script = f"kubectl --kubeconfig /etc/kubernetes/admin.conf {output.removeprefix('kubectl ')}"
+    else:
+        script = f"cat {shlex.quote(output)} && rm -f {shlex.quote(output)}"
+    reply = await remote.run(host.connection, script, seconds=30)
+    if reply.code != 0:
+        return f"its output cannot be read on {host.name}: {reply.message}", False
+    return reply.out.strip(), bool(reply.out.strip())
