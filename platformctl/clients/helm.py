@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyhelm3  # type: ignore[import-untyped]
-from pyhelm3 import errors  # type: ignore[import-untyped]
+from pyhelm3 import errors
 
 from platformctl.errors import PlatformError
 

@@ -21,6 +21,7 @@ _RENEW_BEFORE = 120
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 _UNKNOWN_JOB = 2017
 _ALREADY_DONE = 2021
+_NO_CONTROLLER = -1
 # 11 and 2007: slurmctld cannot take the job right now (MaxJobCount, rate limits).
 _TRY_AGAIN = frozenset({11, 2007})
 
@@ -137,12 +138,14 @@ class SlurmRestClient:
     async def cancel(self, user: str, job_id: int) -> None:
         """Cancel a job; one that is done or unknown is fine."""
         try:
-            await self._slurm("DELETE", f"job/{job_id}", user)
+            answer = await self._slurm("DELETE", f"job/{job_id}", user)
         except UnknownJobError:
             return
-        except SlurmError as error:
-            if error.number != _ALREADY_DONE:
-                raise
+        # The verdict on each job is in the body of an HTTP 200.
+        for verdict in answer.get("status") or []:
+            error = verdict.get("error") or {}
+            if error.get("code") and error["code"] not in (_UNKNOWN_JOB, _ALREADY_DONE):
+                raise SlurmError(error["code"], str(error.get("string", "not cancelled")))
 
     async def accounted(self, user: str, job_id: int) -> list[dict[str, Any]]:
         """What the accounting database holds under an id; ids are reused, so there may be several."""
@@ -187,6 +190,8 @@ def _checked(status: int, text: str) -> dict[str, Any]:
         return document
     errors = [error for error in document.get("errors") or [] if isinstance(error, dict)]
     number = next((error["error_number"] for error in errors if error.get("error_number")), 0)
+    if number == _NO_CONTROLLER:
+        raise SlurmUnavailableError(0, "slurmctld is away")
     words = "; ".join(
         dict.fromkeys(str(error.get("error") or error.get("description") or "") for error in errors)
     )
@@ -194,12 +199,13 @@ def _checked(status: int, text: str) -> dict[str, Any]:
 
 
 def _error_type(status: int, number: int) -> type[SlurmError]:
-    """Numbers 2000 to 2999 are slurmctld's own verdicts; the rest is about reaching it."""
+    """2000s and 7000s are Slurm's verdicts, 9000s its parser's; the rest is about reaching it."""
     if number == _UNKNOWN_JOB:
         return UnknownJobError
     if number in _TRY_AGAIN or status in (429, 502, 503, 504):
         return SlurmUnavailableError
-    if 2000 <= number < 3000 or 7000 <= number < 8000 or (number == 0 and status < 500):
+    verdict = 2000 <= number < 3000 or 7000 <= number < 8000 or 9000 <= number < 10000
+    if verdict or (number == 0 and status < 500):
         return SlurmError
     return SlurmUnavailableError
 

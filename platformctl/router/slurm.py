@@ -132,4 +132,5 @@ class SlurmBackend:
 
 
 def _words(error: SlurmError) -> str:
-    return f"Slurm does not answer: {error.message}"
+    verb = "does not answer" if isinstance(error, SlurmUnavailableError) else "refuses"
+    return f"Slurm {verb}: {error.message}"
