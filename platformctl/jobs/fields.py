@@ -89,6 +89,7 @@ FIELDS: tuple[Field, ...] = (
     Field("spec.os", R, R, "all nodes run Linux", ({"name": "linux"},)),
     Field("spec.enableServiceLinks", R, R, "jobs do not see service variables", (False, True)),
     Field("spec.readinessGates", R, R, "jobs are not services"),
+    Field("spec.evictionResponders", R, R, "the site decides about evictions"),
     Field("spec.resourceClaims", R, R, "ask for devices in resources.limits"),
     Field("spec.resources", R, R, "ask in the container's resources"),
     Field("spec.containers[].name", M, E, "kept on the Job"),

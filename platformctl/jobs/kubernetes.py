@@ -146,10 +146,7 @@ def _container(container: Container) -> dict[str, Any]:
         "command": list(container.command),
         "args": list(container.args),
         "env": [{"name": name, "value": value} for name, value in container.env],
-        "resources": {
-            "requests": dict(container.resources.requests),
-            "limits": dict(container.resources.limits),
-        },
+        "resources": _levels(container),
         "volumeMounts": [{"name": name, "mountPath": path} for name, path in container.mounts],
         "securityContext": _unprivileged(),
     }
@@ -158,6 +155,11 @@ def _container(container: Container) -> dict[str, Any]:
     if container.pull_policy:
         found["imagePullPolicy"] = container.pull_policy
     return {key: value for key, value in found.items() if value not in ([], {})}
+
+
+def _levels(container: Container) -> dict[str, dict[str, str]]:
+    levels = {"requests": container.resources.requests, "limits": container.resources.limits}
+    return {name: dict(amounts) for name, amounts in levels.items() if amounts}
 
 
 def _unprivileged() -> dict[str, Any]:
