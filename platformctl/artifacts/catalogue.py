@@ -44,10 +44,10 @@ class Download(Entry):
 
 
 class Program(Entry):
-    """A static program. host: delivered as a file; otherwise only put into images."""
+    """A static program. use: on hosts and by the operator it is a file, for images it goes into them only."""
 
     version: str
-    host: bool = False
+    use: Literal["hosts", "operator", "images"] = Field(default="images", alias="for")
     go: GoSource | None = None
     c: CSource | None = None
     upstream: Download | None = None
@@ -56,8 +56,8 @@ class Program(Entry):
     def _one_recipe(self) -> Self:
         if (self.go is None) == (self.c is None):
             raise ValueError("exactly one of go and c is needed")
-        if self.host and self.upstream is None:
-            raise ValueError("a program for hosts needs upstream")
+        if self.use != "images" and self.upstream is None:
+            raise ValueError("a program that is delivered as a file needs upstream")
         return self
 
     def download(self) -> Download | None:
@@ -135,9 +135,9 @@ class Catalogue(Entry):
                 raise ValueError(f"images.{name}: unknown program or root {sorted(missing) or image.root}")
         return self
 
-    def host_programs(self) -> dict[str, Program]:
-        """The programs delivered as files."""
-        return {name: program for name, program in self.programs.items() if program.host}
+    def delivered(self) -> dict[str, Program]:
+        """The programs that are files in the store, for hosts or for the operator."""
+        return {name: program for name, program in self.programs.items() if program.use != "images"}
 
 
 def load(path: Path = PACKAGE / "catalogue.yml") -> Catalogue:

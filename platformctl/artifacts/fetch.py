@@ -22,6 +22,9 @@ from platformctl.artifacts.sources import Source, find_source
 from platformctl.artifacts.store import Store, open_store
 from platformctl.paths import cache_dir
 
+# Where a program stands in the index, by what it is for.
+SECTIONS = {"hosts": "binaries", "operator": "tools"}
+
 
 @dataclass(frozen=True)
 class Result:
@@ -73,7 +76,10 @@ def pin(source: str, lock: Path, *, mirror: str | None = None) -> Lock:
 
 def _wanted(origin: Source, workshop: Workshop) -> dict[str, str]:
     """Every artefact with the key of its inputs."""
-    wanted = {f"binaries:{name}": workshop.programs[name][0] for name in workshop.catalogue.host_programs()}
+    wanted = {
+        f"{SECTIONS[program.use]}:{name}": workshop.programs[name][0]
+        for name, program in workshop.catalogue.delivered().items()
+    }
     wanted |= {f"images:{name}": origin.image_key(workshop, name) for name in workshop.catalogue.images}
     for name, folder in charts.find_charts().items():
         crds = workshop.catalogue.chart_crds.get(name)
@@ -84,14 +90,15 @@ def _wanted(origin: Source, workshop: Workshop) -> dict[str, str]:
 
 def _make(origin: Source, workshop: Workshop, store: Store, artefact: str) -> dict[str, Any]:
     kind, _, name = artefact.partition(":")
-    if kind == "binaries":
-        return _store_binary(workshop, store, name)
+    if kind in SECTIONS.values():
+        return _store_program(workshop, store, name)
     if kind == "images":
         return _store_image(store, origin.image(workshop, name))
     return _store_chart(workshop, store, name)
 
 
-def _store_binary(workshop: Workshop, store: Store, name: str) -> dict[str, Any]:
+def _store_program(workshop: Workshop, store: Store, name: str) -> dict[str, Any]:
+    program = workshop.catalogue.programs[name]
     path = f"bin/{name}"
     destination = store.folder / path
     partial = destination.with_name(f".{name}.partial")
@@ -99,15 +106,18 @@ def _store_binary(workshop: Workshop, store: Store, name: str) -> dict[str, Any]
     partial.chmod(0o755)
     partial.replace(destination)
     digest = store.stamp(path)
-    version = workshop.catalogue.programs[name].version
-    repository = registry_layout.binary_repository(f"platformctl/{name}", version, digest, destination)
-    return {
-        "version": version,
+    record = {
+        "version": program.version,
         "sha256": digest,
         "path": path,
-        "archive": _store_archive(store, name, repository),
         "size": destination.stat().st_size,
     }
+    if program.use == "hosts":
+        repository = registry_layout.binary_repository(
+            f"platformctl/{name}", program.version, digest, destination
+        )
+        record["archive"] = _store_archive(store, name, repository)
+    return record
 
 
 def _store_image(store: Store, repository: Repository) -> dict[str, Any]:

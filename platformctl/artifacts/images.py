@@ -11,15 +11,22 @@ from pathlib import Path
 import platformctl
 from platformctl.artifacts import layers, roots, wheels
 from platformctl.artifacts.catalogue import Catalogue, Image
-from platformctl.artifacts.hashing import hash_tree, hash_value
+from platformctl.artifacts.hashing import hash_file, hash_value
 from platformctl.artifacts.layers import BlobStore, Entry, Layer
 from platformctl.artifacts.programs import checked
 from platformctl.artifacts.registry_layout import Repository, image_repository
 
 SOURCES = Path(platformctl.__file__).parent
-# The modules of platformctl that run inside the cluster.
-SOURCE_FOLDERS = ("clients", "jobs", "router")
-SOURCE_FILES = ("__init__.py", "errors.py")
+# The modules of platformctl that run inside the cluster: glob patterns below the package.
+SOURCE_PATTERNS = (
+    "__init__.py",
+    "errors.py",
+    "clients/__init__.py",
+    "clients/kubernetes.py",
+    "clients/slurmrestd.py",
+    "jobs/*.py",
+    "router/*.py",
+)
 FORMAT = 1
 
 
@@ -66,11 +73,15 @@ def image_key(workshop: Workshop, name: str) -> str:
     )
 
 
+def source_files() -> dict[str, Path]:
+    """The modules of ours that run inside the cluster, by their path below the package."""
+    found = [path for pattern in SOURCE_PATTERNS for path in SOURCES.glob(pattern)]
+    return {path.relative_to(SOURCES).as_posix(): path for path in sorted(found)}
+
+
 def source_key() -> str:
     """Digest of the modules of ours that run inside the cluster."""
-    trees = [hash_tree(SOURCES / folder, "*.py") for folder in SOURCE_FOLDERS]
-    files = [(SOURCES / name).read_text() for name in SOURCE_FILES]
-    return hash_value([trees, files])
+    return hash_value({name: hash_file(path) for name, path in source_files().items()})
 
 
 def make_image(workshop: Workshop, name: str) -> Repository:
@@ -141,11 +152,9 @@ def _source_layer(workshop: Workshop, image: Image) -> Layer:
     staging = workshop.folder / "sources"
     shutil.rmtree(staging, ignore_errors=True)
     package = staging / wheels.SITE / "platformctl"
-    package.mkdir(parents=True)
-    for name in SOURCE_FILES:
-        shutil.copyfile(SOURCES / name, package / name)
-    for name in SOURCE_FOLDERS:
-        shutil.copytree(SOURCES / name, package / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, path in source_files().items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, package / name)
     # importlib.metadata answers the package's version from this folder.
     metadata = staging / wheels.SITE / f"platformctl-{platformctl.__version__}.dist-info" / "METADATA"
     metadata.parent.mkdir()

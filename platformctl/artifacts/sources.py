@@ -144,9 +144,9 @@ class Remote:
         return {name: image for name, image in self.catalogue.images.items() if not image.ours}
 
     def _files(self, pinned: bool) -> dict[str, File]:
-        """The downloads of the programs for hosts, each to a place named by its digest or its address."""
+        """The downloads of the delivered programs, each to a place named by its digest or its address."""
         files = {}
-        for name, program in self.catalogue.host_programs().items():
+        for name, program in self.catalogue.delivered().items():
             recipe = program.download()
             assert recipe is not None
             url = mirrored(recipe.url, self.mirror)

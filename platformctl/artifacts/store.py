@@ -18,6 +18,9 @@ from platformctl.artifacts.hashing import hash_file, hash_value
 from platformctl.errors import PlatformError
 from platformctl.paths import cache_dir
 
+# Sections of the index: programs for hosts, for the operator's machine, images, charts.
+KINDS = ("binaries", "tools", "images", "charts")
+
 
 @dataclass(frozen=True)
 class Stamp:
@@ -101,7 +104,7 @@ class Store:
         for path in set(self.state.files) - used:
             (self.folder / path).unlink(missing_ok=True)
             del self.state.files[path]
-        index: dict[str, Any] = {"binaries": {}, "images": {}, "charts": {}}
+        index: dict[str, Any] = {kind: {} for kind in KINDS}
         for artefact, record in sorted(self.state.records.items()):
             kind, _, name = artefact.partition(":")
             index[kind][name] = record

@@ -61,11 +61,13 @@ def list_artifacts(
     ctx: typer.Context, inventory: InventoryOption = None, source: SourceOption = None
 ) -> None:
     """List what the store has."""
+    from platformctl.artifacts.store import KINDS
+
     output: Output = ctx.obj
     index = _store(inventory, source).index()
     rows = [
         (kind, name, record.get("version", record.get("tag")), _digest(record, short=not output.json))
-        for kind in ("binaries", "images", "charts")
+        for kind in KINDS
         for name, record in index[kind].items()
     ]
     output.table("", ("kind", "name", "version", "digest"), rows)

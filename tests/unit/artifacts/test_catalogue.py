@@ -45,9 +45,7 @@ def test_images_carry_the_version_of_their_program(catalogue: Catalogue) -> None
 
 
 def test_hosts_get_what_kubeadm_needs(catalogue: Catalogue) -> None:
-    assert {"kubeadm", "kubelet", "kubectl", "flannel-cni", "etcdctl", "helm"} == set(
-        catalogue.host_programs()
-    )
+    assert {"kubeadm", "kubelet", "kubectl", "flannel-cni", "etcdctl", "helm"} == set(catalogue.delivered())
     for component in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"):
         assert catalogue.images[f"registry.k8s.io/{component}"].tag == (
             f"v{catalogue.programs['kubeadm'].version}"
@@ -55,7 +53,7 @@ def test_hosts_get_what_kubeadm_needs(catalogue: Catalogue) -> None:
 
 
 def test_downloads_name_the_version(catalogue: Catalogue) -> None:
-    for name, program in catalogue.host_programs().items():
+    for name, program in catalogue.delivered().items():
         recipe = program.download()
         assert recipe is not None
         assert program.version in recipe.url, name
@@ -89,7 +87,7 @@ def test_charts_that_take_definitions_exist(catalogue: Catalogue) -> None:
         ({"images": {"a/b": {"tag": "1", "programs": {"nothing": "x"}}}}, "unknown program"),
         ({"images": {"a/b": {"tag": "1", "colour": "red"}}}, "colour"),
         ({"programs": {"x": {"version": "1"}}}, "exactly one of go and c"),
-        ({"programs": {"x": {"version": "1", "host": True, "go": {"package": "a/b"}}}}, "needs upstream"),
+        ({"programs": {"x": {"version": "1", "for": "hosts", "go": {"package": "a/b"}}}}, "needs upstream"),
     ],
 )
 def test_a_contradictory_catalogue_is_refused(change: dict[str, object], message: str) -> None:

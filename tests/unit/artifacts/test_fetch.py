@@ -25,7 +25,7 @@ CATALOGUE = Catalogue.model_validate(
         "programs": {
             "tool": {
                 "version": "1.0",
-                "host": True,
+                "for": "hosts",
                 "go": {"package": "tool.example/tool"},
                 "upstream": {"url": "https://tool.example/v{version}/tool.tgz", "member": "bin/tool"},
             }
