@@ -96,9 +96,14 @@ async def _preflight(context: Context, hosts: tuple[str, ...]) -> Mapping[str, H
 
 async def _artifacts(context: Context, _hosts: tuple[str, ...]) -> Mapping[str, HostResult]:
     from platformctl.artifacts.fetch import fetch
+    from platformctl.artifacts.lock import lock_path
 
+    fleet = context.fleet
     relay = _Relay(context.journal, asyncio.get_running_loop())
-    result = await asyncio.to_thread(fetch, source(context.fleet), relay)
+    mirrors = (host.variables.get("artifacts_mirror_url") for host in fleet.hosts.values())
+    mirror = next((str(found) for found in mirrors if found), None)
+    lock = lock_path(fleet.inventory)
+    result = await asyncio.to_thread(fetch, source(fleet), relay, lock=lock, mirror=mirror)
     status = Status.CHANGED if result.changed else Status.OK
     return {LOCALHOST: HostResult(status, changed=len(result.changed))}
 
