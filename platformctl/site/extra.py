@@ -38,9 +38,4 @@ EXTRA: dict[str, dict[str, Any]] = {
     "ansible_ssh_private_key_file": {"type": "path", "description": "Private key for ssh."},
     "ansible_ssh_common_args": {"description": "More arguments for ssh, scp and sftp, such as a jump host."},
     "ansible_ssh_extra_args": {"description": "More arguments for ssh alone."},
-    "ansible_group_priority": {
-        "type": "int",
-        "default": 1,
-        "description": "Among groups of the same depth, whose variables win. Set in hosts.yml on the group.",
-    },
 }

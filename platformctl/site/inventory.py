@@ -16,6 +16,7 @@ from platformctl.site.reading import Document, read
 ALL = "all"
 HOSTS_FILES = ("hosts.yml", "hosts.yaml")
 _SECTIONS = ("hosts", "vars", "children")
+_PRIORITY = "ansible_group_priority"
 _EXTENSIONS = ("", ".yml", ".yaml", ".json")
 # What Ansible leaves out of an inventory folder by itself.
 _IGNORED = (".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry")
@@ -43,7 +44,10 @@ class Source:
 
 @dataclass
 class Group:
-    """A group while it is read: its own hosts and children by name, in order."""
+    """A group while it is read: its own hosts and children by name, in order.
+
+    depth: longest way from `all`; the deeper group's variables win. priority: decides at the same depth.
+    """
 
     name: str
     hosts: dict[str, None] = field(default_factory=dict)
@@ -52,12 +56,7 @@ class Group:
     inline: list[Source] = field(default_factory=list)
     files: list[Source] = field(default_factory=list)
     depth: int = 0
-
-    @property
-    def priority(self) -> int:
-        """Among groups of the same depth, the higher one wins."""
-        found = [source.values.get("ansible_group_priority", 1) for source in self.inline]
-        return int(found[-1]) if found and str(found[-1]).isdigit() else 1
+    priority: int = 1
 
 
 @dataclass
@@ -135,9 +134,19 @@ def _read_group(inventory: Inventory, name: str, body: Any, keys: tuple[Key, ...
         _read_group(inventory, str(child), content, (*keys, "children", str(child)))
         inventory.groups[str(child)].parents[name] = None
     if body.get("vars"):
-        group.inline.append(Source(name, inventory.hosts_document, (*keys, "vars"), body["vars"]))
+        _read_inline(inventory, group, body["vars"], (*keys, "vars"))
     for pattern, content in (body.get("hosts") or {}).items():
         _read_host(inventory, group, str(pattern), content, (*keys, "hosts", str(pattern)))
+
+
+def _read_inline(inventory: Inventory, group: Group, content: dict[str, Any], keys: tuple[Key, ...]) -> None:
+    # Ansible takes the priority for itself, and only from here.
+    priority = content.pop(_PRIORITY, 1)
+    if isinstance(priority, int):
+        group.priority = priority
+    else:
+        inventory.report((*keys, _PRIORITY), priority, "is not a whole number", "write a whole number")
+    group.inline.append(Source(group.name, inventory.hosts_document, keys, content))
 
 
 def _read_host(inventory: Inventory, group: Group, pattern: str, content: Any, keys: tuple[Key, ...]) -> None:
@@ -166,7 +175,6 @@ def _adopt(inventory: Inventory) -> None:
 
 
 def _measure_depths(inventory: Inventory) -> None:
-    """Depth decides which group's variables win: the longest way from `all`."""
     waiting: list[tuple[str, tuple[str, ...]]] = [(ALL, ())]
     while waiting:
         name, way = waiting.pop()

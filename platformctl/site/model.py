@@ -9,7 +9,7 @@ from typing import Any
 from platformctl import paths
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.site.effective import Effective
-from platformctl.site.inventory import ALL, Inventory, read_inventory
+from platformctl.site.inventory import Inventory, read_inventory
 from platformctl.site.mistakes import Mistake
 from platformctl.site.rules import check_rules
 from platformctl.site.rules.facts import Facts
@@ -83,7 +83,8 @@ def _examine(path: Path) -> tuple[Inventory, Facts, list[Mistake]]:
     inventory = read_inventory(path)
     facts = Facts(inventory, Effective(inventory), roles(data))
     mistakes = [*inventory.mistakes, *check_values(inventory, data)]
-    if ALL in inventory.groups and inventory.hosts_document.content:
+    unread = any(mistake.file == inventory.hosts_document.path for mistake in inventory.mistakes)
+    if inventory.hosts_document.content or not unread:
         mistakes += check_rules(facts)
     return inventory, facts, sorted(set(mistakes), key=_order)
 

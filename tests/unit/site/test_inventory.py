@@ -1,0 +1,186 @@
+"""Reading and merging an inventory: as Ansible does, and with the place of everything that is odd."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from platformctl import site
+from platformctl.errors import ExitCode, PlatformError
+from platformctl.site.effective import Effective
+from platformctl.site.inventory import read_inventory
+from platformctl.site.ranges import expand
+from tests.unit.site.conftest import EXAMPLE, LAB, Sandbox
+
+INTRICATE = {
+    "hosts.yml": """
+all:
+  vars: {x_a: inline all, x_b: inline all}
+  hosts:
+    n[01:03]: {ansible_host: 192.0.2.1}
+    lone:
+  children:
+    outer:
+      vars: {x_b: inline outer, x_c: inline outer, x_list: [1, 2]}
+      children:
+        inner: {hosts: {"n02": {x_d: host inline}}, vars: {x_c: inline inner}}
+        other: {vars: {x_c: inline other, ansible_group_priority: 5}, hosts: {"n02": null}}
+    beside: {hosts: n03}
+topmost:
+  hosts: {"n[01:02]": {x_e: twice}, "rack[a:c]-x": {}}
+  children: {beside: {}}
+""",
+    "group_vars/all/one.yml": "x_a: file all\nx_f: {deep: [1, {x: 2}]}\n",
+    "group_vars/all/two.yaml": "x_g: 0o17\nx_h: 1_000\nx_i: yes\nx_j: 2026-11-22\n",
+    "group_vars/all/deeper/three.json": '{"x_k": "json"}',
+    "group_vars/all/.hidden.yml": "x_l: 1",
+    "group_vars/all/secrets.vault": "not read",
+    "group_vars/outer.yml": "x_list: [3]\nx_m: outer\n",
+    "group_vars/inner/file": "x_m: inner\nx_n: !unsafe '{{ kept }}'\n",
+    "host_vars/n02.yml": "x_d: host file\n",
+    "host_vars/lone/a.yml": "x_o: &anchor {k: 1}\nx_p: {<<: *anchor, l: 2}\n",
+}
+
+
+@pytest.fixture
+def intricate(sandbox: Sandbox) -> Path:
+    for name, content in INTRICATE.items():
+        sandbox.text(name, content)
+    return sandbox.folder
+
+
+def _ansible(inventory: Path) -> dict[str, Any]:
+    program = Path(sys.executable).with_name("ansible-inventory")
+    command = [program, "-i", inventory, "--list"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))
+
+
+@pytest.mark.parametrize("which", ["lab", "example", "intricate"])
+def test_the_same_as_ansible(which: str, intricate: Path) -> None:
+    inventory = {"lab": LAB, "example": EXAMPLE, "intricate": intricate}[which]
+    effective = Effective(read_inventory(inventory))
+    theirs = _ansible(inventory)
+    ours = {host: _plain(effective.variables(host)) for host in effective.hosts}
+    assert len(ours) >= 3
+    assert ours == {host: theirs["_meta"]["hostvars"].get(host, {}) for host in ours}
+    assert set(theirs["_meta"]["hostvars"]) <= set(ours)
+    direct = {name: group.get("hosts", []) for name, group in theirs.items() if name not in ("_meta", "all")}
+    for name, hosts in direct.items():
+        assert set(hosts) <= set(effective.members.get(name, hosts))
+
+
+def test_the_origin_of_a_value(intricate: Path) -> None:
+    effective = Effective(read_inventory(intricate))
+    origins = {
+        variable: source.document.path.relative_to(intricate).as_posix()
+        for variable in ("x_a", "x_c", "x_d", "x_m", "x_list")
+        if (source := effective.origin("n02", variable))
+    }
+    assert origins == {
+        "x_a": "group_vars/all/one.yml",
+        "x_c": "hosts.yml",
+        "x_d": "host_vars/n02.yml",
+        "x_m": "group_vars/inner/file",
+        "x_list": "group_vars/outer.yml",
+    }
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("n1", ["n1"]),
+        ("n[1:3]", ["n1", "n2", "n3"]),
+        ("n[08:10]", ["n08", "n09", "n10"]),
+        ("r[a:b]n[1:2]", ["ran1", "ran2", "rbn1", "rbn2"]),
+        ("n[0:6:3]", ["n0", "n3", "n6"]),
+    ],
+)
+def test_ranges(pattern: str, names: list[str]) -> None:
+    assert list(expand(pattern)) == names
+
+
+@pytest.mark.parametrize("pattern", ["n[3:1]", "n[01:100]", "n[a:9]"])
+def test_ranges_that_make_no_sense(pattern: str, sandbox: Sandbox) -> None:
+    sandbox.hosts[pattern] = {"ansible_host": "192.0.2.50"}
+    assert "name[01:20]" in sandbox.only().remedy
+
+
+ODD: dict[str, tuple[str, str, str]] = {
+    "group_vars/al.yml": ("x_a: 1", "a group that does not exist", "did you mean all?"),
+    "host_vars/node9.yml": ("x_a: 1", "a host that does not exist", "did you mean node"),
+    "group_vars/all.yml": ("x_a: 1", "is not read, because all exists", "move its content"),
+    "more.yml": ("all: {}", "second inventory", "move its hosts to hosts.yml"),
+    "group_vars/all/bad.yml": ("a: [1", "not valid YAML", "syntax"),
+    "group_vars/all/list.yml": ("- a", "something else than a mapping", "name: value"),
+    "group_vars/all/twice.yml": ("x_a: 1\nx_b: 2\nx_a: 3", "given twice", "remove one"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_files(sandbox: Sandbox, name: str) -> None:
+    content, problem, remedy = ODD[name]
+    sandbox.text(name, content)
+    mistake = sandbox.only()
+    assert mistake.file == sandbox.folder / name
+    assert problem in mistake.problem
+    assert remedy in mistake.remedy
+
+
+def test_the_line_of_a_mistake(sandbox: Sandbox) -> None:
+    sandbox.vars.pop("users_accounts")
+    users = "# people\nusers_accounts:\n  - name: alice\n    uid: 10001\n\n  - {name: bob,\n     uid: 12}\n"
+    sandbox.text("group_vars/all/users.yml", users)
+    mistake = sandbox.only()
+    assert (mistake.line, mistake.key, mistake.value) == (7, "users_accounts[1].uid", "12")
+    assert str(mistake).startswith(f"{sandbox.folder}/group_vars/all/users.yml:7: users_accounts[1].uid: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("all: {host: {}}", "not a part of a group"),
+        ("all: {hosts: [a]}", "not a mapping"),
+        ("all: {hosts: {a: 1}}", "not a mapping of variables"),
+        ("all: {children: {a: 3}}", "not a group"),
+        ("all: {children: {aa: {children: {bb: {children: {aa: {}}}}}}}", "inside itself"),
+        ("", "has no hosts"),
+    ],
+)
+def test_odd_groups(sandbox: Sandbox, text: str, problem: str) -> None:
+    sandbox.write()
+    sandbox.text("hosts.yml", text)
+    assert any(problem in mistake.problem for mistake in site.check(sandbox.folder))
+
+
+def test_load_gives_the_site(sandbox: Sandbox) -> None:
+    found = site.load(sandbox.write())
+    assert (found.name, found.domain, found.inventory) == ("tiny", "tiny.example", sandbox.folder)
+    assert [host.name for host in found.hosts_of("all")] == ["ctl1", "node1", "node2"]
+    assert [host.address for host in found.hosts_of("slurm_node")] == ["192.0.2.13"]
+    assert found.hosts["ctl1"].groups >= {"registry", "slurm_controller"}
+    assert found.hosts["node2"].vars["slurm_cluster_name"] == "tiny"
+    assert found.hosts_of("nothing") == ()
+    assert site.load(sandbox.folder / "hosts.yml").hosts == found.hosts
+
+
+def test_load_raises_all_mistakes_together(sandbox: Sandbox) -> None:
+    sandbox.vars.update(site_name="No!", registry_prot=1)
+    with pytest.raises(PlatformError) as caught:
+        site.load(sandbox.write())
+    assert caught.value.code is ExitCode.INVALID
+    assert len(caught.value.details) == 2
+    assert "platformctl validate" in caught.value.next
+
+
+def test_no_inventory_at_all(tmp_path: Path) -> None:
+    (mistake,) = site.check(tmp_path)
+    assert "platformctl init" in mistake.remedy

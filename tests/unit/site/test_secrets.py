@@ -1,0 +1,201 @@
+"""Secrets: made once, readable by their owner alone, seen by plays and by nobody else."""
+
+import base64
+import os
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from platformctl import paths
+from platformctl.errors import ExitCode, PlatformError
+from platformctl.site import secrets
+from tests.unit.site.conftest import Sandbox
+
+
+@pytest.fixture
+def inventory(sandbox: Sandbox) -> Path:
+    return sandbox.write()
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_ensure_twice_changes_nothing(inventory: Path) -> None:
+    assert secrets.load(inventory) == {}
+    assert secrets.ensure(inventory)
+    before = secrets.vault_path(inventory).read_bytes()
+    assert not secrets.ensure(inventory)
+    assert secrets.vault_path(inventory).read_bytes() == before
+
+
+def test_the_secrets_are_as_roles_expect_them(inventory: Path) -> None:
+    secrets.ensure(inventory)
+    held = secrets.load(inventory)
+    assert set(held) == set(secrets.NAMES)
+    sizes = {"secret_munge_key": 1024, "secret_slurm_jwt_key": 32, "secret_kubernetes_encryption_key": 32}
+    assert {name: len(base64.b64decode(held[name], validate=True)) for name in sizes} == sizes
+    assert len(held["secret_slurm_accounting_password"]) >= 32
+
+
+def test_the_authority_can_sign_for_ten_years(inventory: Path) -> None:
+    secrets.ensure(inventory)
+    held = secrets.load(inventory)
+    certificate = x509.load_pem_x509_certificate(held["secret_site_ca_certificate"].encode())
+    key = serialization.load_pem_private_key(held["secret_site_ca_key"].encode(), None)
+    assert certificate.public_key() == key.public_key()
+    assert certificate.subject.rfc4514_string() == "CN=tiny site CA"
+    assert certificate.not_valid_after_utc - datetime.now(UTC) > timedelta(days=3649)
+    assert certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    certificate.verify_directly_issued_by(certificate)
+
+
+def test_modes_and_places(inventory: Path, own_keys: Path) -> None:
+    secrets.ensure(inventory)
+    (key,) = own_keys.iterdir()
+    assert key.name.startswith("tiny-")
+    assert (_mode(own_keys), _mode(key), _mode(secrets.vault_path(inventory))) == (0o700, 0o600, 0o600)
+
+
+def test_a_missing_secret_is_added_and_the_others_stay(
+    inventory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fewer = {name: make for name, make in secrets.GENERATORS.items() if name != "secret_munge_key"}
+    with monkeypatch.context() as patch:
+        patch.setattr(secrets, "GENERATORS", fewer)
+        secrets.ensure(inventory)
+    before = secrets.load(inventory)
+    assert "secret_munge_key" not in before
+    assert secrets.ensure(inventory)
+    after = secrets.load(inventory)
+    assert {name: after[name] for name in before} == before
+    assert "secret_munge_key" in after
+
+
+def test_runs_that_meet_agree(inventory: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: secrets.ensure(inventory), range(8)))
+    assert made.count(True) == 1
+    assert [path.name for path in secrets.vault_path(inventory).parent.glob(".*")] == []
+
+
+def test_a_moved_inventory_still_opens(inventory: Path, tmp_path: Path) -> None:
+    secrets.ensure(inventory)
+    before = secrets.load(inventory)
+    moved = inventory.rename(tmp_path / "elsewhere")
+    assert secrets.load(moved) == before
+
+
+@pytest.mark.parametrize("executable", [False, True])
+def test_a_key_of_ones_own(
+    inventory: Path, tmp_path: Path, own_keys: Path, monkeypatch: pytest.MonkeyPatch, executable: bool
+) -> None:
+    key = tmp_path / "own-key"
+    key.write_text("#!/bin/sh\necho correct horse\n" if executable else "correct horse\n")
+    key.chmod(0o700 if executable else 0o600)
+    monkeypatch.setenv(secrets.KEY_VARIABLE, str(key))
+    secrets.ensure(inventory)
+    assert not own_keys.exists()
+    key.write_text("correct horse\n")
+    key.chmod(0o600)
+    assert set(secrets.load(inventory)) == set(secrets.NAMES)
+
+
+def _lose(inventory: Path, keys: Path) -> None:
+    next(keys.iterdir()).unlink()
+
+
+def _exchange(inventory: Path, keys: Path) -> None:
+    next(keys.iterdir()).write_text("another\n")
+
+
+def _spoil(inventory: Path, keys: Path) -> None:
+    secrets.vault_path(inventory).write_text("rubbish\n")
+
+
+@pytest.mark.parametrize(
+    ("harm", "what"),
+    [(_lose, "is missing"), (_exchange, "does not open"), (_spoil, "not an ansible-vault file")],
+)
+def test_what_cannot_be_opened_is_said_and_kept(
+    inventory: Path, own_keys: Path, harm: object, what: str
+) -> None:
+    secrets.ensure(inventory)
+    assert callable(harm)
+    harm(inventory, own_keys)
+    before = secrets.vault_path(inventory).read_bytes()
+    with pytest.raises(PlatformError, match=what) as caught:
+        secrets.ensure(inventory)
+    assert caught.value.code is ExitCode.INVALID
+    assert caught.value.next
+    assert secrets.vault_path(inventory).read_bytes() == before
+
+
+def test_an_interrupted_write_leaves_the_old_file(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets.ensure(inventory)
+    before = secrets.load(inventory)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(dict(secrets.GENERATORS), "secret_more", lambda: "x")
+    monkeypatch.setattr(secrets, "GENERATORS", {**secrets.GENERATORS, "secret_more": lambda: "x"})
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        secrets.ensure(inventory)
+    assert secrets.load(inventory) == before
+    assert [path.name for path in secrets.vault_path(inventory).parent.glob(".*")] == []
+
+
+PLAY = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.assert:
+        that:
+          - secret_munge_key | b64decode(encoding='latin-1') | length == 1024
+          - "'BEGIN CERTIFICATE' in secret_site_ca_certificate"
+        quiet: true
+"""
+
+
+@pytest.fixture
+def playbook(tmp_path: Path) -> Path:
+    """A playbook beside which the plugin lies, as beside the product's own."""
+    folder = tmp_path / "playbooks"
+    folder.mkdir()
+    (folder / "vars_plugins").symlink_to(paths.data_dir() / "playbooks" / "vars_plugins")
+    (folder / "play.yml").write_text(PLAY)
+    return folder / "play.yml"
+
+
+def _ansible(*arguments: str) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("ansible-playbook")
+    environment = {**os.environ, "ANSIBLE_CONNECTION": "local", "ANSIBLE_STRATEGY": "linear"}
+    return subprocess.run([program, *arguments], capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.mark.parametrize("named", ["", "hosts.yml"])
+def test_plain_ansible_sees_the_secrets(inventory: Path, playbook: Path, named: str) -> None:
+    secrets.ensure(inventory)
+    done = _ansible("-c", "local", "-vvvvv", "-i", str(inventory / named), str(playbook))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "failed=0" in done.stdout
+    for value in secrets.load(inventory).values():
+        assert value not in done.stdout + done.stderr
+
+
+def test_plain_ansible_says_that_the_key_is_missing(inventory: Path, own_keys: Path, playbook: Path) -> None:
+    secrets.ensure(inventory)
+    _lose(inventory, own_keys)
+    done = _ansible("-c", "local", "-i", str(inventory), str(playbook))
+    assert done.returncode != 0
+    assert "is missing" in done.stderr
+    assert secrets.KEY_VARIABLE in done.stderr
