@@ -27,6 +27,9 @@ PARTITION_PARAMETERS = {
     "state": "State",
 }
 
+# One of the numbers that Linux keeps for local use (240 to 254).
+SIMULATED_MAJOR = 240
+
 
 def joined(value):
     """Return a value as slurm.conf writes it: a list with commas, a truth value as YES or NO."""
@@ -83,23 +86,46 @@ def slurm_gres_types(gres_of_nodes):
     return sorted({resource.split(":")[0] for gres in gres_of_nodes for resource in gres})
 
 
+def slurm_simulated_devices(gres):
+    """Return the device files that stand in for a node's resources: [(resource, path, minor number), ...].
+
+    They have a major number of their own (see SIMULATED_MAJOR): a job that did not ask for a resource is kept
+    from its device by number, so a real device such as /dev/null would be taken from every job.
+    """
+    kinds = {}
+    for resource in gres:
+        kinds.setdefault(resource.split(":")[0], []).extend([resource] * int(resource.split(":")[-1]))
+    devices = [
+        (resource, f"/dev/simulated-{kind}{number}")
+        for kind, resources in kinds.items()
+        for number, resource in enumerate(resources)
+    ]
+    return [(resource, path, minor) for minor, (resource, path) in enumerate(devices)]
+
+
 def slurm_gres_lines(name, gres, devices, simulated):
     """Return a node's lines of gres.conf.
 
     `devices` maps a kind of resource to the device files it has, for instance {"gpu": "/dev/nvidia[0-3]"}.
-    A simulated node has none: /dev/null stands in for each device.
     """
     lines = []
+    stand_ins = slurm_simulated_devices(gres) if simulated else []
     for resource in gres:
         kind, *model, count = resource.split(":")
         words = [f"NodeName={name}", f"Name={kind}", *(f"Type={item}" for item in model)]
         if kind in devices:
             lines.append(" ".join([*words, f"File={devices[kind]}"]))
         elif simulated:
-            lines += [" ".join([*words, "File=/dev/null"])] * int(count)
+            lines += [" ".join([*words, f"File={path}"]) for held, path, _ in stand_ins if held == resource]
         else:
             lines.append(" ".join([*words, f"Count={count}"]))
     return lines
+
+
+def slurm_simulated_rules(gres):
+    """Return the lines of tmpfiles.d(5) that make the simulated devices of a node."""
+    rule = "c {} 0666 root root - {}:{}"
+    return [rule.format(path, SIMULATED_MAJOR, minor) for _, path, minor in slurm_simulated_devices(gres)]
 
 
 class FilterModule:
@@ -113,4 +139,5 @@ class FilterModule:
             "slurm_partition_line": slurm_partition_line,
             "slurm_gres_types": slurm_gres_types,
             "slurm_gres_lines": slurm_gres_lines,
+            "slurm_simulated_rules": slurm_simulated_rules,
         }
