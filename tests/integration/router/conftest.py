@@ -1,12 +1,15 @@
 """The API server with the job router's chart applied."""
 
+import asyncio
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from platformctl.clients.kubernetes import KubernetesClient, UnavailableError, from_kubeconfig
 from platformctl.paths import data_dir
+from platformctl.router.resource import SUBMITTER, path
 from tests.integration.control_plane import ADMIN, ControlPlane, program, start
 
 VALUES = """
@@ -22,6 +25,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
     users = {"alice": "platform:users", "bob": "platform:users", "mallory": "platform:users"}
     with start(folder, users) as plane:
         _install_chart(plane, folder)
+        asyncio.run(_until_stamped(plane))
         yield plane
 
 
@@ -38,3 +42,24 @@ def _install_chart(plane: ControlPlane, folder: Path) -> None:
         input=rendered.stdout,
         check=True,
     )
+
+
+async def _until_stamped(plane: ControlPlane) -> None:
+    """Definitions and policies hold a moment after they are stored."""
+    body = {
+        "apiVersion": "kfoundry.io/v1alpha1",
+        "kind": "Job",
+        "metadata": {"generateName": "probe-"},
+        "spec": {"script": "#!/bin/sh\n"},
+    }
+    async with KubernetesClient(from_kubeconfig(plane.kubeconfig("alice"))) as client:
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            try:
+                metadata = (await client.create(path("default"), body))["metadata"]
+            except UnavailableError:
+                continue
+            await client.delete(path("default", metadata["name"]))
+            if SUBMITTER in metadata.get("annotations", {}):
+                return
+    raise AssertionError("the submitter is not stamped")

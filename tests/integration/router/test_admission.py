@@ -1,6 +1,5 @@
 """What the API server itself enforces: the schema of Jobs, and who submitted them."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from platformctl.clients.kubernetes import ApiError, KubernetesClient, UnavailableError, from_kubeconfig
+from platformctl.clients.kubernetes import ApiError, KubernetesClient, from_kubeconfig
 from platformctl.router.resource import SUBMITTER, path
 from tests.integration.control_plane import ADMIN, ControlPlane
 
@@ -52,23 +51,7 @@ async def user(control_plane: ControlPlane) -> AsyncIterator[As]:
         for name in (ADMIN, "alice", "bob"):
             connection = from_kubeconfig(control_plane.kubeconfig(name))
             clients[name] = await stack.enter_async_context(KubernetesClient(connection))
-        await _until_stamped(clients["alice"])
         yield clients.__getitem__
-
-
-async def _until_stamped(client: KubernetesClient) -> None:
-    """Definitions and policies hold a moment after they are stored."""
-    for _ in range(100):
-        try:
-            found = await client.create(path("default"), job(SCRIPT))
-        except UnavailableError:
-            await asyncio.sleep(0.1)
-            continue
-        await client.delete(path("default", found["metadata"]["name"]))
-        if found["metadata"].get("annotations", {}).get(SUBMITTER):
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError("the submitter is not stamped")
 
 
 async def test_the_example_of_k_foundry_is_accepted_unchanged(user: As) -> None:

@@ -90,10 +90,12 @@ def test_tasks_are_at_least_one_a_node() -> None:
         (template({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}),
          ["spec.template.spec.volumes[0].hostPath", "spec.template.spec.volumes[0].emptyDir"]),
         (template({"restartPolicy": "Always"}), ["spec.template.spec.restartPolicy"]),
-        (template(securityContext={"privileged": True}), ["spec.template.spec.containers[0].securityContext"]),
+        (template(securityContext={"privileged": True}),
+         ["spec.template.spec.containers[0].securityContext"]),
         (template(envFrom=[{"secretRef": {"name": "x"}}]), ["spec.template.spec.containers[0].envFrom"]),
         (template(env=[{"name": "A\nB", "value": "1"}]), ["spec.template.spec.containers[0].env[0].name"]),
-        (template(env=[{"name": "A", "valueFrom": {}}]), ["spec.template.spec.containers[0].env[0].valueFrom"]),
+        (template(env=[{"name": "A", "valueFrom": {}}]),
+         ["spec.template.spec.containers[0].env[0].valueFrom"]),
         (template(image="x\ny"), ["spec.template.spec.containers[0].image"]),
         (template(name="a\nb"), ["spec.template.spec.containers[0].name"]),
         (template(command=["a\0b"]), ["spec.template.spec.containers[0].command[0]"]),
@@ -145,18 +147,18 @@ def test_any_document_is_judged_without_an_exception(spec: object) -> None:
 
 _containers = st.fixed_dictionaries(
     {"name": _json, "image": _json},
-    optional={
-        key: _json for key in ("command", "args", "env", "resources", "volumeMounts", "workingDir", "tty")
-    },
+    optional=dict.fromkeys(
+        ("command", "args", "env", "resources", "volumeMounts", "workingDir", "tty"), _json
+    ),
 )
 
 
 @given(
     st.fixed_dictionaries(
         {"containers": st.lists(_containers, max_size=2)},
-        optional={
-            key: _json for key in ("volumes", "nodeSelector", "restartPolicy", "hostNetwork", "tolerations")
-        },
+        optional=dict.fromkeys(
+            ("volumes", "nodeSelector", "restartPolicy", "hostNetwork", "tolerations"), _json
+        ),
     )
 )
 def test_any_template_is_judged_without_an_exception(pod: dict[str, Any]) -> None:

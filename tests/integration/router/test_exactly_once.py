@@ -1,0 +1,317 @@
+"""A Job runs exactly once, at whatever step the router is killed; against a real API server."""
+
+import itertools
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+from platformctl.clients.kubernetes import KubernetesClient, from_kubeconfig
+from platformctl.clients.slurmrestd import SlurmRestClient, TokenMinter
+from platformctl.jobs.kubernetes import JOB_UID_LABEL
+from platformctl.jobs.model import Target, User
+from platformctl.jobs.slurm import DIALECTS
+from platformctl.router.kubernetes import KubernetesBackend
+from platformctl.router.queue import RetryLater
+from platformctl.router.reconcile import Reconciler
+from platformctl.router.resource import JobResource, JobStore, path
+from platformctl.router.slurm import SlurmBackend
+from platformctl.router.sweep import Known, Sweeper
+from tests.fakes.slurmrestd import FakeSlurm
+from tests.integration.control_plane import ADMIN, ControlPlane
+from tests.integration.router.faults import Executioner, Killed, Watched
+
+SITE = "test"
+ALICE = User("alice", 10001, 10001, (20001,), "physics", "/home/alice")
+SCRIPT = "#!/bin/sh\ndate\n"
+BATCH = "/apis/batch/v1/namespaces/default/jobs"
+
+
+@dataclass
+class World:
+    """What survives a router: the API server, and Slurm."""
+
+    alice: KubernetesClient
+    root: KubernetesClient
+    slurm: FakeSlurm
+    backends: dict[Target, Any]
+
+    async def submit(self, target: Target, **spec: Any) -> JobResource:
+        """Create a Job as alice."""
+        body = {
+            "apiVersion": "kfoundry.io/v1alpha1",
+            "kind": "Job",
+            "metadata": {"generateName": "once-"},
+            "spec": {"script": SCRIPT, "target": target, **spec},
+        }
+        return JobResource(await self.alice.create(path("default"), body))
+
+    def router(self, executioner: Executioner | None = None) -> Reconciler:
+        """A router that remembers nothing."""
+        executioner = executioner or Executioner()
+        backends = {target: Watched(backend, executioner) for target, backend in self.backends.items()}
+        store: Any = Watched(JobStore(self.root), executioner)
+        return Reconciler(store, backends, {"alice": ALICE}, SITE)
+
+    async def read(self, job: JobResource) -> JobResource | None:
+        """The Job as it is now."""
+        return await JobStore(self.root).read(job.namespace, job.name)
+
+    async def look(self, job: JobResource, executioner: Executioner | None = None, times: int = 1) -> bool:
+        """Look at a Job with a new router each time; False when it was killed."""
+        for _ in range(times):
+            fresh = await self.read(job)
+            if fresh is None:
+                return True
+            try:
+                await self.router(executioner).look(fresh)
+            except RetryLater:
+                continue
+            except Killed:
+                return False
+        return True
+
+    async def sweep(self) -> None:
+        """Two sweeps over all back ends, as a new router would do them."""
+        listed = await self.root.get("/apis/kfoundry.io/v1alpha1/jobs")
+        jobs = [JobResource(item) for item in listed["items"]]
+        known = {job.uid: Known(job.attempt, job.backend, job.backend_id) for job in jobs}
+        for backend in self.backends.values():
+            sweeper = Sweeper(backend)
+            await sweeper.sweep(known)
+            await sweeper.sweep(known)
+
+    async def batch_jobs(self, job: JobResource) -> list[dict[str, Any]]:
+        """The batch Jobs that belong to a Job."""
+        return list((await self.root.get(BATCH, labelSelector=f"{JOB_UID_LABEL}={job.uid}"))["items"])
+
+    async def starts(self, target: Target, job: JobResource) -> int:
+        """How often the Job was started."""
+        if target is Target.SLURM:
+            return sum(job.uid in token for token in self.slurm.ran)
+        return sum(not batch["spec"]["suspend"] for batch in await self.batch_jobs(job))
+
+    async def held(self, target: Target, job: JobResource) -> int:
+        """How many copies are left that never started."""
+        if target is Target.SLURM:
+            return sum(job.uid in token for token in self.slurm.tokens(held=True))
+        return sum(batch["spec"]["suspend"] for batch in await self.batch_jobs(job))
+
+
+@pytest.fixture
+async def world(control_plane: ControlPlane) -> AsyncIterator[World]:
+    async with AsyncExitStack() as stack:
+        alice, root = [
+            await stack.enter_async_context(KubernetesClient(from_kubeconfig(control_plane.kubeconfig(name))))
+            for name in ("alice", ADMIN)
+        ]
+        slurm = FakeSlurm()
+        server = TestServer(slurm.app())
+        await server.start_server()
+        stack.push_async_callback(server.close)
+        rest = await stack.enter_async_context(
+            SlurmRestClient(str(server.make_url("")), TokenMinter(b"k" * 32), DIALECTS)
+        )
+        backends = {
+            Target.SLURM: SlurmBackend(rest, SITE, "slurm", 1.0),
+            Target.KUBERNETES: KubernetesBackend(root, SITE, "debian:13"),
+        }
+        yield World(alice, root, slurm, backends)
+
+
+TARGETS = pytest.mark.parametrize("target", [Target.SLURM, Target.KUBERNETES])
+
+
+async def steps_of(world: World, target: Target) -> int:
+    """How many steps an undisturbed submission takes."""
+    counter = Executioner()
+    job = await world.submit(target)
+    await world.look(job, counter)
+    assert await world.starts(target, job) == 1
+    return counter.taken
+
+
+@TARGETS
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+async def test_killed_at_every_step_of_the_submission(world: World, target: Target, late: bool) -> None:
+    steps = await steps_of(world, target)
+    assert steps >= 8
+    for step in range(steps):
+        job = await world.submit(target)
+        assert not await world.look(job, Executioner(step, late))
+        await world.look(job, times=3)
+        await world.sweep()
+        assert await world.starts(target, job) == 1, f"step {step}"
+        assert await world.held(target, job) == 0, f"step {step}"
+
+
+@TARGETS
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+async def test_killed_twice(world: World, target: Target, late: bool) -> None:
+    """A second router dies while it picks up what the first one left, at some pairs of steps."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    steps = await steps_of(world, target)
+    pairs = list(itertools.product(range(steps), repeat=2))
+    for first, second in random.Random(seed).sample(pairs, 20):
+        job = await world.submit(target)
+        await world.look(job, Executioner(first, late))
+        await world.look(job, Executioner(second, not late))
+        await world.look(job, times=3)
+        await world.sweep()
+        assert await world.starts(target, job) == 1, f"steps {first} and {second}"
+        assert await world.held(target, job) == 0, f"steps {first} and {second}"
+
+
+@TARGETS
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+async def test_deleted_after_a_kill_nothing_is_left(world: World, target: Target, late: bool) -> None:
+    steps = await steps_of(world, target)
+    for step in range(steps):
+        job = await world.submit(target)
+        await world.look(job, Executioner(step, late))
+        await world.alice.delete(path("default", job.name))
+        for deletion_step in (0, 1, 2):
+            await world.look(job, Executioner(deletion_step, late))
+        await world.look(job, times=3)
+        assert await world.read(job) is None, f"step {step}"
+        await world.sweep()
+        assert await world.held(target, job) == 0, f"step {step}"
+        assert not any(job.uid in token for token in world.slurm.tokens(held=False)), f"step {step}"
+
+
+async def test_a_copy_that_a_lost_answer_left_behind_is_cancelled(world: World) -> None:
+    """The first submission arrives only after a second router has found nothing and submitted again."""
+    job = await world.submit(Target.SLURM)
+    executioner = Executioner()
+    await world.look(job, executioner)
+    first = next(iter(world.slurm.jobs.values()))
+    late_copy = type(first)(99, "alice", first.description)
+    world.slurm.jobs[99] = late_copy
+    await world.sweep()
+    assert late_copy.state == "CANCELLED"
+    assert await world.starts(Target.SLURM, job) == 1
+
+
+async def test_a_job_lost_before_its_release_is_submitted_again(world: World) -> None:
+    """slurmctld is killed after it answered: it forgets the job and gives the id to somebody else's."""
+    job = await world.submit(Target.SLURM)
+    counter = Executioner()
+    submitted_at = await _step_after_recording(world, counter)
+    assert not await world.look(job, Executioner(submitted_at))
+    (job_id,) = world.slurm.jobs
+    theirs = type(world.slurm.jobs[job_id])(
+        job_id, "bob", {**world.slurm.jobs[job_id].description, "comment": "x"}
+    )
+    world.slurm.lose(job_id)
+    world.slurm.jobs[job_id], world.slurm.next_id = theirs, job_id + 1
+    await world.look(job, times=3)
+    assert await world.starts(Target.SLURM, job) == 1
+    assert theirs.held
+    assert theirs.state == "PENDING"
+
+
+async def _step_after_recording(world: World, counter: Executioner) -> int:
+    """The first step after the id was written: guard, write, submit, write are behind."""
+    probe = await world.submit(Target.SLURM)
+    await world.look(probe, counter)
+    world.slurm.jobs.clear()
+    world.slurm.ran.clear()
+    world.slurm.next_id = 1
+    return 4
+
+
+async def test_a_job_lost_after_its_release_is_not_started_again(world: World) -> None:
+    job = await world.submit(Target.SLURM)
+    await world.look(job)
+    (job_id,) = world.slurm.jobs
+    world.slurm.lose(job_id)
+    await world.look(job, times=3)
+    found = await world.read(job)
+    assert found is not None
+    assert found.status["phase"] == "Failed"
+    assert "may have run" in found.status["reason"]
+    assert await world.starts(Target.SLURM, job) == 1
+
+
+async def test_the_end_of_a_purged_job_is_read_from_accounting(world: World) -> None:
+    job = await world.submit(Target.SLURM)
+    await world.look(job)
+    (job_id,) = world.slurm.jobs
+    world.slurm.finish(job_id, code=3)
+    world.slurm.purge(job_id)
+    await world.look(job)
+    found = await world.read(job)
+    assert found is not None
+    assert (found.status["phase"], found.status["exitCode"]) == ("Failed", 3)
+
+
+async def test_while_slurm_is_away_a_job_is_pending_with_the_reason(world: World) -> None:
+    world.slurm.away = True
+    job = await world.submit(Target.SLURM)
+    await world.look(job, times=3)
+    found = await world.read(job)
+    assert found is not None
+    assert found.status["phase"] == "Pending"
+    assert "slurmctld is away" in found.status["reason"]
+    world.slurm.away = False
+    await world.look(job)
+    assert await world.starts(Target.SLURM, job) == 1
+    found = await world.read(job)
+    assert found is not None
+    assert (found.status["phase"], found.status["reason"]) == ("Running", "")
+    assert "Reachable" not in {condition["type"] for condition in found.status["conditions"]}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"queue": "nowhere"},
+        {
+            "script": None,
+            "template": {"spec": {"containers": [{"name": "a", "image": "b"}], "hostPID": True}},
+        },
+        {"script": SCRIPT + "#SBATCH --uid=0\n"},
+    ],
+)
+async def test_what_is_refused_leaves_nothing_behind(world: World, spec: dict[str, Any]) -> None:
+    body = {key: value for key, value in {"script": SCRIPT, **spec}.items() if value is not None}
+    created = await world.alice.create(
+        path("default"),
+        {
+            "apiVersion": "kfoundry.io/v1alpha1",
+            "kind": "Job",
+            "metadata": {"generateName": "refused-"},
+            "spec": {**body, "target": "slurm"},
+        },
+    )
+    job = JobResource(created)
+    await world.look(job)
+    found = await world.read(job)
+    assert found is not None
+    assert found.status["phase"] == "Refused"
+    assert world.slurm.jobs == {}
+
+
+async def test_a_submitter_that_is_no_user_of_the_site_is_refused(world: World) -> None:
+    job = JobResource(
+        await world.root.create(
+            path("default"),
+            {
+                "apiVersion": "kfoundry.io/v1alpha1",
+                "kind": "Job",
+                "metadata": {"generateName": "root-", "annotations": {"kfoundry.io/submitter": "alice"}},
+                "spec": {"script": SCRIPT},
+            },
+        )
+    )
+    await world.look(job)
+    found = await world.read(job)
+    assert found is not None
+    assert found.status["phase"] == "Refused"
+    assert "'root' is no user of this site" in found.status["reason"]
+    assert world.slurm.jobs == {}
