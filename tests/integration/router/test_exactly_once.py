@@ -154,7 +154,7 @@ async def test_killed_at_every_step_of_the_submission(world: World, target: Targ
 async def test_killed_twice(world: World, target: Target, late: bool) -> None:
     """A second router dies while it picks up what the first one left, at some pairs of steps."""
     seed = random.randrange(2**32)
-    print(f"seed {seed}")
+    print(f"seed {seed}")  # noqa: T201
     steps = await steps_of(world, target)
     pairs = list(itertools.product(range(steps), repeat=2))
     for first, second in random.Random(seed).sample(pairs, 20):
