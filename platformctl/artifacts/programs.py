@@ -104,7 +104,7 @@ def build_go(
     """Run one `go build` for main packages of one module."""
     packages = {item.program.go.package: item for item in group if item.program.go}
     outputs = {_output_name(package): item for package, item in packages.items()}
-    scratch = destination / f".building-{os.getpid()}"
+    scratch = destination / ".building"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     command = ["go", "build", *GO_FLAGS, f"-p={os.cpu_count() or 1}", "-o", f"{scratch}/"]

@@ -4,6 +4,7 @@ How long each step took is kept in the cache, so that the next run can say how l
 """
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+# Durations of a first build on two cores, so that even that one can say how long it will take.
+TYPICAL = Path(__file__).with_name("typical.json")
 REDRAW_SECONDS = 0.3
 
 
@@ -34,7 +37,8 @@ class Progress:
     def __init__(self, output: Reporter, history: Path) -> None:
         self.output = output
         self.history = history
-        self.durations: dict[str, float] = json.loads(history.read_text()) if history.exists() else {}
+        self.measured: dict[str, float] = json.loads(history.read_text()) if history.exists() else {}
+        self.durations: dict[str, float] = {**json.loads(TYPICAL.read_text()), **self.measured}
         self.waiting: list[str] = []
         self.doing = ""
         self.finished = 0
@@ -66,7 +70,7 @@ class Progress:
         now = time.monotonic()
         seconds = round(now - self.since, 1)
         self.since = now
-        self.durations[name] = seconds
+        self.measured[name] = seconds
         self.waiting.remove(name)
         self.finished += 1
         total = self.finished + len(self.waiting)
@@ -103,11 +107,13 @@ class Progress:
 
     def save(self) -> None:
         """Keep the durations for the next run."""
-        self.history.write_text(json.dumps(self.durations, indent=1, sort_keys=True))
+        self.history.write_text(json.dumps(self.measured, indent=1, sort_keys=True))
 
     def _write(self, text: str, end: str = "") -> None:
-        start = "\r\033[K" if self.live else ""
-        sys.stderr.write(start + text + end)
+        if self.live:
+            # A line that wraps could not be cleared again.
+            text = "\r\033[K" + text[: shutil.get_terminal_size().columns - 1]
+        sys.stderr.write(text + end)
         sys.stderr.flush()
 
 

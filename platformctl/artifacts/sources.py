@@ -113,8 +113,9 @@ class Remote:
         files = self._files(pinned=True)
         missing = {name: file for name, file in files.items() if not file.destination.exists()}
         progress.expect([programs.step_name(name) for name in missing])
-        progress.start(f"downloading {', '.join(missing)}")
-        download(list(missing.values()), received=progress.received)
+        if missing:
+            progress.start(f"downloading {', '.join(missing)}")
+            download(list(missing.values()), received=progress.received)
         for name in missing:
             progress.done(programs.step_name(name))
         placed = {}
