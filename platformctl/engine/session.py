@@ -40,6 +40,9 @@ class _Collected:
     failures: dict[str, HostResult] = field(default_factory=dict)
     stats: Mapping[str, Any] | None = None
     last_task: str = ""
+    # Hosts that have a result in the running play, and of its last task.
+    in_play: set[str] = field(default_factory=set)
+    in_task: set[str] = field(default_factory=set)
     tail: list[str] = field(default_factory=list)
 
 
@@ -165,10 +168,16 @@ class Session:
         self._read(stage, event, collected)
 
     def _read(self, stage: str, event: Mapping[str, Any], collected: _Collected) -> None:
-        kind = event.get("event")
+        kind = str(event.get("event"))
         data = event.get("event_data") or {}
-        if kind in ("playbook_on_task_start", "playbook_on_handler_task_start"):
+        if kind.startswith("runner_on_") and kind != "runner_on_start":
+            collected.in_play.add(str(data.get("host")))
+            collected.in_task.add(str(data.get("host")))
+        if kind == "playbook_on_play_start":
+            collected.in_play = set()
+        elif kind in ("playbook_on_task_start", "playbook_on_handler_task_start"):
             collected.last_task = str(data.get("name") or data.get("task") or "")
+            collected.in_task = set()
             self._journal.emit("task", stage=stage, task=collected.last_task)
         elif kind == "runner_on_ok":
             changed = bool((data.get("res") or {}).get("changed"))
@@ -221,8 +230,8 @@ def _verdict(host: str, code: int, collected: _Collected) -> HostResult:
     if code != 0 and host not in (stats.get("processed") or {}):
         return HostResult(Status.FAILED, message="not reached, since the playbook stopped before this host")
     # After the failure of a task that all hosts share (run_once), Ansible stops all and counts one.
-    stopper = next((f for f in collected.failures.values() if collected.last_task.endswith(f.task)), None)
-    if code != 0 and stopper and stopper.status is Status.FAILED:
-        return HostResult(Status.FAILED, stopper.task, "stopped, since this task failed on another host")
+    if code != 0 and host in collected.in_play - collected.in_task:
+        message = "stopped, since this task failed on another host"
+        return HostResult(Status.FAILED, collected.last_task, message)
     changed = int((stats.get("changed") or {}).get(host, 0))
     return HostResult(Status.CHANGED if changed else Status.OK, changed=changed)

@@ -1,0 +1,96 @@
+"""Hosts that go away, runs that are killed, and two runs at once."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from platformctl import lab as labs
+from tests.integration.engine import tiny
+from tests.integration.engine.conftest import Script
+from tests.integration.engine.test_install import Place, ends, finished, started
+
+
+def wait(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.2)
+
+
+def at_work(on: Script) -> bool:
+    return "yes" in on("node2", "[ -e /var/tmp/tiny/at-work ] && echo yes || true")
+
+
+def ansible_processes(folder: Path) -> list[str]:
+    """Processes of this machine whose command line names the data folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if "ansible-playbook" in command and str(folder) in command:
+            found.append(command)
+    return found
+
+
+def test_a_host_that_is_down_is_named_and_done_when_it_is_back(site: Place, lab: labs.Lab) -> None:
+    inventory, data = site
+    subprocess.run(
+        ["podman", "stop", "--time", "0", lab.host("node2").container], check=True, capture_output=True
+    )
+    events = tiny.install(inventory, data, code=4)
+    assert (finished(events)["changed"], finished(events)["unreachable"]) == (2, 1)
+    (end,) = ends(events, "node2").values()
+    assert end["status"] == "unreachable"
+    assert end["retry"].endswith("--limit node2")
+
+    labs.up(lab.name)
+    again = tiny.install(inventory, data)
+    assert set(map(tuple, started(again).values())) == {("node2",)}
+
+
+def test_kill_9_leaves_nothing_running_and_the_next_run_converges(site: Place, on: Script) -> None:
+    inventory, data = site
+    on("node2", "echo 30 > /var/tmp/tiny/seconds")
+    process = tiny.start(inventory, data)
+    wait(lambda: at_work(on))
+    process.kill()
+    process.wait()
+    wait(lambda: not ansible_processes(data), seconds=5)
+
+    on("node2", "rm /var/tmp/tiny/seconds")
+    events = tiny.install(inventory, data)
+    assert started(events)["second"] == ["ctl1", "node1", "node2"]
+    assert "first" not in started(events)
+    assert any("did not end well" in event.get("message", "") for event in events)
+    assert started(tiny.install(inventory, data)) == {}
+
+
+def test_an_interruption_ends_the_playbook_and_gives_the_lock_back(site: Place, on: Script) -> None:
+    inventory, data = site
+    on("node2", "echo 30 > /var/tmp/tiny/seconds")
+    process = tiny.start(inventory, data)
+    wait(lambda: at_work(on))
+    process.send_signal(2)
+    process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert ansible_processes(data) == []
+    assert "lock" not in on("ctl1", "ls /var/lib/platformctl")
+
+
+def test_the_second_of_two_runs_says_who_is_at_work(site: Place, on: Script) -> None:
+    inventory, data = site
+    on("node2", "echo 8 > /var/tmp/tiny/seconds")
+    first = tiny.start(inventory, data)
+    wait(lambda: at_work(on))
+    second = tiny.start(inventory, data)
+    _, said = second.communicate(timeout=30)
+    assert second.returncode == 3
+    assert f"pid {first.pid}" in said
+    assert "since 20" in said
+    assert os.uname().nodename in said
+    first.communicate(timeout=60)
+    assert first.returncode == 0
