@@ -47,6 +47,7 @@ class Group:
     """A group while it is read: its own hosts and children by name, in order.
 
     depth: longest way from `all`; the deeper group's variables win. priority: decides at the same depth.
+    place: keys of hosts.yml under which it is described.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Group:
     files: list[Source] = field(default_factory=list)
     depth: int = 0
     priority: int = 1
+    place: tuple[Key, ...] = ()
 
 
 @dataclass
@@ -115,11 +117,26 @@ def read_inventory(path: Path) -> Inventory:
 
 def _read_group(inventory: Inventory, name: str, body: Any, keys: tuple[Key, ...]) -> None:
     group = inventory.groups.setdefault(name, Group(name))
+    if body or not group.place:
+        group.place = keys
     if body is None:
         return
     if not isinstance(body, dict):
         inventory.report(keys, body, "is not a group", "give it hosts, children or vars")
         return
+    _check_sections(inventory, body, keys)
+    for child, content in (body.get("children") or {}).items():
+        group.children[str(child)] = None
+        _read_group(inventory, str(child), content, (*keys, "children", str(child)))
+        inventory.groups[str(child)].parents[name] = None
+    if body.get("vars"):
+        _read_inline(inventory, group, body["vars"], (*keys, "vars"))
+    for pattern, content in (body.get("hosts") or {}).items():
+        _read_host(inventory, group, str(pattern), content, (*keys, "hosts", str(pattern)))
+
+
+def _check_sections(inventory: Inventory, body: dict[Any, Any], keys: tuple[Key, ...]) -> None:
+    """Report what is no section of a group, and leave only mappings in the sections."""
     for section, content in body.items():
         if section not in _SECTIONS:
             remedy = use_instead(str(section), _SECTIONS, "a group has hosts, children and vars")
@@ -129,14 +146,6 @@ def _read_group(inventory: Inventory, name: str, body: Any, keys: tuple[Key, ...
         elif content is not None and not isinstance(content, dict):
             inventory.report((*keys, section), content, "is not a mapping", "write `name:` lines below it")
             body[section] = None
-    for child, content in (body.get("children") or {}).items():
-        group.children[str(child)] = None
-        _read_group(inventory, str(child), content, (*keys, "children", str(child)))
-        inventory.groups[str(child)].parents[name] = None
-    if body.get("vars"):
-        _read_inline(inventory, group, body["vars"], (*keys, "vars"))
-    for pattern, content in (body.get("hosts") or {}).items():
-        _read_host(inventory, group, str(pattern), content, (*keys, "hosts", str(pattern)))
 
 
 def _read_inline(inventory: Inventory, group: Group, content: dict[str, Any], keys: tuple[Key, ...]) -> None:

@@ -86,7 +86,7 @@ def _examine(path: Path) -> tuple[Inventory, Facts, list[Mistake]]:
     unread = any(mistake.file == inventory.hosts_document.path for mistake in inventory.mistakes)
     if inventory.hosts_document.content or not unread:
         mistakes += check_rules(facts)
-    return inventory, facts, sorted(set(mistakes), key=_order)
+    return inventory, facts, sorted(dict.fromkeys(mistakes), key=_order)
 
 
 def _order(mistake: Mistake) -> tuple[bool, str, int, str]:

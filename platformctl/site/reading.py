@@ -65,12 +65,12 @@ def read(path: Path) -> tuple[Document, list[Mistake]]:
         loader = _Loader(path.read_bytes())
         node = loader.get_single_node()
         content = loader.construct_document(node) if node else {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter from dates such as 2026-13-01
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 0
         problem = f"is not valid YAML: {getattr(error, 'problem', None) or error}"
         return Document(path, {}), [Mistake(path, line, "", "", problem, "correct the syntax")]
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         return Document(path, {}), [Mistake(path, 0, "", "", f"cannot be read: {error}", "make it readable")]
     if content is None:
         content = {}

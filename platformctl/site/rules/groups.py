@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from platformctl.site.inventory import ALL
-from platformctl.site.mistakes import Mistake, nearest
+from platformctl.site.mistakes import Key, Mistake, nearest
 from platformctl.site.rules.facts import Facts
 
 PARENTS = ("kubernetes", "slurm")
@@ -111,16 +111,8 @@ def _owners(facts: Facts) -> Iterator[Mistake]:
             yield facts.variable_mistake(host, "node_owner", problem, f"{remedy}, or change node_owner")
 
 
-def _place(facts: Facts, group: str) -> tuple[str, ...]:
-    """Keys of a group in hosts.yml, by its first parents."""
-    way = [group]
-    while facts.inventory.groups[way[0]].parents:
-        way.insert(0, next(iter(facts.inventory.groups[way[0]].parents)))
-    keys: list[str] = [way[0]]
-    for name in way[1:]:
-        keys += ["children", name]
-    top = facts.inventory.hosts_document.content
-    return tuple(keys) if way[0] in top else tuple(keys[2:])
+def _place(facts: Facts, group: str) -> tuple[Key, ...]:
+    return facts.inventory.groups[group].place
 
 
 def _some(hosts: list[str]) -> str:

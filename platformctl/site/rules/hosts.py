@@ -49,10 +49,11 @@ def _listing(facts: Facts) -> Iterator[Mistake]:
 
 def _addresses(facts: Facts) -> Iterator[Mistake]:
     owners: dict[str, str] = {}
+    listed = facts.inventory.groups[ALL].hosts or facts.inventory.listed
     for host in facts.effective.hosts:
         found = facts.address(host)
         if not found:
-            if "ansible_host" not in facts.variables[host]:
+            if "ansible_host" not in facts.variables[host] and host in listed:
                 yield facts.host_mistake(host, f"host {host} has no address", "set its ansible_host")
             continue
         variable, address = found

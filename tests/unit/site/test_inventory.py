@@ -56,7 +56,9 @@ def _ansible(inventory: Path) -> dict[str, Any]:
     program = Path(sys.executable).with_name("ansible-inventory")
     command = [program, "-i", inventory, "--list"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(
+        done.stdout, object_hook=lambda value: value.get("__ansible_unsafe", value)
+    )
     return found
 
 
@@ -120,6 +122,7 @@ ODD: dict[str, tuple[str, str, str]] = {
     "group_vars/all.yml": ("x_a: 1", "is not read, because all exists", "move its content"),
     "more.yml": ("all: {}", "second inventory", "move its hosts to hosts.yml"),
     "group_vars/all/bad.yml": ("a: [1", "not valid YAML", "syntax"),
+    "group_vars/all/date.yml": ("x_a: 2026-13-01", "not valid YAML", "syntax"),
     "group_vars/all/list.yml": ("- a", "something else than a mapping", "name: value"),
     "group_vars/all/twice.yml": ("x_a: 1\nx_b: 2\nx_a: 3", "given twice", "remove one"),
 }
