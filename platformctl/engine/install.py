@@ -69,14 +69,31 @@ class Installation:
         redactor = Redactor(self.fleet.secrets)
         with view, Journal(folder, redactor, view.show) as journal:
             journal.emit("started", site=self.fleet.site, hosts=len(self.scope.hosts), journal=str(folder))
+            fetched = await self._fetch(journal)
+            if not _fine(fetched):
+                return _finish(fetched, time.monotonic() - started, journal)
             async with lock.hold(self.fleet, self._lock_candidates(), "install"):
                 records = await self._read()
                 draft = await self._draft(records)
                 self._announce(draft, journal)
                 self._refuse_harm(draft)
-                results = await self._execute(draft.plan, records, journal)
+                results = fetched | await self._execute(draft.plan, records, journal)
             durations.save({name: result.seconds for name, result in results.items() if result.seconds})
             return _finish(results, time.monotonic() - started, journal)
+
+    async def _fetch(self, journal: Journal) -> dict[str, StageResult]:
+        """Fetch and check the artefacts before anything else: the plan compares hosts with them.
+
+        A wrong byte ends the run here, before any host is touched.
+        """
+        results = {}
+        for stage in self.stages:
+            if stage.kind is Kind.ARTIFACTS and stage.name in self.scope.stages:
+                journal.emit("stage_started", stage=stage.name, hosts=[LOCALHOST])
+                context = steps.Context(self.fleet, self.data, journal)
+                results[stage.name] = await steps.run(stage, (LOCALHOST,), context)
+                self._report(results[stage.name], journal)
+        return results
 
     async def _read(self) -> Records:
         keepers = {stage.recorded_on(self.fleet, LOCALHOST) for stage in self.stages} - {""}
@@ -116,7 +133,6 @@ class Installation:
 
         async def execute(stage: Stage, hosts: tuple[str, ...]) -> StageResult:
             journal.emit("stage_started", stage=stage.name, hosts=list(hosts))
-            # Now, not when planning: an earlier stage may have fetched other artefacts.
             parts = {host: self._parts(stage, host) for host in hosts}
             await self._begin(stage, hosts, records)
             if stage.kind is Kind.PLAYBOOK:
@@ -272,3 +288,7 @@ def _finish(results: Mapping[str, StageResult], seconds: float, journal: Journal
     if failed - unfit:
         return ExitCode.FAILED
     return ExitCode.UNREACHABLE if failed or counts["unreachable"] else ExitCode.DONE
+
+
+def _fine(results: Mapping[str, StageResult]) -> bool:
+    return all(end.status.fine for result in results.values() for end in result.hosts.values())

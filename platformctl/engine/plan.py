@@ -117,21 +117,15 @@ def _step(
 def _groundwork(
     stages: Sequence[Stage], fleet: Fleet, scope: Scope, steps: Sequence[Step], records: Records
 ) -> list[Step]:
-    """Hosts are checked before something is done to them; artefacts are fetched before they are needed."""
-    table = {stage.name: stage for stage in stages}
+    """Hosts are checked before something is done to them."""
     busy = {step.host for step in steps}
-    uses_artifacts = any(table[step.stage].artifacts for step in steps)
     found: list[Step] = []
     for stage in stages:
-        if stage.name not in scope.stages:
-            continue
-        if stage.kind is Kind.PREFLIGHT:
+        if stage.kind is Kind.PREFLIGHT and stage.name in scope.stages:
             hosts = [host for host in stage.targets(fleet) if host in (scope.hosts if scope.full else busy)]
             reason = "before anything is done to the host"
             fresh = {host: records.parts(host, "base") is None for host in hosts}
             found += [Step(stage.name, host, (reason,), fresh[host]) for host in hosts]
-        elif stage.kind is Kind.ARTIFACTS and (uses_artifacts or scope.full):
-            found.append(Step(stage.name, LOCALHOST, ("a stage uses them",), fresh=True))
     return found
 
 
