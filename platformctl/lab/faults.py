@@ -1,12 +1,15 @@
 """Faults that tests inject into the hosts of a lab. Each is a context manager and undoes itself."""
 
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 from platformctl.errors import PlatformError
 from platformctl.lab import podman, ssh
 from platformctl.lab.lifecycle import BOOT_SECONDS, Lab
+
+HostFault = Callable[[Lab, str], AbstractContextManager[None]]
+"""A fault that needs only the lab and the name of a host."""
 
 _SUDO_RULE = "/etc/sudoers.d/ops"
 _OS_RELEASE = "/usr/lib/os-release"

@@ -41,6 +41,14 @@ def volume_command(lab: str, name: str) -> list[str]:
     return ["volume", "create", "--label", f"{podman.LAB_LABEL}={lab}", name]
 
 
+def mac_address(address: IPv4Address) -> str:
+    """The link address that goes with an address, the same at every boot.
+
+    With a new one at each start the neighbours would send to the old one until they forget it: half a minute.
+    """
+    return ":".join(f"{byte:02x}" for byte in (0x02, 0x70, *address.packed))
+
+
 def run_command(host: Host, image: str, network: str, public_key: Path) -> list[str]:
     """Arguments of podman that boot a host.
 
@@ -56,7 +64,17 @@ def run_command(host: Host, image: str, network: str, public_key: Path) -> list[
         *("--systemd=false", "--cgroupns=private", "--stop-signal", "SIGRTMIN+3", "-e", "container=podman"),
         *("--tmpfs", "/run:exec,mode=755", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec,mode=1777"),  # noqa: S108 - inside
         *("--ulimit", "nproc=8192:8192", "--ulimit", "nofile=20000:20000"),
-        *("--network", network, "--ip", str(host.address), "--dns-search", ".", "--no-hosts"),
+        *(
+            "--network",
+            network,
+            "--ip",
+            str(host.address),
+            "--mac-address",
+            mac_address(host.address),
+            "--dns-search",
+            ".",
+            "--no-hosts",
+        ),
         *("--volume", f"{home_volume(host.lab)}:/home"),
         *("--volume", f"{containerd_volume(host)}:/var/lib/containerd"),
         *("--volume", f"{public_key}:/var/lib/ops/.ssh/authorized_keys:ro"),

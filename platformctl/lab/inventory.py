@@ -12,7 +12,6 @@ from platformctl.errors import ExitCode, PlatformError
 from platformctl.lab import addresses
 from platformctl.site.effective import Effective
 from platformctl.site.inventory import HOSTS_FILES, read_inventory
-from platformctl.site.secrets import VAULT_NAME
 
 _NETWORK_VARIABLES = ("kubernetes_pod_network", "kubernetes_service_network")
 
@@ -60,6 +59,8 @@ def copy(source: Path, target: Path, slot: IPv4Network, state: Path) -> None:
 
     The copy gets secrets of its own. It appears whole or not at all.
     """
+    from platformctl.site.secrets import VAULT_NAME  # late: loads ansible-vault
+
     unfinished = target.with_name("unfinished-inventory")
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns(VAULT_NAME))

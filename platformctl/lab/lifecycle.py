@@ -14,7 +14,6 @@ from platformctl import paths
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.lab import hosts, image, inventory, network, podman, ssh, state
 from platformctl.lab.hosts import Host
-from platformctl.site import secrets
 
 DEFAULT_NAME = "lab"
 """The lab that uses the committed inventory in place."""
@@ -97,6 +96,9 @@ def up(
     _check_name(name)
     _check_machine()
     with state.lab_lock(name, say):
+        # Imported here: ansible-vault takes longer to load than all the rest, and other commands go without.
+        from platformctl.site import secrets
+
         lab_network, where, origin = _settle(name, (source or _default_inventory()).resolve(), light)
         layout = inventory.read_layout(where)
         lab = Lab(name, where, lab_network.slot, _hosts(name, layout))
@@ -127,6 +129,8 @@ def down(name: str = DEFAULT_NAME, say: Callable[[str], None] = lambda _: None) 
                 removed.append("the network")
             removed += network.guard(network.every())
         if state.folder(name).exists():
+            from platformctl.site import secrets  # late, as in `up`
+
             # The committed inventory stays as it is; a copy goes, and the key of its secrets with it.
             secrets.discard(state.folder(name) / "inventory")
             shutil.rmtree(state.folder(name))
@@ -181,7 +185,7 @@ def _settle(name: str, source: Path, light: int) -> tuple[network.LabNetwork, Pa
 
 
 def _may_be_in_place(name: str, source: Path, layout: inventory.Layout, light: int) -> bool:
-    """Only the default lab of a checkout uses the committed inventory as it is, which names that lab's folder."""
+    """Only the default lab of a checkout uses the committed inventory as it is: that names its folder."""
     checkout = (paths.data_dir() / "pyproject.toml").is_file()
     usual = Path.home() / ".local/state/platformctl/labs" / DEFAULT_NAME
     committed = source == _default_inventory().resolve() and state.folder(name) == usual

@@ -1,0 +1,80 @@
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import pytest
+import yaml
+
+from platformctl import paths
+from platformctl.errors import PlatformError
+from platformctl.lab import inventory
+
+SLOT = IPv4Network("198.18.0.64/26")
+COMMITTED = paths.data_dir() / "inventories" / "lab"
+
+
+def test_the_committed_inventory_fits_one_slot() -> None:
+    layout = inventory.read_layout(COMMITTED)
+    assert list(layout.hosts) == ["ctl1", "node1", "node2"]
+    assert layout.slot == IPv4Network("198.51.100.0/26")
+    assert layout.fits_slot
+    assert layout.inner_networks == (IPv4Network("10.244.0.0/16"), IPv4Network("10.96.0.0/12"))
+
+
+def test_a_copy_has_every_address_moved_and_its_own_state(tmp_path: Path) -> None:
+    copied = tmp_path / "inventory"
+    inventory.copy(COMMITTED, copied, SLOT, tmp_path)
+    assert inventory.read_layout(copied).hosts == {
+        "ctl1": IPv4Address("198.18.0.75"),
+        "node1": IPv4Address("198.18.0.76"),
+        "node2": IPv4Address("198.18.0.77"),
+    }
+    everyone: dict[str, object] = {}
+    for path in (copied / "group_vars" / "all").glob("*.yml"):
+        everyone |= yaml.safe_load(path.read_text())
+    assert everyone["lab_state"] == str(tmp_path)
+    assert everyone["base_apt_proxy"] == "http://198.18.0.65:3142"
+    assert "198.51.100" not in "".join(path.read_text() for path in copied.rglob("*.yml"))
+    assert not list(copied.rglob("secrets.vault"))
+    # Comments are for the person who reads the copy.
+    assert "# Three hosts" in (copied / "hosts.yml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: 198.51.100.1", "a: 198.18.0.65"),
+        ("proxy: http://198.51.100.1:3142/x", "proxy: http://198.18.0.65:3142/x"),
+        ("sentence: it is 198.51.100.1.", "sentence: it is 198.18.0.65."),
+        ("a: 198.51.100.11", "a: 198.51.100.11"),
+        ("a: 198.51.100.1.5", "a: 198.51.100.1.5"),
+        ("a: 9.198.51.100.1", "a: 9.198.51.100.1"),
+        ("lab_state: '{{ x }}'\n  lab_state: nested", "lab_state: /state\n  lab_state: nested"),
+    ],
+)
+def test_only_whole_addresses_are_replaced(text: str, expected: str) -> None:
+    moved = {IPv4Address("198.51.100.1"): IPv4Address("198.18.0.65")}
+    assert inventory.moved_text(text, moved, Path("/state")) == expected
+
+
+def test_addresses_that_trade_places_are_not_confused() -> None:
+    one, two = IPv4Address("198.51.100.11"), IPv4Address("198.51.100.12")
+    text = inventory.moved_text(f"[{one}, {two}]", {one: two, two: one}, Path("/state"))
+    assert text == f"[{two}, {one}]"
+
+
+def test_light_hosts_are_added_once(tmp_path: Path) -> None:
+    copied = tmp_path / "inventory"
+    inventory.copy(COMMITTED, copied, SLOT, tmp_path)
+    for count in (2, 2, 3):
+        inventory.add_light_hosts(copied, count, SLOT)
+    layout = inventory.read_layout(copied)
+    assert list(layout.hosts) == ["ctl1", "node1", "node2", "light1", "light2", "light3"]
+    assert layout.fits_slot
+    assert len(set(layout.hosts.values())) == 6
+    children = yaml.safe_load((copied / "hosts.yml").read_text())["all"]["children"]
+    assert "light1" not in str(children)
+
+
+def test_an_inventory_without_hosts_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PlatformError, match="no hosts"):
+        inventory.read_layout(tmp_path)
