@@ -2,12 +2,13 @@
 """Write a set of small files on a host and keep the services that read them running on them.
 
 One task for a role's whole configuration: over ssh a task costs about half a second a host, whatever it does.
-A service is restarted when one of the files is younger than its start, and not merely when this run wrote one:
-a run that was killed between writing and restarting is made good by the next.
+A service is restarted when one of the files is younger than its start, and not merely when this run wrote
+one: a run that was killed between writing and restarting is made good by the next.
 """
 
 from __future__ import annotations
 
+import base64
 import datetime
 import grp
 import os
@@ -24,7 +25,9 @@ short_description: Write files and keep the services that read them running on t
 description: Writes each file whose content or mode differs, then starts or restarts the services if needed.
 options:
   files:
-    description: Files with path, content, and optionally mode (octal text), owner and group.
+    description:
+      - Files with path, content, and optionally mode (octal text), owner and group.
+      - Content that is no text comes in base64, said so by C(encoding).
     type: list
     elements: dict
     default: []
@@ -79,6 +82,7 @@ def main() -> None:
                 "options": {
                     "path": {"type": "str", "required": True},
                     "content": {"type": "str", "required": True, "no_log": True},
+                    "encoding": {"type": "str", "choices": ["text", "base64"], "default": "text"},
                     **_OWNERSHIP,
                 },
             },
@@ -121,7 +125,7 @@ def _write_all(module: AnsibleModule) -> list[str]:
         if os.path.lexists(path):
             written.append(path)
             if not module.check_mode:
-                os.unlink(path)
+                pathlib.Path(path).unlink()
     return written
 
 
@@ -138,27 +142,30 @@ def _make_directory(item: dict[str, Any], check_mode: bool) -> bool:
 def _write(item: dict[str, Any], check_mode: bool) -> bool:
     path = pathlib.Path(item["path"])
     content = item["content"].encode()
+    if item["encoding"] == "base64":
+        content = base64.b64decode(content)
     if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
         return _own(path, item, "0644", check_mode)
     if check_mode:
         return True
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".platformctl-")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".platformctl-")
+    temporary = pathlib.Path(name)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        _own(pathlib.Path(temporary), item, "0644", check_mode)
-        os.replace(temporary, path)
+        _own(temporary, item, "0644", check_mode)
+        temporary.replace(path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink()
         raise
     return True
 
 
 def _own(path: pathlib.Path, item: dict[str, Any], default_mode: str, check_mode: bool) -> bool:
-    """Set mode and owner; say whether they differed. A service that runs as another user may need the change."""
+    """Set mode and owner; say whether they differed."""
     mode = int(item["mode"] or default_mode, 8)
     uid, gid = pwd.getpwnam(item["owner"]).pw_uid, grp.getgrnam(item["group"]).gr_gid
     found = path.stat()
@@ -166,7 +173,7 @@ def _own(path: pathlib.Path, item: dict[str, Any], default_mode: str, check_mode
         return False
     if not check_mode:
         os.chown(path, uid, gid)
-        os.chmod(path, mode)
+        path.chmod(mode)
     return True
 
 
@@ -208,8 +215,9 @@ def _show(module: AnsibleModule, unit: str) -> dict[str, str]:
 
 
 def _newest(module: AnsibleModule) -> float:
-    paths = [item["path"] for item in module.params["files"]] + module.params["watch"]
-    return max((pathlib.Path(path).stat().st_mtime for path in paths if os.path.exists(path)), default=0.0)
+    names = [item["path"] for item in module.params["files"]] + module.params["watch"]
+    paths = [pathlib.Path(name) for name in names]
+    return max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
 
 
 def _since_epoch(timestamp: str) -> float:

@@ -19,10 +19,10 @@ from ansible.module_utils.basic import AnsibleModule
 DOCUMENTATION = """
 module: registry_programs
 short_description: Fetch programs from the site registry
-description: A program is the blob of that sha256 in repository platformctl/NAME. Present and whole ones are left alone.
+description: A program is the blob of its sha256 in repository platformctl/NAME. Whole ones are left alone.
 options:
   registry: {description: Host name and port of the registry., type: str, required: true}
-  authority: {description: File with the certificate authority of the registry (PEM)., type: path, required: true}
+  authority: {description: "File with the registry's authority (PEM).", type: path, required: true}
   programs:
     description: Programs with name, sha256 (hex) and path (where to put it).
     type: list
@@ -100,7 +100,8 @@ def _download(url: str, context: ssl.SSLContext, item: dict[str, Any]) -> None:
     """Fetch to a neighbour of the destination and put it in place only when every byte is right."""
     path = pathlib.Path(item["path"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".platformctl-")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".platformctl-")
+    temporary = pathlib.Path(name)
     digest = hashlib.sha256()
     try:
         with (
@@ -112,10 +113,10 @@ def _download(url: str, context: ssl.SSLContext, item: dict[str, Any]) -> None:
                 target.write(chunk)
         if digest.hexdigest() != item["sha256"]:
             raise ValueError(f"its sha256 is {digest.hexdigest()}, not {item['sha256']}")
-        os.chmod(temporary, 0o755)
-        os.replace(temporary, path)
+        temporary.chmod(0o755)
+        temporary.replace(path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink()
         raise
 
 

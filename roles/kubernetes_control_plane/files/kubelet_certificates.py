@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Approve the serving certificates that kubelets ask for, if they match the inventory.
 
-Written by platformctl. A kubelet could ask for any name; the API server signs nothing for it unless the node is in
+Written by platformctl. A kubelet could ask for any name; nothing is signed for it unless the node is in
 hosts.json, and the request holds that node's own names and addresses and is for a server only.
 
 usage: platformctl-kubelet-certificates [NODE ...]
@@ -82,7 +82,7 @@ def refusal(request: dict, hosts: dict) -> str | None:
 
 
 def read_request(pem: bytes) -> tuple[str, set[str], set[str]]:
-    """Subject, DNS names and addresses in a certificate request. Any other kind of name counts as a strange DNS name."""
+    """Subject, DNS names and addresses in a request; another kind of name counts as a strange one."""
     command = [
         "openssl",
         "req",
@@ -113,7 +113,7 @@ def report(waited_for: set[str], requests: list[dict], hosts: dict) -> None:
     for node in sorted(waited_for):
         reasons = [refusal(item, hosts) for item in requests if node_of(item) == node and is_pending(item)]
         reason = "; ".join(filter(None, reasons)) or "its kubelet did not ask for one (journalctl -u kubelet)"
-        print(f"{node} has no serving certificate: {reason}", file=sys.stderr)
+        sys.stderr.write(f"{node} has no serving certificate: {reason}\n")
 
 
 if __name__ == "__main__":

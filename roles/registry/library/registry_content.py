@@ -15,8 +15,9 @@ DOCUMENTATION = """
 module: registry_content
 short_description: Fill a registry's data folder from archives
 description: >-
-  Sends the archives of the artifact store that the registry does not have yet and unpacks them. An archive is in
-  the registry's own storage layout. A marker for its digest is written last, so that a broken run starts over.
+  Sends the archives of the artifact store that the registry does not have yet and unpacks them. An archive is
+  in the registry's own storage layout. A marker for its digest is written last, so that a broken run starts
+  over.
 options:
   store: {description: The artifact store on the operator's machine., type: path, required: true}
   archives: {description: Digest (hex) by the archive's path in the store., type: dict, required: true}
@@ -26,9 +27,9 @@ options:
 """
 
 RETURN = """
-missing: {description: Digests of archives that are not unpacked yet., type: list, elements: str, returned: always}
-incoming: {description: Folder on the host that takes archives., type: str, returned: when something is missing}
-room: {description: Free bytes for the content., type: int, returned: when something is missing}
+missing: {description: Digests of archives that are not unpacked yet., type: list, returned: always}
+incoming: {description: Folder on the host that takes archives., type: str, returned: if some are missing}
+room: {description: Free bytes for the content., type: int, returned: if some are missing}
 """
 
 
