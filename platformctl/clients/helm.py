@@ -7,6 +7,7 @@ its version only and would miss an edited one. Values travel on standard input, 
 import asyncio
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,8 @@ class Helm:
         self._executable = executable
         self._kubeconfig = kubeconfig
         self._client: pyhelm3.Client | None = None
+        # It logs each command and each release that is not there yet; what failed is in its errors.
+        logging.getLogger("pyhelm3").setLevel(logging.CRITICAL)
 
     async def ensure(self, release: Release) -> bool:
         """Install or upgrade a release unless it is as wanted; True when it was changed.
