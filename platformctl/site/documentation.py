@@ -16,6 +16,9 @@ Every variable that an inventory may set. Made by `platformctl schema --markdown
 Variables stand in the files of `group_vars`, in `host_vars`, or beside hosts and groups in `hosts.yml`; the
 closer to the host, the stronger. An unknown name is a mistake, unless it begins with `{OWN_PREFIX}`: that is
 the site's own. `inventories/example-site` shows all of them in place.
+
+For completion in an editor: `platformctl schema > schema.json`, and as the first line of a file
+`# yaml-language-server: $schema=schema.json` with the path to it.
 """
 
 

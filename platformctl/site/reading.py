@@ -4,6 +4,7 @@ Values are plain YAML ones: Jinja expressions stay texts, `!unsafe` is dropped, 
 Vaulted, whose content is never decrypted here.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,8 @@ def read(path: Path) -> tuple[Document, list[Mistake]]:
         loader = _Loader(path.read_bytes())
         node = loader.get_single_node()
         content = loader.construct_document(node) if node else {}
-    except (yaml.YAMLError, ValueError) as error:  # the latter from dates such as 2026-13-01
+        json.dumps(content, default=str, skipkeys=True)  # ValueError when an alias lies within its anchor
+    except (yaml.YAMLError, ValueError) as error:  # ValueError also from dates such as 2026-13-01
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 0
         problem = f"is not valid YAML: {getattr(error, 'problem', None) or error}"

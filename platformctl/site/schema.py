@@ -61,10 +61,23 @@ def json_schema(variables: Iterable[Variable], title: str) -> dict[str, Any]:
         variable.name: (type_of(variable), _default(variable)) for variable in variables
     }
     model = create_model(title, __config__=_STRICT, **fields)
-    schema = model.model_json_schema()
+    schema: dict[str, Any] = _without_noise(model.model_json_schema())
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["patternProperties"] = {f"^{OWN_PREFIX}": {}}
     return schema
+
+
+def _without_noise(node: Any) -> Any:
+    """Without the titles that pydantic derives from names, and without the defaults of what has none."""
+    if isinstance(node, list):
+        return [_without_noise(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: _without_noise(value)
+        for key, value in node.items()
+        if not (key == "title" and isinstance(value, str)) and not (key == "default" and value is None)
+    }
 
 
 def _item(variable: Variable, path: str) -> Any:

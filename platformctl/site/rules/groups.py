@@ -28,6 +28,9 @@ _WITHIN = {
 }
 """Every host of the first group must be in the second."""
 
+_APART = ("kubernetes_control_plane", "kubernetes_node")
+"""Groups without a common host: a control plane is a node already, and cannot join a second time."""
+
 _SINGLE = ("registry", "slurm_accounting")
 _NODE_GROUPS = {"slurm": "slurm_node", "kubernetes": "kubernetes_node"}
 
@@ -38,6 +41,7 @@ def check(facts: Facts) -> Iterator[Mistake]:
     yield from _missing(facts)
     yield from _outside(facts)
     yield from _counts(facts)
+    yield from _apart(facts)
     yield from _owners(facts)
 
 
@@ -91,6 +95,13 @@ def _counts(facts: Facts) -> Iterator[Mistake]:
         if len(facts.members(group)) > 1:
             problem = f"{group} has {len(facts.members(group))} hosts"
             yield facts.inventory.mistake(_place(facts, group), None, problem, "leave one host in it")
+
+
+def _apart(facts: Facts) -> Iterator[Mistake]:
+    one, other = _APART
+    for host in facts.members(one):
+        if other in facts.effective.groups[host]:
+            yield facts.host_mistake(host, f"{host} is in {one} and in {other}", f"take it out of {other}")
 
 
 def _owners(facts: Facts) -> Iterator[Mistake]:

@@ -123,6 +123,7 @@ ODD: dict[str, tuple[str, str, str]] = {
     "more.yml": ("all: {}", "second inventory", "move its hosts to hosts.yml"),
     "group_vars/all/bad.yml": ("a: [1", "not valid YAML", "syntax"),
     "group_vars/all/date.yml": ("x_a: 2026-13-01", "not valid YAML", "syntax"),
+    "group_vars/all/circle.yml": ("x_a: &a [*a]", "Circular reference", "syntax"),
     "group_vars/all/list.yml": ("- a", "something else than a mapping", "name: value"),
     "group_vars/all/twice.yml": ("x_a: 1\nx_b: 2\nx_a: 3", "given twice", "remove one"),
 }

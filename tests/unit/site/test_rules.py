@@ -110,6 +110,12 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "node1 is of kubernetes_node not in containerd",
         "child of containerd",
     ),
+    "control plane and node": (
+        lambda b: b.groups["kubernetes_node"].append("ctl1"),
+        "all.hosts.ctl1",
+        "ctl1 is in kubernetes_control_plane and in kubernetes_node",
+        "take it out of kubernetes_node",
+    ),
     "networks overlap": (
         lambda b: b.vars.update(kubernetes_service_network="10.244.128.0/20"),
         "kubernetes_service_network",

@@ -79,6 +79,13 @@ def test_a_missing_secret_is_added_and_the_others_stay(
     assert "secret_munge_key" in after
 
 
+def test_a_discarded_inventory_leaves_no_key(inventory: Path, own_keys: Path) -> None:
+    secrets.ensure(inventory)
+    secrets.discard(inventory)
+    assert list(own_keys.iterdir()) == []
+    secrets.discard(inventory)
+
+
 def test_runs_that_meet_agree(inventory: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: secrets.ensure(inventory), range(8)))
@@ -145,7 +152,6 @@ def test_an_interrupted_write_leaves_the_old_file(inventory: Path, monkeypatch: 
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(dict(secrets.GENERATORS), "secret_more", lambda: "x")
     monkeypatch.setattr(secrets, "GENERATORS", {**secrets.GENERATORS, "secret_more": lambda: "x"})
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
