@@ -6,7 +6,6 @@ laboratories. A slot that touches anything that the machine already reaches is n
 would take that route away.
 """
 
-import ipaddress
 import json
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -87,16 +86,3 @@ def refuse_overlap(dropped: Iterable[IPv4Network], machine: Sequence[IPv4Network
                     next="give the lab's inventory another network, then run `platformctl lab up` again",
                     code=ExitCode.INVALID,
                 )
-
-
-def parse(address: object, host: str) -> IPv4Address:
-    """The ansible_host of a host; a lab needs IPv4 addresses."""
-    try:
-        return ipaddress.IPv4Address(str(address))
-    except ValueError:
-        raise PlatformError(
-            f"host {host} has no IPv4 address that a lab could give it: ansible_host is {address!r}",
-            where="the inventory's hosts.yml",
-            next="write its address as ansible_host",
-            code=ExitCode.INVALID,
-        ) from None

@@ -36,11 +36,22 @@ def ensure(say: Callable[[str], None]) -> str:
         return wanted
     tarball = _tarball(wanted)
     if not tarball.exists():
+        _refuse_slow_storage()
         say(f"building the image of the lab's hosts (Debian {SUITE}); this happens once")
         _build(tarball)
     podman.run("import", "--quiet", str(tarball), wanted)
     _remove_older(wanted)
     return wanted
+
+
+def _refuse_slow_storage() -> None:
+    driver = podman.run("info", "--format", "{{.Store.GraphDriverName}}").stdout.strip()
+    if driver == "vfs":
+        raise PlatformError(
+            "podman's storage driver is vfs, which copies the whole disk for each host",
+            where="podman info",
+            next='put driver = "overlay" under [storage] in /etc/containers/storage.conf',
+        )
 
 
 def _tarball(wanted: str) -> Path:

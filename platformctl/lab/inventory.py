@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -37,19 +38,30 @@ class Layout:
 
 def read_layout(inventory: Path) -> Layout:
     """Read hosts and networks of an inventory; whether it is otherwise sound is for `validate` to say."""
-    effective = Effective(read_inventory(inventory))
+    read = read_inventory(inventory)
+    effective = Effective(read)
     hosts: dict[str, IPv4Address] = {}
     inner: dict[IPv4Network, None] = {}
+    problems = [str(mistake) for mistake in read.mistakes]
     for host in effective.hosts:
         variables = effective.variables(host)
-        hosts[host] = addresses.parse(variables.get("ansible_host", host), host)
-        inner.update((IPv4Network(variables[name]), None) for name in _NETWORK_VARIABLES if name in variables)
-    if not hosts:
+        try:
+            hosts[host] = IPv4Address(str(variables.get("ansible_host", "")))
+            inner.update(
+                (IPv4Network(variables[name]), None) for name in _NETWORK_VARIABLES if name in variables
+            )
+        except ValueError as error:
+            problems.append(f"{host}: {error}")
+    for address, count in Counter(hosts.values()).items():
+        if count > 1:
+            problems.append(f"{count} hosts have the address {address}")
+    if problems or not hosts:
         raise PlatformError(
-            "the inventory has no hosts, so there is nothing to boot",
+            "a lab cannot be made from this inventory",
             where=str(inventory),
-            next="name at least one host under all.hosts in its hosts.yml",
+            next="give each host under all.hosts an IPv4 address of its own as ansible_host",
             code=ExitCode.INVALID,
+            details=problems or ["it has no hosts"],
         )
     return Layout(hosts, tuple(inner))
 

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from platformctl import paths
-from platformctl.errors import PlatformError
+from platformctl.errors import ExitCode, PlatformError
 from platformctl.lab import inventory
 
 SLOT = IPv4Network("198.18.0.64/26")
@@ -75,6 +75,22 @@ def test_light_hosts_are_added_once(tmp_path: Path) -> None:
     assert "light1" not in str(children)
 
 
-def test_an_inventory_without_hosts_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PlatformError, match="no hosts"):
+@pytest.mark.parametrize(
+    ("hosts", "problem"),
+    [
+        ("{}", "it has no hosts"),
+        ("{a: {}}", "a: Address cannot be empty"),
+        ("{a: {ansible_host: a.example}}", "a: Expected 4 octets in 'a.example'"),
+        (
+            "{a: {ansible_host: 192.0.2.9}, b: {ansible_host: 192.0.2.9}}",
+            "2 hosts have the address 192.0.2.9",
+        ),
+        ("[a]", "hosts.yml"),
+    ],
+)
+def test_an_inventory_that_makes_no_lab_is_refused(tmp_path: Path, hosts: str, problem: str) -> None:
+    (tmp_path / "hosts.yml").write_text(f"all:\n  hosts: {hosts}\n")
+    with pytest.raises(PlatformError) as refused:
         inventory.read_layout(tmp_path)
+    assert refused.value.code == ExitCode.INVALID
+    assert problem in str(refused.value)
