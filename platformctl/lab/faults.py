@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from platformctl.errors import PlatformError
 from platformctl.lab import podman, ssh
-from platformctl.lab.lifecycle import BOOT_SECONDS, Lab
+from platformctl.lab.lifecycle import Lab
 
 HostFault = Callable[[Lab, str], AbstractContextManager[None]]
 """A fault that needs only the lab and the name of a host."""
@@ -31,8 +31,8 @@ def killed(lab: Lab, host: str) -> Iterator[None]:
         yield
     finally:
         podman.run("start", target.container)
-        ssh.await_banner(host, target.address, BOOT_SECONDS)
-        ssh.await_login(lab.state, host, target.address, BOOT_SECONDS)
+        ssh.await_banner(target)
+        ssh.await_login(lab.state, target)
 
 
 @contextmanager

@@ -18,7 +18,6 @@ from platformctl.lab.hosts import Host
 DEFAULT_NAME = "lab"
 """The lab that uses the committed inventory in place."""
 
-BOOT_SECONDS = 90.0
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _PROGRAMS = {
     "podman": "podman",
@@ -208,16 +207,12 @@ def _boot(lab: Lab, say: Callable[[str], None]) -> None:
     hosts.revive([host for host in lab.hosts if host.name in states], states)
     complete = not missing and known.exists() and set(states.values()) == {"running"}
     with ThreadPoolExecutor(max_workers=16) as pool:
-        list(pool.map(lambda host: ssh.await_banner(host.name, host.address, BOOT_SECONDS), lab.hosts))
+        list(pool.map(ssh.await_banner, lab.hosts))
         if complete:
             return
-        keys = pool.map(lambda host: ((host.name, host.address), ssh.host_key(host.container)), lab.hosts)
+        keys = pool.map(lambda host: (host, ssh.host_key(host)), lab.hosts)
         known.write_text(ssh.known_hosts(dict(keys)))
-        list(
-            pool.map(
-                lambda host: ssh.await_login(lab.state, host.name, host.address, BOOT_SECONDS), lab.hosts
-            )
-        )
+        list(pool.map(lambda host: ssh.await_login(lab.state, host), lab.hosts))
 
 
 def _hosts(name: str, layout: inventory.Layout) -> tuple[Host, ...]:

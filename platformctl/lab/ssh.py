@@ -9,8 +9,10 @@ from pathlib import Path
 
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.lab import podman
+from platformctl.lab.hosts import Host
 
 USER = "ops"
+BOOT_SECONDS = 90.0
 _HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 
 
@@ -35,40 +37,40 @@ def command(state: Path, address: IPv4Address, *remote: str) -> list[str]:
     return ["ssh", *options(state), f"{USER}@{address}", *remote]
 
 
-def await_banner(host: str, address: IPv4Address, seconds: float) -> None:
+def await_banner(host: Host, seconds: float = BOOT_SECONDS) -> None:
     """Wait until the ssh server of a host speaks."""
     deadline = time.monotonic() + seconds
     while True:
-        if _speaks(address):
+        if _speaks(host.address):
             return
         if time.monotonic() > deadline:
-            raise _silent(host, address, seconds, "nothing answers on port 22")
+            raise _silent(host, seconds, "nothing answers on port 22")
         time.sleep(0.05)
 
 
-def await_login(state: Path, host: str, address: IPv4Address, seconds: float) -> None:
+def await_login(state: Path, host: Host, seconds: float = BOOT_SECONDS) -> None:
     """Wait until the administrator can log in and become root: boot has passed the point that allows it."""
     deadline = time.monotonic() + seconds
-    probe = command(state, address, "sudo", "-n", "true")
+    probe = command(state, host.address, "sudo", "-n", "true")
     probe[1:1] = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
     while True:
         done = subprocess.run(probe, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return
         if time.monotonic() > deadline:
-            raise _silent(host, address, seconds, done.stderr.strip())
+            raise _silent(host, seconds, done.stderr.strip())
         time.sleep(0.1)
 
 
-def host_key(container: str) -> str:
+def host_key(host: Host) -> str:
     """The public key of a host (its type and itself), read inside the host and so known to be its own."""
-    kind, key, *_ = podman.run("exec", container, "cat", _HOST_KEY).stdout.split()
+    kind, key, *_ = podman.run("exec", host.container, "cat", _HOST_KEY).stdout.split()
     return f"{kind} {key}"
 
 
-def known_hosts(keys: Mapping[tuple[str, IPv4Address], str]) -> str:
-    """The text of known_hosts for hosts given by name and address."""
-    return "".join(f"{address},{host} {key}\n" for (host, address), key in keys.items())
+def known_hosts(keys: Mapping[Host, str]) -> str:
+    """The text of known_hosts of these hosts, each with its key."""
+    return "".join(f"{host.address},{host.name} {key}\n" for host, key in keys.items())
 
 
 def _speaks(address: IPv4Address) -> bool:
@@ -80,10 +82,10 @@ def _speaks(address: IPv4Address) -> bool:
         return False
 
 
-def _silent(host: str, address: IPv4Address, seconds: float, reason: str) -> PlatformError:
+def _silent(host: Host, seconds: float, reason: str) -> PlatformError:
     return PlatformError(
-        f"lab host {host} did not let {USER} in within {seconds:.0f} s: {reason}",
-        where=f"{host} ({address})",
-        next="look at its boot: platformctl lab shell --console HOST, then journalctl -b",
+        f"lab host {host.name} did not let {USER} in within {seconds:.0f} s: {reason}",
+        where=f"{host.name} ({host.address})",
+        next=f"read its journal: platformctl lab shell {host.name} --name {host.lab} --console",
         code=ExitCode.UNREACHABLE,
     )

@@ -1,5 +1,6 @@
 """Real labs: booted, logged in to, two side by side, broken and repaired, and removed without a trace."""
 
+import json
 import os
 import signal
 import socket
@@ -182,3 +183,23 @@ def test_what_labs_share_stays_until_the_last_one_goes(lab: labs.Lab) -> None:
     with socket.create_connection(("127.0.0.1", apt_cache.PORT), timeout=5):
         pass
     assert IPv4Network("10.244.0.0/16") in next(n for n in network.every() if n.lab == lab.name).inner
+
+
+def test_the_command_line_shows_the_lab_and_names_a_missing_one(lab: labs.Lab) -> None:
+    def platformctl(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([PLATFORMCTL, *arguments], capture_output=True, text=True, check=False)
+
+    shown = json.loads(platformctl("--output", "json", "lab", "status", "--name", lab.name).stdout)
+    assert shown["inventory"] == str(lab.inventory)
+    assert [(host["host"], host["state"]) for host in shown["hosts"]] == [
+        ("h1", "running"),
+        ("h2", "running"),
+    ]
+    table = platformctl("lab", "status", "--name", lab.name).stdout
+    assert str(lab.hosts[0].address) in table
+    missing = platformctl("lab", "status", "--name", "nosuch")
+    assert missing.returncode == ExitCode.INVALID
+    assert "platformctl lab up --name nosuch" in missing.stderr
+    wrong = platformctl("lab", "shell", "h7", "--name", lab.name)
+    assert wrong.returncode == ExitCode.INVALID
+    assert "its hosts are: h1, h2" in wrong.stderr

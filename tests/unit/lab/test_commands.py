@@ -68,10 +68,7 @@ def test_ssh_checks_the_hosts_key_and_offers_only_the_labs() -> None:
 
 
 def test_known_hosts_has_address_and_name() -> None:
-    assert (
-        ssh.known_hosts({("node1", HOST.address): "ssh-ed25519 AAAA"})
-        == "198.51.100.12,node1 ssh-ed25519 AAAA\n"
-    )
+    assert ssh.known_hosts({HOST: "ssh-ed25519 AAAA"}) == "198.51.100.12,node1 ssh-ed25519 AAAA\n"
 
 
 def test_the_images_tag_follows_its_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
