@@ -6,7 +6,7 @@
 # DIGEST is what the API server has in its environment once it runs with this configuration.
 #
 # .platformctl-started says that platformctl began to make this host a member, so that a broken beginning may be wiped;
-# .platformctl-applied holds the digest of the configuration that was applied last.
+# .platformctl-applied holds the digest of the configuration that was applied last; it is empty while one is applied.
 set -eu
 node=$1 digest=$2
 cd /etc/kubernetes
@@ -28,12 +28,20 @@ wait_for_api() {
   return 1
 }
 
+proxy_settings() { kubectl --kubeconfig admin.conf --namespace kube-system get configmap kube-proxy --output 'jsonpath={.data}'; }
+
 if [ -e .platformctl-applied ]; then
-  for phase in 'control-plane all' 'upload-config kubeadm' 'addon kube-proxy' 'addon coredns'; do
-    # shellcheck disable=SC2086 # a phase is two words
-    kubeadm init phase $phase --config kubeadm.yaml >&2
-  done
+  proxy_before=$(proxy_settings)
+  # A change that broke off left no digest, and then nobody knows what kube-proxy runs with.
+  [ -s .platformctl-applied ] || proxy_before=unknown
+  : > .platformctl-applied
+  # CoreDNS is left alone: kubeadm knows only the versions up to its own, and none of our settings concern it.
+  kubeadm init phase control-plane all --config kubeadm.yaml >&2
   wait_for_api
+  kubeadm init phase upload-config kubeadm --config kubeadm.yaml >&2
+  kubeadm init phase addon kube-proxy --config kubeadm.yaml >&2
+  [ "$proxy_before" = "$(proxy_settings)" ] ||
+    kubectl --kubeconfig admin.conf --namespace kube-system rollout restart daemonset/kube-proxy >&2
   echo changed
 else
   if [ -e .platformctl-started ]; then
