@@ -16,11 +16,13 @@ from platformctl import paths
 from platformctl.errors import PlatformError
 
 PORT = 3142
+_START_SECONDS = 20.0
 _CONFIG = """\
 # Written by platformctl; replaced at each start.
 CacheDir: {folder}/packages
 LogDir: {folder}/log
-PidFile: {folder}/daemon.pid
+# No socket in a folder that other instances share.
+SocketPath:
 Port: {port}
 BindAddress: 0.0.0.0
 ForeGround: 1
@@ -121,12 +123,14 @@ def _answers() -> bool:
         return False
 
 
-def _await(process: subprocess.Popen[bytes], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
+def _await(process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         if _answers():
             return
         time.sleep(0.05)
+    process.kill()
+    process.wait()
     raise PlatformError(
         "the package cache did not start",
         where=str(folder() / "log"),
