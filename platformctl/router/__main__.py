@@ -29,8 +29,6 @@ from platformctl.router.reconcile import Reconciler
 from platformctl.router.resource import JobStore
 from platformctl.router.slurm import SlurmBackend
 
-HEALTH = "http://0.0.0.0:8080/healthz"
-
 
 def main() -> None:
     """Entry point of the container."""
@@ -73,7 +71,7 @@ async def serve(config: RouterConfig, where: Connection) -> None:
         controller = Controller(store, reconciler, backends, config.workers, config.sweep_seconds)
         async with asyncio.TaskGroup() as group:
             group.create_task(controller.run(stop))
-            group.create_task(_watch(controller, stop))
+            group.create_task(_watch(controller, stop, config.health))
 
 
 async def _slurm(stack: AsyncExitStack, entry: SlurmEntry, site: str) -> SlurmBackend:
@@ -83,12 +81,12 @@ async def _slurm(stack: AsyncExitStack, entry: SlurmEntry, site: str) -> SlurmBa
     return SlurmBackend(client, site, entry.reader, entry.interval)
 
 
-async def _watch(controller: Controller, stop: asyncio.Event) -> None:
+async def _watch(controller: Controller, stop: asyncio.Event, health: str) -> None:
     registry = watch(controller)
 
     @kopf.on.login(registry=registry)
-    async def login(**_: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**_) or kopf.login_with_kubeconfig(**_)
+    async def login(**context: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**context) or kopf.login_with_kubeconfig(**context)
 
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
@@ -99,7 +97,7 @@ async def _watch(controller: Controller, stop: asyncio.Event) -> None:
         clusterwide=True,
         standalone=True,
         stop_flag=stop,
-        liveness_endpoint=HEALTH,
+        liveness_endpoint=health,
     )
 
 

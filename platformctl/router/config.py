@@ -41,7 +41,10 @@ class SlurmEntry(_Strict):
 
 
 class RouterConfig(_Strict):
-    """site marks the router's jobs in every back end; without slurm, Kubernetes is the only back end."""
+    """site marks the router's jobs in every back end; without slurm, Kubernetes is the only back end.
+
+    health: where the process tells that it lives (HTTP GET).
+    """
 
     site: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
     users: list[UserEntry]
@@ -49,6 +52,7 @@ class RouterConfig(_Strict):
     script_image: str = DEFAULT_IMAGE
     workers: Annotated[int, Field(ge=1, le=64)] = 8
     sweep_seconds: Annotated[float, Field(gt=0)] = 300.0
+    health: str = "http://0.0.0.0:8080/healthz"
 
     def by_name(self) -> dict[str, User]:
         """Users by the name that the API server knows them by."""

@@ -58,11 +58,13 @@ class KubernetesBackend:
         nodes = await self._schedulable()
         if not nodes:
             return "no Kubernetes node takes jobs"
-        for name, amount in wanted.items():
-            if amount > max(node.get(name, Fraction(0)) for node in nodes):
-                return f"no Kubernetes node has {name} for it"
+        lacking = [
+            name for name, amount in wanted.items() if amount > max(node.get(name, 0) for node in nodes)
+        ]
+        if lacking:
+            return f"no Kubernetes node has enough {' and '.join(lacking)}"
         if not any(all(amount <= node.get(name, 0) for name, amount in wanted.items()) for node in nodes):
-            return "no Kubernetes node has all it asks for"
+            return "no Kubernetes node has all it asks for together"
         return ""
 
     async def submit_held(self, ticket: Ticket) -> str:

@@ -6,6 +6,8 @@ next look knows; see the package's docstring for the protocol.
 
 from collections.abc import Mapping
 
+import structlog
+
 from platformctl.clients.kubernetes import ApiError, NotFoundError
 from platformctl.jobs.model import JobSpec, Refusal, Target, User
 from platformctl.jobs.parse import parse
@@ -17,6 +19,8 @@ from platformctl.router.resource import JobResource, JobStore
 from platformctl.router.routing import choose
 
 _ENDING_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
 
 
 class Reconciler:
@@ -81,6 +85,7 @@ class Reconciler:
         if not job.backend_id:
             job_id = await _submit_held(backend, ticket, certainly_new)
             job = await self._store.write_status(job, status.recorded(job_id))
+            log.info("submitted", **_marks(job))
         if await backend.read(ticket.claim, job.backend_id) is None:
             await self._store.write_status(job, status.lost_before_release())
             raise RetryLater("the held job was lost")
@@ -105,6 +110,7 @@ class Reconciler:
         changes = status.changed(job, news)
         if changes:
             job = await self._store.write_status(job, changes)
+            log.info("followed", phase=job.phase, reason=job.status.get("reason"), **_marks(job))
         return None if job.final else backend.look_again
 
     async def _end(self, job: JobResource) -> float | None:
@@ -114,6 +120,7 @@ class Reconciler:
         if await self._withdraw(job):
             return _ENDING_SECONDS
         await self._store.let_go(job)
+        log.info("deleted", **_marks(job))
         return None
 
     async def _withdraw(self, job: JobResource) -> bool:
@@ -131,6 +138,7 @@ class Reconciler:
     async def _refuse(self, job: JobResource, refusals: list[Refusal]) -> None:
         await self._withdraw(job)
         await self._store.write_status(job, status.refused(job, refusals))
+        log.info("refused", refusals=[str(refusal) for refusal in refusals], **_marks(job))
 
     async def _note_unavailable(self, job: JobResource, why: str) -> None:
         """Say why nothing moves; best done, not worth failing for."""
@@ -171,3 +179,14 @@ async def _submit_held(backend: Backend, ticket: Ticket, certainly_new: bool) ->
     for copy in found[1:]:
         await backend.cancel(ticket.claim, copy)
     return found[0] if found else await backend.submit_held(ticket)
+
+
+def _marks(job: JobResource) -> dict[str, str]:
+    """What every line of the log says about its Job."""
+    return {
+        "namespace": job.namespace,
+        "job": job.name,
+        "uid": job.uid,
+        "backend": job.backend or "",
+        "backend_id": job.backend_id,
+    }

@@ -38,7 +38,7 @@ class ControlPlane:
 
     def kubeconfig(self, user: str) -> Path:
         """A kubeconfig of a user named in `start`."""
-        path = self.folder / f"{user}.kubeconfig"
+        path = self.folder / f"{user.replace(':', '-')}.kubeconfig"
         path.write_text(
             f"""{{"apiVersion": "v1", "kind": "Config", "current-context": "x",
             "clusters": [{{"name": "x", "cluster": {{"server": "{self.server}",
@@ -70,7 +70,7 @@ def program(name: str) -> Path:
 def start(folder: Path, users: dict[str, str]) -> Iterator[ControlPlane]:
     """Run etcd and the API server until the block ends. users: group by user name."""
     etcd, server = program("etcd"), program("kube-apiserver")
-    client, peer, port = (_free_port() for _ in range(3))
+    client, peer, port = (free_port() for _ in range(3))
     _write_tokens(folder / "tokens.csv", users)
     _write_key(folder / "service-account.key")
     processes = []
@@ -159,7 +159,8 @@ def _write_key(path: Path) -> None:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port on loopback that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

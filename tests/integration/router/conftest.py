@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from platformctl.clients.kubernetes import KubernetesClient, UnavailableError, f
 from platformctl.paths import data_dir
 from platformctl.router.resource import SUBMITTER, path
 from tests.integration.control_plane import ADMIN, ControlPlane, program, start
+from tests.integration.router.world import ROUTER, World, make_world
 
 VALUES = """
 site: test
@@ -22,11 +23,17 @@ users:
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     folder = tmp_path_factory.mktemp("control-plane")
-    users = {"alice": "platform:users", "bob": "platform:users", "mallory": "platform:users"}
+    users = {"alice": "platform:users", "bob": "platform:users", ROUTER: "system:serviceaccounts"}
     with start(folder, users) as plane:
         _install_chart(plane, folder)
         asyncio.run(_until_stamped(plane))
         yield plane
+
+
+@pytest.fixture
+async def world(control_plane: ControlPlane) -> AsyncIterator[World]:
+    async with make_world(control_plane) as found:
+        yield found
 
 
 def _install_chart(plane: ControlPlane, folder: Path) -> None:

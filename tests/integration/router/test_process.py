@@ -1,0 +1,215 @@
+"""The router as the process that runs in the cluster, with the rights that the chart gives it."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from platformctl.jobs.model import Target
+from platformctl.router.resource import JobResource, path
+from tests.integration.control_plane import ControlPlane, free_port
+from tests.integration.router.world import BATCH, KEY, ROUTER, SITE, World
+
+PATIENCE = 60.0
+
+
+class RouterProcess:
+    """`python -m platformctl.router`, started again and again."""
+
+    def __init__(self, plane: ControlPlane, world: World, folder: Path) -> None:
+        self._folder = folder
+        (folder / "jwt.key").write_bytes(KEY)
+        user = {"name": "alice", "uid": 10001, "gid": 10001, "groups": [20001], "account": "physics"}
+        self.health = f"http://127.0.0.1:{free_port()}/healthz"
+        config = {
+            "site": SITE,
+            "users": [{**user, "home": "/home/alice"}],
+            "slurm": {"address": world.slurm_address, "key_file": str(folder / "jwt.key"), "interval": 0.3},
+            "sweep_seconds": 1,
+            "health": self.health,
+        }
+        (folder / "router.json").write_text(json.dumps(config))
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("KUBERNETES_")},
+            "ROUTER_CONFIG": str(folder / "router.json"),
+            "KUBECONFIG": str(plane.kubeconfig(ROUTER)),
+        }
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        with (self._folder / "router.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "platformctl.router", env=self._environment, stdout=log, stderr=log
+            )
+
+    def kill(self) -> None:
+        """SIGKILL; it may be dead already."""
+        if self.process and self.process.returncode is None:
+            self.process.kill()
+
+    async def stop(self, number: int = signal.SIGTERM) -> int:
+        assert self.process
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        return await asyncio.wait_for(self.process.wait(), 30)
+
+    @property
+    def log(self) -> str:
+        return (self._folder / "router.log").read_text()
+
+
+@pytest.fixture
+async def router(control_plane: ControlPlane, world: World, tmp_path: Path) -> AsyncIterator[RouterProcess]:
+    process = RouterProcess(control_plane, world, tmp_path)
+    await process.start()
+    yield process
+    process.kill()
+    assert process.process
+    await process.process.wait()
+
+
+async def eventually[T](check: Callable[[], Awaitable[T | None]], what: str, router: RouterProcess) -> T:
+    """What a check returns once it returns something."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                found = await check()
+                if found is not None:
+                    return found
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise AssertionError(f"{what}\n{router.log[-3000:]}") from None
+
+
+async def until(world: World, job: JobResource, phase: str, router: RouterProcess) -> dict[str, Any]:
+    """The status once the Job is in a phase."""
+
+    async def check() -> dict[str, Any] | None:
+        found = await world.read(job)
+        return found.status if found is not None and found.status.get("phase") == phase else None
+
+    return await eventually(check, f"{job.name} never became {phase}", router)
+
+
+async def until_gone(world: World, job: JobResource, router: RouterProcess) -> None:
+    async def check() -> bool | None:
+        return True if await world.read(job) is None else None
+
+    await eventually(check, f"{job.name} was never deleted", router)
+
+
+async def test_a_job_on_slurm_from_submission_to_its_end(world: World, router: RouterProcess) -> None:
+    job = await world.submit(Target.SLURM, walltime="5m")
+    status = await until(world, job, "Running", router)
+    (job_id,) = world.slurm.jobs
+    assert (status["backendId"], status["user"], status["nodes"]) == (str(job_id), "alice", "node1")
+    assert world.slurm.jobs[job_id].user == "alice"
+    world.slurm.finish(job_id, code=7)
+    status = await until(world, job, "Failed", router)
+    assert status["exitCode"] == 7
+    assert status["output"] == f"/home/alice/{job.name}-{job_id}.out"
+    await world.alice.delete(path("default", job.name))
+    await until_gone(world, job, router)
+    assert world.slurm.jobs[job_id].state == "FAILED"
+
+
+async def test_deleting_a_running_job_cancels_it(world: World, router: RouterProcess) -> None:
+    job = await world.submit(Target.SLURM)
+    await until(world, job, "Running", router)
+    (job_id,) = world.slurm.jobs
+    await world.alice.delete(path("default", job.name))
+    await until_gone(world, job, router)
+    assert world.slurm.jobs[job_id].state == "CANCELLED"
+
+
+async def test_a_job_on_kubernetes_from_submission_to_its_end(world: World, router: RouterProcess) -> None:
+    job = await world.submit(Target.KUBERNETES)
+    status = await until(world, job, "Queued", router)
+    name = status["backendId"].split("/")[1]
+    batch = await world.root.get(f"{BATCH}/{name}")
+    assert batch["spec"]["suspend"] is False
+    config_map = await world.root.get(f"/api/v1/namespaces/default/configmaps/{name}")
+    assert config_map["metadata"]["ownerReferences"][0]["uid"] == batch["metadata"]["uid"]
+    # There is no job controller here; this is what it would write.
+    now = "2026-01-01T00:00:00Z"
+    true = {"status": "True", "lastTransitionTime": now, "lastProbeTime": now}
+    conditions = [{"type": "SuccessCriteriaMet", **true}, {"type": "Complete", **true}]
+    await world.root.merge(
+        f"{BATCH}/{name}/status",
+        {"status": {"startTime": now, "completionTime": now, "succeeded": 1, "conditions": conditions,
+                    "ready": 0, "terminating": 0, "uncountedTerminatedPods": {}}},
+    )  # fmt: skip
+    assert (await until(world, job, "Succeeded", router))["exitCode"] == 0
+    await world.alice.delete(path("default", job.name))
+    await until_gone(world, job, router)
+    assert await world.batch_jobs(job) == []
+
+
+async def test_slurm_comes_back_after_a_while(world: World, router: RouterProcess) -> None:
+    world.slurm.away = True
+    job = await world.submit(Target.SLURM)
+
+    async def says_why() -> bool | None:
+        status = await until(world, job, "Pending", router)
+        return True if "slurmctld is away" in status.get("reason", "") else None
+
+    await eventually(says_why, "no reason", router)
+    world.slurm.away = False
+    await until(world, job, "Running", router)
+
+
+async def test_sigkill_at_random_moments(world: World, router: RouterProcess) -> None:
+    """Many jobs at once, and the process is killed before or after some of its requests to Slurm."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201
+    chance = random.Random(seed)
+    count, kills = 30, 0
+
+    def strike(_number: int, _what: str) -> None:
+        nonlocal kills
+        if kills < 6 and chance.random() < 0.08:
+            kills += 1
+            router.kill()
+
+    world.slurm.before = world.slurm.after = strike
+    jobs = [await world.submit(Target.SLURM) for _ in range(count)]
+
+    async def all_ran() -> bool | None:
+        assert router.process
+        if router.process.returncode is not None:
+            await router.start()
+        return True if len(set(world.slurm.ran)) == count else None
+
+    await eventually(all_ran, "not all jobs ran", router)
+    kills = 99
+    await asyncio.sleep(0.1)
+    await all_ran()
+    for job in jobs:
+        await until(world, job, "Running", router)
+
+    async def no_copies() -> bool | None:
+        return None if world.slurm.tokens(held=True) else True
+
+    await eventually(no_copies, "copies are left", router)
+    for job in jobs:
+        assert await world.starts(Target.SLURM, job) == 1
+
+
+async def test_sigterm_ends_it_soon_and_cleanly(router: RouterProcess) -> None:
+    async def healthy() -> bool | None:
+        try:
+            async with aiohttp.ClientSession() as session, session.get(router.health) as answer:
+                return True if answer.status == 200 else None
+        except aiohttp.ClientError:
+            return None
+
+    await eventually(healthy, "never became healthy", router)
+    assert await router.stop() == 0

@@ -1,0 +1,124 @@
+"""What survives a router that is killed: the API server with its Jobs, and Slurm."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp.test_utils import TestServer
+
+from platformctl.clients.kubernetes import KubernetesClient, from_kubeconfig
+from platformctl.clients.slurmrestd import SlurmRestClient, TokenMinter
+from platformctl.jobs.kubernetes import JOB_UID_LABEL
+from platformctl.jobs.model import Target, User
+from platformctl.jobs.slurm import DIALECTS
+from platformctl.router.kubernetes import KubernetesBackend
+from platformctl.router.queue import RetryLater
+from platformctl.router.reconcile import Reconciler
+from platformctl.router.resource import JobResource, JobStore, path
+from platformctl.router.slurm import SlurmBackend
+from platformctl.router.sweep import Known, Sweeper
+from tests.fakes.slurmrestd import FakeSlurm
+from tests.integration.control_plane import ADMIN, ControlPlane
+from tests.integration.router.faults import Executioner, Killed, Watched
+
+ROUTER = "system:serviceaccount:default:job-router"
+SITE = "test"
+KEY = b"k" * 32
+ALICE = User("alice", 10001, 10001, (20001,), "physics", "/home/alice")
+SCRIPT = "#!/bin/sh\ndate\n"
+BATCH = "/apis/batch/v1/namespaces/default/jobs"
+
+
+@dataclass
+class World:
+    """api: the API server with the rights of the router, as against alice's and an administrator's."""
+
+    alice: KubernetesClient
+    root: KubernetesClient
+    api: KubernetesClient
+    slurm: FakeSlurm
+    slurm_address: str
+    backends: dict[Target, Any]
+
+    async def submit(self, target: Target, **spec: Any) -> JobResource:
+        """Create a Job as alice."""
+        body = {
+            "apiVersion": "kfoundry.io/v1alpha1",
+            "kind": "Job",
+            "metadata": {"generateName": "once-"},
+            "spec": {"script": SCRIPT, "target": target, **spec},
+        }
+        return JobResource(await self.alice.create(path("default"), body))
+
+    def router(self, executioner: Executioner | None = None) -> Reconciler:
+        """A router that remembers nothing."""
+        executioner = executioner or Executioner()
+        backends = {target: Watched(backend, executioner) for target, backend in self.backends.items()}
+        store: Any = Watched(JobStore(self.api), executioner)
+        return Reconciler(store, backends, {"alice": ALICE}, SITE)
+
+    async def read(self, job: JobResource) -> JobResource | None:
+        """The Job as it is now."""
+        return await JobStore(self.root).read(job.namespace, job.name)
+
+    async def look(self, job: JobResource, executioner: Executioner | None = None, times: int = 1) -> bool:
+        """Look at a Job with a new router each time; False when it was killed."""
+        for _ in range(times):
+            fresh = await self.read(job)
+            if fresh is None:
+                return True
+            try:
+                await self.router(executioner).look(fresh)
+            except RetryLater:
+                continue
+            except Killed:
+                return False
+        return True
+
+    async def sweep(self) -> None:
+        """Two sweeps over all back ends, as a new router would do them."""
+        listed = await self.root.get("/apis/kfoundry.io/v1alpha1/jobs")
+        jobs = [JobResource(item) for item in listed["items"]]
+        known = {job.uid: Known(job.attempt, job.backend, job.backend_id) for job in jobs}
+        for backend in self.backends.values():
+            sweeper = Sweeper(backend)
+            await sweeper.sweep(known)
+            await sweeper.sweep(known)
+
+    async def batch_jobs(self, job: JobResource) -> list[dict[str, Any]]:
+        """The batch Jobs that belong to a Job."""
+        return list((await self.root.get(BATCH, labelSelector=f"{JOB_UID_LABEL}={job.uid}"))["items"])
+
+    async def starts(self, target: Target, job: JobResource) -> int:
+        """How often the Job was started."""
+        if target is Target.SLURM:
+            return sum(job.uid in token for token in self.slurm.ran)
+        return sum(not batch["spec"]["suspend"] for batch in await self.batch_jobs(job))
+
+    async def held(self, target: Target, job: JobResource) -> int:
+        """How many copies are left that never started."""
+        if target is Target.SLURM:
+            return sum(job.uid in token for token in self.slurm.tokens(held=True))
+        return sum(batch["spec"]["suspend"] for batch in await self.batch_jobs(job))
+
+
+@asynccontextmanager
+async def make_world(control_plane: ControlPlane) -> AsyncIterator[World]:
+    """A world with its own Slurm on a control plane."""
+    async with AsyncExitStack() as stack:
+        alice, root, router = [
+            await stack.enter_async_context(KubernetesClient(from_kubeconfig(control_plane.kubeconfig(name))))
+            for name in ("alice", ADMIN, ROUTER)
+        ]
+        slurm = FakeSlurm()
+        server = TestServer(slurm.app())
+        await server.start_server()
+        stack.push_async_callback(server.close)
+        address = str(server.make_url("")).rstrip("/")
+        rest = await stack.enter_async_context(SlurmRestClient(address, TokenMinter(KEY), DIALECTS))
+        backends = {
+            Target.SLURM: SlurmBackend(rest, SITE, "slurm", 1.0),
+            Target.KUBERNETES: KubernetesBackend(router, SITE, "debian:13"),
+        }
+        yield World(alice, root, router, slurm, address, backends)
