@@ -120,8 +120,6 @@ def wait_for_port(module, port, timeout):
 def carry_out(module, unit, action):
     """Run the commands of an action; on failure, give the service's last words."""
     name, parameters = module.params["name"], module.params
-    if unit["NeedDaemonReload"] == "yes" or unit["LoadState"] == "not-found":
-        module.run_command(["systemctl", "daemon-reload"], check_rc=True)
     if unit["UnitFileState"] != "enabled":
         module.run_command(["systemctl", "enable", f"{name}.service"], check_rc=True)
     if action == "none":
@@ -148,6 +146,9 @@ def main():
         supports_check_mode=True,
     )
     unit = show(module, module.params["name"])
+    if not module.check_mode and (unit["NeedDaemonReload"] == "yes" or unit["LoadState"] == "not-found"):
+        module.run_command(["systemctl", "daemon-reload"], check_rc=True)
+        unit = show(module, module.params["name"])
     action, cause = decide(unit, module.params["files"], module.params["reload_command"])
     if not module.check_mode:
         carry_out(module, unit, action)
