@@ -7,7 +7,6 @@ account, or with KUBECONFIG outside a cluster, and works until SIGTERM.
 import asyncio
 import logging
 import os
-import signal
 import ssl
 import sys
 from contextlib import AsyncExitStack
@@ -56,9 +55,6 @@ def connection() -> Connection:
 async def serve(config: RouterConfig, where: Connection) -> None:
     """Run the controller and kopf's watches until SIGTERM or SIGINT."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(KubernetesClient(where))
         backends: dict[Target, Backend] = {
@@ -91,14 +87,11 @@ async def _watch(controller: Controller, stop: asyncio.Event, health: str) -> No
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True
+    # kopf takes the signals: it returns after SIGTERM or SIGINT.
     await kopf.operator(
-        registry=registry,
-        settings=settings,
-        clusterwide=True,
-        standalone=True,
-        stop_flag=stop,
-        liveness_endpoint=health,
+        registry=registry, settings=settings, clusterwide=True, standalone=True, liveness_endpoint=health
     )
+    stop.set()
 
 
 if __name__ == "__main__":
