@@ -1,15 +1,47 @@
 # Everything a person types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup lock
+.PHONY: help setup demo lab-down test lint unit bench docs lock
+
 PLATFORMCTL := .venv/bin/platformctl
+LAB := inventories/lab
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 
-setup: ## Make the Python environment in .venv
+setup: ## Install the Debian packages and make the Python environment in .venv
+	@.ci/packages
 	@.ci/setup
 
+demo: setup ## Boot a lab of three hosts, install a site on it, run jobs on both schedulers
+	@$(PLATFORMCTL) artifacts fetch -i $(LAB)
+	@$(PLATFORMCTL) lab up
+	@$(PLATFORMCTL) install -i $(LAB) --yes
+	@$(PLATFORMCTL) verify -i $(LAB)
+	@$(PLATFORMCTL) status -i $(LAB)
+
+lab-down: ## Remove the lab of the demo
+	@$(PLATFORMCTL) lab down
+
+test: setup ## Lint, types, unit, integration and end-to-end tests
+	@.ci/lint code
+	@$(PLATFORMCTL) artifacts fetch -i $(LAB)
+	@.ci/lint charts
+	@.venv/bin/pytest tests/unit tests/integration tests/e2e
+
+lint: setup ## Lint and types only
+	@.ci/lint code
+	@.ci/lint charts
+
+unit: setup ## Unit tests only: no lab, no root
+	@.venv/bin/pytest tests/unit
+
+bench: setup ## Measure; writes build/bench/*.json and says what got worse
+	@.venv/bin/python -m tests.benchmarks
+
+docs: setup ## Write docs/variables.md again from the schema and the roles
+	@$(PLATFORMCTL) schema --markdown > docs/variables.md
+
 lock: ## Pin the Python packages again (needs .venv)
-	@$${XDG_CACHE_HOME:-$$HOME/.cache}/platformctl/uv/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
-	  --no-header --no-annotate --group dev pyproject.toml --output-file .ci/requirements.txt
+	@$${XDG_CACHE_HOME:-$$HOME/.cache}/platformctl/uv/bin/uv pip compile --quiet --upgrade --universal \
+	  --generate-hashes --no-header --no-annotate --group dev pyproject.toml --output-file .ci/requirements.txt

@@ -48,7 +48,9 @@ class Figures:
             worse = before and figure["unit"] != "1" and figure["value"] > before * NOISE
             remark = f"  worse than committed: {before:g}" if worse else ""
             goal = f"  goal: {figure['goal']}" if figure["goal"] else ""
-            print(f"{self.name}: {name:40} {figure['value']:10.2f} {figure['unit']:8}{goal}  {verdict}{remark}")
+            print(
+                f"{self.name}: {name:40} {figure['value']:10.2f} {figure['unit']:8}{goal}  {verdict}{remark}"
+            )
         WRITTEN.mkdir(parents=True, exist_ok=True)
         document = {"machine": machine(), "figures": self.figures}
         (WRITTEN / f"{self.name}.json").write_text(json.dumps(document, indent=1) + "\n")

@@ -61,7 +61,9 @@ class Site:
             timeout=120,
             check=False,
         )
-        assert done.returncode == code, f"{name}: {command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == code, (
+            f"{name}: {command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
         return done.stdout
 
     def shell(self, name: str, script: str, user: str = "root") -> str:
