@@ -210,7 +210,7 @@ class Installation:
             stage=stage,
             host=host,
             status=end.status.value,
-            changed=end.changed,
+            changes=list(end.changes),
             task=end.task,
             message=end.message,
             retry=retry,

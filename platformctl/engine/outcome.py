@@ -22,12 +22,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class HostResult:
-    """status, and for one that is not fine the task and message; changed: number of changed tasks."""
+    """status; task and message of one that is not fine; changes: names of tasks that changed something."""
 
     status: Status
     task: str = ""
     message: str = ""
-    changed: int = 0
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ class _Collected:
 
     hosts: dict[str, HostResult] = field(default_factory=dict)
     failures: dict[str, HostResult] = field(default_factory=dict)
+    changes: dict[str, list[str]] = field(default_factory=dict)
     stats: Mapping[str, Any] | None = None
     last_task: str = ""
     # Hosts that have a result in the running play, and of its last task.
@@ -180,10 +181,10 @@ class Session:
             collected.in_task = set()
             self._journal.emit("task", stage=stage, task=collected.last_task)
         elif kind == "runner_on_ok":
-            changed = bool((data.get("res") or {}).get("changed"))
-            self._journal.emit(
-                "task_done", stage=stage, host=data.get("host"), task=data.get("task"), changed=changed
-            )
+            host, changed = str(data["host"]), bool((data.get("res") or {}).get("changed"))
+            if changed:
+                collected.changes.setdefault(host, []).append(_task(data))
+            self._journal.emit("task_done", stage=stage, host=host, task=data.get("task"), changed=changed)
         elif kind == "runner_on_failed" and not data.get("ignore_errors"):
             message = self._journal.redactor.text(_message(data.get("res") or {}))
             collected.failures[str(data["host"])] = HostResult(Status.FAILED, _task(data), message)
@@ -234,4 +235,5 @@ def _verdict(host: str, code: int, collected: _Collected) -> HostResult:
         message = "stopped, since this task failed on another host"
         return HostResult(Status.FAILED, collected.last_task, message)
     changed = int((stats.get("changed") or {}).get(host, 0))
-    return HostResult(Status.CHANGED if changed else Status.OK, changed=changed)
+    changes = tuple(collected.changes.get(host, ()))
+    return HostResult(Status.CHANGED if changed else Status.OK, changes=changes)

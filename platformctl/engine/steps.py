@@ -105,14 +105,14 @@ async def _artifacts(context: Context, _hosts: tuple[str, ...]) -> Mapping[str, 
     lock = lock_path(fleet.inventory)
     result = await asyncio.to_thread(fetch, source(fleet), relay, lock=lock, mirror=mirror)
     status = Status.CHANGED if result.changed else Status.OK
-    return {LOCALHOST: HostResult(status, changed=len(result.changed))}
+    return {LOCALHOST: HostResult(status, changes=tuple(result.changed))}
 
 
 async def _charts(context: Context, _hosts: tuple[str, ...]) -> Mapping[str, HostResult]:
     from platformctl.engine import charts
 
     changed = await charts.apply(context.fleet, context.data, index(context.fleet))
-    return {LOCALHOST: HostResult(Status.CHANGED if changed else Status.OK, changed=len(changed))}
+    return {LOCALHOST: HostResult(Status.CHANGED if changed else Status.OK, changes=tuple(changed))}
 
 
 async def _verify(context: Context, _hosts: tuple[str, ...]) -> Mapping[str, HostResult]:
