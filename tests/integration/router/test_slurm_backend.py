@@ -1,0 +1,79 @@
+"""The promises of the Slurm back end, kept with the stand-in for slurmrestd."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+from platformctl.clients.slurmrestd import SlurmError, SlurmRestClient, SlurmUnavailableError, TokenMinter
+from platformctl.jobs.slurm import DIALECTS
+from platformctl.router.backend import Unavailable
+from platformctl.router.slurm import SlurmBackend
+from tests.contracts.slurm_backend import *  # noqa: F403
+from tests.contracts.slurm_backend import SlurmWorld
+from tests.fakes.slurmrestd import FakeSlurm
+from tests.integration.router.world import ALICE, SITE
+
+
+@pytest.fixture
+def fake() -> FakeSlurm:
+    return FakeSlurm()
+
+
+@pytest.fixture
+async def client(fake: FakeSlurm) -> AsyncIterator[SlurmRestClient]:
+    async with AsyncExitStack() as stack:
+        server = TestServer(fake.app())
+        await server.start_server()
+        stack.push_async_callback(server.close)
+        address = str(server.make_url(""))
+        yield await stack.enter_async_context(SlurmRestClient(address, TokenMinter(b"k" * 32), DIALECTS))
+
+
+@pytest.fixture
+def slurm(fake: FakeSlurm, client: SlurmRestClient) -> SlurmWorld:
+    backend = SlurmBackend(client, SITE, "slurm", 1.0)
+    return SlurmWorld(backend, ALICE, SITE, lambda job_id, code: fake.finish(int(job_id), code))
+
+
+async def test_slurmctld_away_is_unavailable_at_every_call(fake: FakeSlurm, slurm: SlurmWorld) -> None:
+    ticket = slurm.ticket()
+    job_id = await slurm.backend.submit_held(ticket)
+    fake.away = True
+    for call in (
+        slurm.backend.submit_held(ticket),
+        slurm.backend.find(ticket.claim),
+        slurm.backend.read(ticket.claim, job_id),
+        slurm.backend.release(ticket, job_id),
+        slurm.backend.cancel(ticket.claim, job_id),
+        slurm.backend.states(),
+        slurm.backend.claimed(),
+    ):
+        with pytest.raises(Unavailable, match="slurmctld is away"):
+            await call
+
+
+async def test_slurmrestd_away_is_unavailable() -> None:
+    async with SlurmRestClient("http://127.0.0.1:9", TokenMinter(b"k" * 32), DIALECTS) as client:
+        with pytest.raises(SlurmUnavailableError, match="slurmrestd is away"):
+            await client.states("slurm")
+
+
+async def test_a_strangers_cancel_is_told_though_the_answer_is_200(
+    client: SlurmRestClient, slurm: SlurmWorld
+) -> None:
+    job_id = await slurm.backend.submit_held(slurm.ticket())
+    with pytest.raises(SlurmError, match="permission denied"):
+        await client.cancel("bob", int(job_id))
+
+
+async def test_many_who_look_for_tokens_share_one_list(fake: FakeSlurm, slurm: SlurmWorld) -> None:
+    import asyncio
+
+    tickets = [slurm.ticket() for _ in range(20)]
+    ids = [await slurm.backend.submit_held(ticket) for ticket in tickets]
+    before = fake.requests
+    found = await asyncio.gather(*(slurm.backend.find(ticket.claim) for ticket in tickets))
+    assert found == [[job_id] for job_id in ids]
+    assert fake.requests - before <= 2
