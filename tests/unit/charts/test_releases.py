@@ -1,0 +1,85 @@
+"""What the charts stage asks of Helm: values from the inventory, and digests that notice every change."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from platformctl.clients.helm import Release
+from platformctl.engine import charts
+from platformctl.engine.fleet import Connection, Fleet, Host
+from platformctl.errors import PlatformError
+
+VARIABLES: dict[str, Any] = {
+    "site_domain": "lab.example",
+    "users_groups": [{"name": "physics", "gid": 20001}],
+    "users_accounts": [
+        {"name": "alice", "uid": 10001, "groups": ["physics"], "slurm_account": "physics"},
+        {"name": "gone", "uid": 10002, "state": "absent"},
+    ],
+    "secret_slurm_jwt_key": "c2VjcmV0",
+    "secret_site_ca_certificate": "PEM",
+}
+INDEX = {
+    "images": {
+        "ghcr.io/platformctl/job-router": {"tag": "0.1.0-abc"},
+        "ghcr.io/dask/dask-kubernetes-operator": {"tag": "2026.3.0"},
+    },
+    "charts": {"job-router": {"path": "charts/a.tgz"}, "dask-operator": {"path": "charts/b.tgz"}},
+}
+STORE = Path("/store")
+
+
+def fleet(*groups: str) -> Fleet:
+    host = Host("ctl1", frozenset(groups), VARIABLES, Connection("192.0.2.11"))
+    return Fleet("lab", Path("/inventory"), {"ctl1": host}, dict.fromkeys(groups, ("ctl1",)))
+
+
+def test_the_router_knows_the_sites_users_and_slurm() -> None:
+    release = charts.router(fleet("slurm_rest"), STORE, INDEX)
+    assert release.chart == Path("/store/charts/a.tgz")
+    assert release.values == {
+        "site": "lab",
+        "image": {"tag": "0.1.0-abc"},
+        "users": [
+            {
+                "name": "alice",
+                "uid": 10001,
+                "gid": 10001,
+                "groups": [20001],
+                "account": "physics",
+                "home": "/home/alice",
+            }
+        ],
+        "slurm": {
+            "enabled": True,
+            "address": "https://rest.lab.example:6820",
+            "hostAddress": "192.0.2.11",
+            "certificateAuthority": "PEM",
+            "keySecret": "job-router-slurm",
+        },
+    }
+
+
+def test_no_secret_is_a_value() -> None:
+    assert "c2VjcmV0" not in str(charts.router(fleet("slurm_rest"), STORE, INDEX))
+
+
+def test_a_site_without_slurm() -> None:
+    assert charts.router(fleet(), STORE, INDEX).values["slurm"] == {"enabled": False}
+
+
+def test_missing_artefacts_are_named() -> None:
+    with pytest.raises(PlatformError, match=r"lack ghcr\.io/platformctl/job-router"):
+        charts.router(fleet(), STORE, {})
+
+
+def test_a_digest_notices_an_edit_without_a_new_version(tmp_path: Path) -> None:
+    chart = tmp_path / "chart"
+    chart.mkdir()
+    (chart / "Chart.yaml").write_text("version: 1\n")
+    first = Release("a", "b", chart, {"x": 1}).digest()
+    assert Release("a", "b", chart, {"x": 1}).digest() == first
+    assert Release("a", "b", chart, {"x": 2}).digest() != first
+    (chart / "Chart.yaml").write_text("version: 1 \n")
+    assert Release("a", "b", chart, {"x": 1}).digest() != first

@@ -1,0 +1,93 @@
+import asyncio
+import itertools
+from collections import Counter
+
+import pytest
+
+from platformctl.router.queue import Key, RetryLater, WorkQueue
+
+A, B = ("ns", "a"), ("ns", "b")
+
+
+async def run_for(queue: WorkQueue, work: object, seconds: float, workers: int = 4) -> None:
+    task = asyncio.create_task(queue.run(work, workers))  # type: ignore[arg-type]
+    await asyncio.sleep(seconds)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_key_waits_once_however_often_it_is_added() -> None:
+    queue, done = WorkQueue(), Counter[Key]()
+
+    async def work(key: Key) -> None:
+        done[key] += 1
+
+    for _ in range(5):
+        queue.add(A)
+    queue.add(B)
+    await run_for(queue, work, 0.05)
+    assert done == {A: 1, B: 1}
+
+
+async def test_a_key_is_never_worked_on_twice_at_once_and_news_is_not_lost() -> None:
+    queue, busy, looks = WorkQueue(), 0, 0
+
+    async def work(_key: Key) -> None:
+        nonlocal busy, looks
+        busy += 1
+        assert busy == 1
+        looks += 1
+        if looks == 1:
+            queue.add(A)
+            queue.add(A)
+        await asyncio.sleep(0.01)
+        busy -= 1
+
+    queue.add(A)
+    await run_for(queue, work, 0.1)
+    assert looks == 2
+
+
+async def test_work_says_when_it_wants_to_look_again() -> None:
+    queue, looks = WorkQueue(), 0
+
+    async def work(_key: Key) -> float | None:
+        nonlocal looks
+        looks += 1
+        return 0.02 if looks < 4 else None
+
+    queue.add(A)
+    await run_for(queue, work, 0.2)
+    assert looks == 4
+
+
+async def test_failures_come_back_later_and_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platformctl.router.queue.FIRST_DELAY", 0.01)
+    monkeypatch.setattr("platformctl.router.queue.MAX_DELAY", 0.04)
+    queue, times = WorkQueue(), []
+
+    async def work(_key: Key) -> None:
+        times.append(asyncio.get_running_loop().time())
+        raise RetryLater("away")
+
+    queue.add(A)
+    await run_for(queue, work, 0.4)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert len(gaps) >= 4
+    assert max(gaps[3:]) > 0.018
+
+
+async def test_an_earlier_appointment_holds() -> None:
+    queue, looks = WorkQueue(), 0
+
+    async def work(_key: Key) -> None:
+        nonlocal looks
+        looks += 1
+
+    queue.add(A, 0.02)
+    queue.add(A, 10)
+    queue.add(B, 10)
+    queue.add(B, 0.02)
+    await run_for(queue, work, 0.15)
+    assert looks == 2

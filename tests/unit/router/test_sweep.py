@@ -1,0 +1,55 @@
+from typing import Any
+
+import pytest
+
+from platformctl.jobs.model import Target
+from platformctl.jobs.tokens import Token
+from platformctl.router.backend import Claim
+from platformctl.router.sweep import Known, Sweeper
+
+UID = "11924ac8-3932-46d6-ad0c-b5501999851a"
+CLAIM = Claim(Token("lab", UID, 2), "default", "x", "alice")
+
+
+class Backend:
+    target = Target.SLURM
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[Claim, str]] = [(CLAIM, "7")]
+        self.cancelled: list[str] = []
+
+    async def claimed(self) -> list[tuple[Claim, str]]:
+        return self.jobs
+
+    async def cancel(self, _claim: Claim, job_id: str) -> None:
+        self.cancelled.append(job_id)
+
+
+async def sweep(known: dict[str, Known], times: int = 2) -> list[str]:
+    backend: Any = Backend()
+    sweeper = Sweeper(backend)
+    for _ in range(times):
+        await sweeper.sweep(known)
+    return backend.cancelled  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {},
+        {UID: Known(2, Target.SLURM, "8")},
+        {UID: Known(1, Target.SLURM, "7")},
+        {UID: Known(2, Target.KUBERNETES, "")},
+    ],
+)
+async def test_what_nobody_claims_is_cancelled(known: dict[str, Known]) -> None:
+    assert await sweep(known) == ["7"]
+
+
+@pytest.mark.parametrize("known", [{UID: Known(2, Target.SLURM, "7")}, {UID: Known(2, Target.SLURM, "")}])
+async def test_what_a_job_claims_or_may_adopt_stays(known: dict[str, Known]) -> None:
+    assert await sweep(known, times=5) == []
+
+
+async def test_one_sweep_alone_cancels_nothing() -> None:
+    assert await sweep({}, times=1) == []
