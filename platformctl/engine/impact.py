@@ -23,7 +23,7 @@ _PODS = (
     " --output=custom-columns=NODE:.spec.nodeName,NAMESPACE:.metadata.namespace"
 )
 _SOURCES = {Workload.JOBS: ("slurm_controller", _JOBS), Workload.PODS: ("kubernetes_control_plane", _PODS)}
-_OWN_NAMESPACES = ("kube-system", "kube-flannel", "local-path-storage")
+_OWN_NAMESPACES = ("kube-system", "kube-flannel", "local-path-storage", "platform-system")
 
 Running = Mapping[Workload, Mapping[str, int]]
 

@@ -45,20 +45,14 @@ probe:
   type: dict
 """
 
+# In use, not merely installed: its configuration is there, or a process of that name runs.
 _FOREIGN = {
-    "docker": ("/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd"),
+    "docker": (("/run/docker.sock",), ("dockerd",)),
     "kubernetes": (
-        "/usr/bin/kubelet",
-        "/usr/local/bin/kubelet",
-        "/usr/local/bin/k3s",
-        "/var/lib/kubelet/config.yaml",
+        ("/etc/kubernetes/kubelet.conf", "/var/lib/kubelet/config.yaml", "/etc/rancher/k3s/k3s.yaml"),
+        ("kubelet", "k3s-server", "k3s-agent", "kube-apiserver"),
     ),
-    "slurm": (
-        "/usr/sbin/slurmd",
-        "/usr/sbin/slurmctld",
-        "/usr/local/sbin/slurmd",
-        "/usr/local/sbin/slurmctld",
-    ),
+    "slurm": (("/etc/slurm/slurm.conf", "/etc/slurm-llnl/slurm.conf"), ("slurmd", "slurmctld", "slurmdbd")),
 }
 _CONNECT_SECONDS = 3
 
@@ -80,7 +74,7 @@ def probe(peers, operator_epoch):
         "machine_id": _read("/etc/machine-id").strip(),
         "addresses": _addresses(),
         "cgroup": _cgroup(),
-        "foreign": sorted(name for name, paths in _FOREIGN.items() if any(map(os.path.exists, paths))),
+        "foreign": _foreign(),
         "site": _read("/var/lib/platformctl/managed").strip(),
         "reach": _reach(peers),
     }
@@ -123,6 +117,15 @@ def _listening():
             if state == "0A" and not loopback:
                 found.add(int(port, 16))
     return found
+
+
+def _foreign():
+    running = {_read(path).strip() for path in pathlib.Path("/proc").glob("[0-9]*/comm")}
+    return sorted(
+        name
+        for name, (paths, processes) in _FOREIGN.items()
+        if any(map(os.path.exists, paths)) or running.intersection(processes)
+    )
 
 
 def _addresses():
