@@ -58,6 +58,7 @@ class Site:
             ["podman", "exec", "--user", user, f"platformctl-{self.lab}-{name}", *command],
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=120,
             check=False,
         )
@@ -79,7 +80,7 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The installed site."""
     given = os.environ.get("PLATFORMCTL_TEST_LAB")
-    name = given or f"e2e{os.getpid()}"
+    name = given or f"test-{os.getpid()}-e2e"
     try:
         started = platformctl("lab", "up", "--name", name)
         assert started.returncode == 0, started.stdout + started.stderr
