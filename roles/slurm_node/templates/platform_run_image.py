@@ -32,6 +32,7 @@ from pathlib import Path
 
 REGISTRY = "{{ slurm_node_image_registry }}"
 BINDS = "{{ slurm_node_image_binds | join(' ') }}".split()  # noqa: SIM905
+CACHES = Path("/var/tmp")  # noqa: S108
 KEPT_SECONDS = 30 * 24 * 3600
 FAILED = 125
 MANIFESTS = (
@@ -78,7 +79,7 @@ class Cache:
     """The user's unpacked images on this node."""
 
     def __init__(self):
-        self.root = Path(f"/var/tmp/platform-images-{os.getuid()}")  # noqa: S108
+        self.root = CACHES / f"platform-images-{os.getuid()}"
         self.root.mkdir(mode=0o700, exist_ok=True)
         found = self.root.lstat()
         # /var/tmp is everybody's: another user may have laid a trap under this name.
@@ -99,9 +100,10 @@ class Cache:
 
     def remember(self, name, digest):
         """Keep which image a name meant, for when the registry does not answer."""
-        temporary = self.root / f"name-{urllib.parse.quote(name, safe='')}.{os.getpid()}"
-        temporary.write_text(digest)
-        temporary.rename(self.root / f"name-{urllib.parse.quote(name, safe='')}")
+        descriptor, temporary = tempfile.mkstemp(prefix="pull-", dir=self.root)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(digest)
+        Path(temporary).rename(self.root / f"name-{urllib.parse.quote(name, safe='')}")
 
     def recall(self, name):
         """Return which image a name meant when the registry answered last, if it is still here."""
@@ -170,15 +172,15 @@ def tar(layer, *options):
     return done.stdout
 
 
-def remove_whiteouts(layer, root):
-    """Remove from the lower layers what this one hides."""
+def clear_the_way(layer, root):
+    """Remove from the lower layers what this one hides; refuse one that would write through their links."""
     for entry in tar(layer, "--list").splitlines():
         folder, _, name = entry.rstrip("/").rpartition("/")
-        if not name.startswith(".wh."):
-            continue
         parent = (root / folder).resolve()
         if not parent.is_relative_to(root):
             raise ImageError(f"a layer reaches out of its image: {entry}")
+        if not name.startswith(".wh."):
+            continue
         hidden = list(parent.iterdir()) if name == ".wh..wh..opq" else [parent / name.removeprefix(".wh.")]
         for path in hidden:
             if path.is_dir() and not path.is_symlink():
@@ -190,7 +192,7 @@ def remove_whiteouts(layer, root):
 def unpack(layer, root, first):
     """Unpack a layer over those below it."""
     if not first:
-        remove_whiteouts(layer, root)
+        clear_the_way(layer, root)
     tar(
         layer,
         "--extract",
@@ -208,13 +210,20 @@ def unpack(layer, root, first):
             Path(folder).chmod(stat.S_IMODE(mode) | 0o700)
 
 
+def make_folder(root, name):
+    """Make a folder of the image; links on the way that lead out of it give way to folders."""
+    place = root
+    for part in Path(name).parts:
+        place /= part
+        if place.is_symlink() and not place.resolve().is_relative_to(root):
+            place.unlink()
+        place.mkdir(exist_ok=True)
+
+
 def add_mount_points(root):
     """Make what ch-run mounts over: folders, and files of /etc that it replaces."""
     for name in ("dev", "etc", "proc", "sys", "tmp", "var/tmp", *(bind.strip("/") for bind in BINDS)):
-        place = root / name
-        if not place.resolve().is_relative_to(root):
-            place.unlink()
-        place.mkdir(parents=True, exist_ok=True)
+        make_folder(root, name)
     for name in ("hosts", "resolv.conf", "passwd", "group"):
         place = root / "etc" / name
         if place.is_symlink():
@@ -245,7 +254,6 @@ def obtain(cache, name):
     try:
         digest, manifest = resolve(repository, reference)
         digest = digest.replace(":", "-")
-        cache.remember(name, digest)
     except OSError as error:
         digest = cache.recall(name)
         if digest is None:
@@ -253,6 +261,8 @@ def obtain(cache, name):
         sys.stderr.write(
             f"platform-run-image: the registry does not answer; using the {name} of the last time\n"
         )
+    else:
+        cache.remember(name, digest)
     descriptor = cache.lock(digest, fcntl.LOCK_SH)
     image = cache.root / digest
     if not image.is_dir():

@@ -1,0 +1,53 @@
+"""What sacctmgr has to be told."""
+
+from tests.ansible_files import load
+
+commands = load("roles/slurm_controller/library/slurm_associations.py").commands
+EMPTY = {"clusters": set(), "associations": set(), "defaults": {}}
+
+
+def have(*associations, defaults=None):
+    accounts = {(account, "") for account, _ in associations}
+    return {
+        "clusters": {"c"},
+        "associations": accounts | set(associations),
+        "defaults": defaults or {user: account for account, user in associations},
+    }
+
+
+def test_a_fresh_cluster_gets_accounts_and_users():
+    assert commands("c", {"alice": "physics", "bob": "physics", "carol": "maths"}, [], EMPTY) == [
+        ["add", "cluster", "c"],
+        ["add", "account", "maths,physics", "cluster=c"],
+        ["add", "user", "carol", "account=maths", "defaultaccount=maths", "cluster=c"],
+        ["add", "user", "alice,bob", "account=physics", "defaultaccount=physics", "cluster=c"],
+    ]
+
+
+def test_nothing_is_said_when_nothing_differs():
+    assert commands("c", {"alice": "physics"}, [], have(("physics", "alice"))) == []
+
+
+def test_foreign_associations_are_left_alone():
+    assert commands("c", {"alice": "physics"}, [], have(("physics", "alice"), ("guests", "zoe"))) == []
+
+
+def test_a_new_default_account_is_set_and_the_old_association_stays():
+    assert commands("c", {"alice": "maths"}, [], have(("physics", "alice"))) == [
+        ["add", "account", "maths", "cluster=c"],
+        ["add", "user", "alice", "account=maths", "defaultaccount=maths", "cluster=c"],
+        ["modify", "user", "where", "name=alice", "cluster=c", "set", "defaultaccount=maths"],
+    ]
+
+
+def test_removed_users_are_deleted_once():
+    state = have(("physics", "alice"), ("physics", "bob"))
+    assert commands("c", {"bob": "physics"}, ["alice"], state) == [
+        ["delete", "user", "where", "name=alice", "cluster=c"]
+    ]
+    assert commands("c", {"bob": "physics"}, ["alice"], have(("physics", "bob"))) == []
+
+
+def test_a_thousand_users_of_five_accounts_take_seven_commands():
+    wanted = {f"u{number:04}": f"a{number % 5}" for number in range(1000)}
+    assert len(commands("c", wanted, [], EMPTY)) == 7

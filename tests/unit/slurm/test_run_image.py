@@ -1,0 +1,285 @@
+"""Images for jobs: names, layers and the cache, against a registry with TLS on this machine."""
+
+import gzip
+import hashlib
+import http.server
+import io
+import json
+import os
+import platform
+import ssl
+import tarfile
+import threading
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import zstandard
+from cryptography.hazmat.primitives import serialization
+
+from tests.ansible_files import load
+from tests.unit.slurm.certificates import self_signed
+
+run_image = load("roles/slurm_node/templates/platform_run_image.py")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("perl:5.34.0", ("docker.io/library/perl", "5.34.0")),
+        ("perl", ("docker.io/library/perl", "latest")),
+        ("rancher/mirror:v1", ("docker.io/rancher/mirror", "v1")),
+        ("docker.io/perl:1", ("docker.io/library/perl", "1")),
+        ("index.docker.io/library/perl:1", ("docker.io/library/perl", "1")),
+        ("docker://quay.io/a/b/c:2", ("quay.io/a/b/c", "2")),
+        ("ghcr.io/a/b@sha256:ff", ("ghcr.io/a/b", "sha256:ff")),
+        ("localhost:5000/a:1", ("localhost:5000/a", "1")),
+    ],
+)
+def test_names_mean_what_they_mean_to_container_engines(name, expected):
+    assert run_image.parse(name) == expected
+
+
+def test_the_sites_own_registry_is_not_a_part_of_the_repository(monkeypatch):
+    monkeypatch.setattr(run_image, "REGISTRY", "registry.site.example:5000")
+    assert run_image.parse("registry.site.example:5000/team/tool:3") == ("team/tool", "3")
+
+
+def layer(*entries):
+    """Make a tar of (name, text); a name that ends in / is a folder, text starting with -> a link."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, text in entries:
+            member = tarfile.TarInfo(name.rstrip("/"))
+            member.mode = 0o755
+            if name.endswith("/"):
+                member.type, member.mode = tarfile.DIRTYPE, 0o555
+            elif text.startswith("->"):
+                member.type, member.linkname = tarfile.SYMTYPE, text[2:]
+            else:
+                member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()) if member.size else None)
+    return buffer.getvalue()
+
+
+class Registry:
+    """Serves manifests and blobs, and counts what it was asked for."""
+
+    def __init__(self):
+        self.content: dict[str, bytes] = {}
+        self.asked: list[str] = []
+
+    def blob(self, repository, data):
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        self.content[f"/v2/{repository}/blobs/{digest}"] = data
+        return {"digest": digest, "size": len(data)}
+
+    def image(self, repository, tag, *layers, config=None):
+        manifest = {
+            "schemaVersion": 2,
+            "config": self.blob(repository, json.dumps({"config": config or {}}).encode()),
+            "layers": [self.blob(repository, data) for data in layers],
+        }
+        return self.manifest(repository, tag, manifest)
+
+    def manifest(self, repository, tag, manifest):
+        body = json.dumps(manifest).encode()
+        digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+        for reference in (tag, digest):
+            self.content[f"/v2/{repository}/manifests/{reference}"] = body
+        return digest
+
+    def answer(self, handler):
+        self.asked.append(handler.path)
+        body = self.content.get(handler.path)
+        handler.send_response(200 if body is not None else 404)
+        handler.send_header("Content-Length", str(len(body or b"")))
+        handler.end_headers()
+        handler.wfile.write(body or b"")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A registry with TLS, and the folder with its certificate."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, certificate = self_signed("127.0.0.1")
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "all.pem").write_bytes(pem + certificate.public_bytes(serialization.Encoding.PEM))
+    registry = Registry()
+    handler = type(
+        "Handler",
+        (http.server.BaseHTTPRequestHandler,),
+        {"do_GET": lambda self: registry.answer(self), "log_message": lambda *_: None},
+    )
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "all.pem")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield registry, server.server_address[1], folder / "all.pem"
+    server.shutdown()
+
+
+@pytest.fixture
+def registry(served, tmp_path, monkeypatch):
+    """A registry with nothing in it that the runner trusts, and an empty cache."""
+    registry, port, authority = served
+    registry.content.clear()
+    registry.asked.clear()
+    monkeypatch.setattr(run_image, "REGISTRY", f"127.0.0.1:{port}")
+    monkeypatch.setattr(run_image, "BINDS", ["/home"])
+    monkeypatch.setattr(run_image, "CACHES", tmp_path)
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(authority))),
+    )
+    monkeypatch.setattr(urllib.request, "urlopen", opener.open)
+    return registry
+
+
+def obtain(name="tool:1"):
+    return run_image.obtain(run_image.Cache(), name) / "root"
+
+
+def test_layers_are_unpacked_over_each_other(registry):
+    low = layer(
+        ("etc/", ""), ("etc/keep", "1"), ("etc/gone", "2"), ("data/", ""), ("data/old", "3"), ("bin/", "")
+    )
+    high = layer(("etc/.wh.gone", ""), ("data/.wh..wh..opq", ""), ("data/new", "4"), ("bin/tool", "5"))
+    registry.image("docker.io/library/tool", "1", gzip.compress(low), zstandard.compress(high))
+    root = obtain()
+    files = {str(path.relative_to(root)): path.read_text() for path in root.rglob("*") if path.is_file()}
+    assert {name: text for name, text in files.items() if text} == {
+        "etc/keep": "1",
+        "data/new": "4",
+        "bin/tool": "5",
+    }
+    assert not list(root.rglob(".wh.*"))
+
+
+def test_places_that_are_mounted_over_exist_and_stay_inside(registry, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    data = layer(
+        ("home", f"->{outside}"),
+        ("var", f"->{outside}"),
+        ("etc/", ""),
+        ("etc/resolv.conf", "->/run/resolv.conf"),
+    )
+    registry.image("docker.io/library/tool", "1", data)
+    root = obtain()
+    for place in ("home", "proc", "sys", "dev", "tmp", "var/tmp", "etc/resolv.conf", "etc/hosts"):
+        assert (root / place).exists()
+        assert (root / place).resolve().is_relative_to(root)
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("entry", ["out/evil", "../evil", "out/.wh.precious"])
+def test_a_layer_that_reaches_out_of_its_image_is_refused(registry, tmp_path, entry):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").touch()
+    low, high = layer(("out", f"->{outside}"), ("a", "1")), layer((entry, "1"))
+    registry.image("docker.io/library/tool", "1", low, high)
+    with pytest.raises(run_image.ImageError, match="reaches out of its image"):
+        obtain()
+    assert [path.name for path in outside.iterdir()] == ["precious"]
+
+
+def test_the_image_of_this_processor_is_taken_from_an_index(registry):
+    machine = run_image.MACHINES[platform.machine()]
+    digest = registry.image("docker.io/library/tool", "mine", layer(("mine", "1")))
+    other = registry.image("docker.io/library/tool", "other", layer(("other", "1")))
+    entries = [
+        {"digest": other, "platform": {"os": "linux", "architecture": "mips"}},
+        {"digest": digest, "platform": {"os": "linux", "architecture": machine}},
+    ]
+    registry.manifest("docker.io/library/tool", "1", {"manifests": entries})
+    assert (obtain() / "mine").exists()
+    registry.manifest("docker.io/library/tool", "2", {"manifests": entries[:1]})
+    with pytest.raises(run_image.ImageError, match="no image for"):
+        obtain("tool:2")
+
+
+def test_a_missing_image_is_said_so(registry):
+    with pytest.raises(run_image.ImageError, match="there is no such image"):
+        obtain("nothing:1")
+
+
+def test_a_corrupted_layer_is_refused_and_leaves_nothing(registry, tmp_path):
+    registry.image("docker.io/library/tool", "1", layer(("a", "1")))
+    for path in registry.content:
+        if "/blobs/" in path and b'"config"' not in registry.content[path]:
+            registry.content[path] += b"x"
+    with pytest.raises(run_image.ImageError, match="wrong digest"):
+        obtain()
+    cache = tmp_path / f"platform-images-{os.getuid()}"
+    assert not [entry.name for entry in cache.iterdir() if entry.is_dir()]
+
+
+def test_a_layer_that_is_no_archive_is_refused(registry):
+    registry.image("docker.io/library/tool", "1", b"no archive at all, and long enough to be read" * 50)
+    with pytest.raises(run_image.ImageError, match="could not be unpacked"):
+        obtain()
+
+
+def test_many_tasks_at_once_pull_once(registry):
+    registry.image("docker.io/library/tool", "1", layer(("a", "1")))
+    with ThreadPoolExecutor(8) as pool:
+        roots = set(pool.map(lambda _: obtain(), range(8)))
+    assert len(roots) == 1
+    assert sum("/blobs/" in path for path in registry.asked) == 2
+
+
+def test_a_silent_registry_leaves_the_images_that_are_here(registry, monkeypatch, capsys):
+    registry.image("docker.io/library/tool", "1", layer(("a", "1")))
+    root = obtain()
+    monkeypatch.setattr(run_image, "REGISTRY", "127.0.0.1:1")
+    assert obtain() == root
+    assert "does not answer" in capsys.readouterr().err
+    with pytest.raises(run_image.ImageError, match="does not answer"):
+        obtain("other:1")
+
+
+def test_a_cache_that_somebody_else_can_write_is_refused(registry, tmp_path):
+    trap = tmp_path / f"platform-images-{os.getuid()}"
+    trap.mkdir()
+    trap.chmod(0o777)
+    with pytest.raises(run_image.ImageError, match="not a private folder"):
+        run_image.Cache()
+
+
+def test_images_without_use_are_removed_unless_a_job_has_them(registry):
+    registry.image("docker.io/library/idle", "1", layer(("a", "1")))
+    registry.image("docker.io/library/busy", "1", layer(("b", "1")))
+    cache = run_image.Cache()
+    idle, busy = (run_image.obtain(cache, f"{name}:1") for name in ("idle", "busy"))
+    close_lock_of(idle)
+    long_ago = time.time() - run_image.KEPT_SECONDS - 60
+    for image in (idle, busy):
+        os.utime(image / "used", (long_ago, long_ago))
+    cache.prune()
+    assert not idle.exists()
+    assert busy.exists()
+
+
+def close_lock_of(image):
+    """Let go of an image as the end of its job would."""
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            target = entry.readlink()
+        except FileNotFoundError:
+            continue
+        if target.name == f"{image.name}.lock":
+            os.close(int(entry.name))
+
+
+def test_the_jobs_variables_win_and_the_path_is_the_images(monkeypatch):
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("PATH", "/opt/host/bin")
+    found = run_image.environment({"Env": ["PATH=/image/bin", "LANG=de_DE", "ONLY_IMAGE=1"]})
+    assert (found["PATH"], found["LANG"], found["ONLY_IMAGE"]) == ("/image/bin", "C.UTF-8", "1")
