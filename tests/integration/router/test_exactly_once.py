@@ -1,12 +1,15 @@
 """A Job runs exactly once, at whatever step the router is killed; against a real API server."""
 
+import contextlib
 import itertools
 import random
 from typing import Any
 
 import pytest
 
+from platformctl.clients.kubernetes import ApiError
 from platformctl.jobs.model import Target
+from platformctl.router.backend import Unavailable
 from platformctl.router.resource import JobResource, path
 from tests.integration.router.faults import Executioner
 from tests.integration.router.world import SCRIPT, World
@@ -31,6 +34,7 @@ async def test_killed_at_every_step_of_the_submission(world: World, target: Targ
     for step in range(steps):
         job = await world.submit(target)
         assert not await world.look(job, Executioner(step, late))
+        world.finish_all()
         await world.look(job, times=3)
         await world.sweep()
         assert await world.starts(target, job) == 1, f"step {step}"
@@ -67,9 +71,27 @@ async def test_deleted_after_a_kill_nothing_is_left(world: World, target: Target
             await world.look(job, Executioner(deletion_step, late))
         await world.look(job, times=3)
         assert await world.read(job) is None, f"step {step}"
-        await world.sweep()
         assert await world.held(target, job) == 0, f"step {step}"
         assert not any(job.uid in token for token in world.slurm.tokens(held=False)), f"step {step}"
+
+
+@TARGETS
+async def test_a_request_that_arrives_after_the_next_router_did_its_work(
+    world: World, target: Target
+) -> None:
+    for step in range(await steps_of(world, target)):
+        job = await world.submit(target)
+        executioner = Executioner(step, in_flight=True)
+        assert not await world.look(job, executioner)
+        await world.look(job, times=3)
+        assert executioner.under_way is not None
+        # What is refused by now, such as a write to a changed Job, has no effect.
+        with contextlib.suppress(ApiError, Unavailable):
+            await executioner.under_way()
+        await world.look(job, times=3)
+        await world.sweep()
+        assert await world.starts(target, job) == 1, f"step {step}"
+        assert await world.held(target, job) == 0, f"step {step}"
 
 
 async def test_a_copy_that_a_lost_answer_left_behind_is_cancelled(world: World) -> None:

@@ -86,6 +86,11 @@ class World:
             await sweeper.sweep(known)
             await sweeper.sweep(known)
 
+    def finish_all(self) -> None:
+        """Have everything that runs on Slurm end."""
+        for job_id in [job_id for job_id, job in self.slurm.jobs.items() if job.state == "RUNNING"]:
+            self.slurm.finish(job_id)
+
     async def batch_jobs(self, job: JobResource) -> list[dict[str, Any]]:
         """The batch Jobs that belong to a Job."""
         return list((await self.root.get(BATCH, labelSelector=f"{JOB_UID_LABEL}={job.uid}"))["items"])
