@@ -135,3 +135,7 @@ def markdown_table() -> str:
     head = "| spec.template | Kubernetes | Slurm | |\n|---|---|---|---|\n"
     rows = (f"| `{row.path}` | {row.kubernetes} | {row.slurm} | {row.note} |" for row in FIELDS)
     return head + "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    print(markdown_table(), end="")  # noqa: T201  (what the documentation is made with)
