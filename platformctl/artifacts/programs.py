@@ -17,7 +17,7 @@ from platformctl.artifacts.progress import Progress
 from platformctl.errors import PlatformError
 
 MODULES = PACKAGE / "gomodules"
-GO_FLAGS = ("-mod=readonly", "-buildvcs=false")
+GO_FLAGS = ("-mod=readonly", "-buildvcs=false", "-trimpath")
 # With these tags `net` and `os/user` are the same with and without cgo: a cgo build reuses what is compiled.
 CGO_TAGS = "netgo,osusergo"
 STATIC_C = ("-O2", "-static", "-s", "-Wl,--build-id=none")
