@@ -50,7 +50,7 @@ def parts(stage: Stage, host: str, fleet: Fleet, data: Path, index: Mapping[str,
         if stage.group == "all":
             found["groups"] = _hash(_canonical(sorted(subject.groups)))
     for peers in stage.peers:
-        found[f"peers:{peers.group}"] = _peers(peers, fleet)
+        found[f"peers:{peers.group}"] = _peers(peers, fleet, names)
     found.update(_artifacts(stage.artifacts, index))
     return found
 
@@ -130,24 +130,22 @@ def _reached(names: Iterable[str], variables: Mapping[str, Any]) -> Iterator[str
             waiting.extend(word for word in set(_WORD.findall(text)) if word in variables)
 
 
-def _peers(peers: Peers, fleet: Fleet) -> str:
-    names = fleet.members(peers.group)[: 1 if peers.first else None]
-    chosen = [
-        (
-            name,
-            {
-                key: found
-                for key, found in fleet.hosts[name].variables.items()
-                if _named(key, peers.variables)
-            },
-        )
-        for name in names
-    ]
+def _peers(peers: Peers, fleet: Fleet, read: set[str]) -> str:
+    """Variables read: what the stage's roles declare; a pattern matches among these, a plain name counts."""
+    chosen = []
+    for name in fleet.members(peers.group)[: 1 if peers.first else None]:
+        variables = fleet.hosts[name].variables
+        counted = {key for key in variables if key in peers.variables or _matches(key, peers, read)}
+        chosen.append((name, {key: variables[key] for key in sorted(counted)}))
     return _hash(_canonical(chosen))
 
 
-def _named(key: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatch(key, pattern) for pattern in patterns)
+def _matches(key: str, peers: Peers, read: set[str]) -> bool:
+    return key in read and _named(key, peers.variables)
+
+
+def _named(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)
 
 
 def _artifacts(patterns: tuple[str, ...], index: Mapping[str, Any]) -> dict[str, str]:

@@ -50,7 +50,8 @@ class Need:
 class Peers:
     """Data of other hosts that end up in this stage's result: their names and these variables.
 
-    variables: names; a trailing * matches a prefix. first: only the group's first host matters.
+    variables: names; a trailing * matches a prefix among what the stage's roles declare. first: only the
+    group's first host matters.
     """
 
     group: str

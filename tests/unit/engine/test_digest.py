@@ -36,10 +36,12 @@ def test_a_host_variable_touches_only_that_host(role: Callable[..., Path]) -> No
 
 
 def test_data_of_other_hosts_counts_where_a_stage_reads_it(role: Callable[..., Path]) -> None:
-    data = role("controller")
+    data = role("controller", "node_memory")
     reading = Stage("controller", "controller", ("controller",), peers=(Peers("node", ("node_*",)),))
     assert changed(reading, data, {}, {}, own={"n2": {"node_memory": 3}}) == {"ctl1"}
     assert changed(reading, data, {}, {}, own={"n2": {"other": 3}}) == set()
+    # A variable of the nodes' own role that the controller does not declare is none of its business.
+    assert changed(reading, data, {}, {}, own={"n2": {"node_limits": 3}}) == set()
 
 
 def test_variables_inside_jinja_count(role: Callable[..., Path]) -> None:
