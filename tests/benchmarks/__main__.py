@@ -1,0 +1,18 @@
+"""`make bench`: every benchmark in turn, or those that are named: `python -m tests.benchmarks install`."""
+
+import importlib
+import sys
+
+BENCHMARKS = ("site_load", "install", "hosts")
+
+
+def main(chosen: list[str]) -> None:
+    """Run the benchmarks; an unknown name is refused before anything is measured."""
+    unknown = sorted(set(chosen) - set(BENCHMARKS))
+    if unknown:
+        sys.exit(f"unknown benchmark {', '.join(unknown)}; known are {', '.join(BENCHMARKS)}")
+    for name in chosen or BENCHMARKS:
+        importlib.import_module(f"tests.benchmarks.{name}").main()
+
+
+main(sys.argv[1:])
