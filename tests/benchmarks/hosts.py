@@ -1,4 +1,4 @@
-"""What one stage costs by the number of hosts: the stage base on 3, 6 and 12 plain hosts more than the site's."""
+"""What one stage costs by the number of hosts: the stage base on 3, 6 and 12 plain hosts."""
 
 from tests.benchmarks.figures import Figures
 from tests.benchmarks.labs import lab, platformctl
