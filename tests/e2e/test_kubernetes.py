@@ -126,7 +126,7 @@ import ssl, sys, urllib.error, urllib.request
 trust = ssl.create_default_context(cafile="/etc/kubernetes/pki/ca.crt")
 for path in sys.argv[1:]:
     try:
-        print(path, urllib.request.urlopen(f"https://127.0.0.1:6443/{path}", context=trust).status)
+        print(path, urllib.request.urlopen(f"https://api.lab.example:6443/{path}", context=trust).status)
     except urllib.error.HTTPError as error:
         print(path, error.code)
 """
