@@ -16,7 +16,7 @@ from pathlib import Path
 from platformctl.engine.fleet import Connection, Host
 
 SSH_ARGUMENTS = (
-    "-C -o ControlMaster=auto -o ControlPersist=300s -o ServerAliveInterval=10 -o ServerAliveCountMax=3"
+    "-C -o ControlMaster=auto -o ControlPersist=300s -o ServerAliveInterval=5 -o ServerAliveCountMax=4"
 )
 _AT_ONCE = 50
 _CONNECT_SECONDS = 10

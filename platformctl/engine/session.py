@@ -151,7 +151,7 @@ class Session:
             "ANSIBLE_SSH_ARGS": remote.SSH_ARGUMENTS,
             # Ansible fills in its own fields with %.
             "ANSIBLE_SSH_CONTROL_PATH": remote.control_path().replace("%", "%%"),
-            "ANSIBLE_SSH_RETRIES": "2",
+            "ANSIBLE_SSH_RETRIES": "1",
             "ANSIBLE_TIMEOUT": "10",
             "ANSIBLE_RETRY_FILES_ENABLED": "false",
             "ANSIBLE_NOCOLOR": "true",
