@@ -1,5 +1,6 @@
 """Hosts that go away, runs that are killed, and two runs at once."""
 
+import json
 import os
 import subprocess
 import time
@@ -94,3 +95,41 @@ def test_the_second_of_two_runs_says_who_is_at_work(site: Place, on: Script) -> 
     assert os.uname().nodename in said
     first.communicate(timeout=60)
     assert first.returncode == 0
+
+
+def test_hosts_without_sudo_or_with_another_system_are_left_out(site: Place, on: Script) -> None:
+    inventory, data = site
+    on("node1", "chmod 0 /etc/sudoers.d/* && mv /etc/sudoers.d /etc/sudoers.away && mkdir /etc/sudoers.d")
+    on("node2", "cp -L /etc/os-release /etc/os-release.away; rm /etc/os-release")
+    on("node2", "printf 'ID=fedora\\nVERSION_ID=43\\nPRETTY_NAME=\"Fedora Linux 43\"\\n' > /etc/os-release")
+    try:
+        events = tiny.install(inventory, data, code=4)
+    finally:
+        on("node1", "rmdir /etc/sudoers.d; mv /etc/sudoers.away /etc/sudoers.d; chmod 440 /etc/sudoers.d/*")
+        on("node2", "mv /etc/os-release.away /etc/os-release")
+    (sudo,) = ends(events, "node1").values()
+    assert "sudo" in sudo["message"]
+    system = ends(events, "node2")["preflight"]
+    assert "Fedora Linux 43: install Debian 13" in system["message"]
+    assert started(events)["second"] == ["ctl1"]
+
+    assert started(tiny.install(inventory, data))["second"] == ["node1", "node2"]
+
+
+def test_a_host_that_loses_its_network_stops_alone(site: Place, on: Script) -> None:
+    inventory, data = site
+    gateway = on("node2", "ip route show default").split()[2]
+    on("node2", "echo 5 > /var/tmp/tiny/seconds")
+    process = tiny.start(inventory, data)
+    wait(lambda: at_work(on))
+    on("node2", "ip link set eth0 down")
+    try:
+        out, _ = process.communicate(timeout=150)
+    finally:
+        on("node2", f"ip link set eth0 up; ip route replace default via {gateway}")
+    assert process.returncode == 4, out
+    events = [json.loads(line) for line in out.splitlines()]
+    assert ends(events, "node2")["second"]["status"] == "unreachable"
+    assert ends(events, "ctl1")["second"]["status"] == "changed"
+
+    assert started(tiny.install(inventory, data))["second"] == ["node2"]
