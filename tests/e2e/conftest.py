@@ -4,6 +4,7 @@ The site is installed by the command a user types, in a process of its own; test
 printed. PLATFORMCTL_TEST_LAB names a lab that is installed already, to work on a test without waiting.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -94,15 +95,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             platformctl("lab", "down", "--name", name)
 
 
-def variables(site: Site, area: str) -> dict[str, Any]:
-    """A group_vars/all file of the site's inventory."""
-    document: dict[str, Any] = yaml.safe_load((site.inventory / f"group_vars/all/{area}.yml").read_text())
-    return document
-
-
-def write_variables(site: Site, area: str, values: dict[str, Any]) -> None:
-    """Replace a group_vars/all file of the site's inventory."""
-    (site.inventory / f"group_vars/all/{area}.yml").write_text(yaml.safe_dump(values))
+@contextlib.contextmanager
+def changed_variables(site: Site, area: str, **values: Any) -> Iterator[None]:
+    """A group_vars/all file of the site with these values, and as it was to the letter afterwards."""
+    path = site.inventory / f"group_vars/all/{area}.yml"
+    before = path.read_text()
+    path.write_text(yaml.safe_dump({**yaml.safe_load(before), **values}))
+    try:
+        yield
+    finally:
+        path.write_text(before)
 
 
 def hosts_of(results: Sequence[dict[str, Any]], event: str, stage: str) -> set[str]:

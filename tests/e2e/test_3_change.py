@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 
 from platformctl import paths
-from tests.e2e.conftest import Site, hosts_of, platformctl, variables, write_variables
+from tests.e2e.conftest import Site, changed_variables, hosts_of, platformctl
 
 
 def test_one_variable_touches_only_its_stage(site: Site) -> None:
-    before = variables(site, "slurm")
-    write_variables(site, "slurm", {**before, "slurm_node_service_limits": {"LimitNOFILE": "19999"}})
-    try:
+    with changed_variables(site, "slurm", slurm_node_service_limits={"LimitNOFILE": "19999"}):
         planned = platformctl("-o", "json", "plan", "-i", str(site.inventory)).stdout
         assert "slurm_node_service_limits" in planned
         done = site.events("install", "--yes")
@@ -22,9 +20,7 @@ def test_one_variable_touches_only_its_stage(site: Site) -> None:
         assert ran - {"artifacts"} == {"preflight", "slurm_node"}
         assert hosts_of(done, "host", "slurm_node") == {"node2"}
         assert "19999" in site.host("node2", "systemctl", "show", "-p", "LimitNOFILE", "slurmd")
-    finally:
-        write_variables(site, "slurm", before)
-        site.events("install", "--yes")
+    site.events("install", "--yes")
 
 
 def test_full_changes_nothing_on_a_converged_site(site: Site) -> None:
@@ -37,11 +33,16 @@ def test_full_changes_nothing_on_a_converged_site(site: Site) -> None:
 
 def test_plain_ansible_finds_the_same_site(site: Site) -> None:
     """The playbooks need no platformctl around them: on a converged site they change nothing."""
+    command = str(Path(sys.executable).parent / "ansible-playbook")
+    tags = "base,users,munge,containerd,slurm_node"
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(site.inventory), "playbooks/site.yml",
-         "--tags", "base,users,munge,containerd,slurm_node"],
-        capture_output=True, text=True, cwd=paths.data_dir(), timeout=300, check=False,
-    )  # fmt: skip
+        [command, "-i", str(site.inventory), "playbooks/site.yml", "--tags", tags],
+        capture_output=True,
+        text=True,
+        cwd=paths.data_dir(),
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     recap = [line for line in done.stdout.splitlines() if "unreachable=" in line]
     assert len(recap) >= 3
