@@ -104,7 +104,7 @@ def up(
         # From here on `find` and `down` know the lab, whatever happens to this process.
         state.write(name, where, origin, lab_network.slot)
         secrets.ensure(where)
-        _boot(lab, say)
+        _boot(lab, lab_network.name, say)
         return lab
 
 
@@ -123,8 +123,9 @@ def down(name: str = DEFAULT_NAME, say: Callable[[str], None] = lambda _: None) 
             podman.run("volume", "rm", "--force", *volumes)
             removed.append(f"{len(volumes)} volumes")
         with state.machine_lock():
-            if any(found.lab == name for found in network.every()):
-                podman.run("network", "rm", "--force", network.name_of(name))
+            found_network = network.of(name)
+            if found_network:
+                podman.run("network", "rm", "--force", found_network.name)
                 removed.append("the network")
             removed += network.guard(network.every())
         if state.folder(name).exists():
@@ -191,7 +192,7 @@ def _may_be_in_place(name: str, source: Path, layout: inventory.Layout, light: i
     return checkout and committed and name == DEFAULT_NAME and layout.fits_slot and light == 0
 
 
-def _boot(lab: Lab, say: Callable[[str], None]) -> None:
+def _boot(lab: Lab, network_name: str, say: Callable[[str], None]) -> None:
     states = hosts.states(lab.name)
     missing = [host for host in lab.hosts if host.name not in states]
     known = lab.state / "known_hosts"
@@ -203,7 +204,7 @@ def _boot(lab: Lab, say: Callable[[str], None]) -> None:
             v["Name"] for v in podman.labelled(("volume", "ls"), lab.name)
         }:
             podman.run(*hosts.volume_command(lab.name, hosts.home_volume(lab.name)))
-        hosts.boot(missing, made, network.name_of(lab.name), lab.state / "id_ed25519.pub")
+        hosts.boot(missing, made, network_name, lab.state / "id_ed25519.pub")
     hosts.revive([host for host in lab.hosts if host.name in states], states)
     complete = not missing and known.exists() and set(states.values()) == {"running"}
     with ThreadPoolExecutor(max_workers=16) as pool:

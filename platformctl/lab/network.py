@@ -15,21 +15,17 @@ _INNER_LABEL = "platformctl.inner"
 
 @dataclass(frozen=True)
 class LabNetwork:
-    """A lab's network: its slot, and the pod and service networks of its site."""
+    """A lab's network: its name in podman, its slot, and the pod and service networks of its site."""
 
     lab: str
+    name: str
     slot: IPv4Network
     inner: tuple[IPv4Network, ...]
 
-    @property
-    def name(self) -> str:
-        """Its name in podman."""
-        return name_of(self.lab)
 
-
-def name_of(lab: str) -> str:
-    """The podman network of a lab."""
-    return f"platformctl-{lab}"
+def of(lab: str) -> LabNetwork | None:
+    """The network of a lab, if it has one."""
+    return next((found for found in every() if found.lab == lab), None)
 
 
 def every() -> list[LabNetwork]:
@@ -45,7 +41,9 @@ def create(lab: str, own: IPv4Network | None, inner: Sequence[IPv4Network]) -> L
     machine = addresses.machine_networks()
     addresses.refuse_overlap(inner, machine)
     slot = addresses.choose_slot(own, [*machine, *_podman_networks()])
-    made = LabNetwork(lab, slot, tuple(inner))
+    # The slot is part of the name: netavark names its chains after the network, and where a killed host left
+    # one behind, a network of the same name in another slot would have its own traffic masqueraded.
+    made = LabNetwork(lab, f"platformctl-{lab}-{slot.network_address}", slot, tuple(inner))
     labels = {podman.LAB_LABEL: lab, _INNER_LABEL: " ".join(map(str, inner))}
     podman.run(
         *("network", "create", "--disable-dns", "--subnet", str(slot)),
@@ -91,4 +89,6 @@ def _from_podman(network: dict[str, object]) -> LabNetwork:
     assert isinstance(labels, dict)
     assert isinstance(subnets, list)
     inner = tuple(IPv4Network(text) for text in labels.get(_INNER_LABEL, "").split())
-    return LabNetwork(labels[podman.LAB_LABEL], IPv4Network(subnets[0]["subnet"]), inner)
+    return LabNetwork(
+        labels[podman.LAB_LABEL], str(network["name"]), IPv4Network(subnets[0]["subnet"]), inner
+    )
