@@ -77,6 +77,10 @@ def plan(
         output.table("", ("host", "stage", "why", "impact"), rows)
     else:
         output.say("nothing to do: every host has what the inventory says")
+    if not draft.fetched:
+        output.remark(
+            "no artefacts are fetched yet, so this compares hosts with none; `install` fetches them"
+        )
     for host, why in draft.plan.down.items():
         output.remark(f"{host} does not answer: {why}")
     raise typer.Exit(ExitCode.UNREACHABLE if draft.plan.down else ExitCode.DONE)

@@ -164,8 +164,12 @@ def _stage_finished(event: Event) -> str:
 
 
 def _finished(event: Event) -> str:
-    counts = ", ".join(f"{event[name]} hosts {name}" for name in ("changed", "failed", "unreachable"))
+    counts = ", ".join(f"{_counted(event[name])} {name}" for name in ("changed", "failed", "unreachable"))
     return f"{event['stages']} stages: {counts}, {event['seconds']:.1f} s"
+
+
+def _counted(hosts: int) -> str:
+    return "1 host" if hosts == 1 else f"{hosts} hosts"
 
 
 def _mark(status: str) -> str:
@@ -173,12 +177,12 @@ def _mark(status: str) -> str:
 
 
 _SENTENCES: Mapping[str, Callable[[Event], str]] = {
-    "started": lambda event: f"site {event['site']}: {event['hosts']} hosts, journal {event['journal']}",
+    "started": lambda event: f"site {event['site']}: {_counted(event['hosts'])}, journal {event['journal']}",
     "remark": lambda event: escape(str(event["message"])),
     "artifact": lambda event: (
         f"  made {event['name']} in {event['seconds']} s ({event['done']} of {event['of']})"
     ),
-    "stage_started": lambda event: f"start  {event['stage']} on {len(event['hosts'])} hosts",
+    "stage_started": lambda event: f"start  {event['stage']} on {_counted(len(event['hosts']))}",
     "host": _host,
     "stage_finished": _stage_finished,
     "finished": _finished,

@@ -15,8 +15,8 @@ from platformctl.console import Output
 from platformctl.engine import lock, progress, record, remote
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.journal import Journal, new_run
-from platformctl.engine.outcome import Status
 from platformctl.engine.redact import Redactor
+from platformctl.engine.report import Reporter
 from platformctl.engine.session import Session
 from platformctl.engine.stages import Stage
 from platformctl.errors import ExitCode
@@ -65,21 +65,9 @@ async def reset(fleet: Fleet, found: Removal, data: Path, output: Output) -> Exi
             journal.emit("stage_started", stage="reset", hosts=list(hosts))
             roles = {host: list(names) for host, names in found.roles.items()}
             result = await Session(fleet, data, journal).run("reset", hosts, {"reset_roles": roles})
-            ends = result.hosts
-            for host, end in ends.items():
-                if not end.status.fine:
-                    retry = f"platformctl reset -i {fleet.inventory} --limit {host}"
-                    journal.emit(
-                        "host", stage="reset", host=host, status=end.status.value,
-                        task=end.task, message=end.message, retry=retry,
-                    )  # fmt: skip
-        fine = [fleet.hosts[host] for host, end in ends.items() if end.status.fine]
+            reporter = Reporter(fleet, journal, "reset")
+            reporter.stage(result)
+        fine = [fleet.hosts[host] for host, end in result.hosts.items() if end.status.fine]
         await remote.run_all(fine, {host.name: _FORGET for host in fine})
-        counts = {
-            status.value: sum(end.status is status for end in ends.values())
-            for status in (Status.CHANGED, Status.FAILED, Status.UNREACHABLE)
-        }
-        journal.emit("finished", stages=1, **counts, seconds=round(time.monotonic() - started, 1))
-    if counts["failed"]:
-        return ExitCode.FAILED
-    return ExitCode.UNREACHABLE if counts["unreachable"] or found.down else ExitCode.DONE
+        code = reporter.finish({"reset": result}, time.monotonic() - started)
+    return ExitCode.UNREACHABLE if found.down and code is ExitCode.DONE else code

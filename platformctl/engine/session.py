@@ -212,6 +212,11 @@ def _message(result: Mapping[str, Any]) -> str:
             found.append("\n".join(lines[-5:]))
             break
     text = "\n".join(line for line in found if line) or "failed without a message"
+    return with_hint(text)
+
+
+def with_hint(text: str) -> str:
+    """The message, led by what it means where that is known."""
     hint = next((words for sign, words in _HINTS.items() if sign in text), "")
     return f"{hint}: {text}" if hint else text
 
