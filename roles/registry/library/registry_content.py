@@ -65,7 +65,9 @@ def _open_for(sender: str | None, incoming: pathlib.Path) -> None:
     """Make an empty folder that only the sending user can write to."""
     if incoming.exists():
         shutil.rmtree(incoming)
-    incoming.mkdir(parents=True, mode=0o700)
+    incoming.parent.mkdir(parents=True, exist_ok=True)
+    incoming.parent.chmod(0o755)
+    incoming.mkdir(mode=0o700)
     if sender:
         os.chown(incoming, pwd.getpwnam(sender).pw_uid, -1)
 
