@@ -166,6 +166,12 @@ def test_a_privileged_pod_is_refused(site: Site, namespace: str) -> None:
     assert 'violates PodSecurity "baseline:latest"' in site.shell("ctl1", script)
 
 
+def test_contents_of_files_stay_out_of_the_host_s_log(site: Site) -> None:
+    log = site.shell("ctl1", "journalctl --no-pager | grep -F ansible-host_files | head -n 50")
+    assert "Invoked" in log
+    assert "content" not in log
+
+
 def test_images_come_from_the_site_registry_only(site: Site) -> None:
     for upstream in ("docker.io", "ghcr.io", "registry.k8s.io"):
         hosts = site.shell("node1", f"cat /etc/containerd/certs.d/{upstream}/hosts.toml")
