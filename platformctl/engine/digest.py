@@ -23,6 +23,7 @@ Parts = Mapping[str, str]
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INCLUDED_ROLE = re.compile(r"(?:include|import)_role:\s*(?:\n\s+|\{\s*)name:\s*[\"']?([a-z0-9_]+)")
+_SHARED_MODULES = "playbooks/library"
 _IGNORED = ("__pycache__", "molecule", ".pyc")
 
 
@@ -40,7 +41,7 @@ def parts(stage: Stage, host: str, fleet: Fleet, data: Path, index: Mapping[str,
     roles = _with_included(stage.roles, data / "roles")
     for role in roles:
         found[f"role:{role}"] = tree(data / "roles" / role)
-    for folder in stage.folders:
+    for folder in (*stage.folders, *([_SHARED_MODULES] if roles else [])):
         found[f"files:{folder}"] = tree(data / folder)
     names = {*stage.variables, *(name for role in roles for name in declared(data / "roles" / role))}
     subject = _variables_host(stage, host, fleet)

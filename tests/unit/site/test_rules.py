@@ -92,11 +92,11 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "no group of nodes",
         "kubernetes_node and slurm_node",
     ),
-    "even control planes": (
+    "several control planes": (
         _second_control_plane,
         "all.children.kubernetes_control_plane",
-        "2 control planes survive no more failures than 1",
-        "odd",
+        "kubernetes_control_plane has 2 hosts",
+        "leave one host in it",
     ),
     "no accounting": (
         lambda b: b.groups.pop("slurm_accounting"),
