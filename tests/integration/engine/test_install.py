@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.integration.engine import tiny
 from tests.integration.engine.conftest import Script
 
@@ -80,10 +82,11 @@ def test_a_full_disk_is_called_so(site: Place, on: Script) -> None:
     assert "the disk of this host is full" in ends(events, "node1")["first"]["message"]
 
 
-def test_secrets_stay_out_of_journal_logs_and_events(site: Place) -> None:
+def test_secrets_stay_out_of_journal_logs_and_events(site: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     from platformctl.engine.loading import load
 
     inventory, data = site
+    monkeypatch.setenv(tiny.VERBOSITY, "4")
     events = tiny.install(inventory, data)
     folder = Path(events[0]["journal"])
     written = {path: path.read_text() for path in folder.rglob("*") if path.is_file()}

@@ -6,6 +6,7 @@ this table instead of the product's.
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,9 @@ from platformctl.engine.install import Installation, Options
 from platformctl.engine.loading import load
 from platformctl.engine.stages import Kind, Stage, each
 from platformctl.errors import PlatformError
+
+VERBOSITY = "TINY_VERBOSITY"
+"""Environment variable with Ansible's verbosity."""
 
 STAGES = (
     Stage("preflight", "all", kind=Kind.PREFLIGHT),
@@ -90,7 +94,7 @@ def install(inventory: Path, data: Path, *limit: str, code: int = 0) -> list[dic
 def main() -> int:
     """Install the tiny site."""
     inventory, data, *limit = sys.argv[1:]
-    options = Options(limit=tuple(limit), verbosity=4)
+    options = Options(limit=tuple(limit), verbosity=int(os.environ.get(VERBOSITY, 0)))
     run = Installation(load(Path(inventory)), options, STAGES, Path(data))
     try:
         return asyncio.run(run.run(Output(format=Format.JSON)))
