@@ -36,6 +36,7 @@ EXTRA: dict[str, dict[str, Any]] = {
         "description": "Fewer ssh round trips for each task; sudo must not require a terminal.",
     },
     "ansible_ssh_private_key_file": {"type": "path", "description": "Private key for ssh."},
+    "ansible_ssh_args": {"description": "Replaces Ansible's own arguments for ssh, which compress."},
     "ansible_ssh_common_args": {"description": "More arguments for ssh, scp and sftp, such as a jump host."},
     "ansible_ssh_extra_args": {"description": "More arguments for ssh alone."},
 }
