@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class Controller:
-    """Knows live jobs by back-end id and all Jobs by uid; the rest is in the API server and the back ends."""
+    """Knows the ids of live jobs, and all Jobs by uid; the rest is in the API server and the back ends."""
 
     def __init__(
         self,
@@ -41,7 +41,8 @@ class Controller:
         self._queue = WorkQueue()
         self._fresh: dict[Key, JobResource] = {}
         self._jobs: dict[str, Known] = {}
-        self._live: dict[Target, dict[str, Key]] = {target: {} for target in backends}
+        # By Job, not by the back end's id: a back end may give one id to two Jobs, one after the other.
+        self._live: dict[Target, dict[Key, str]] = {target: {} for target in backends}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until stopped. Work may be cut off at any step: that is what the protocol is for."""
@@ -97,19 +98,20 @@ class Controller:
     def _remember(self, job: JobResource) -> None:
         self._jobs[job.uid] = Known(job.attempt, job.backend, job.backend_id)
         if job.backend in self._live and job.backend_id:
-            if job.final and not job.deleting:
-                self._live[job.backend].pop(job.backend_id, None)
+            key = (job.namespace, job.name)
+            if job.final:
+                self._live[job.backend].pop(key, None)
             else:
-                self._live[job.backend][job.backend_id] = (job.namespace, job.name)
+                self._live[job.backend][key] = job.backend_id
 
     def _forget(self, job: JobResource) -> None:
         self._jobs.pop(job.uid, None)
         if job.backend in self._live:
-            self._live[job.backend].pop(job.backend_id, None)
+            self._live[job.backend].pop((job.namespace, job.name), None)
 
     async def _observe(self, backend: Backend) -> None:
         """Have every live job looked at whose state in the back end changed since the last time."""
-        before: Mapping[str, str] = {}
+        before: dict[Key, str] = {}
         while True:
             await asyncio.sleep(backend.interval)
             live = self._live[backend.target]
@@ -117,15 +119,16 @@ class Controller:
                 before = {}
                 continue
             try:
-                now = await backend.states()
+                states = await backend.states()
             except Unavailable as error:
                 log.warning("back end unavailable", backend=backend.target, why=str(error))
                 continue
-            for job_id, key in live.items():
-                if job_id not in now or now[job_id] != before.get(job_id):
+            now = {key: states[job_id] for key, job_id in live.items() if job_id in states}
+            for key in live:
+                if key not in now or now[key] != before.get(key):
                     self._queue.add(key)
-            # Only what was live: a job that becomes live later is looked at whatever its state.
-            before = {job_id: now[job_id] for job_id in live if job_id in now}
+            # Only what was live: a Job that becomes live later is looked at whatever its state.
+            before = now
 
     async def _sweep(self, backend: Backend) -> None:
         sweeper = Sweeper(backend)

@@ -13,7 +13,7 @@ from platformctl.jobs.model import JobSpec, Refusal, Target, User
 from platformctl.jobs.parse import parse
 from platformctl.jobs.tokens import Token
 from platformctl.router import status
-from platformctl.router.backend import FINAL, Backend, Claim, Phase, Refused, Ticket, Unavailable
+from platformctl.router.backend import FINAL, Backend, Claim, Phase, Refused, Seen, Ticket, Unavailable
 from platformctl.router.queue import RetryLater
 from platformctl.router.resource import JobResource, JobStore
 from platformctl.router.routing import choose
@@ -86,26 +86,27 @@ class Reconciler:
             job_id = await _submit_held(backend, ticket, certainly_new)
             job = await self._store.write_status(job, status.recorded(job_id))
             log.info("submitted", **_marks(job))
-        if await backend.read(ticket.claim, job.backend_id) is None:
+        seen = await backend.read(ticket.claim, job.backend_id)
+        if seen is None:
             await self._store.write_status(job, status.lost_before_release())
             raise RetryLater("the held job was lost")
-        return await self._release(await self._store.write_status(job, status.releasing()), ticket)
+        job = await self._store.write_status(job, status.releasing())
+        return await self._release(job, ticket, seen)
 
-    async def _release(self, job: JobResource, ticket: Ticket) -> float | None:
-        """Step 6; a router that died before it comes here again."""
+    async def _release(self, job: JobResource, ticket: Ticket, seen: Seen | None) -> float | None:
+        """Step 6; a router that died before it comes here again. What follows is observed."""
         backend = self._backend(job)
-        seen = await backend.read(ticket.claim, job.backend_id)
         if seen is not None and seen.held:
             await backend.release(ticket, job.backend_id)
-        return await self._follow(await self._store.write_status(job, status.released(job)))
+        await self._store.write_status(job, status.released(job))
+        return backend.look_again
 
     async def _follow(self, job: JobResource) -> float | None:
         """A job that may have run: report what became of it."""
-        ticket = self._ticket(job)
-        if job.phase is Phase.PENDING and isinstance(ticket, Ticket):
-            return await self._release(job, ticket)
-        backend = self._backend(job)
+        backend, ticket = self._backend(job), self._ticket(job)
         seen = await backend.read(self._claim(job), job.backend_id)
+        if job.phase is Phase.PENDING and isinstance(ticket, Ticket):
+            return await self._release(job, ticket, seen)
         news = status.followed(job, seen) if seen else status.vanished(job)
         changes = status.changed(job, news)
         if changes:

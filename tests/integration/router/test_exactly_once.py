@@ -169,7 +169,7 @@ async def test_while_slurm_is_away_a_job_is_pending_with_the_reason(world: World
     assert found.status["phase"] == "Pending"
     assert "slurmctld is away" in found.status["reason"]
     world.slurm.away = False
-    await world.look(job)
+    await world.look(job, times=2)
     assert await world.starts(Target.SLURM, job) == 1
     found = await world.read(job)
     assert found is not None

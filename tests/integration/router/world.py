@@ -116,6 +116,7 @@ async def make_world(control_plane: ControlPlane) -> AsyncIterator[World]:
             await stack.enter_async_context(KubernetesClient(from_kubeconfig(control_plane.kubeconfig(name))))
             for name in ("alice", ADMIN, ROUTER)
         ]
+        await _empty(root)
         slurm = FakeSlurm()
         server = TestServer(slurm.app())
         await server.start_server()
@@ -127,3 +128,14 @@ async def make_world(control_plane: ControlPlane) -> AsyncIterator[World]:
             Target.KUBERNETES: KubernetesBackend(router, SITE, "debian:13"),
         }
         yield World(alice, root, router, slurm, address, backends)
+
+
+async def _empty(root: KubernetesClient) -> None:
+    """Remove what earlier tests left: a router takes every Job for its own."""
+    for item in (await root.get("/apis/kfoundry.io/v1alpha1/jobs"))["items"]:
+        here = path(item["metadata"]["namespace"], item["metadata"]["name"])
+        if item["metadata"].get("finalizers"):
+            await root.merge(here, {"metadata": {"finalizers": []}})
+        await root.delete(here)
+    for item in (await root.get(BATCH))["items"]:
+        await root.delete(f"{BATCH}/{item['metadata']['name']}")
