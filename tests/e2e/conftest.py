@@ -110,3 +110,9 @@ def changed_variables(site: Site, area: str, **values: Any) -> Iterator[None]:
 def hosts_of(results: Sequence[dict[str, Any]], event: str, stage: str) -> set[str]:
     """Hosts named by events of a kind for a stage."""
     return {str(item["host"]) for item in results if item["event"] == event and item.get("stage") == stage}
+
+
+def variables(site: Site, area: str) -> dict[str, Any]:
+    """A group_vars/all file of the site's inventory."""
+    document: dict[str, Any] = yaml.safe_load((site.inventory / f"group_vars/all/{area}.yml").read_text())
+    return document
