@@ -17,7 +17,17 @@ from typing import Any
 import pytest
 import yaml
 
+# The installation's own report comes first; what changes the site, and takes it away, comes last.
+_ORDER = ("test_install", "test_platform", "test_kubernetes", "test_jobs", "test_change")
 PLATFORMCTL = str(Path(sys.executable).parent / "platformctl")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put this suite's modules in order; other suites stay where they are."""
+    mine = [number for number, item in enumerate(items) if item.path.parent == Path(__file__).parent]
+    ordered = sorted((items[number] for number in mine), key=lambda item: _ORDER.index(item.path.stem))
+    for number, item in zip(mine, ordered, strict=True):
+        items[number] = item
 
 
 def platformctl(*arguments: str, seconds: float = 600, data: str = "") -> subprocess.CompletedProcess[str]:
