@@ -1,6 +1,7 @@
 """Draws the output of a command as an SVG of a terminal: `make demo | python docs/record.py demo.svg`.
 
-Passes its input through, so that it can be watched while it is recorded.
+Passes its input through, so that it can be watched while it is recorded. In the picture the checkout is `.`
+and the home folder `~`: where they lie is nobody's business.
 """
 
 import io
@@ -20,7 +21,8 @@ def main(target: Path) -> None:
     for line in sys.stdin:
         sys.stdout.write(line)
         sys.stdout.flush()
-        console.print(Text.from_ansi(line.rstrip("\n")), soft_wrap=True)
+        shown = line.rstrip("\n").replace(str(Path.cwd()), ".").replace(str(Path.home()), "~")
+        console.print(Text.from_ansi(shown), soft_wrap=True)
     svg = console.export_svg(title="make demo")
     # The picture must not fetch fonts from elsewhere when it is looked at.
     target.write_text(re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL))
