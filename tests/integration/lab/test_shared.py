@@ -2,9 +2,11 @@
 
 import os
 import socket
+import subprocess
 import urllib.request
 from ipaddress import IPv4Network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -29,6 +31,18 @@ def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(firewall, "TABLE", "platformctl_test")
 
 
+def _release_file() -> str:
+    """A file of the Debian repository that this machine itself is set up with."""
+    targets = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Origin: Debian"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    repository, release = targets.stdout.splitlines()[0].split()
+    return f"{repository}dists/{release}/main/binary-amd64/Release"
+
+
 def test_the_package_cache_starts_once_keeps_packages_and_stops() -> None:
     assert apt_cache.ensure()
     try:
@@ -36,9 +50,9 @@ def test_the_package_cache_starts_once_keeps_packages_and_stops() -> None:
         assert not apt_cache.ensure()
         assert apt_cache.running() == first
         proxy = urllib.request.ProxyHandler({"http": f"http://127.0.0.1:{apt_cache.PORT}"})
-        url = "http://mirror.example/debian/dists/trixie/main/binary-amd64/Release"
+        url = _release_file()
         assert b"Debian" in urllib.request.build_opener(proxy).open(url, timeout=60).read()
-        assert list((apt_cache.folder() / "packages" / "mirror.example").rglob("Release"))
+        assert list((apt_cache.folder() / "packages" / str(urlsplit(url).hostname)).rglob("Release"))
     finally:
         assert apt_cache.stop()
     assert apt_cache.running() is None
