@@ -2,7 +2,8 @@
 
 FLOOR names a script to compare with: `FLOOR BIN IMAGES CONTROL WORKER COMPUTE` must bring a pod and an
 srun to run on three fresh hosts (container names) and print `total SECONDS` last. BIN gets kubeadm, kubelet,
-kubectl and flannel; IMAGES gets OCI archives and flannel.yaml.
+kubectl and flannel; IMAGES gets OCI archives, tagged as kubeadm expects by default, and flannel.yaml, which
+FLOOR_FLANNEL names.
 """
 
 import json
@@ -20,7 +21,7 @@ from tests.benchmarks.figures import Figures
 from tests.benchmarks.labs import lab, platformctl
 
 _NAME = "bench-install"
-_IMAGES = ("registry.k8s.io/", "ghcr.io/flannel-io/")
+_IMAGES = ("registry.k8s.io/", "ghcr.io/flannel-io/", "docker.io/library/busybox")
 
 
 def main() -> None:
@@ -62,6 +63,13 @@ def _floor(script: str) -> float:
     name = f"{_NAME}-floor"
     store = paths.cache_dir() / "store" / "modules"
     index = json.loads((store / "index.json").read_text())
+    listed = subprocess.run(
+        [store / "bin" / "kubeadm", "config", "images", "list", "--kubernetes-version", "v1.37.2"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected = dict(line.rsplit(":", 1) for line in listed.stdout.split())
     with tempfile.TemporaryDirectory() as folder, lab(name):
         programs, images = Path(folder) / "bin", Path(folder) / "images"
         programs.mkdir()
@@ -71,7 +79,7 @@ def _floor(script: str) -> float:
         shutil.copy(store / "bin" / "flannel-cni", programs / "flannel")
         for image, entry in index["images"].items():
             if image.startswith(_IMAGES):
-                write_oci(store / entry["archive"], f"{image}:{entry['tag']}", images)
+                write_oci(store / entry["archive"], f"{image}:{expected.get(image, entry['tag'])}", images)
         shutil.copy(os.environ["FLOOR_FLANNEL"], images / "flannel.yaml")
         hosts = [f"platformctl-{name}-{host}" for host in ("ctl1", "node1", "node2")]
         done = subprocess.run(
