@@ -66,9 +66,10 @@ def test_reset_names_what_it_removes_and_leaves_the_homes(site: Site) -> None:
     assert (
         site.host("node2", "sh", "-c", "systemctl is-active slurmd munge; true").split() == ["inactive"] * 2
     )
-    assert (
-        site.host("ctl1", "sh", "-c", "ls /etc/kubernetes /etc/slurm /var/lib/etcd 2>/dev/null; true") == ""
+    gone = (
+        "/etc/kubernetes /var/lib/etcd /etc/slurm/slurm.conf /etc/slurm/slurmdbd.conf /usr/local/bin/kubelet"
     )
+    assert site.host("ctl1", "sh", "-c", f"ls -d {gone} 2>/dev/null; true") == ""
     assert site.host("node2", "cat", "/home/alice/keep") == "mine\n"
     again = platformctl("reset", "-i", str(site.inventory), "--yes", "lab")
     assert "nothing to remove" in again.stdout
