@@ -31,7 +31,7 @@ def _manifest(digest: str, blob: bytes, name: str) -> dict[str, object] | None:
     if len(blob) > 65536 or not blob.startswith(b"{") or b'"layers"' not in blob:
         return None
     return {
-        "mediaType": json.loads(blob)["mediaType"],
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "digest": f"sha256:{digest}",
         "size": len(blob),
         "annotations": {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name},
