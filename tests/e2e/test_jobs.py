@@ -19,23 +19,8 @@ from platformctl.site import secrets
 from tests.contracts.slurm_backend import *  # noqa: F403
 from tests.contracts.slurm_backend import SlurmWorld
 from tests.e2e.conftest import Site, variables
+from tests.foundry import EXAMPLE
 
-EXAMPLE = """
-apiVersion: kfoundry.io/v1alpha1
-kind: Job
-metadata: {generateName: k-foundry-example, namespace: default}
-spec:
-  template:
-    spec:
-      containers:
-      - name: pi
-        image: perl:5.34.0
-        command: [perl, "-Mbignum=bpi", "-wle", "print bpi(2000)"]
-        resources:
-          limits:   {cpu: "4", memory: 16Gi, nvidia.com/gpu: "1"}
-          requests: {cpu: "4", memory: 16Gi, nvidia.com/gpu: "1"}
-      restartPolicy: Never
-"""
 PI = "3.14159265358979323846"
 ADMIN = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 ALICE = f"{ADMIN} --as alice --as-group platform:users"

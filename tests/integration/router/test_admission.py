@@ -9,24 +9,8 @@ import yaml
 
 from platformctl.clients.kubernetes import ApiError, KubernetesClient, from_kubeconfig
 from platformctl.router.resource import SUBMITTER, path
+from tests.foundry import EXAMPLE
 from tests.integration.control_plane import ADMIN, ControlPlane
-
-EXAMPLE = """
-apiVersion: kfoundry.io/v1alpha1
-kind: Job
-metadata: {generateName: k-foundry-example, namespace: default}
-spec:
-  template:
-    spec:
-      containers:
-      - name: pi
-        image: perl:5.34.0
-        command: [perl, "-Mbignum=bpi", "-wle", "print bpi(2000)"]
-        resources:
-          limits:   {cpu: "4", memory: 16Gi, nvidia.com/gpu: "1"}
-          requests: {cpu: "4", memory: 16Gi, nvidia.com/gpu: "1"}
-      restartPolicy: Never
-"""
 
 type As = Callable[[str], KubernetesClient]
 

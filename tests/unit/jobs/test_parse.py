@@ -7,19 +7,8 @@ from hypothesis import strategies as st
 
 from platformctl.jobs.model import JobSpec, Target
 from platformctl.jobs.parse import parse
+from tests.foundry import EXAMPLE
 
-EXAMPLE = """
-template:
-  spec:
-    containers:
-    - name: pi
-      image: perl:5.34.0
-      command: [perl, "-Mbignum=bpi", "-wle", "print bpi(2000)"]
-      resources:
-        limits:   {cpu: "4", memory: 16Gi, nvidia.com/gpu: "1"}
-        requests: {cpu: "4", memory: 16Gi, nvidia.com/gpu: "1"}
-    restartPolicy: Never
-"""
 SCRIPT = {"script": "#!/bin/bash\ndate\n"}
 
 
@@ -41,7 +30,7 @@ def accepted(spec: object) -> JobSpec:
 
 
 def test_the_example_of_k_foundry() -> None:
-    job = accepted(yaml.safe_load(EXAMPLE))
+    job = accepted(yaml.safe_load(EXAMPLE)["spec"])
     assert job.container is not None
     assert job.container.command == ("perl", "-Mbignum=bpi", "-wle", "print bpi(2000)")
     assert job.container.resources.millicores == 4000
