@@ -44,6 +44,7 @@ class User:
     groups: tuple[int, ...]
     account: str | None
     home: str
+    home_claim: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,52 @@ class PodOptions:
     grace_seconds: int | None = None
 
 
+class When(StrEnum):
+    """What a dependency waits for; a job that can no longer get there refuses those that wait for it."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    FINISHED = "finished"
+    STARTED = "started"
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """Another Job of the same namespace, by name, and what is waited for."""
+
+    name: str
+    when: When
+
+
+@dataclass(frozen=True)
+class Array:
+    """One job run once for each index, each an own task; limit: how many at once, None for no limit."""
+
+    indices: tuple[int, ...]
+    limit: int | None = None
+
+    @property
+    def from_zero(self) -> bool:
+        """Whether the indices are 0, 1, 2 and so on without a gap."""
+        return self.indices == tuple(range(len(self.indices)))
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A file or folder copied as the user; both absolute, or relative to the user's home."""
+
+    source: str
+    target: str
+
+
 @dataclass(frozen=True)
 class JobSpec:
     """A checked job: exactly one of script and container is set.
 
-    walltime: seconds, None for the queue's default; nodes and tasks at least 1; queue is a Slurm
-    partition, None for the site's default. unsupported: for each back end that cannot run the job, why.
+    walltime: seconds, None for the queue's default; nodes and tasks at least 1; queue is the name of a
+    Queue, None for the site's default. tasks: copies that run at the same time; an array's elements
+    each have that many. retries: further attempts after a failure. ttl_after_finished: seconds until an
+    ended Job is deleted, None for never. unsupported: for each back end that cannot run the job, why.
     """
 
     script: str | None = None
@@ -103,5 +144,49 @@ class JobSpec:
     walltime: int | None = None
     nodes: int = 1
     tasks: int = 1
+    tasks_per_node: int | None = None
+    array: Array | None = None
+    depends_on: tuple[Dependency, ...] = ()
     account: str | None = None
+    priority_class: str | None = None
+    interactive: bool = False
+    retries: int = 0
+    suspend: bool = False
+    ttl_after_finished: int | None = None
+    stage_in: tuple[Transfer, ...] = ()
+    stage_out: tuple[Transfer, ...] = ()
     unsupported: Mapping[Target, tuple[Refusal, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much may be live in a queue at once; None for no limit."""
+
+    jobs: int | None = None
+    millicores: int | None = None
+    gpus: int | None = None
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A Queue resource, checked: where its jobs may go, who may use it, and how much.
+
+    targets: back ends in the order of preference. partition and qos are Slurm's; node_selector and
+    pod_priority_class are Kubernetes'. Walltimes in seconds. users and accounts: who may use it, empty for
+    everybody. preemptible: jobs of other queues may push its jobs out. default: for Jobs that name none.
+    """
+
+    name: str
+    targets: tuple[Target, ...] = BACKENDS
+    partition: str | None = None
+    qos: str | None = None
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    pod_priority_class: str | None = None
+    default_walltime: int | None = None
+    max_walltime: int | None = None
+    users: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    per_user: Limits = Limits()
+    per_account: Limits = Limits()
+    preemptible: bool = False
+    default: bool = False

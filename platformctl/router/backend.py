@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from platformctl.jobs.model import JobSpec, Target, User
+from platformctl.jobs.model import JobSpec, Queue, Target, User
 from platformctl.jobs.tokens import Token
 
 
@@ -48,11 +48,34 @@ class Claim:
 
 @dataclass(frozen=True)
 class Ticket:
-    """A claim with what is needed to submit and release it."""
+    """A claim with what is needed to submit and release it. queue: None where the site has no Queues."""
 
     claim: Claim
     job: JobSpec
     user: User
+    queue: Queue | None = None
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """How many elements of an array, or tasks of a job, are in each state.
+
+    exit_codes: index and code of those that ended otherwise than with 0, lowest index first, at most 100.
+    """
+
+    waiting: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    exit_codes: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What an attempt has held so far: allocated amounts times seconds, as both schedulers charge."""
+
+    cpu_seconds: int = 0
+    gpu_seconds: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,7 +83,8 @@ class Seen:
     """A back end's job as it is now.
 
     held: submitted and not yet released. phase: Queued, Running or final. reason: plain words. Times
-    are seconds since the epoch. exit_code: 128 + signal when a signal ended it. output: where to read it.
+    are seconds since the epoch. exit_code: 128 + signal when a signal ended it. output: where to read it. estimated_start: the
+    scheduler's guess. again: a failure that another attempt may mend (a node failed, it was preempted).
     """
 
     held: bool
@@ -71,6 +95,22 @@ class Seen:
     ended: int | None = None
     nodes: str = ""
     output: str = ""
+    estimated_start: int | None = None
+    tasks: Tasks | None = None
+    usage: Usage | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a job waits: one sentence each, most important first; behind: ids of jobs that go first.
+
+    start: seconds since the epoch, None when the back end cannot tell.
+    """
+
+    sentences: tuple[str, ...]
+    behind: tuple[str, ...] = ()
+    start: int | None = None
 
 
 class Backend(Protocol):
@@ -110,6 +150,10 @@ class Backend(Protocol):
 
     async def states(self) -> Mapping[str, str]:
         """An opaque state for each live job, in one request: a change means `read` has something new."""
+        ...
+
+    async def explain(self, ticket: Ticket, job_id: str) -> Explanation:
+        """Why a released job waits; may be expensive, and is asked for one job when a person wants it."""
         ...
 
     async def claimed(self) -> list[tuple[Claim, str]]:

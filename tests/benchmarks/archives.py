@@ -5,7 +5,9 @@ import json
 import tarfile
 from pathlib import Path
 
-_BLOBS = "docker/registry/v2/blobs/sha256/"
+from platformctl.artifacts.registry_layout import MANIFEST_TYPE, ROOT
+
+_BLOBS = f"{ROOT}/blobs/sha256/"
 
 
 def write_oci(archive: Path, name: str, folder: Path) -> Path:
@@ -28,10 +30,11 @@ def write_oci(archive: Path, name: str, folder: Path) -> Path:
 
 
 def _manifest(digest: str, blob: bytes, name: str) -> dict[str, object] | None:
-    if len(blob) > 65536 or not blob.startswith(b"{") or b'"layers"' not in blob:
+    # A configuration holds the word "layers" too: only the media type tells them apart.
+    if len(blob) > 65536 or not blob.startswith(b"{") or json.loads(blob).get("mediaType") != MANIFEST_TYPE:
         return None
     return {
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "mediaType": MANIFEST_TYPE,
         "digest": f"sha256:{digest}",
         "size": len(blob),
         "annotations": {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name},
