@@ -10,6 +10,7 @@ from platformctl.console import Output
 from platformctl.engine import graph, impact, lock, plan, progress, record, steps
 from platformctl.engine.execution import Execution
 from platformctl.engine.fleet import LOCALHOST, Fleet
+from platformctl.engine.interrupt import ends_cleanly
 from platformctl.engine.journal import Journal, new_run
 from platformctl.engine.outcome import StageResult
 from platformctl.engine.plan import Impact, Plan
@@ -61,6 +62,10 @@ class Installation:
 
     async def run(self, output: Output) -> ExitCode:
         """Install; returns the exit code."""
+        with ends_cleanly("platformctl install"):
+            return await self._run(output)
+
+    async def _run(self, output: Output) -> ExitCode:
         started = time.monotonic()
         durations = progress.Durations(self.fleet.state)
         view = progress.view(output, durations.load())

@@ -14,6 +14,7 @@ import yaml
 from platformctl.console import Output
 from platformctl.engine import lock, progress, record, remote
 from platformctl.engine.fleet import Fleet
+from platformctl.engine.interrupt import ends_cleanly
 from platformctl.engine.journal import Journal, new_run
 from platformctl.engine.redact import Redactor
 from platformctl.engine.report import Reporter
@@ -56,6 +57,11 @@ def describe(role: str, data: Path) -> str:
 
 async def reset(fleet: Fleet, found: Removal, data: Path, output: Output) -> ExitCode:
     """Undo the roles on all hosts; a host that ends well forgets that it belonged to the site."""
+    with ends_cleanly("platformctl reset"):
+        return await _reset(fleet, found, data, output)
+
+
+async def _reset(fleet: Fleet, found: Removal, data: Path, output: Output) -> ExitCode:
     started = time.monotonic()
     hosts = tuple(found.roles)
     view = progress.view(output, {})

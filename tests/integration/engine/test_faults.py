@@ -2,10 +2,13 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from platformctl import lab as labs
 from tests.integration.engine import tiny
@@ -70,14 +73,18 @@ def test_kill_9_leaves_nothing_running_and_the_next_run_converges(site: Place, o
     assert started(tiny.install(inventory, data)) == {}
 
 
-def test_an_interruption_ends_the_playbook_and_gives_the_lock_back(site: Place, on: Script) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_the_playbook_and_gives_the_lock_back(
+    site: Place, on: Script, number: signal.Signals
+) -> None:
     inventory, data = site
     on("node2", "echo 30 > /var/tmp/tiny/seconds")
     process = tiny.start(inventory, data)
     wait(lambda: at_work(on))
-    process.send_signal(2)
-    process.communicate(timeout=20)
-    assert process.returncode != 0
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert f"{number.name} ended the run" in said
     assert ansible_processes(data) == []
     assert "lock" not in on("ctl1", "ls /var/lib/platformctl")
 
