@@ -88,6 +88,11 @@ def from_kubeconfig(path: Path) -> Connection:
     cluster, user = named("cluster", context.get("cluster", "")), named("user", context.get("user", ""))
     if not cluster.get("server"):
         raise ValueError(f"{path} has no current context with a server")
+    return connect(cluster, user)
+
+
+def connect(cluster: dict[str, Any], user: dict[str, Any]) -> Connection:
+    """The connection of a kubeconfig's cluster and user entries."""
     tls = None
     if cluster["server"].startswith("https:"):
         tls = _tls(cluster, user)
@@ -114,7 +119,9 @@ def _tls(cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:
 
 
 def _data(entry: dict[str, Any], name: str) -> bytes:
-    """A kubeconfig value given in place (base64) or as the path of a file."""
+    """A kubeconfig value given in place (base64, or as it is under -pem) or as the path of a file."""
+    if entry.get(f"{name}-pem"):
+        return str(entry[f"{name}-pem"]).encode()
     if entry.get(f"{name}-data"):
         return base64.b64decode(entry[f"{name}-data"])
     return Path(entry[name]).read_bytes() if entry.get(name) else b""
