@@ -1,7 +1,7 @@
 """What the router asks of a back end, and what it hears back: the whole protocol.
 
 A back end never retries by itself: it raises Unavailable when it cannot tell whether a request worked,
-and Refused when the request certainly did not and never will.
+Busy when it was turned away for now, and Refused when the request certainly did not and never will.
 """
 
 from collections.abc import Mapping
@@ -30,6 +30,10 @@ FINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.REFUSED
 
 class Unavailable(Exception):  # noqa: N818  (a state of the back end)
     """The back end gave no usable answer; the request may have worked. The text says why, for people."""
+
+
+class Busy(Unavailable):
+    """The back end is well but takes no more now (MaxJobCount, a rate limit, HTTP 429); nothing was done."""
 
 
 class Refused(Exception):  # noqa: N818  (a verdict of the back end)
@@ -83,8 +87,9 @@ class Seen:
     """A back end's job as it is now.
 
     held: submitted and not yet released. phase: Queued, Running or final. reason: plain words. Times
-    are seconds since the epoch. exit_code: 128 + signal when a signal ended it. output: where to read it. estimated_start: the
-    scheduler's guess. again: a failure that another attempt may mend (a node failed, it was preempted).
+    are seconds since the epoch. exit_code: 128 + signal when a signal ended it. output: where to read it.
+    estimated_start: the scheduler's guess. again: a failure that another attempt may mend (a node failed,
+    it was preempted). overran: it failed because its wall time was over, as it would again.
     """
 
     held: bool
@@ -99,6 +104,7 @@ class Seen:
     tasks: Tasks | None = None
     usage: Usage | None = None
     again: bool = False
+    overran: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,12 +123,14 @@ class Backend(Protocol):
     """One scheduler. Ids are strings that the back end alone understands, at most 253 characters.
 
     interval: seconds between two calls of `states`. look_again: seconds after which a live job is read
-    again even if nothing was reported, None where `states` reports every change.
+    again even if nothing was reported, None where `states` reports every change. durable: what it has
+    answered it never forgets, so that the answer of `submit_held` need not be read back.
     """
 
     target: Target
     interval: float
     look_again: float | None
+    durable: bool
 
     async def unfit(self, ticket: Ticket) -> str:
         """Why no part of the site could ever run the job now; empty when it could. Only a hint for `auto`."""

@@ -39,6 +39,7 @@ class KubernetesBackend:
     # The batch Jobs are watched; this catches what a lost event hid, and reasons that only pods tell.
     interval: float = 60.0
     look_again: float | None = 15.0
+    durable: bool = True
 
     def __init__(self, client: KubernetesClient, site: str, script_image: str) -> None:
         self._client = client
@@ -203,7 +204,8 @@ def seen(batch: dict[str, Any], pods: list[dict[str, Any]]) -> Seen:
     if "Failed" in true:
         ended = _epoch(true["Failed"]["lastTransitionTime"])
         code, reason = _failure(pods)
-        return Seen(phase=Phase.FAILED, exit_code=code, ended=ended, reason=reason, **common)
+        overran = reason == _ENDINGS["DeadlineExceeded"]
+        return Seen(phase=Phase.FAILED, exit_code=code, ended=ended, reason=reason, overran=overran, **common)
     phases = {pod.get("status", {}).get("phase") for pod in pods}
     if phases & {"Running", "Succeeded", "Failed"}:
         return Seen(phase=Phase.RUNNING, **common)

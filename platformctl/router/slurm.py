@@ -25,6 +25,8 @@ class SlurmBackend:
 
     target: Target = Target.SLURM
     look_again: float | None = None
+    # A killed slurmctld forgets what it answered in its last seconds, and issues the id again.
+    durable: bool = False
 
     def __init__(self, client: SlurmRestClient, site: str, reader: str, interval: float) -> None:
         self.interval = interval

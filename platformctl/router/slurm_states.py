@@ -72,6 +72,7 @@ def seen(record: dict[str, Any]) -> Seen:
         ended=None if live else number(record.get("end_time")) or None,
         nodes="" if phase is Phase.QUEUED else str(record.get("nodes") or ""),
         output=str(record.get("standard_output") or "").replace("%j", str(record.get("job_id", ""))),
+        overran=state == "TIMEOUT",
     )
 
 
@@ -90,6 +91,7 @@ def accounted(row: dict[str, Any]) -> Seen | None:
         started=number(times.get("start")) or None,
         ended=number(times.get("end")) or None,
         nodes=str(row.get("nodes") or ""),
+        overran=state == "TIMEOUT",
     )
 
 
