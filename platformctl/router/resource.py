@@ -14,6 +14,9 @@ from platformctl.router.backend import FINAL, Phase
 GROUP, VERSION, PLURAL = "kfoundry.io", "v1alpha1", "jobs"
 FINALIZER = "kfoundry.io/router"
 SUBMITTER = "kfoundry.io/submitter"
+CANCEL = "kfoundry.io/cancel-requested"
+RETRY = "kfoundry.io/retry-requested"
+MANAGER = "kfoundry.io/router"
 
 
 def path(namespace: str, name: str = "") -> str:
@@ -30,13 +33,19 @@ class JobResource:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The object's metadata."""
-        return dict(self.raw.get("metadata") or {})
+        """The object's metadata; not to be changed."""
+        return self.raw.get("metadata") or {}
 
     @property
     def status(self) -> dict[str, Any]:
-        """The object's status; empty before the router first wrote it."""
-        return dict(self.raw.get("status") or {})
+        """The object's status, not to be changed; empty before the router first wrote it."""
+        return self.raw.get("status") or {}
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The object's spec as its user wrote it; empty when it is no mapping."""
+        found = self.raw.get("spec")
+        return found if isinstance(found, dict) else {}
 
     @property
     def namespace(self) -> str:
@@ -56,7 +65,33 @@ class JobResource:
     @property
     def submitter(self) -> str:
         """Who created the Job, as stamped by admission; empty when it was not stamped."""
-        return str((self.metadata.get("annotations") or {}).get(SUBMITTER, ""))
+        return self._annotation(SUBMITTER)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether somebody else manages the Job."""
+        return self.spec.get("managedBy") not in (None, "", MANAGER)
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether its user wants it to end, and the resource to stay."""
+        return self._annotation(CANCEL) == "true"
+
+    @property
+    def retry_requested(self) -> bool:
+        """Whether its user wants another attempt after the current one. A number makes it work once."""
+        return self._annotation(RETRY) == str(self.attempt)
+
+    @property
+    def wishes(self) -> tuple[int, bool, bool, bool]:
+        """What a user can still ask of a Job: its spec's generation, deletion, a cancel, another attempt."""
+        generation = int(self.metadata.get("generation") or 0)
+        return generation, self.deleting, self.cancel_requested, self.final and self.retry_requested
+
+    @property
+    def expires(self) -> bool:
+        """Whether it is deleted some time after its end."""
+        return self.spec.get("ttlAfterFinished") is not None
 
     @property
     def deleting(self) -> bool:
@@ -96,9 +131,22 @@ class JobResource:
         return int(self.status.get("attempt") or 1)
 
     @property
+    def attempts(self) -> list[dict[str, Any]]:
+        """The attempts that ended before the current one, oldest first."""
+        return self.status.get("attempts") or []
+
+    @property
+    def let_through(self) -> bool:
+        """Whether the gates let it pass once: what it depended on is behind it."""
+        return self.backend is not None or any(item.get("backend") for item in self.attempts)
+
+    @property
     def released(self) -> bool:
         """Whether the back end's job may have been released, and so may have run."""
         return bool(self.status.get("released"))
+
+    def _annotation(self, name: str) -> str:
+        return str((self.metadata.get("annotations") or {}).get(name, ""))
 
 
 class JobStore:
@@ -122,6 +170,10 @@ class JobStore:
         """Let deletion go on."""
         kept = [name for name in job.metadata.get("finalizers") or [] if name != FINALIZER]
         return await self._finalizers(job, kept)
+
+    async def delete(self, job: JobResource) -> None:
+        """Ask for a Job's deletion; a later one of the same name is not meant."""
+        await self._client.delete(path(job.namespace, job.name), uid=job.uid)
 
     async def write_status(self, job: JobResource, changes: dict[str, Any]) -> JobResource:
         """Change fields of the status; None removes one."""
