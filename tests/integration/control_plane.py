@@ -111,6 +111,7 @@ def _server_flags(folder: Path, etcd: str, port: int) -> list[str]:
         "--advertise-address=127.0.0.1",
         f"--token-auth-file={folder}/tokens.csv",
         "--authorization-mode=RBAC",
+        "--allow-privileged=true",
         "--disable-admission-plugins=ServiceAccount",
         f"--service-account-key-file={key}",
         f"--service-account-signing-key-file={key}",

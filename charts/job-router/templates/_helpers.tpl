@@ -22,3 +22,30 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 {{ $config | toPrettyJson }}
 {{- end }}
+
+{{- /* Variables of an admission policy: whether the request is the router's, the cluster's own, or an administrator's. */ -}}
+{{- define "job-router.who" -}}
+- name: router
+  expression: >-
+    request.userInfo.username == "system:serviceaccount:{{ .Release.Namespace }}:{{ .Release.Name }}"
+# The garbage collector and the namespace controller, which clean up.
+- name: system
+  expression: >-
+    "system:serviceaccounts:kube-system" in request.userInfo.groups
+- name: administrator
+  expression: >-
+    authorizer.group("kfoundry.io").resource("jobs").namespace(request.namespace).name(request.name).check("administer").allowed()
+{{- end }}
+
+{{- /* Everything built into Kubernetes that is a pod or makes pods. */ -}}
+{{- define "job-router.workloads" -}}
+- {apiGroups: [""], apiVersions: ["*"], operations: [CREATE, UPDATE], resources: [pods, pods/ephemeralcontainers, replicationcontrollers]}
+- {apiGroups: [apps], apiVersions: ["*"], operations: [CREATE, UPDATE], resources: [deployments, replicasets, statefulsets, daemonsets]}
+- {apiGroups: [batch], apiVersions: ["*"], operations: [CREATE, UPDATE], resources: [jobs, cronjobs]}
+{{- end }}
+
+{{- define "job-router.pod-spec" -}}
+dyn(object).kind == "Pod" ? dyn(object).spec
+: dyn(object).kind == "CronJob" ? dyn(object).spec.jobTemplate.spec.template.spec
+: dyn(object).spec.template.spec
+{{- end }}

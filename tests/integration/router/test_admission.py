@@ -64,7 +64,6 @@ async def test_nobody_changes_the_submitter_or_the_spec(user: As) -> None:
             await user(ADMIN).merge(here, patch)
         assert caught.value.code == 422
     await user(ADMIN).merge(here, {"metadata": {"labels": {"a": "b"}}})
-    await user(ADMIN).merge(f"{here}/status", {"status": {"phase": "Pending"}})
 
 
 async def test_a_template_field_outside_the_schema_cannot_be_changed_either(user: As) -> None:
