@@ -10,7 +10,10 @@ from enum import StrEnum
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
+
+_NARROWEST, _WIDEST = 20, 10_000
 
 
 class Format(StrEnum):
@@ -41,8 +44,13 @@ class Output:
         """Whether a program reads the output."""
         return self.format is Format.JSON
 
-    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Print a table for people, or a JSON list of objects keyed by the column names."""
+    def table(
+        self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], folded: str = ""
+    ) -> None:
+        """Print a table for people, or a JSON list of objects keyed by the column names.
+
+        folded: the one column that is wrapped where the terminal is narrow; all of them when not given.
+        """
         if self.json:
             self.document([dict(zip(columns, row, strict=True)) for row in rows])
             return
@@ -50,9 +58,27 @@ class Output:
             title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
         )
         for column in columns:
-            table.add_column(column.upper(), overflow="fold")
+            least = _NARROWEST if column == folded else None
+            whole = bool(folded) and column != folded
+            table.add_column(column.upper(), overflow="fold", no_wrap=whole, min_width=least)
         for row in rows:
             table.add_row(*("" if cell is None else str(cell) for cell in row))
+        if folded and (least := self._least_width(table)) > self.console.width:
+            table.width = least
+        self.console.print(table)
+
+    def _least_width(self, table: Table) -> int:
+        """What the columns that stay whole need."""
+        unbounded = self.console.options.update(width=_WIDEST)
+        return Measurement.get(self.console, unbounded, table).minimum
+
+    def fields(self, title: str, pairs: Iterable[tuple[str, ...]]) -> None:
+        """Print names with their values for people; long values are wrapped beside their name."""
+        table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, show_header=False)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
+        for pair in pairs:
+            table.add_row(*pair)
         self.console.print(table)
 
     def document(self, value: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from platformctl import __version__
-from platformctl.cli import artifacts, inspect, lab, site
+from platformctl.cli import artifacts, inspect, job, lab, site
 from platformctl.cli import run as runs
 from platformctl.console import Format, Output
 from platformctl.errors import PlatformError
@@ -21,6 +21,7 @@ app = typer.Typer(
 
 app.add_typer(artifacts.app, name="artifacts")
 app.add_typer(lab.app, name="lab")
+app.add_typer(job.app, name="job")
 runs.register(app)
 site.register(app)
 inspect.register(app)

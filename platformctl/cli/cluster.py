@@ -1,0 +1,91 @@
+"""The cluster of a person's kubeconfig, and its errors in words with the next step."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from platformctl.errors import ExitCode, PlatformError
+
+if TYPE_CHECKING:
+    from platformctl.clients.jobs import JobsClient
+    from platformctl.clients.kubernetes import ApiError
+
+KubeconfigOption = Annotated[
+    Path | None,
+    typer.Option("--kubeconfig", help="Instead of KUBECONFIG and ~/.kube/config.", show_default=False),
+]
+ContextOption = Annotated[str, typer.Option("--context", help="Instead of the kubeconfig's current one.")]
+NamespaceOption = Annotated[
+    str, typer.Option("--namespace", "-n", help="Instead of the context's namespace.")
+]
+
+
+@dataclass(frozen=True)
+class Access:
+    """Which cluster and namespace, as the options say; empty for the kubeconfig's own."""
+
+    kubeconfig: Path | None = None
+    context: str = ""
+    namespace: str = ""
+
+
+@asynccontextmanager
+async def jobs_of(access: Access) -> AsyncIterator["JobsClient"]:
+    """The Jobs of the namespace; errors of the cluster become PlatformErrors."""
+    from platformctl.clients.context import kubeconfig_files, read_context
+    from platformctl.clients.jobs import JobsClient, NoJobsError
+    from platformctl.clients.kubernetes import ApiError, KubernetesClient
+
+    files = kubeconfig_files(access.kubeconfig, os.environ)
+    try:
+        context = read_context(files, access.context)
+    except (ValueError, OSError) as error:
+        raise PlatformError(
+            f"no cluster to ask: {error}",
+            where=", ".join(str(path) for path in files),
+            next="ask your site's engineers for one: platformctl kubeconfig -i SITE --user YOU --file FILE",
+            code=ExitCode.INVALID,
+        ) from error
+    where = f"{context.connection.server}, context {context.name} of {context.source}"
+    async with KubernetesClient(context.connection) as client:
+        jobs = JobsClient(client, access.namespace or context.namespace)
+        try:
+            yield jobs
+        except NoJobsError as error:
+            raise PlatformError(
+                "this cluster knows no Jobs: the job router is not installed",
+                where=where,
+                next="your site's engineers run: platformctl charts -i SITE",
+            ) from error
+        except ApiError as error:
+            raise _in_words(error, jobs.namespace, where) from error
+
+
+def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:
+    from platformctl.clients.kubernetes import AlreadyExistsError, NotFoundError, UnavailableError
+
+    said = error.message or error.reason
+    if isinstance(error, UnavailableError):
+        what, code = f"the cluster does not answer: {said}", ExitCode.UNREACHABLE
+        return PlatformError(what, where, "try again; what was asked may have been done", code)
+    if error.code == 401:
+        next_step = "have a new kubeconfig made: platformctl kubeconfig -i SITE --user YOU --file FILE"
+        return PlatformError(
+            "the cluster does not accept your credentials", where, next_step, ExitCode.REFUSED
+        )
+    if error.code == 403:
+        next_step = f"is {namespace} your namespace? choose one with -n"
+        return PlatformError(f"the cluster refuses: {said}", where, next_step, ExitCode.REFUSED)
+    if isinstance(error, NotFoundError):
+        return PlatformError(said, where, f"platformctl job list --all -n {namespace}", ExitCode.FAILED)
+    if isinstance(error, AlreadyExistsError):
+        return PlatformError(said, where, "choose another name, or cancel it with --delete", ExitCode.FAILED)
+    if error.code in (400, 422):
+        next_step = "correct the Job; docs/jobs.md has all fields"
+        return PlatformError(f"the cluster does not take it: {said}", where, next_step, ExitCode.INVALID)
+    return PlatformError(f"the cluster says: {said}", where)

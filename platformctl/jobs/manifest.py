@@ -1,0 +1,83 @@
+"""What a person hands in, a manifest or a program text, as Job documents for the API server.
+
+Nothing is changed but what is asked for: a Job without a name gets one made from the file's.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from platformctl.jobs.model import Refusal
+
+API_VERSION, KIND = "kfoundry.io/v1alpha1", "Job"
+_STEM = 40
+
+
+class NotAManifestError(Exception):
+    """The text holds no Jobs; says what it holds instead."""
+
+
+def is_script(text: str) -> bool:
+    """Whether a text is a program and no manifest: it begins with its interpreter."""
+    return text.startswith("#!")
+
+
+def from_script(text: str, stem: str) -> dict[str, Any]:
+    """A Job that runs a program text. stem: what the name is made from."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"generateName": f"{name_stem(stem)}-"},
+        "spec": {"script": text},
+    }
+
+
+def from_manifest(text: str, stem: str) -> list[dict[str, Any]]:
+    """The Jobs of a YAML or JSON text, in its order; several documents and Lists are understood."""
+    try:
+        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+    except yaml.YAMLError as error:
+        raise NotAManifestError(f"is not YAML: {error}") from error
+    found = [job for document in documents for job in _jobs(document)]
+    if not found:
+        raise NotAManifestError("holds no Job")
+    for job in found:
+        metadata = job.setdefault("metadata", {})
+        if isinstance(metadata, dict) and not metadata.get("name") and not metadata.get("generateName"):
+            metadata["generateName"] = f"{name_stem(stem)}-"
+    return found
+
+
+def override(job: dict[str, Any], name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The Job with another name and fields of its spec; what is None or empty stays as it is."""
+    changed = {key: value for key, value in fields.items() if value not in (None, "")}
+    metadata = dict(job["metadata"])
+    if name:
+        metadata.pop("generateName", None)
+        metadata["name"] = name
+    return {**job, "metadata": metadata, "spec": {**(job.get("spec") or {}), **changed}}
+
+
+def name_stem(text: str) -> str:
+    """What Kubernetes allows in a name, made from any text; at most 40 characters."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:_STEM].strip("-") or "job"
+
+
+def complaints(refusals: list[Refusal]) -> list[str]:
+    """Refusals as lines for people, once each."""
+    return list(dict.fromkeys(str(refusal) for refusal in refusals))
+
+
+def _jobs(document: object) -> list[dict[str, Any]]:
+    if not isinstance(document, dict):
+        raise NotAManifestError("holds something else than Kubernetes objects")
+    if document.get("kind") == "List":
+        return [job for item in document.get("items") or [] for job in _jobs(item)]
+    kind, version = str(document.get("kind")), str(document.get("apiVersion"))
+    if (version, kind) != (API_VERSION, KIND):
+        raise NotAManifestError(
+            f"holds a {kind} of {version}; only a {KIND} of {API_VERSION} can be submitted"
+        )
+    return [document]

@@ -1,0 +1,347 @@
+"""What a person reads about a Job: the resource as the API server returns it, in words.
+
+Only the stored document counts, so every side (command line, portal) shows the same. Absent fields are
+left out and never guessed. Times are RFC 3339 in UTC; `now` is seconds since the epoch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+SUBMITTER = "kfoundry.io/submitter"
+FINAL_PHASES = ("Succeeded", "Failed", "Cancelled", "Refused")
+PHASES = ("Pending", "Queued", "Running", *FINAL_PHASES)
+
+_SHOWN_EXIT_CODES = 20
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a description: rows under columns, or name and value pairs when there are no columns."""
+
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+    columns: tuple[str, ...] = ()
+
+
+def phase(job: Mapping[str, Any]) -> str:
+    """The phase; Pending until the router first saw the Job."""
+    return str(_status(job).get("phase") or "Pending")
+
+
+def live(job: Mapping[str, Any]) -> bool:
+    """Whether the Job has not ended."""
+    return phase(job) not in FINAL_PHASES
+
+
+def submitter(job: Mapping[str, Any]) -> str:
+    """Who created it, as the API server stamped it."""
+    return str((_metadata(job).get("annotations") or {}).get(SUBMITTER, ""))
+
+
+def reason(job: Mapping[str, Any]) -> str:
+    """Why it waits or how it ended."""
+    if not _status(job).get("phase"):
+        return "the router has not looked at it yet"
+    return str(_status(job).get("reason") or "")
+
+
+def summary(job: Mapping[str, Any]) -> dict[str, Any]:
+    """The record that programs get from a list; absent values are None."""
+    metadata, status = _metadata(job), _status(job)
+    return {
+        "name": metadata.get("name"),
+        "namespace": metadata.get("namespace"),
+        "uid": metadata.get("uid"),
+        "submitter": submitter(job),
+        "user": status.get("user"),
+        "phase": phase(job),
+        "reason": reason(job),
+        "backend": status.get("backend"),
+        "backendId": status.get("backendId"),
+        "queue": _queue(job) or None,
+        "attempt": status.get("attempt"),
+        "nodes": status.get("nodes"),
+        "tasks": status.get("tasks"),
+        "exitCode": status.get("exitCode"),
+        "usage": status.get("usage"),
+        "created": metadata.get("creationTimestamp"),
+        "estimatedStart": status.get("estimatedStart"),
+        "started": status.get("startTime"),
+        "ended": status.get("completionTime"),
+        "output": status.get("output"),
+    }
+
+
+COLUMNS = ("namespace", "name", "user", "phase", "tasks", "where", "age", "ran", "exit", "reason")
+
+
+def row(job: Mapping[str, Any], now: float) -> tuple[str, ...]:
+    """A line of the table of Jobs, under COLUMNS."""
+    metadata, status = _metadata(job), _status(job)
+    exit_code = status.get("exitCode")
+    return (
+        str(metadata.get("namespace")),
+        str(metadata.get("name")),
+        user(job),
+        phase(job),
+        progress(job),
+        where(job),
+        duration(_since(metadata.get("creationTimestamp"), now)),
+        duration(_ran(job, now)),
+        "" if exit_code is None else str(exit_code),
+        reason(job),
+    )
+
+
+def user(job: Mapping[str, Any]) -> str:
+    """The site's user it runs as; before that is known, its submitter."""
+    return str(_status(job).get("user") or submitter(job))
+
+
+def where(job: Mapping[str, Any]) -> str:
+    """The back end, with Slurm's job id; the target while nothing is decided."""
+    status = _status(job)
+    if not status.get("backend"):
+        target = str(_spec(job).get("target") or "auto")
+        return "" if target == "auto" else f"({target})"
+    number = str(status.get("backendId") or "")
+    return f"{status['backend']} {number}".strip() if number.isdigit() else str(status["backend"])
+
+
+def progress(job: Mapping[str, Any]) -> str:
+    """How many of its tasks have ended, of how many; empty for a Job of one."""
+    tasks = _status(job).get("tasks") or {}
+    counts = {state: int(tasks.get(state) or 0) for state in ("waiting", "running", "succeeded", "failed")}
+    total = sum(counts.values())
+    return f"{counts['succeeded'] + counts['failed']}/{total}" if total > 1 else ""
+
+
+def describe(job: Mapping[str, Any], now: float) -> list[Section]:
+    """Everything the status tells, and what was asked for."""
+    sections = [
+        Section("", _present(_state(job, now))),
+        Section("asked for", _present(_asked(_spec(job)))),
+        Section("decision", tuple(("", line) for line in decision(job))),
+        Section("tasks", _present(_tasks(_status(job)))),
+        _attempts(_status(job)),
+        _conditions(_status(job), now),
+    ]
+    return [section for section in sections if section.rows]
+
+
+def decision(job: Mapping[str, Any]) -> list[str]:
+    """Why this back end: one line for each target."""
+    found = _status(job).get("decision")
+    if not found:
+        accepted = _condition(job, "Accepted")
+        found = accepted.get("message") if accepted and accepted.get("status") == "True" else ""
+    return [line for line in str(found or "").splitlines() if line.strip()]
+
+
+def explain(job: Mapping[str, Any], explanation: Mapping[str, Any] | None, now: float) -> str:
+    """One paragraph: why it waits, behind whom, and when it should start; or how it ended.
+
+    explanation: what the back end said when asked (sentences, behind, start); None when it was not.
+    """
+    name, state = _metadata(job).get("name"), phase(job)
+    sentences = [_sentence(f"{name} is {state.lower()}{_place(job)}")]
+    found = [str(line) for line in (explanation or {}).get("sentences") or []]
+    sentences += [_sentence(line) for line in found or [reason(job)] if line]
+    if not live(job):
+        return " ".join(sentences)
+    behind = [str(item) for item in (explanation or {}).get("behind") or []]
+    if behind:
+        sentences.append(f"It waits behind {_listed(behind)}.")
+    if state != "Running":
+        sentences.append(_start((explanation or {}).get("start") or _status(job).get("estimatedStart"), now))
+    return " ".join(sentences)
+
+
+def waits_at_back_end(job: Mapping[str, Any]) -> bool:
+    """Whether a scheduler has the Job and knows more than the status: otherwise the router's word is all."""
+    return phase(job) == "Queued" and bool(_status(job).get("backendId"))
+
+
+def duration(seconds: float | None) -> str:
+    """The two largest units: 45s, 3m12s, 2h5m, 4d1h; empty for None."""
+    if seconds is None:
+        return ""
+    left = max(0, int(seconds))
+    parts: list[str] = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append(f"{count}{unit}" if count else "")
+    return "".join(parts[:2]) or "0s"
+
+
+def epoch(text: object) -> float | None:
+    """Seconds since the epoch of an RFC 3339 time; None when there is none."""
+    try:
+        return datetime.fromisoformat(str(text)).timestamp() if text else None
+    except ValueError:
+        return None
+
+
+def _state(job: Mapping[str, Any], now: float) -> list[tuple[str, object]]:
+    metadata, status = _metadata(job), _status(job)
+    usage = status.get("usage") or {}
+    return [
+        ("name", f"{metadata.get('namespace')}/{metadata.get('name')}"),
+        ("phase", phase(job)),
+        ("reason", reason(job)),
+        ("runs as", status.get("user")),
+        ("submitted by", submitter(job)),
+        ("queue", _queue(job)),
+        ("back end", status.get("backend")),
+        ("its id there", status.get("backendId")),
+        ("attempt", status.get("attempt")),
+        ("nodes", status.get("nodes")),
+        ("created", _time(metadata.get("creationTimestamp"), now)),
+        ("should start", "" if status.get("startTime") else _time(status.get("estimatedStart"), now)),
+        ("started", _time(status.get("startTime"), now)),
+        ("ended", _time(status.get("completionTime"), now)),
+        ("ran", duration(_ran(job, now))),
+        ("exit code", status.get("exitCode")),
+        ("CPU time", duration(usage["cpuSeconds"]) if usage.get("cpuSeconds") else ""),
+        ("GPU time", duration(usage["gpuSeconds"]) if usage.get("gpuSeconds") else ""),
+        ("output", status.get("output")),
+        ("being deleted since", _time(metadata.get("deletionTimestamp"), now)),
+    ]
+
+
+def _asked(spec: Mapping[str, Any]) -> list[tuple[str, object]]:
+    pairs: list[tuple[str, object]] = []
+    script = spec.get("script")
+    if script:
+        lines = str(script).count("\n")
+        pairs.append(("script", f"{str(script).splitlines()[0]} ({lines} lines)"))
+    containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or []
+    for container in containers:
+        words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
+        pairs.append(("image", container.get("image")))
+        pairs.append(("command", " ".join(words)))
+        resources = container.get("resources") or {}
+        pairs.append(("resources", _amounts(resources.get("limits") or resources.get("requests") or {})))
+    pairs.append(("resources", _amounts(spec.get("resources") or {})))
+    shown = ("script", "template", "resources", "dependsOn", "stageIn", "stageOut")
+    pairs += [(key, _word(value)) for key, value in spec.items() if key not in shown]
+    for item in spec.get("dependsOn") or []:
+        pairs.append(("depends on", f"{item.get('name')} ({item.get('when', 'succeeded')})"))
+    for key in ("stageIn", "stageOut"):
+        for item in spec.get(key) or []:
+            pairs.append((key, f"{item.get('source')} -> {item.get('target')}"))
+    return pairs
+
+
+def _tasks(status: Mapping[str, Any]) -> list[tuple[str, object]]:
+    tasks = status.get("tasks") or {}
+    pairs: list[tuple[str, object]] = [(state, tasks.get(state)) for state in tasks if tasks.get(state)]
+    codes = [f"{item.get('index')}: {item.get('code')}" for item in status.get("exitCodes") or []]
+    more = len(codes) - _SHOWN_EXIT_CODES
+    shown = ", ".join(codes[:_SHOWN_EXIT_CODES]) + (f" and {more} more" if more > 0 else "")
+    return [*pairs, ("exit codes by index", shown)]
+
+
+def _attempts(status: Mapping[str, Any]) -> Section:
+    names = ("attempt", "backend", "backendId", "phase", "exitCode", "startTime", "nodes", "reason")
+    rows = [tuple(_word(item.get(name)) for name in names) for item in status.get("attempts") or []]
+    columns = ("attempt", "back end", "id", "phase", "exit", "started", "nodes", "reason")
+    return Section("earlier attempts", tuple(rows), columns)
+
+
+def _conditions(status: Mapping[str, Any], now: float) -> Section:
+    rows = [
+        (
+            str(item.get("type")),
+            str(item.get("status")),
+            str(item.get("reason", "")),
+            duration(_since(item.get("lastTransitionTime"), now)),
+            str(item.get("message", "")),
+        )
+        for item in status.get("conditions") or []
+    ]
+    return Section("conditions", tuple(rows), ("condition", "status", "reason", "since", "message"))
+
+
+def _condition(job: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    return next((item for item in _status(job).get("conditions") or [] if item.get("type") == name), None)
+
+
+def _place(job: Mapping[str, Any]) -> str:
+    backend, queue = _status(job).get("backend"), _queue(job)
+    if not backend:
+        return ""
+    return f" on {backend} in the queue {queue}" if queue else f" on {backend}"
+
+
+def _start(start: object, now: float) -> str:
+    at = epoch(start) if isinstance(start, str) else (float(start) if isinstance(start, int) else None)
+    if at is None:
+        return "When it starts cannot be told."
+    when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return (
+        f"It should start at {when}, in {duration(at - now)}." if at > now else f"It was to start at {when}."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:5])
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _queue(job: Mapping[str, Any]) -> str:
+    return str(_status(job).get("queue") or _spec(job).get("queue") or "")
+
+
+def _ran(job: Mapping[str, Any], now: float) -> float | None:
+    started = epoch(_status(job).get("startTime"))
+    if started is None:
+        return None
+    return (epoch(_status(job).get("completionTime")) or now) - started
+
+
+def _since(text: object, now: float) -> float | None:
+    at = epoch(text)
+    return None if at is None else now - at
+
+
+def _time(text: object, now: float) -> str:
+    at = epoch(text)
+    if at is None:
+        return ""
+    distance = f"{duration(now - at)} ago" if at <= now else f"in {duration(at - now)}"
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC ({distance})"
+
+
+def _amounts(amounts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {amount}" for name, amount in amounts.items())
+
+
+def _word(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _present(pairs: Sequence[tuple[str, object]]) -> tuple[tuple[str, ...], ...]:
+    return tuple((name, _word(value)) for name, value in pairs if value not in (None, ""))
+
+
+def _metadata(job: Mapping[str, Any]) -> Mapping[str, Any]:
+    return job.get("metadata") or {}
+
+
+def _spec(job: Mapping[str, Any]) -> Mapping[str, Any]:
+    return job.get("spec") or {}
+
+
+def _status(job: Mapping[str, Any]) -> Mapping[str, Any]:
+    return job.get("status") or {}

@@ -1,0 +1,176 @@
+"""What the commands on Jobs print and ask for."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from platformctl.errors import ExitCode, PlatformError
+from tests.unit.cli.conftest import MemoryJobs
+from tests.unit.cli.examples import ALL, FAILED, QUEUED, REFUSED, RUNNING, UNSEEN
+from tests.unit.cli.goldens import agrees
+
+Run = Callable[..., Result]
+MANIFEST = """
+apiVersion: kfoundry.io/v1alpha1
+kind: Job
+metadata: {name: one}
+spec: {script: "#!/bin/sh\\ndate\\n"}
+---
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: kfoundry.io/v1alpha1, kind: Job, metadata: {namespace: team1}, spec: {script: "#!/bin/sh\\n"}}
+"""
+
+
+def error_of(result: Result) -> PlatformError:
+    """The error that the entry point would print."""
+    assert isinstance(result.exception, PlatformError), result.output
+    return result.exception
+
+
+@pytest.mark.parametrize("width", ["60", "100", "200"])
+def test_the_list_fits_the_width(
+    jobs: MemoryJobs, run: Run, width: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    jobs.jobs = list(ALL)
+    agrees(f"list-{width}.txt", run("job", "list", "--all").stdout)
+
+
+def test_the_list_for_programs(jobs: MemoryJobs, run: Run) -> None:
+    jobs.jobs = list(ALL)
+    found = json.loads(run("--output", "json", "job", "list", "--all").stdout)
+    agrees("list.json", json.dumps(found, indent=1))
+
+
+def test_by_default_a_list_has_the_callers_own_jobs(jobs: MemoryJobs, run: Run) -> None:
+    jobs.jobs = list(ALL)
+    jobs.who = "bob"
+    shown = run("job", "list").stdout
+    assert "bad-9xw4t" in shown
+    assert "train" not in shown
+    jobs.who = "carol"
+    assert run("job", "list").stdout == "no Jobs of yours; --all shows everybody's\n"
+    assert json.loads(run("-o", "json", "job", "list").stdout) == []
+
+
+def test_phases_and_order_are_chosen(jobs: MemoryJobs, run: Run) -> None:
+    jobs.jobs = list(ALL)
+    only = ("-o", "json", "job", "list", "--all", "--phase", "running", "--phase", "Failed", "--sort", "name")
+    assert [item["name"] for item in json.loads(run(*only).stdout)] == ["bad-9xw4t", "train-x7k2p"]
+    by_user = json.loads(run("-o", "json", "job", "list", "--all", "--sort", "user").stdout)
+    assert by_user[-1]["user"] == "bob"
+    by_phase = json.loads(run("-o", "json", "job", "list", "--all", "--sort", "phase").stdout)
+    assert [item["phase"] for item in by_phase] == ["Pending", "Queued", "Running", "Failed", "Refused"]
+    assert run("job", "list", "--phase", "Sleeping").exit_code == ExitCode.INVALID
+
+
+@pytest.mark.parametrize("job", ALL, ids=lambda job: str(job["metadata"]["name"]))
+def test_descriptions(jobs: MemoryJobs, run: Run, job: dict[str, object]) -> None:
+    jobs.jobs = [job]
+    name = str(job["metadata"]["name"])  # type: ignore[index]
+    agrees(f"describe-{name}.txt", run("job", "describe", name).stdout)
+
+
+def test_a_description_for_programs_is_the_resource(jobs: MemoryJobs, run: Run) -> None:
+    jobs.jobs = [RUNNING]
+    found = json.loads(run("-o", "json", "job", "describe", "train-x7k2p").stdout)
+    assert found["status"] == RUNNING["status"]
+    assert "managedFields" not in found["metadata"]
+
+
+def test_colours_are_for_terminals_that_want_them(
+    jobs: MemoryJobs, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.jobs = list(ALL)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[32m" in run("job", "list", "--all").stdout
+    assert "\x1b[3" not in run("--no-color", "job", "list", "--all").stdout
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[3" not in run("job", "list", "--all").stdout
+
+
+def test_a_script_is_submitted_with_options(jobs: MemoryJobs, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "My Train.sh"
+    path.write_text("#!/bin/bash\ntrain\n")
+    options = ("--target", "slurm", "--walltime", "2h", "--tasks", "4", "-n", "team1")
+    done = run("job", "submit", str(path), *options)
+    assert "my-train-x7k2p submitted in team1" in done.output
+    assert "platformctl job describe my-train-x7k2p -n team1" in done.output
+    spec = {"script": "#!/bin/bash\ntrain\n", "target": "slurm", "walltime": "2h", "tasks": 4}
+    assert jobs.jobs[0]["spec"] == spec
+
+
+def test_a_manifest_of_several_jobs_keeps_names_and_namespaces(
+    jobs: MemoryJobs, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "jobs.yaml").write_text(MANIFEST)
+    done = json.loads(run("-o", "json", "job", "submit", str(tmp_path / "jobs.yaml")).stdout)
+    assert [(job["name"], job["namespace"]) for job in done] == [("one", "default"), ("jobs-x7k2p", "team1")]
+
+
+def test_a_script_comes_from_standard_input(jobs: MemoryJobs, run: Run) -> None:
+    assert run("job", "submit", "-", "--name", "now", text="#!/bin/sh\ndate\n").exit_code == 0
+    assert jobs.jobs[0]["metadata"] == {"name": "now", "namespace": "default"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("kind: Pod\napiVersion: v1\n", "holds a Pod of v1"),
+        ("", "holds no Job"),
+        ("a: [", "is not YAML"),
+        ("- 1\n", "something else"),
+        (MANIFEST.replace("script", "skript", 1), "spec.skript"),
+        ("#!/bin/sh\n#SBATCH -n 2\n", "#SBATCH"),
+    ],
+)
+def test_what_is_wrong_is_named_before_anything_is_submitted(
+    jobs: MemoryJobs, run: Run, text: str, words: str
+) -> None:
+    error = error_of(run("job", "submit", "-", text=text))
+    assert words in str(error)
+    assert error.code is ExitCode.INVALID
+    assert jobs.jobs == []
+
+
+def test_directives_lead_to_the_import(jobs: MemoryJobs, run: Run) -> None:
+    error = error_of(run("job", "submit", "-", text="#!/bin/sh\n#SBATCH -n 2\n"))
+    assert error.next == "platformctl job import -"
+
+
+def test_a_file_that_is_not_there_is_named(jobs: MemoryJobs, run: Run) -> None:
+    assert "/no/such cannot be read" in str(error_of(run("job", "submit", "/no/such")))
+
+
+def test_cancelling_asks_the_router_or_deletes(jobs: MemoryJobs, run: Run) -> None:
+    jobs.jobs = list(ALL)
+    shown = run("job", "cancel", "train-x7k2p", "bad-9xw4t").stdout
+    assert shown == "train-x7k2p: cancelling\nbad-9xw4t: has ended already (Failed)\n"
+    assert jobs.asked == [("train-x7k2p", "kfoundry.io/cancel-requested", "true")]
+    assert json.loads(run("-o", "json", "job", "cancel", "--delete", "bad-9xw4t").stdout) == [
+        {"name": "bad-9xw4t", "action": "deleted"}
+    ]
+    assert jobs.deleted == ["bad-9xw4t"]
+
+
+def test_only_what_has_ended_is_tried_again(jobs: MemoryJobs, run: Run) -> None:
+    jobs.jobs = [FAILED, QUEUED, REFUSED, UNSEEN]
+    assert run("job", "retry", "bad-9xw4t").stdout == "bad-9xw4t: attempt 2 asked for\n"
+    assert jobs.asked == [("bad-9xw4t", "kfoundry.io/retry-requested", "1")]
+    for name in ("fit-2v9dl", "no-5tq8z", "new-7hq2m"):
+        assert error_of(run("job", "retry", name)).code is ExitCode.REFUSED
+
+
+def test_names_are_completed(jobs: MemoryJobs, run: Run) -> None:
+    jobs.jobs = list(ALL)
+    shell = {
+        "_PLATFORMCTL_COMPLETE": "complete_bash",
+        "COMP_WORDS": "platformctl job describe tr",
+        "COMP_CWORD": "3",
+    }
+    assert run(env=shell).stdout.split() == ["train-x7k2p"]
