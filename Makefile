@@ -39,8 +39,9 @@ unit: setup ## Unit tests only: no lab, no root
 bench: setup ## Measure; writes build/bench/*.json and says what got worse
 	@.venv/bin/python -m tests.benchmarks
 
-docs: setup ## Write docs/variables.md again from the schema and the roles
+docs: setup ## Write docs/variables.md and docs/benchmarks.md again from what they describe
 	@$(PLATFORMCTL) schema --markdown > docs/variables.md
+	@.venv/bin/python -m tests.benchmarks.document > docs/benchmarks.md
 
 lock: ## Pin the Python packages again (needs .venv)
 	@$${XDG_CACHE_HOME:-$$HOME/.cache}/platformctl/uv/bin/uv pip compile --quiet --upgrade --universal \

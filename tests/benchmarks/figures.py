@@ -25,9 +25,10 @@ def machine() -> str:
 
 @dataclass
 class Figures:
-    """The figures of one benchmark."""
+    """The figures of one benchmark; about: a sentence or two for the documentation, on what is measured."""
 
     name: str
+    about: str = ""
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, name: str, value: float, unit: str, at_most: float | None = None) -> None:
@@ -52,7 +53,7 @@ class Figures:
                 f"{self.name}: {name:40} {figure['value']:10.2f} {figure['unit']:8}{goal}  {verdict}{remark}"
             )
         WRITTEN.mkdir(parents=True, exist_ok=True)
-        document = {"machine": machine(), "figures": self.figures}
+        document = {"about": self.about, "machine": machine(), "figures": self.figures}
         (WRITTEN / f"{self.name}.json").write_text(json.dumps(document, indent=1) + "\n")
 
     def _committed(self) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ _OWN = 3
 
 def main() -> None:
     """Measure, print and write the figures."""
-    figures = Figures("hosts")
+    figures = Figures("hosts", "The stages preflight and base on 3, 6 and 12 plain hosts of a lab.")
     seconds = {}
     for size in _SIZES:
         with lab(f"bench-hosts{size}", "--light", str(size - _OWN)) as inventory:

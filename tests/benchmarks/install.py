@@ -22,11 +22,16 @@ from tests.benchmarks.labs import lab, platformctl
 
 _NAME = "bench-install"
 _IMAGES = ("registry.k8s.io/", "ghcr.io/flannel-io/", "docker.io/library/busybox")
+_ABOUT = (
+    "An installation of three fresh hosts with artefacts and package cache ready; branches of the "
+    "graph run at the same time. The floor is a script that does the least that lets a pod and an "
+    "srun run on such hosts, and nothing else; measured in the same run."
+)
 
 
 def main() -> None:
     """Measure, print and write the figures."""
-    figures = Figures("install")
+    figures = Figures("install", _ABOUT)
     platformctl("artifacts", "fetch", "--source", "modules")
     floor = _floor(os.environ["FLOOR"]) if "FLOOR" in os.environ else None
     with lab(_NAME) as inventory:

@@ -31,7 +31,7 @@ def _write(folder: Path, size: int) -> None:
 
 def main() -> None:
     """Measure, print and write the figures."""
-    figures = Figures("site-load")
+    figures = Figures("site-load", "Reading and checking an inventory; nothing is reached.")
     started = time.perf_counter()
     site.load(paths.data_dir() / "inventories" / "example-site")
     figures.add("first load, with imports and types", time.perf_counter() - started, "s")
