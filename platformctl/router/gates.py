@@ -89,7 +89,7 @@ class Gates:
     def _dependencies(self, job: JobResource, spec: JobSpec) -> Wait | list[Refusal] | None:
         waits, never = [], []
         for dependency in spec.depends_on:
-            other = self._jobs.named((job.namespace, dependency.name))
+            other = self._jobs.get_job((job.namespace, dependency.name))
             if other is None:
                 waits.append(f"{dependency.name}, which does not exist")
             elif other.phase in FINAL:
@@ -114,7 +114,7 @@ class Gates:
         pending = [job.name]
         while pending and len(came_from) < _MAX_CYCLE_SEARCH:
             name = pending.pop()
-            known = self._jobs.named((job.namespace, name))
+            known = self._jobs.get_job((job.namespace, name))
             for dependency in known.depends_on if known else ():
                 if dependency.name == job.name:
                     return [*_path_to(name, came_from), job.name]

@@ -60,8 +60,8 @@ def holding(queue: str, user: User, job: JobSpec) -> Holding:
 
 def excess(wanted: Holding, queue: Queue) -> str:
     """Why a job could not even enter its queue when it is empty; empty when it could."""
-    for kind, limits in (("user", queue.per_user), ("account", queue.per_account)):
-        why = _beyond(_Sum(), wanted, limits)
+    for _, kind, _ in wanted.counters():
+        why = _beyond(_Sum(), wanted, queue.per_user if kind == "user" else queue.per_account)
         if why:
             return f"{why} that the queue {queue.name} allows each {kind}"
     return ""

@@ -75,7 +75,7 @@ class Overview(Mapping[str, Brief]):
         if known is not None:
             self._forget(known)
 
-    def named(self, key: Key) -> Brief | None:
+    def get_job(self, key: Key) -> Brief | None:
         """The Job of a namespace and name."""
         return self._by_key.get(key)
 

@@ -115,6 +115,14 @@ class JobResource:
         return self.phase in FINAL
 
     @property
+    def unreachable(self) -> bool:
+        """Whether the status says that the back end is away."""
+        return any(
+            (item["type"], item["status"]) == ("Reachable", "False")
+            for item in self.status.get("conditions") or []
+        )
+
+    @property
     def backend(self) -> Target | None:
         """Where the Job was sent, once decided."""
         found = self.status.get("backend")

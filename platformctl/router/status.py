@@ -4,15 +4,27 @@ Conditions are the contract for programs (Accepted, Released, Finished); phase, 
 for people and printer columns.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from platformctl.jobs.model import Refusal, Target, User
-from platformctl.router.backend import FINAL, Phase, Seen
+from platformctl.jobs.model import Refusal
+from platformctl.router.backend import FINAL, Phase, Seen, Tasks, Ticket, Usage
 from platformctl.router.resource import JobResource
 
 _MAX_REASON = 1024
 _MAX_REFUSALS = 32
+_MAX_ATTEMPTS = 11
+_OF_AN_ATTEMPT = (
+    "backend",
+    "backendId",
+    "phase",
+    "reason",
+    "exitCode",
+    "startTime",
+    "completionTime",
+    "nodes",
+)
 
 
 def refused(job: JobResource, refusals: list[Refusal]) -> dict[str, Any]:
@@ -27,21 +39,33 @@ def refused(job: JobResource, refusals: list[Refusal]) -> dict[str, Any]:
     return {"phase": Phase.REFUSED, "reason": reason[:_MAX_REASON], **conditions, **_ended(None)}
 
 
-def decided(job: JobResource, target: Target, why: str, user: User, attempt: int) -> dict[str, Any]:
-    """The Job is accepted and will go to a back end: written before anything is submitted."""
+def waiting(job: JobResource, reason: str) -> dict[str, Any]:
+    """The Job passed all checks, and a gate is closed."""
+    why = reason[:_MAX_REASON]
+    gate = ("False", "Waiting", why)
+    accepted = ("True", "Accepted", "it passed all checks")
+    return {"phase": Phase.PENDING, "reason": why, **_conditions(job, Accepted=accepted, Released=gate)}
+
+
+def submitted(
+    job: JobResource, ticket: Ticket, backend: str, why: str, job_id: str, released: bool
+) -> dict[str, Any]:
+    """The decision and the back end's id. released: it may be released without being read back."""
+    conditions = _conditions(
+        job, ["Reachable"], Accepted=("True", "Accepted", why), Released=("False", "Submitted", "")
+    )
     return {
         "phase": Phase.PENDING,
-        "backend": target,
-        "attempt": attempt,
-        "user": user.name,
         "reason": "",
-        **_conditions(job, Accepted=("True", "Accepted", why), Released=("False", "Submitting", "")),
+        "backend": backend,
+        "backendId": job_id,
+        "released": released or None,
+        "attempt": job.attempt,
+        "user": ticket.user.name,
+        "queue": ticket.queue.name if ticket.queue else None,
+        "decision": why,
+        **conditions,
     }
-
-
-def recorded(job_id: str) -> dict[str, Any]:
-    """The back end's id, known before the job may start."""
-    return {"backendId": job_id}
 
 
 def lost_before_release() -> dict[str, Any]:
@@ -54,11 +78,6 @@ def releasing() -> dict[str, Any]:
     return {"released": True}
 
 
-def released(job: JobResource) -> dict[str, Any]:
-    """The back end took the release; a later hold is somebody's wish."""
-    return {"phase": Phase.QUEUED, "reason": "", **_conditions(job, Released=("True", "Released", ""))}
-
-
 def unavailable(job: JobResource, why: str) -> dict[str, Any]:
     """The back end is away; what was known stays true and is tried again."""
     changes: dict[str, Any] = {"reason": why[:_MAX_REASON]}
@@ -68,7 +87,7 @@ def unavailable(job: JobResource, why: str) -> dict[str, Any]:
 
 
 def followed(job: JobResource, seen: Seen) -> dict[str, Any]:
-    """What the back end says about a released job."""
+    """What the back end says about a job. Its first word after the release confirms the release."""
     changes: dict[str, Any] = {
         "phase": seen.phase,
         "reason": seen.reason[:_MAX_REASON],
@@ -76,11 +95,19 @@ def followed(job: JobResource, seen: Seen) -> dict[str, Any]:
         "output": seen.output or None,
         "exitCode": seen.exit_code,
         "startTime": _time(seen.started),
+        "estimatedStart": _time(seen.estimated_start) if seen.phase is Phase.QUEUED else None,
+        **_tasks(seen.tasks),
     }
-    if seen.phase in FINAL:
-        finished = ("True", str(seen.phase), seen.reason)
-        return {**changes, **_conditions(job, reachable=True, Finished=finished), **_ended(seen.ended)}
-    return {**changes, **_conditions(job, reachable=True)}
+    new = {"Released": ("True", "Released", "")} if job.released else {}
+    if seen.phase not in FINAL:
+        return {**changes, **_conditions(job, ["Reachable"], **new)}
+    new["Finished"] = ("True", str(seen.phase), seen.reason)
+    return {
+        **changes,
+        **_charged(job, seen.usage),
+        **_conditions(job, ["Reachable"], **new),
+        **_ended(seen.ended),
+    }
 
 
 def vanished(job: JobResource) -> dict[str, Any]:
@@ -94,6 +121,48 @@ def vanished(job: JobResource) -> dict[str, Any]:
     }
 
 
+def cancelled(job: JobResource, reason: str) -> dict[str, Any]:
+    """The Job ended because its user wanted it, and nothing of it runs."""
+    return {
+        "phase": Phase.CANCELLED,
+        "reason": reason,
+        "estimatedStart": None,
+        **_conditions(job, ["Reachable"], Finished=("True", "Cancelled", reason)),
+        **_ended(None),
+    }
+
+
+def another_attempt(job: JobResource, ended: dict[str, Any], why: str) -> dict[str, Any]:
+    """The current attempt becomes history, and the next begins: one write, so that it happens once.
+
+    ended: what is to be known of the current attempt and is not in the status yet.
+    """
+    last = {**job.status, **ended}
+    record = {"attempt": job.attempt} | {
+        key: last[key] for key in _OF_AN_ATTEMPT if last.get(key) is not None
+    }
+    waits = ("False", "Retrying", why)
+    forgotten = (
+        "backendId",
+        "released",
+        "output",
+        "estimatedStart",
+        "tasks",
+        "exitCodes",
+        "queue",
+        "decision",
+    )
+    return {
+        **dict.fromkeys((*_OF_AN_ATTEMPT, *forgotten)),
+        "usage": last.get("usage"),
+        "attempts": [*job.attempts, record][-_MAX_ATTEMPTS:],
+        "attempt": job.attempt + 1,
+        "phase": Phase.PENDING,
+        "reason": why,
+        **_conditions(job, ["Finished", "Reachable"], Released=waits),
+    }
+
+
 def changed(job: JobResource, changes: dict[str, Any]) -> dict[str, Any]:
     """The part of changes that the status does not say already."""
     return {key: value for key, value in changes.items() if job.status.get(key) != value}
@@ -103,15 +172,43 @@ def _ended(epoch: int | None) -> dict[str, Any]:
     return {"completionTime": _time(epoch) or _now()}
 
 
-def _conditions(job: JobResource, reachable: bool = False, **new: tuple[str, str, str]) -> dict[str, Any]:
-    """The list of conditions with the new ones in place, and observedGeneration.
+def _tasks(tasks: Tasks | None) -> dict[str, Any]:
+    if tasks is None:
+        return {}
+    counts = {
+        "waiting": tasks.waiting,
+        "running": tasks.running,
+        "succeeded": tasks.succeeded,
+        "failed": tasks.failed,
+    }
+    codes = [{"index": index, "code": code} for index, code in tasks.exit_codes]
+    return {"tasks": counts, "exitCodes": codes or None}
 
-    lastTransitionTime moves only when a status flips. A back end that answers again loses Reachable=False.
+
+def _charged(job: JobResource, usage: Usage | None) -> dict[str, Any]:
+    """The ledger: what ended attempts used, this one included."""
+    if usage is None:
+        return {}
+    before = job.status.get("usage") or {}
+    return {
+        "usage": {
+            "cpuSeconds": before.get("cpuSeconds", 0) + usage.cpu_seconds,
+            "gpuSeconds": before.get("gpuSeconds", 0) + usage.gpu_seconds,
+        }
+    }
+
+
+def _conditions(job: JobResource, without: Sequence[str] = (), **new: tuple[str, str, str]) -> dict[str, Any]:
+    """The list of conditions with the new ones in place and some left out, and observedGeneration.
+
+    lastTransitionTime moves only when a status flips.
     """
     generation = job.metadata.get("generation")
-    old = {condition["type"]: condition for condition in job.status.get("conditions") or []}
-    if reachable:
-        old.pop("Reachable", None)
+    old = {
+        condition["type"]: condition
+        for condition in job.status.get("conditions") or []
+        if condition["type"] not in without
+    }
     for name, (state, reason, message) in new.items():
         before = old.get(name)
         since = before["lastTransitionTime"] if before and before["status"] == state else _now()

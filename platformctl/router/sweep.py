@@ -1,27 +1,46 @@
 """Finds jobs in a back end that no Job resource claims, and cancels them.
 
 They arise when a router died between submitting and writing the id, and the Job was then submitted
-again or deleted: held copies, mostly. A job is cancelled only when two sweeps in a row found it unclaimed.
+again, ended or deleted: held copies, mostly. A job is cancelled only when two sweeps in a row found it
+unclaimed.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
 from platformctl.jobs.model import Target
-from platformctl.router.backend import Backend, Claim
+from platformctl.router.backend import FINAL, Backend, Claim, Phase
+
+# A Job that ended so has ended whatever it had, also where the back end could not be asked then.
+_NOTHING_LEFT = frozenset({Phase.CANCELLED, Phase.REFUSED})
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Known:
-    """What a Job resource says about itself: its attempt and the id it recorded, empty while it has none."""
+class Known(Protocol):
+    """What is remembered of a Job resource: its attempt and the id it recorded, empty while it has none."""
 
-    attempt: int
-    backend: Target | None
-    backend_id: str
+    @property
+    def attempt(self) -> int:
+        """Number of the current attempt."""
+        ...
+
+    @property
+    def backend(self) -> Target | None:
+        """Where it was sent."""
+        ...
+
+    @property
+    def backend_id(self) -> str:
+        """The recorded id."""
+        ...
+
+    @property
+    def phase(self) -> Phase | None:
+        """Where the Job is."""
+        ...
 
 
 class Sweeper:
@@ -49,7 +68,9 @@ class Sweeper:
 
     def _belongs(self, claim: Claim, job_id: str, jobs: Mapping[str, Known]) -> bool:
         known = jobs.get(claim.token.uid)
-        if known is None or known.attempt != claim.token.attempt or known.backend is not self._backend.target:
+        if known is None or known.attempt != claim.token.attempt or known.phase in _NOTHING_LEFT:
             return False
-        # Without a recorded id the Job is being submitted: this may be the job it will adopt.
-        return known.backend_id in ("", job_id)
+        if known.backend is None:
+            # The Job is being submitted: this may be the job it will record.
+            return known.phase not in FINAL
+        return known.backend is self._backend.target and known.backend_id in ("", job_id)

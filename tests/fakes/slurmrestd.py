@@ -2,6 +2,9 @@
 
 It answers like slurmrestd 24.11 in the dialect v0.0.42; the same tests of the Slurm back end run against
 the real one. A released job runs at once and ends when the test says so.
+
+Faults: `away` (slurmctld does not answer), `max_jobs` (MaxJobCount), and what `fault` names for a request:
+refused (HTTP 502, not carried out), lost (carried out, HTTP 502), twice (carried out twice), slow.
 """
 
 import asyncio
@@ -53,7 +56,9 @@ class FakeSlurm:
     ran: list[str] = field(default_factory=list)
     next_id: int = 1
     away: bool = False
+    max_jobs: int = 10_000
     requests: int = 0
+    fault: Callable[[str], str] = lambda _what: ""
     before: Callable[[int, str], None] = lambda _number, _what: None
     after: Callable[[int, str], None] = lambda _number, _what: None
 
@@ -97,7 +102,16 @@ class FakeSlurm:
         number, self.requests = self.requests, self.requests + 1
         what = f"{request.method} {request.path}"
         self.before(number, what)
+        fault = self.fault(what)
+        if fault == "slow":
+            await asyncio.sleep(0.02)
+        if fault == "refused":
+            return web.Response(status=502, text="Bad Gateway")
         answer = await handler(request)
+        if fault == "twice":
+            answer = await handler(request)
+        if fault == "lost":
+            answer = web.Response(status=502, text="Bad Gateway")
         self.after(number, what)
         # A client that died in the meantime is noticed here, as it is by a real server.
         await asyncio.sleep(0)
@@ -110,6 +124,10 @@ class FakeSlurm:
         description = (await request.json())["job"]
         if description.get("partition") == "nowhere":
             return _error(500, 2000, "Invalid partition name specified")
+        if len(self.jobs) >= self.max_jobs:
+            return _error(500, 11, "Resource temporarily unavailable")
+        while self.next_id in self.jobs:
+            self.next_id += 1
         job = Job(self.next_id, request.headers["X-SLURM-USER-NAME"], description, description["hold"])
         self.jobs[job.job_id] = job
         self.next_id += 1

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 STEPS = frozenset(
-    {"submit_held", "find", "read", "release", "cancel", "unfit", "guard", "let_go", "write_status"}
+    {"submit_held", "find", "read", "release", "cancel", "unfit", "guard", "let_go", "write_status", "delete"}
 )
 
 
@@ -31,15 +31,18 @@ class Executioner:
     in_flight: bool = False
     taken: int = 0
     under_way: Callable[[], Awaitable[Any]] | None = None
+    struck: Callable[[], None] = lambda: None
 
     async def carry_out(self, request: Callable[[], Awaitable[Any]]) -> Any:
         """Make a request unless the process dies of it."""
         mine, self.taken = self.taken, self.taken + 1
         if mine == self.step and not self.late:
             self.under_way = request if self.in_flight else None
+            self.struck()
             raise Killed
         answer = await request()
         if mine == self.step:
+            self.struck()
             raise Killed
         return answer
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp.test_utils import TestServer
@@ -10,14 +10,16 @@ from aiohttp.test_utils import TestServer
 from platformctl.clients.kubernetes import KubernetesClient, from_kubeconfig
 from platformctl.clients.slurmrestd import SlurmRestClient, TokenMinter
 from platformctl.jobs.kubernetes import JOB_UID_LABEL
-from platformctl.jobs.model import Target, User
+from platformctl.jobs.model import Queue, Target, User
 from platformctl.jobs.slurm import DIALECTS
+from platformctl.router.gates import Gates
 from platformctl.router.kubernetes import KubernetesBackend
+from platformctl.router.overview import Overview
 from platformctl.router.queue import RetryLater
 from platformctl.router.reconcile import Reconciler
 from platformctl.router.resource import JobResource, JobStore, path
 from platformctl.router.slurm import SlurmBackend
-from platformctl.router.sweep import Known, Sweeper
+from platformctl.router.sweep import Sweeper
 from tests.fakes.slurmrestd import FakeSlurm
 from tests.integration.control_plane import ADMIN, ControlPlane
 from tests.integration.router.faults import Executioner, Killed, Watched
@@ -25,7 +27,8 @@ from tests.integration.router.faults import Executioner, Killed, Watched
 ROUTER = "system:serviceaccount:default:job-router"
 SITE = "test"
 KEY = b"k" * 32
-ALICE = User("alice", 10001, 10001, (20001,), "physics", "/home/alice")
+USERS = {"alice": User("alice", 10001, 10001, (20001,), "physics", "/home/alice")}
+ALICE = USERS["alice"]
 SCRIPT = "#!/bin/sh\ndate\n"
 BATCH = "/apis/batch/v1/namespaces/default/jobs"
 
@@ -40,6 +43,8 @@ class World:
     slurm: FakeSlurm
     slurm_address: str
     backends: dict[Target, Any]
+    overview: Overview = field(default_factory=lambda: Overview(USERS, lambda _key: None))
+    queues: dict[str, Queue] = field(default_factory=dict)
 
     async def submit(self, target: Target, **spec: Any) -> JobResource:
         """Create a Job as alice."""
@@ -51,12 +56,17 @@ class World:
         }
         return JobResource(await self.alice.create(path("default"), body))
 
-    def router(self, executioner: Executioner | None = None) -> Reconciler:
-        """A router that remembers nothing."""
+    def router(self, executioner: Executioner | None = None, api: Any = None) -> Reconciler:
+        """A router that remembers nothing. api: its way to the API server, if not the plain one."""
         executioner = executioner or Executioner()
-        backends = {target: Watched(backend, executioner) for target, backend in self.backends.items()}
-        store: Any = Watched(JobStore(self.api), executioner)
-        return Reconciler(store, backends, {"alice": ALICE}, SITE)
+        inner = self.backends
+        if api is not None:
+            inner = {**inner, Target.KUBERNETES: KubernetesBackend(api, SITE, "debian:13")}
+        backends: dict[Target, Any] = {
+            target: Watched(backend, executioner) for target, backend in inner.items()
+        }
+        store: Any = Watched(JobStore(api or self.api), executioner)
+        return Reconciler(store, backends, USERS, SITE, Gates(self.overview, lambda: self.queues))
 
     async def read(self, job: JobResource) -> JobResource | None:
         """The Job as it is now."""
@@ -68,6 +78,7 @@ class World:
             fresh = await self.read(job)
             if fresh is None:
                 return True
+            self.overview.put(fresh)
             try:
                 await self.router(executioner).look(fresh)
             except RetryLater:
@@ -79,8 +90,9 @@ class World:
     async def sweep(self) -> None:
         """Two sweeps over all back ends, as a new router would do them."""
         listed = await self.root.get("/apis/kfoundry.io/v1alpha1/jobs")
-        jobs = [JobResource(item) for item in listed["items"]]
-        known = {job.uid: Known(job.attempt, job.backend, job.backend_id) for job in jobs}
+        known = Overview(USERS, lambda _key: None)
+        for item in listed["items"]:
+            known.put(JobResource(item))
         for backend in self.backends.values():
             sweeper = Sweeper(backend)
             await sweeper.sweep(known)

@@ -1,9 +1,11 @@
-from platformctl.jobs.model import Refusal, Target, User
+from platformctl.jobs.model import JobSpec, Refusal, User
+from platformctl.jobs.tokens import Token
 from platformctl.router import status
-from platformctl.router.backend import Phase, Seen
+from platformctl.router.backend import Claim, Phase, Seen, Tasks, Ticket, Usage
 from platformctl.router.resource import JobResource
 
 ALICE = User("alice", 10001, 10001, (), None, "/home/alice")
+TICKET = Ticket(Claim(Token("lab", "u", 1), "default", "a", "alice"), JobSpec(script="#!/bin/sh\n"), ALICE)
 
 
 def job(**status_fields: object) -> JobResource:
@@ -35,7 +37,7 @@ def test_conditions_keep_their_time_until_they_flip() -> None:
         "message": "",
         "lastTransitionTime": "2020-01-01T00:00:00Z",
     }
-    changes = status.decided(job(conditions=[old]), Target.SLURM, "why", ALICE, 1)
+    changes = status.submitted(job(conditions=[old]), TICKET, "slurm", "why", "7", released=False)
     accepted = next(item for item in changes["conditions"] if item["type"] == "Accepted")
     assert accepted["lastTransitionTime"] == "2020-01-01T00:00:00Z"
     assert accepted["observedGeneration"] == 3
@@ -57,3 +59,54 @@ def test_a_back_end_that_answers_again_loses_its_condition() -> None:
     back = status.followed(job(**away), Seen(held=False, phase=Phase.RUNNING))
     assert conditions(back) == {}
     assert back["reason"] == ""
+
+
+def test_the_first_word_after_the_release_confirms_it() -> None:
+    seen = Seen(held=False, phase=Phase.QUEUED, estimated_start=86400)
+    confirmed = status.followed(job(released=True), seen)
+    assert conditions(confirmed) == {"Released": ("True", "Released")}
+    assert confirmed["estimatedStart"] == "1970-01-02T00:00:00Z"
+    assert conditions(status.followed(job(), seen)) == {}
+
+
+def test_an_attempt_becomes_history_and_its_usage_is_kept() -> None:
+    tasks = Tasks(succeeded=1, failed=2, exit_codes=((1, 3), (2, 4)))
+    seen = Seen(False, Phase.FAILED, "ended with an error", 3, 60, 120, "n1", tasks=tasks, usage=Usage(40, 2))
+    first = job(
+        phase="Running",
+        backend="slurm",
+        backendId="7",
+        released=True,
+        usage={"cpuSeconds": 2, "gpuSeconds": 0},
+    )
+    ended = status.followed(first, seen)
+    assert (ended["tasks"]["failed"], ended["exitCodes"]) == (
+        2,
+        [{"index": 1, "code": 3}, {"index": 2, "code": 4}],
+    )
+    assert ended["usage"] == {"cpuSeconds": 42, "gpuSeconds": 2}
+    changes = status.another_attempt(first, ended, "again")
+    assert changes["attempts"] == [
+        {
+            "attempt": 1,
+            "backend": "slurm",
+            "backendId": "7",
+            "phase": "Failed",
+            "reason": "ended with an error",
+            "exitCode": 3,
+            "startTime": "1970-01-01T00:01:00Z",
+            "completionTime": "1970-01-01T00:02:00Z",
+            "nodes": "n1",
+        }
+    ]
+    assert (changes["attempt"], changes["phase"], changes["usage"]) == (2, "Pending", ended["usage"])
+    assert all(
+        changes[key] is None for key in ("backend", "backendId", "released", "exitCode", "tasks", "startTime")
+    )
+    assert "Finished" not in conditions(changes)
+
+
+def test_the_history_has_an_end() -> None:
+    old = job(attempt=20, attempts=[{"attempt": number} for number in range(9, 20)])
+    numbers = [item["attempt"] for item in status.another_attempt(old, {}, "again")["attempts"]]
+    assert numbers == list(range(10, 21))

@@ -1,14 +1,23 @@
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from platformctl.jobs.model import Target
 from platformctl.jobs.tokens import Token
-from platformctl.router.backend import Claim
-from platformctl.router.sweep import Known, Sweeper
+from platformctl.router.backend import Claim, Phase
+from platformctl.router.sweep import Sweeper
 
 UID = "11924ac8-3932-46d6-ad0c-b5501999851a"
 CLAIM = Claim(Token("lab", UID, 2), "default", "x", "alice")
+
+
+@dataclass
+class Known:
+    attempt: int
+    backend: Target | None
+    backend_id: str
+    phase: Phase | None = Phase.PENDING
 
 
 class Backend:
@@ -40,13 +49,24 @@ async def sweep(known: dict[str, Known], times: int = 2) -> list[str]:
         {UID: Known(2, Target.SLURM, "8")},
         {UID: Known(1, Target.SLURM, "7")},
         {UID: Known(2, Target.KUBERNETES, "")},
+        {UID: Known(2, Target.SLURM, "7", Phase.CANCELLED)},
+        {UID: Known(2, None, "", Phase.REFUSED)},
     ],
 )
 async def test_what_nobody_claims_is_cancelled(known: dict[str, Known]) -> None:
     assert await sweep(known) == ["7"]
 
 
-@pytest.mark.parametrize("known", [{UID: Known(2, Target.SLURM, "7")}, {UID: Known(2, Target.SLURM, "")}])
+@pytest.mark.parametrize(
+    "known",
+    [
+        {UID: Known(2, Target.SLURM, "7")},
+        {UID: Known(2, Target.SLURM, "")},
+        {UID: Known(2, None, "")},
+        {UID: Known(2, None, "", None)},
+        {UID: Known(2, Target.SLURM, "7", Phase.FAILED)},
+    ],
+)
 async def test_what_a_job_claims_or_may_adopt_stays(known: dict[str, Known]) -> None:
     assert await sweep(known, times=5) == []
 

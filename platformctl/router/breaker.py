@@ -1,0 +1,228 @@
+"""Spares a back end that is away or full: one request at a time asks whether it is back.
+
+A Breaker stands before a back end and is one. After some failures in a row nothing is sent any more but
+a probe, later and later; Jobs that come meanwhile are parked here and looked at again once it answers,
+a few for each answer, so that ten thousand of them neither ask nor return at the same time. Submissions
+pause by themselves while the back end is well but takes no more jobs.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
+from time import monotonic
+
+from platformctl.router.backend import (
+    Backend,
+    Busy,
+    Claim,
+    Explanation,
+    Refused,
+    Seen,
+    Ticket,
+    Unavailable,
+)
+from platformctl.router.queue import Key
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+_FAILURES = 3
+_AT_ONCE = 16
+_TICK = 1.0
+# For each answer that comes, so many of the parked return; and so many each second in any case.
+_PER_ANSWER, _PER_TICK = 2, 16
+
+
+class State(StrEnum):
+    """Closed is well; open sends nothing; half-open has sent one request to see."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+class CircuitOpenError(Unavailable):
+    """Park the Job at `circuit`, and it is looked at in time. sent: whether the request was made at all."""
+
+    def __init__(self, circuit: "Circuit", why: str, sent: bool) -> None:
+        super().__init__(why)
+        self.circuit = circuit
+        self.sent = sent
+
+
+class Circuit:
+    """Whether requests of one kind are worth sending. failures: so many in a row open it."""
+
+    def __init__(
+        self, wake: Callable[[Key], None], failures: int, changed: Callable[[State], None] = lambda _: None
+    ) -> None:
+        self.state = State.CLOSED
+        self._wake = wake
+        self._allowed = failures
+        self._changed = changed
+        self._failures = 0
+        self._why = ""
+        self._pause = FIRST_PAUSE
+        self._due = 0.0
+        self._parked: dict[Key, None] = {}
+        self._ticking = False
+
+    def park(self, key: Key) -> None:
+        """Have a Job looked at once requests are worth sending."""
+        self._parked[key] = None
+        if not self._ticking:
+            self._ticking = True
+            asyncio.get_running_loop().call_later(_TICK, self._tick)
+
+    async def send[T](self, request: Callable[[], Awaitable[T]], counts: Callable[[Unavailable], bool]) -> T:
+        """Make a request, unless the circuit is open. counts: whether an exception is a failure of this kind.
+
+        CircuitOpenError instead of a failure that leaves the circuit open.
+        """
+        probe = self._enter()
+        try:
+            answer = await request()
+        except Unavailable as error:
+            if not counts(error):
+                # What is full has answered.
+                self._succeed() if isinstance(error, Busy) else self._give_up(probe)
+                raise
+            self._fail(str(error))
+            if self.state is State.CLOSED:
+                raise
+            raise CircuitOpenError(self, str(error), sent=not isinstance(error, Busy)) from error
+        except Refused:
+            self._succeed()
+            raise
+        except BaseException:
+            self._give_up(probe)
+            raise
+        self._succeed()
+        return answer
+
+    def _enter(self) -> bool:
+        """Whether this request is the probe."""
+        if self.state is State.CLOSED:
+            return False
+        if self.state is State.HALF_OPEN or monotonic() < self._due:
+            raise CircuitOpenError(self, self._why, sent=False)
+        self._become(State.HALF_OPEN)
+        return True
+
+    def _succeed(self) -> None:
+        self._failures, self._pause = 0, FIRST_PAUSE
+        self._become(State.CLOSED)
+        self._release(_PER_ANSWER)
+
+    def _fail(self, why: str) -> None:
+        self._failures += 1
+        self._why = why
+        if self.state is State.HALF_OPEN:
+            self._pause = min(LONGEST_PAUSE, self._pause * 2)
+            self._open()
+        elif self.state is State.CLOSED and self._failures >= self._allowed:
+            self._open()
+
+    def _give_up(self, probe: bool) -> None:
+        """A request ended without telling anything of this kind; after a probe, another has to be made."""
+        if probe and self.state is State.HALF_OPEN:
+            self._open()
+
+    def _open(self) -> None:
+        self._due = monotonic() + self._pause
+        self._become(State.OPEN)
+
+    def _become(self, state: State) -> None:
+        if state is not self.state:
+            self.state = state
+            self._changed(state)
+
+    def _release(self, count: int) -> None:
+        for key in list(self._parked)[:count]:
+            del self._parked[key]
+            self._wake(key)
+
+    def _tick(self) -> None:
+        """Send a probe when it is time, by way of a Job that waits; let go of a rest that got no answer."""
+        if self.state is State.CLOSED:
+            self._release(_PER_TICK)
+        elif self.state is State.OPEN and monotonic() >= self._due:
+            self._release(1)
+        self._ticking = bool(self._parked)
+        if self._ticking:
+            asyncio.get_running_loop().call_later(_TICK, self._tick)
+
+
+class Breaker:
+    """A back end that is asked only when that is worth it; see platformctl.router.backend for the protocol.
+
+    wake: has the Job of a key looked at. changed: told when the back end goes away or comes back.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        wake: Callable[[Key], None],
+        changed: Callable[[State], None] = lambda _: None,
+    ) -> None:
+        self.target = backend.target
+        self.interval = backend.interval
+        self.look_again = backend.look_again
+        self.durable = backend.durable
+        self._backend = backend
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._requests = Circuit(wake, _FAILURES, changed)
+        self._submissions = Circuit(wake, 1)
+
+    @property
+    def state(self) -> State:
+        """Whether the back end answers."""
+        return self._requests.state
+
+    async def unfit(self, ticket: Ticket) -> str:
+        """As the back end."""
+        return await self._send(lambda: self._backend.unfit(ticket))
+
+    async def submit_held(self, ticket: Ticket) -> str:
+        """As the back end; not while it takes no more."""
+        return await self._submissions.send(
+            lambda: self._send(lambda: self._backend.submit_held(ticket), counts=_is_silence),
+            lambda error: isinstance(error, Busy),
+        )
+
+    async def find(self, claim: Claim) -> list[str]:
+        """As the back end."""
+        return await self._send(lambda: self._backend.find(claim))
+
+    async def read(self, claim: Claim, job_id: str) -> Seen | None:
+        """As the back end."""
+        return await self._send(lambda: self._backend.read(claim, job_id))
+
+    async def release(self, ticket: Ticket, job_id: str) -> None:
+        """As the back end."""
+        await self._send(lambda: self._backend.release(ticket, job_id))
+
+    async def cancel(self, claim: Claim, job_id: str) -> None:
+        """As the back end."""
+        await self._send(lambda: self._backend.cancel(claim, job_id))
+
+    async def states(self) -> Mapping[str, str]:
+        """As the back end."""
+        return await self._send(self._backend.states)
+
+    async def explain(self, ticket: Ticket, job_id: str) -> Explanation:
+        """As the back end."""
+        return await self._send(lambda: self._backend.explain(ticket, job_id))
+
+    async def claimed(self) -> list[tuple[Claim, str]]:
+        """As the back end."""
+        return await self._send(self._backend.claimed)
+
+    async def _send[T](
+        self, request: Callable[[], Awaitable[T]], counts: Callable[[Unavailable], bool] = lambda _: True
+    ) -> T:
+        async with self._slots:
+            return await self._requests.send(request, counts)
+
+
+def _is_silence(error: Unavailable) -> bool:
+    """Whether it says that the back end is away; one that is full has answered."""
+    return not isinstance(error, Busy)

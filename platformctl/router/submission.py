@@ -1,0 +1,130 @@
+"""From a Job that nobody has submitted to one that is released: steps 1 to 5 of the protocol."""
+
+import structlog
+
+from platformctl.jobs.model import Refusal
+from platformctl.router import status
+from platformctl.router.backend import Backend, Busy, Refused, Ticket, Unavailable
+from platformctl.router.breaker import CircuitOpenError
+from platformctl.router.ending import Ending
+from platformctl.router.gates import Gates, Wait
+from platformctl.router.queue import RetryLater
+from platformctl.router.resource import JobResource, JobStore
+from platformctl.router.routing import Route, choose
+from platformctl.router.tickets import Tickets, marks
+
+# Until the back end's first word after the release, should nothing be reported. Seconds.
+CONFIRM = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Submission:
+    """Submits. It remembers only which submissions it does not know the outcome of, to spare held copies."""
+
+    def __init__(self, store: JobStore, tickets: Tickets, gates: Gates, ending: Ending) -> None:
+        self._store = store
+        self._tickets = tickets
+        self._gates = gates
+        self._ending = ending
+        self._unsure: set[str] = set()
+
+    async def advance(self, job: JobResource) -> float | None:
+        """Take a Job as far as it goes; returns the seconds until the next look, None to wait for news."""
+        ticket = self._tickets.ticket(job)
+        if isinstance(ticket, Ticket) and not job.backend_id:
+            ticket = self._gates.assign(ticket)
+        if not isinstance(ticket, Ticket):
+            return await self._ending.refuse(job, ticket)
+        try:
+            if job.backend is None:
+                return await self._begin(job, ticket)
+            return await self._go_on(job, ticket, self._tickets.backend(job))
+        except Refused as verdict:
+            self._unsure.discard(job.uid)
+            return await self._ending.refuse(job, [Refusal("spec", str(verdict))])
+
+    async def release(self, job: JobResource, ticket: Ticket, backend: Backend) -> float:
+        """Step 5; a router that died before it comes here again."""
+        await backend.release(ticket, job.backend_id)
+        log.info("released", **marks(job))
+        return min(CONFIRM, backend.look_again or CONFIRM)
+
+    def forget(self, job: JobResource) -> None:
+        """The Job is gone, or has ended."""
+        self._unsure.discard(job.uid)
+
+    async def _begin(self, job: JobResource, ticket: Ticket) -> float | None:
+        """An attempt of which the status says nothing yet."""
+        closed = self._gates.closed(job, ticket)
+        if isinstance(closed, list):
+            return await self._ending.refuse(job, closed)
+        if closed is not None:
+            return await self._wait(job, ticket, closed)
+        route = await choose(ticket, self._tickets.backends)
+        if not isinstance(route, Route):
+            return await self._ending.refuse(job, route)
+        if not job.guarded:
+            job = await self._store.guard(job)
+        backend = self._tickets.backends[route.target]
+        job_id = await self._submit_held(backend, ticket, look_first=job.uid in self._unsure)
+        return await self._record(job, ticket, backend, route.why, job_id)
+
+    async def _wait(self, job: JobResource, ticket: Ticket, gate: Wait) -> float | None:
+        """A Job that can run nowhere is told so now, not when its gate opens."""
+        try:
+            route = await choose(ticket, self._tickets.backends)
+        except Unavailable:
+            route = None
+        if isinstance(route, list):
+            return await self._ending.refuse(job, route)
+        changes = status.changed(job, status.waiting(job, gate.reason))
+        if changes:
+            await self._store.write_status(job, changes)
+        return gate.seconds
+
+    async def _go_on(self, job: JobResource, ticket: Ticket, backend: Backend) -> float | None:
+        """An attempt that was submitted: it is held, or lost and to be submitted again."""
+        if job.backend_id:
+            return await self._verify(job, ticket, backend)
+        job_id = await self._submit_held(backend, ticket, look_first=True)
+        return await self._record(job, ticket, backend, str(job.status.get("decision") or ""), job_id)
+
+    async def _submit_held(self, backend: Backend, ticket: Ticket, look_first: bool) -> str:
+        """Step 1: the id of the attempt's held job, one that an earlier look left behind or a new one."""
+        uid = ticket.claim.token.uid
+        if look_first:
+            found = await backend.find(ticket.claim)
+            for copy in found[1:]:
+                await backend.cancel(ticket.claim, copy)
+            if found:
+                return found[0]
+        self._unsure.add(uid)
+        try:
+            return await backend.submit_held(ticket)
+        except Unavailable as error:
+            nothing_done = isinstance(error, Busy) or (isinstance(error, CircuitOpenError) and not error.sent)
+            if nothing_done and not look_first:
+                self._unsure.discard(uid)
+            raise
+
+    async def _record(
+        self, job: JobResource, ticket: Ticket, backend: Backend, why: str, job_id: str
+    ) -> float | None:
+        """Step 2: the decision and the id, and where nothing is ever lost step 4 with them."""
+        changes = status.submitted(job, ticket, backend.target, why, job_id, released=backend.durable)
+        job = await self._store.write_status(job, changes)
+        self._unsure.discard(job.uid)
+        log.info("submitted", **marks(job))
+        if job.released:
+            return await self.release(job, ticket, backend)
+        return await self._verify(job, ticket, backend)
+
+    async def _verify(self, job: JobResource, ticket: Ticket, backend: Backend) -> float | None:
+        """Steps 3 and 4."""
+        seen = await backend.read(ticket.claim, job.backend_id)
+        if seen is None:
+            await self._store.write_status(job, status.lost_before_release())
+            raise RetryLater("the held job was lost")
+        job = await self._store.write_status(job, status.releasing())
+        return await self.release(job, ticket, backend) if seen.held else 0.0
