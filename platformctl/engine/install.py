@@ -74,19 +74,23 @@ class Installation:
         with view, Journal(folder, redactor, view.show) as journal:
             journal.emit("started", site=self.fleet.site, hosts=len(self.scope.hosts), journal=str(folder))
             reporter = Reporter(self.fleet, journal, "install")
-            results = await self._fetch(journal, reporter)
-            if not _fine(results):
-                return reporter.finish(results, time.monotonic() - started)
-            async with lock.hold(self.fleet, tuple(self.fleet.hosts), "install"):
-                records = await self._read()
-                draft = await self._draft(records)
-                self._announce(draft, journal)
-                self._refuse_harm(draft)
-                verbosity = self.options.verbosity
-                execution = Execution(self.fleet, self.data, records, journal, reporter, verbosity)
-                results |= await execution.run(self.stages, draft.plan)
+            with reporter.concluded(started):
+                results = await self._carry_out(journal, reporter)
             durations.save({name: result.seconds for name, result in results.items() if result.seconds})
             return reporter.finish(results, time.monotonic() - started)
+
+    async def _carry_out(self, journal: Journal, reporter: Reporter) -> dict[str, StageResult]:
+        """All stages that differ, or only the artefacts where those are not as they must be."""
+        results = await self._fetch(journal, reporter)
+        if not _fine(results):
+            return results
+        async with lock.hold(self.fleet, tuple(self.fleet.hosts), "install"):
+            records = await self._read()
+            draft = await self._draft(records)
+            self._announce(draft, journal)
+            self._refuse_harm(draft)
+            execution = Execution(self.fleet, self.data, records, journal, reporter, self.options.verbosity)
+            return results | await execution.run(self.stages, draft.plan)
 
     async def _fetch(self, journal: Journal, reporter: Reporter) -> dict[str, StageResult]:
         """Fetch and check the artefacts before anything else: the plan compares hosts with them.

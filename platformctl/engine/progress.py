@@ -164,6 +164,8 @@ def _stage_finished(event: Event) -> str:
 
 
 def _finished(event: Event) -> str:
+    if "error" in event:
+        return ""  # printed as every error is, with what to do
     counts = ", ".join(f"{_counted(event[name])} {name}" for name in ("changed", "failed", "unreachable"))
     return f"{event['stages']} stages: {counts}, {event['seconds']:.1f} s"
 

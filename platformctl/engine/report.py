@@ -1,12 +1,14 @@
 """Turns results into events: how each host ended, what a stage added up to, and how a run finished."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from platformctl.engine.fleet import LOCALHOST, Fleet
 from platformctl.engine.journal import Journal
 from platformctl.engine.outcome import HostResult, StageResult, Status
-from platformctl.errors import ExitCode
+from platformctl.errors import ExitCode, PlatformError
 
 CONNECT = "connect"
 """The task of a host that did not answer before anything was tried on it."""
@@ -19,9 +21,26 @@ class Reporter:
         self._fleet = fleet
         self._journal = journal
         self._command = command
+        self._seen: dict[str, StageResult] = {}
+
+    @contextmanager
+    def concluded(self, started: float) -> Iterator[None]:
+        """Have a run that an error ends, such as a refusal, say that it finished, and with what error.
+
+        started: time.monotonic() at the beginning of the run. The error goes on.
+        """
+        try:
+            yield
+        except PlatformError as error:
+            seconds = round(time.monotonic() - started, 1)
+            self._journal.emit(
+                "finished", **_sum(self._seen), seconds=seconds, error=error.what, code=int(error.code)
+            )
+            raise
 
     def stage(self, result: StageResult) -> None:
         """Every host of a stage, then the sum."""
+        self._seen[result.stage] = result
         counts = dict.fromkeys(Status, 0)
         for host, end in result.hosts.items():
             counts[end.status] += 1
@@ -45,20 +64,9 @@ class Reporter:
 
     def finish(self, results: Mapping[str, StageResult], seconds: float) -> ExitCode:
         """The sum of the run, in hosts; returns the exit code."""
-        ends: dict[str, set[Status]] = {}
-        for result in results.values():
-            for host, end in result.hosts.items():
-                ends.setdefault(host, set()).add(end.status)
-        counts: dict[str, Any] = {
-            status.value: sum(status in found for found in ends.values())
-            for status in (Status.CHANGED, Status.FAILED, Status.UNREACHABLE)
-        }
-        ran = sum(
-            any(end.status is not Status.BLOCKED for end in result.hosts.values())
-            for result in results.values()
-        )
-        self._journal.emit("finished", stages=ran, **counts, seconds=round(seconds, 1))
-        failed = {host for host, found in ends.items() if Status.FAILED in found}
+        counts = _sum(results)
+        self._journal.emit("finished", **counts, seconds=round(seconds, 1))
+        failed = _hosts(results)[Status.FAILED]
         if failed - _unfit(results):
             return ExitCode.FAILED
         return ExitCode.UNREACHABLE if failed or counts["unreachable"] else ExitCode.DONE
@@ -79,6 +87,25 @@ class Reporter:
     def _retry(self, stage: str, host: str) -> str:
         choice = f"--stage {stage}" if host == LOCALHOST else f"--limit {host}"
         return f"platformctl {self._command} -i {self._fleet.inventory} {choice}"
+
+
+def _hosts(results: Mapping[str, StageResult]) -> dict[Status, set[str]]:
+    """The hosts on which some stage ended so."""
+    found: dict[Status, set[str]] = {status: set() for status in Status}
+    for result in results.values():
+        for host, end in result.hosts.items():
+            found[end.status].add(host)
+    return found
+
+
+def _sum(results: Mapping[str, StageResult]) -> dict[str, Any]:
+    """How many stages ran, and on how many hosts something was changed or went wrong."""
+    hosts = _hosts(results)
+    ran = sum(
+        any(end.status is not Status.BLOCKED for end in result.hosts.values()) for result in results.values()
+    )
+    counted = (Status.CHANGED, Status.FAILED, Status.UNREACHABLE)
+    return {"stages": ran, **{status.value: len(hosts[status]) for status in counted}}
 
 
 def _unfit(results: Mapping[str, StageResult]) -> set[str]:

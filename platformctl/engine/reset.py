@@ -67,13 +67,14 @@ async def _reset(fleet: Fleet, found: Removal, data: Path, output: Output) -> Ex
     view = progress.view(output, {})
     with view, Journal(new_run(fleet.state / "runs"), Redactor(fleet.secrets), view.show) as journal:
         journal.emit("started", site=fleet.site, hosts=len(hosts), journal=str(journal.folder))
-        async with lock.hold(fleet, hosts, "reset"):
-            journal.emit("stage_started", stage="reset", hosts=list(hosts))
-            roles = {host: list(names) for host, names in found.roles.items()}
-            result = await Session(fleet, data, journal).run("reset", hosts, {"reset_roles": roles})
-            reporter = Reporter(fleet, journal, "reset")
-            reporter.stage(result)
-        fine = [fleet.hosts[host] for host, end in result.hosts.items() if end.status.fine]
-        await remote.run_all(fine, {host.name: _FORGET for host in fine})
+        reporter = Reporter(fleet, journal, "reset")
+        with reporter.concluded(started):
+            async with lock.hold(fleet, hosts, "reset"):
+                journal.emit("stage_started", stage="reset", hosts=list(hosts))
+                roles = {host: list(names) for host, names in found.roles.items()}
+                result = await Session(fleet, data, journal).run("reset", hosts, {"reset_roles": roles})
+                reporter.stage(result)
+            fine = [fleet.hosts[host] for host, end in result.hosts.items() if end.status.fine]
+            await remote.run_all(fine, {host.name: _FORGET for host in fine})
         code = reporter.finish({"reset": result}, time.monotonic() - started)
     return ExitCode.UNREACHABLE if found.down and code is ExitCode.DONE else code

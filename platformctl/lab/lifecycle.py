@@ -116,16 +116,17 @@ def down(name: str = DEFAULT_NAME, say: Callable[[str], None] = lambda _: None) 
         removed = []
         containers = [found["Names"][0] for found in podman.labelled(("ps", "--all"), name)]
         if containers:
-            podman.run("rm", "--force", "--time", "0", *containers)
+            podman.remove("rm", "--force", "--ignore", "--time", "0", *containers)
             removed.append(f"{len(containers)} hosts")
         volumes = [found["Name"] for found in podman.labelled(("volume", "ls"), name)]
+        for volume in volumes:
+            podman.remove("volume", "rm", "--force", volume)
         if volumes:
-            podman.run("volume", "rm", "--force", *volumes)
             removed.append(f"{len(volumes)} volumes")
         with state.machine_lock():
             found_network = network.of(name)
             if found_network:
-                podman.run("network", "rm", "--force", found_network.name)
+                podman.remove("network", "rm", "--force", found_network.name)
                 removed.append("the network")
             removed += network.guard(network.every())
         if state.folder(name).exists():

@@ -6,12 +6,14 @@ leftovers of a killed command are found as well.
 
 import json
 import subprocess
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from platformctl.errors import PlatformError
 
 LAB_LABEL = "platformctl.lab"
+_BUSY_SECONDS = 0.5
 
 
 def run(*arguments: str, check: bool = True, data: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -25,6 +27,23 @@ def run(*arguments: str, check: bool = True, data: str | None = None) -> subproc
             next="if the machine's podman is at fault, `podman info` says so as well",
         )
     return done
+
+
+def remove(*arguments: str, seconds: float = 30) -> None:
+    """Run a command that removes things, again while one is "busy": the kernel lets go of mounts in its time.
+
+    Raises what `run` raises, for another reason at once, for this one when the seconds are over.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            run(*arguments)
+        except PlatformError as error:
+            if "busy" not in error.what or time.monotonic() >= deadline:
+                raise
+            time.sleep(_BUSY_SECONDS)
+        else:
+            return
 
 
 def query(*arguments: str) -> list[dict[str, Any]]:

@@ -1,13 +1,14 @@
+import time
 from pathlib import Path
 
 import pytest
 
-from platformctl.engine.journal import Journal
+from platformctl.engine.journal import Event, Journal
 from platformctl.engine.outcome import HostResult, StageResult, Status
 from platformctl.engine.progress import Lines
 from platformctl.engine.redact import Redactor
 from platformctl.engine.report import CONNECT, Reporter
-from platformctl.errors import ExitCode
+from platformctl.errors import ExitCode, PlatformError
 from tests.unit.engine.sites import make_fleet
 
 OK, CHANGED = HostResult(Status.OK), HostResult(Status.CHANGED, changes=("base : Install",))
@@ -60,6 +61,21 @@ def test_the_last_event_counts_hosts(tmp_path: Path) -> None:
     _, events, _ = report(tmp_path, results)
     counts = {"stages": 2, "changed": 1, "failed": 1, "unreachable": 0, "seconds": 12.3}
     assert events[-1] == {"event": "finished", **counts}
+
+
+def test_a_run_that_is_refused_finishes_too(tmp_path: Path) -> None:
+    events: list[Event] = []
+    error = PlatformError("this plan would end work of users", next="drain", code=ExitCode.REFUSED)
+    with Journal(tmp_path / "run", Redactor([]), events.append) as journal:
+        reporter = Reporter(make_fleet({"n1": ()}), journal, "install")
+        reporter.stage(stage("artifacts", n1=CHANGED)["artifacts"])
+        with pytest.raises(PlatformError, match="would end work"), reporter.concluded(time.monotonic()):
+            raise error
+    counts = {"stages": 1, "changed": 1, "failed": 0, "unreachable": 0, "seconds": 0.0}
+    assert events[-1] == {"event": "finished", **counts, "error": error.what, "code": 3}
+    lines: list[str] = []
+    Lines(lines.append).show(events[-1])
+    assert lines == []  # a person sees it as every error
 
 
 def test_a_failing_host_is_shown_with_task_message_and_retry(tmp_path: Path) -> None:
