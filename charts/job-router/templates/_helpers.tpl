@@ -12,7 +12,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "job-router.config" -}}
-{{- $config := dict "site" .Values.site "users" .Values.users "script_image" .Values.scriptImage "sweep_seconds" .Values.sweepSeconds -}}
+{{- $config := dict "site" .Values.site "users" (include "job-router.users" . | fromJsonArray) "script_image" .Values.scriptImage "sweep_seconds" .Values.sweepSeconds -}}
+{{- $_ := set $config "lease" (dict "namespace" .Release.Namespace "name" .Release.Name) -}}
 {{- if .Values.slurm.enabled -}}
 {{- $slurm := dict "address" .Values.slurm.address "key_file" "/etc/slurm-key/jwt.key" "reader" .Values.slurm.reader "interval" .Values.slurm.intervalSeconds -}}
 {{- if .Values.slurm.certificateAuthority -}}
@@ -48,4 +49,53 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 dyn(object).kind == "Pod" ? dyn(object).spec
 : dyn(object).kind == "CronJob" ? dyn(object).spec.jobTemplate.spec.template.spec
 : dyn(object).spec.template.spec
+{{- end }}
+
+{{- /* The site's users with the claim of each one's home, as JSON. */ -}}
+{{- define "job-router.users" -}}
+{{- $found := list -}}
+{{- range .Values.users -}}
+{{- $user := omit . "homeClaim" -}}
+{{- if and $.Values.home.path (hasPrefix (printf "%s/" $.Values.home.path) .home) -}}
+{{- $user = set $user "home_claim" (printf "kfoundry-home-%d" (int .uid)) -}}
+{{- end -}}
+{{- $found = append $found $user -}}
+{{- end -}}
+{{ $found | toJson }}
+{{- end }}
+
+{{- define "job-router.logs-selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}-logs
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "job-router.logs-config" -}}
+{{- $users := list -}}
+{{- range .Values.users -}}
+{{- $users = append $users (pick . "name" "uid" "gid" "groups" "home") -}}
+{{- end -}}
+{{- $config := dict "users" $users "certificate" "/etc/logs-tls/tls.crt" "key" "/etc/logs-tls/tls.key" -}}
+{{- if .Values.home.path -}}
+{{- $_ := set $config "home" .Values.home.path -}}
+{{- end -}}
+{{ $config | toPrettyJson }}
+{{- end }}
+
+{{- /* A folder of the shared home as a volume for one claim. It is no disk: its size says nothing, and it stays. */ -}}
+{{- define "job-router.home-volume" -}}
+capacity: {storage: 1Gi}
+accessModes: [{{ .mode }}]
+persistentVolumeReclaimPolicy: Retain
+storageClassName: ""
+claimRef: {apiVersion: v1, kind: PersistentVolumeClaim, namespace: {{ .namespace }}, name: {{ .claim }}}
+hostPath: {path: {{ .path | quote }}, type: Directory}
+{{- with .root.Values.home.nodeSelector }}
+nodeAffinity:
+  required:
+    nodeSelectorTerms:
+      - matchExpressions:
+          {{- range $key, $value := . }}
+          - {key: {{ $key | quote }}, operator: In, values: [{{ $value | quote }}]}
+          {{- end }}
+{{- end }}
 {{- end }}
