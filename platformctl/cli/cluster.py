@@ -1,6 +1,8 @@
 """The cluster of a person's kubeconfig, and its errors in words with the next step."""
 
+import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -38,7 +40,7 @@ class Access:
 async def jobs_of(access: Access) -> AsyncIterator["JobsClient"]:
     """The Jobs of the namespace; errors of the cluster become PlatformErrors."""
     from platformctl.clients.context import kubeconfig_files, read_context
-    from platformctl.clients.jobs import JobsClient, NoJobsError
+    from platformctl.clients.jobs import JobsClient, NoJobsError, NoLogsError
     from platformctl.clients.kubernetes import ApiError, KubernetesClient
 
     files = kubeconfig_files(access.kubeconfig, os.environ)
@@ -62,8 +64,41 @@ async def jobs_of(access: Access) -> AsyncIterator["JobsClient"]:
                 where=where,
                 next="your site's engineers run: platformctl charts -i SITE",
             ) from error
+        except NoLogsError as error:
+            raise PlatformError(
+                "this cluster does not serve the output of Jobs",
+                where=where,
+                next="platformctl job describe NAME says where the output is",
+            ) from error
         except ApiError as error:
             raise _in_words(error, jobs.namespace, where) from error
+
+
+def _names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of Jobs for the shell's completion; nothing where the cluster cannot be asked."""
+    given = ctx.params
+    access = Access(given.get("kubeconfig"), given.get("context") or "", given.get("namespace") or "")
+
+    async def listed() -> list[str]:
+        async with asyncio.timeout(3), jobs_of(access) as jobs:
+            return [str(job["metadata"]["name"]) for job in await jobs.list()]
+
+    try:
+        return [name for name in asyncio.run(listed()) if name.startswith(incomplete)]
+    except (PlatformError, TimeoutError):
+        return []
+
+
+NameArgument = Annotated[str, typer.Argument(help="The Job.", autocompletion=_names)]
+NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME...", help="Jobs.", autocompletion=_names)]
+
+
+def read_text(file: str) -> str:
+    """What a file holds, or standard input for `-`."""
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlatformError(f"{file} cannot be read: {error}", code=ExitCode.INVALID) from error
 
 
 def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:

@@ -1,9 +1,8 @@
 """`platformctl job`: the Jobs of one person on both schedulers, through their own kubeconfig."""
 
 import asyncio
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,10 +10,19 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from platformctl.cli.cluster import Access, ContextOption, KubeconfigOption, NamespaceOption, jobs_of
+from platformctl.cli import cluster, job_import, job_output
+from platformctl.cli.cluster import (
+    Access,
+    ContextOption,
+    KubeconfigOption,
+    NameArgument,
+    NamesArgument,
+    NamespaceOption,
+)
+from platformctl.cli.job_output import WatchOption
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
-from platformctl.jobs import view
+from platformctl.jobs import holding, view
 
 app = typer.Typer(
     help="Jobs on either scheduler: submit, follow, explain and end them.", no_args_is_help=True
@@ -52,25 +60,6 @@ class PhaseName(StrEnum):
     REFUSED = "Refused"
 
 
-def _names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Names of Jobs for the shell's completion; nothing where the cluster cannot be asked."""
-    given = ctx.params
-    access = Access(given.get("kubeconfig"), given.get("context") or "", given.get("namespace") or "")
-
-    async def listed() -> list[str]:
-        async with asyncio.timeout(3), jobs_of(access) as jobs:
-            return [str(job["metadata"]["name"]) for job in await jobs.list()]
-
-    try:
-        return [name for name in asyncio.run(listed()) if name.startswith(incomplete)]
-    except (PlatformError, TimeoutError):
-        return []
-
-
-NameArgument = Annotated[str, typer.Argument(help="The Job.", autocompletion=_names)]
-NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME...", help="Jobs.", autocompletion=_names)]
-
-
 @app.command()
 def submit(
     ctx: typer.Context,
@@ -89,6 +78,7 @@ def submit(
     tasks: Annotated[
         int | None, typer.Option(min=1, help="Copies at the same time.", show_default=False)
     ] = None,
+    watch: WatchOption = False,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = "",
     namespace: NamespaceOption = "",
@@ -119,18 +109,7 @@ def submit(
             "--name is for one Job", where=file, next="name them in it", code=ExitCode.INVALID
         )
     ready = [_checked(document, name, fields, file) for document in documents]
-    created = asyncio.run(_submit(ready, Access(kubeconfig, context, namespace)))
-    _tell_submitted(output, created)
-
-
-def _tell_submitted(output: Output, created: list[dict[str, Any]]) -> None:
-    if output.json:
-        output.document([view.summary(job) for job in created])
-        return
-    for job in created:
-        output.say(f"{job['metadata']['name']} submitted in {job['metadata']['namespace']}")
-    first = created[0]["metadata"]
-    output.remark(f"next: platformctl job describe {first['name']} -n {first['namespace']}")
+    job_output.submit(output, ready, Access(kubeconfig, context, namespace), watch)
 
 
 @app.command(name="list")
@@ -244,12 +223,80 @@ def retry(
     output.say(f"{name}: attempt {attempt + 1} asked for")
 
 
+@app.command()
+def resume(
+    ctx: typer.Context,
+    name: NameArgument,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = "",
+    namespace: NamespaceOption = "",
+) -> None:
+    """Let a Job go that was submitted with `suspend: true`.
+
+    Example: `platformctl job resume merge-88s2k`
+    """
+    output: Output = ctx.obj
+    asyncio.run(_resume(Access(kubeconfig, context, namespace), name))
+    if output.json:
+        output.document({"name": name, "action": "resumed"})
+    output.say(f"{name}: resumed")
+
+
+@app.command()
+def top(
+    ctx: typer.Context,
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Again and again, until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")] = 2.0,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = "",
+    namespace: NamespaceOption = "",
+) -> None:
+    """Show who holds what on both schedulers now: live Jobs and the cores and GPUs they asked for.
+
+    Example: `platformctl job top -A --watch`
+    """
+    output: Output = ctx.obj
+    access = Access(kubeconfig, context, namespace)
+    while True:
+        jobs = [job for job in asyncio.run(_list(access, True, everywhere)) if view.live(job)]
+        if watch and output.console.is_terminal:
+            output.console.clear()
+        _show_top(output, jobs, time.time())
+        if not watch:
+            return
+        time.sleep(every)
+
+
+def _show_top(output: Output, jobs: list[dict[str, Any]], now: float) -> None:
+    """People get a table by user and one by Job; programs one document."""
+    users = holding.totals(jobs)
+    holders = sorted(jobs, key=lambda job: (-holding.held(job).millicores, *_created(job)))
+    if output.json:
+        rows = [{**view.summary(job), **holding.amounts(job)} for job in holders]
+        output.event({"users": users, "jobs": rows})
+        return
+    if not jobs:
+        output.say("no live Jobs")
+        return
+    output.table("", holding.TOTALS, [_escaped([str(row[name]) for name in holding.TOTALS]) for row in users])
+    output.say("")
+    columns = ("name", "user", "phase", "where", "ran", "cpus", "gpus")
+    shown = [(view.summary(job)["name"], view.row(job, now), holding.amounts(job)) for job in holders]
+    at = [view.COLUMNS.index(name) for name in ("user", "phase", "where", "ran")]
+    rows_of_jobs = [
+        _colored([name, *(cells[number] for number in at), str(amounts["cpus"]), str(amounts["gpus"])])
+        for name, cells, amounts in shown
+    ]
+    output.table("", columns, rows_of_jobs, folded="where")
+
+
 def _read_jobs(file: str, script: bool) -> list[dict[str, Any]]:
     """The Jobs of a file, or of standard input."""
     from platformctl.jobs import manifest
 
     stem = "stdin" if file == "-" else Path(file).stem
-    text = _read(file)
+    text = cluster.read_text(file)
     if not script and not manifest.is_script(text):
         try:
             return manifest.from_manifest(text, stem)
@@ -260,13 +307,6 @@ def _read_jobs(file: str, script: bool) -> list[dict[str, Any]]:
                 code=ExitCode.INVALID,
             ) from error
     return [manifest.from_script(text, stem)]
-
-
-def _read(file: str) -> str:
-    try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlatformError(f"{file} cannot be read: {error}", code=ExitCode.INVALID) from error
 
 
 def _checked(document: dict[str, Any], name: str, fields: dict[str, Any], file: str) -> dict[str, Any]:
@@ -288,18 +328,8 @@ def _checked(document: dict[str, Any], name: str, fields: dict[str, Any], file: 
     return job
 
 
-async def _submit(documents: list[dict[str, Any]], access: Access) -> list[dict[str, Any]]:
-    async with jobs_of(access) as jobs:
-        created = []
-        for document in documents:
-            here = jobs.at("" if access.namespace else str(document["metadata"].get("namespace") or ""))
-            document["metadata"]["namespace"] = here.namespace
-            created.append(await here.submit(document))
-        return created
-
-
 async def _list(access: Access, everyone: bool, everywhere: bool) -> list[dict[str, Any]]:
-    async with jobs_of(access) as jobs:
+    async with cluster.jobs_of(access) as jobs:
         if everyone:
             return await jobs.list(everywhere)
         who, found = await asyncio.gather(jobs.whoami(), jobs.list(everywhere))
@@ -307,14 +337,14 @@ async def _list(access: Access, everyone: bool, everywhere: bool) -> list[dict[s
 
 
 async def _get(access: Access, name: str) -> dict[str, Any]:
-    async with jobs_of(access) as jobs:
+    async with cluster.jobs_of(access) as jobs:
         return await jobs.get(name)
 
 
 async def _cancel(access: Access, names: list[str], delete: bool) -> list[tuple[str, str]]:
     from platformctl.clients.jobs import CANCEL
 
-    async with jobs_of(access) as jobs:
+    async with cluster.jobs_of(access) as jobs:
         done = []
         for name in names:
             job = await jobs.get(name)
@@ -322,17 +352,29 @@ async def _cancel(access: Access, names: list[str], delete: bool) -> list[tuple[
                 await jobs.delete(job)
                 done.append((name, "deleted"))
             elif view.live(job):
-                await jobs.ask(job, CANCEL, "true")
+                await jobs.ask(job, {CANCEL: "true"})
                 done.append((name, "cancelling"))
             else:
                 done.append((name, f"has ended already ({view.phase(job)})"))
         return done
 
 
-async def _retry(access: Access, name: str) -> int:
-    from platformctl.clients.jobs import RETRY
+async def _resume(access: Access, name: str) -> None:
+    async with cluster.jobs_of(access) as jobs:
+        job = await jobs.get(name)
+        if not (job.get("spec") or {}).get("suspend"):
+            raise PlatformError(
+                f"{name} is not suspended: it is {view.phase(job)}",
+                next=f"platformctl job explain {name}",
+                code=ExitCode.REFUSED,
+            )
+        await jobs.resume(job)
 
-    async with jobs_of(access) as jobs:
+
+async def _retry(access: Access, name: str) -> int:
+    from platformctl.clients.jobs import CANCEL, RETRY
+
+    async with cluster.jobs_of(access) as jobs:
         job = await jobs.get(name)
         attempt = int((job.get("status") or {}).get("attempt") or 0)
         if view.live(job):
@@ -347,7 +389,7 @@ async def _retry(access: Access, name: str) -> int:
                 next="correct it and submit it anew: platformctl job submit FILE",
                 code=ExitCode.REFUSED,
             )
-        await jobs.ask(job, RETRY, str(attempt))
+        await jobs.ask(job, {RETRY: str(attempt), CANCEL: None})
         return attempt
 
 
@@ -363,10 +405,14 @@ _KEYS: dict[Order, Callable[[dict[str, Any]], Any]] = {
 }
 
 
-def _escaped(row: tuple[str, ...]) -> tuple[str, ...]:
+def _escaped(row: Sequence[str]) -> tuple[str, ...]:
     """Text of users and schedulers is never markup."""
     return tuple(escape(cell) for cell in row)
 
 
-def _colored(row: tuple[str, ...]) -> tuple[str, ...]:
+def _colored(row: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"[{_COLORS[cell]}]{cell}[/]" if cell in _COLORS else escape(cell) for cell in row)
+
+
+job_output.register(app)
+job_import.register(app)

@@ -4,20 +4,31 @@ Jobs are plain dictionaries, as the API server returns them. What the router is 
 creation of a Job is asked by annotations, since the spec does not change.
 """
 
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
-from platformctl.clients.kubernetes import KubernetesClient, NotFoundError
+import aiohttp
+
+from platformctl.clients.kubernetes import ExpiredError, KubernetesClient, NotFoundError, UnavailableError
 
 API = "/apis/kfoundry.io/v1alpha1"
+LOGS_API = "/apis/logs.kfoundry.io/v1alpha1"
 CANCEL = "kfoundry.io/cancel-requested"
 RETRY = "kfoundry.io/retry-requested"
 EXPLAIN = "kfoundry.io/explain-requested"
 _WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-_PAGE = "500"
+_WATCH_SECONDS = 300
+_STILL_SECONDS = 5
 
 
 class NoJobsError(Exception):
     """The cluster does not serve Jobs: the site's router is not installed there."""
+
+
+class NoLogsError(Exception):
+    """The cluster does not serve the output of Jobs: the site has no logs API."""
 
 
 class JobsClient:
@@ -58,26 +69,101 @@ class JobsClient:
         """All Jobs of the namespace, or of all namespaces, fetched in pages."""
         path = f"{API}/jobs" if everywhere else self._path()
         found: list[dict[str, Any]] = []
-        query = {"limit": _PAGE}
-        while True:
-            try:
-                page = await self._client.get(path, **query)
-            except NotFoundError as error:
-                raise NoJobsError(str(error)) from None
-            found += page.get("items") or []
-            following = (page.get("metadata") or {}).get("continue")
-            if not following:
-                return found
-            query["continue"] = following
+        try:
+            async for page in self._client.list_pages(path):
+                found += page["items"]
+        except NotFoundError as error:
+            raise NoJobsError(str(error)) from None
+        return found
 
-    async def ask(self, job: dict[str, Any], annotation: str, value: str) -> dict[str, Any]:
-        """Ask the router for something about this very Job and not a later one of its name."""
-        metadata = {"uid": job["metadata"]["uid"], "annotations": {annotation: value}}
+    async def changes(self, name: str) -> AsyncGenerator[dict[str, Any]]:
+        """A Job as it is and after every change, until it is deleted. Close it when done.
+
+        The same state may come twice, since a watch that ends is begun again.
+        """
+        one = {"fieldSelector": f"metadata.name={name}"}
+        while True:
+            listed = await self._client.get(self._path(), **one)
+            if not listed["items"]:
+                return
+            yield listed["items"][0]
+            version = listed["metadata"]["resourceVersion"]
+            with suppress(ExpiredError):
+                async with aclosing(
+                    self._client.watch(self._path(), version, _WATCH_SECONDS, **one)
+                ) as events:
+                    async for event in events:
+                        if event["type"] == "DELETED":
+                            return
+                        if event["type"] in ("ADDED", "MODIFIED"):
+                            yield event["object"]
+
+    async def ask(self, job: dict[str, Any], annotations: Mapping[str, str | None]) -> dict[str, Any]:
+        """Ask the router for something about this very Job and not a later one of its name.
+
+        None takes back what was asked before.
+        """
+        metadata = {"uid": job["metadata"]["uid"], "annotations": dict(annotations)}
         return await self._client.merge(self._path(job["metadata"]["name"]), {"metadata": metadata})
+
+    async def resume(self, job: dict[str, Any]) -> None:
+        """Let a suspended Job go."""
+        patch = {"metadata": {"uid": job["metadata"]["uid"]}, "spec": {"suspend": False}}
+        await self._client.merge(self._path(job["metadata"]["name"]), patch)
 
     async def delete(self, job: dict[str, Any]) -> None:
         """Delete this very Job; the router cancels what runs before it goes."""
         await self._client.delete(self._path(job["metadata"]["name"]), uid=job["metadata"]["uid"])
+
+    async def page(
+        self, name: str, offset: int | None = None, tail: int | None = None, index: int | None = None
+    ) -> tuple[int, bytes, bool]:
+        """A bounded part of a Job's output: where it begins, its bytes, and whether nothing follows."""
+        async with self._answer(name, **_query(offset, tail, index)) as response:
+            start = int(response.headers.get("Kfoundry-Offset", offset or 0))
+            body = await response.read()
+            return start, body, response.headers.get("Kfoundry-Complete") == "true"
+
+    async def follow(
+        self, name: str, offset: int | None = None, tail: int | None = None, index: int | None = None
+    ) -> AsyncGenerator[bytes]:
+        """A Job's output as it comes, until the Job has ended. A stream that breaks is taken up again."""
+        while True:
+            before = offset
+            with suppress(UnavailableError):
+                query = _query(offset, tail if offset is None else None, index)
+                async with self._answer(name, follow="true", **query) as response:
+                    offset = int(response.headers.get("Kfoundry-Offset", offset or 0))
+                    async for piece in response.content.iter_any():
+                        offset += len(piece)
+                        yield piece
+            start, rest, complete = await self.page(name, offset, tail if offset is None else None, index)
+            offset = start + len(rest)
+            yield rest
+            if complete:
+                return
+            if offset == before:
+                await self._until_changed(name)
+
+    async def _until_changed(self, name: str) -> None:
+        """Wait until something is written about the Job, for some seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STILL_SECONDS), aclosing(self.changes(name)) as changes:
+                await anext(changes)
+                await anext(changes, None)
+
+    @asynccontextmanager
+    async def _answer(self, name: str, **query: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        path = f"{LOGS_API}/namespaces/{self.namespace}/jobs/{name}/log"
+        try:
+            async with self._client.answer(path, **query) as response:
+                yield response
+        except NotFoundError as error:
+            try:
+                await self._client.get(LOGS_API)
+            except NotFoundError:
+                raise NoLogsError(str(error)) from None
+            raise
 
     async def _missing(self, error: NotFoundError) -> Exception:
         """Why something was not found: the Job, or the whole API."""
@@ -86,3 +172,8 @@ class JobsClient:
         except NotFoundError:
             return NoJobsError(str(error))
         return error
+
+
+def _query(offset: int | None, tail: int | None, index: int | None) -> dict[str, str]:
+    given = {"offset": offset, "tailBytes": tail, "index": index}
+    return {key: str(value) for key, value in given.items() if value is not None}

@@ -1,24 +1,36 @@
 """A small asynchronous client of the Kubernetes API: objects are plain dictionaries, errors are typed.
 
 Paths are the API's own (`/apis/batch/v1/namespaces/default/jobs/x`). It covers what the controllers
-and the charts stage call, and leaves watching to kopf.
+and the charts stage call. The protocol of lists and watches is that of
+https://kubernetes.io/docs/reference/using-api/api-concepts/ (resource versions, bookmarks, chunks).
 """
 
 import base64
-import json
+import os
 import ssl
 import tempfile
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+import orjson
 import yaml
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 FIELD_MANAGER = "platformctl"
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+# The API server sends a bookmark about once a minute: a watch that is silent for longer is broken.
+_WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=90)
+# A log may be silent for long.
+_STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=900)
+# Pages grow and shrink to about this many bytes, whatever their objects weigh.
+_PAGE_BYTES, _FIRST_PAGE, _MAX_PAGE = 2 * 2**20, 50, 1000
+_TOKEN_SECONDS = 10.0
 
 
 class ApiError(Exception):
@@ -43,6 +55,10 @@ class ConflictError(ApiError):
     """The object changed since it was read (409 on update)."""
 
 
+class ExpiredError(ApiError):
+    """The resourceVersion of a watch, or the rest of a list, is no longer known (410): list again."""
+
+
 class UnavailableError(ApiError):
     """No usable answer: unreachable, timed out, overloaded (429) or failing (5xx). It may have worked."""
 
@@ -51,8 +67,8 @@ class UnavailableError(ApiError):
 class Connection:
     """Where the API server is and who asks.
 
-    token_file is read again for each request: it rotates. server_name is the name expected in the
-    server's certificate, where it is reached by another.
+    token_file is read again and again: it rotates. server_name is the name expected in the server's
+    certificate, where it is reached by another.
     """
 
     server: str
@@ -61,10 +77,9 @@ class Connection:
     token_file: Path | None = None
     server_name: str | None = None
 
-    def headers(self) -> dict[str, str]:
-        """The Authorization header, if a token is used."""
-        token = self.token_file.read_text().strip() if self.token_file else self.token
-        return {"Authorization": f"Bearer {token}"} if token else {}
+    def bearer(self) -> str:
+        """The token as it is now; empty when a certificate speaks for the client."""
+        return self.token_file.read_text().strip() if self.token_file else self.token
 
 
 def in_cluster(host: str, port: str, folder: Path = SERVICE_ACCOUNT) -> Connection:
@@ -72,6 +87,12 @@ def in_cluster(host: str, port: str, folder: Path = SERVICE_ACCOUNT) -> Connecti
     address = f"[{host}]" if ":" in host else host
     tls = ssl.create_default_context(cafile=str(folder / "ca.crt"))
     return Connection(f"https://{address}:{port}", tls, token_file=folder / "token")
+
+
+def from_environment() -> Connection:
+    """The pod's own cluster; outside of one, what KUBECONFIG names."""
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    return in_cluster(host, port) if host else from_kubeconfig(Path(os.environ["KUBECONFIG"]))
 
 
 def from_kubeconfig(path: Path) -> Connection:
@@ -128,14 +149,20 @@ def _data(entry: dict[str, Any], name: str) -> bytes:
 
 
 class KubernetesClient:
-    """Requests to one API server over kept-open connections. Use as an asynchronous context manager."""
+    """Requests to one API server over kept-open connections. Use as an asynchronous context manager.
 
-    def __init__(self, connection: Connection) -> None:
+    traces: aiohttp's hooks, for those who count requests.
+    """
+
+    def __init__(self, connection: Connection, traces: Sequence[aiohttp.TraceConfig] = ()) -> None:
         self._connection = connection
+        self._traces = list(traces)
         self._session: aiohttp.ClientSession | None = None
+        self._token = ""
+        self._token_until = 0.0
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, trace_configs=self._traces)
         return self
 
     async def __aexit__(
@@ -147,6 +174,55 @@ class KubernetesClient:
     async def get(self, path: str, **query: str) -> dict[str, Any]:
         """One object, or a list object."""
         return await self._request("GET", path, query)
+
+    async def list_pages(self, path: str, **query: str) -> AsyncGenerator[dict[str, Any]]:
+        """A collection in list objects of a bounded size, together as it was at one moment.
+
+        ExpiredError: reading took so long that the rest is no longer known.
+        """
+        size, rest = _FIRST_PAGE, ""
+        while True:
+            where = {"continue": rest} if rest else {}
+            text = await self._text("GET", path, {**query, **where, "limit": str(size)})
+            page = _document(text)
+            yield page
+            rest = page["metadata"].get("continue", "")
+            if not rest:
+                return
+            size = max(1, min(_MAX_PAGE, size * _PAGE_BYTES // len(text)))
+
+    async def watch(
+        self, path: str, version: str, seconds: int, **query: str
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """The events of a collection after a resourceVersion, bookmarks among them, for so many seconds.
+
+        ExpiredError: the version is too old. UnavailableError: the stream broke. Close it when done.
+        """
+        options = {"watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
+        asked = {**query, **options, "resourceVersion": version}
+        async with self._response("GET", path, asked, timeout=_WATCH_TIMEOUT) as response:
+            if response.status >= 400:
+                raise _error(response.status, await response.read())
+            async for line in lines(response.content):
+                event = _document(line)
+                if event.get("type") == "ERROR":
+                    status = event.get("object") or {}
+                    raise _error(int(status.get("code") or 500), orjson.dumps(status))
+                yield event
+
+    @asynccontextmanager
+    async def answer(self, path: str, **query: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer that is no object, such as a log, with its headers; its body is read as it comes."""
+        async with self._response("GET", path, query, timeout=_STREAM_TIMEOUT) as response:
+            if response.status >= 400:
+                raise _error(response.status, await response.read())
+            yield response
+
+    async def stream(self, path: str, **query: str) -> AsyncGenerator[bytes]:
+        """The body of such an answer in pieces as they come. Close it when done."""
+        async with self.answer(path, **query) as response:
+            async for piece in response.content.iter_any():
+                yield piece
 
     async def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST to a collection; returns the object as stored."""
@@ -183,39 +259,84 @@ class KubernetesClient:
         body: dict[str, Any] | None = None,
         content_type: str = "application/json",
     ) -> dict[str, Any]:
+        return _document(await self._text(method, path, query, body, content_type))
+
+    async def _text(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: dict[str, Any] | None = None,
+        content_type: str = "application/json",
+    ) -> bytes:
+        async with self._response(method, path, query, body, content_type) as response:
+            text = await response.read()
+        if response.status >= 400:
+            raise _error(response.status, text)
+        return text
+
+    @asynccontextmanager
+    async def _response(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: dict[str, Any] | None = None,
+        content_type: str = "application/json",
+        timeout: aiohttp.ClientTimeout = _TIMEOUT,  # noqa: ASYNC109  (handed on to aiohttp)
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer that is being read; whatever breaks on the way is an UnavailableError."""
         if self._session is None:
             raise RuntimeError("the client is not open")
-        headers = self._connection.headers() | {"Content-Type": content_type}
         try:
             async with self._session.request(
                 method,
                 self._connection.server + path,
                 params=query,
-                data=None if body is None else json.dumps(body),
-                headers=headers,
+                data=None if body is None else orjson.dumps(body),
+                headers=self._headers(content_type),
                 server_hostname=self._connection.server_name,
                 ssl=self._connection.tls if self._connection.tls is not None else True,
+                timeout=timeout,
             ) as response:
-                text = await response.text()
-                status = response.status
+                yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnavailableError(0, "Unreachable", f"{type(error).__name__}: {error}") from error
-        document = _document(text)
-        if status < 400:
-            return document
-        reason, message = str(document.get("reason", "")), str(document.get("message", text[:500]))
-        raise _error_type(status)(status, reason, message)
+
+    def _headers(self, content_type: str) -> dict[str, str]:
+        now = time.monotonic()
+        if now >= self._token_until:
+            self._token, self._token_until = self._connection.bearer(), now + _TOKEN_SECONDS
+        headers = {"Content-Type": content_type}
+        return headers | {"Authorization": f"Bearer {self._token}"} if self._token else headers
 
 
-def _document(text: str) -> dict[str, Any]:
+async def lines(stream: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
+    """The whole lines of a stream, of any length; a part of a line at its end is dropped."""
+    parts: list[bytes] = []
+    async for chunk in stream.iter_any():
+        first, *more = chunk.split(b"\n")
+        parts.append(first)
+        for part in more:
+            yield b"".join(parts)
+            parts = [part]
+
+
+def _document(text: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(text)
-    except json.JSONDecodeError:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError:
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def _error(status: int, text: bytes) -> ApiError:
+    document = _document(text)
+    words = text[:500].decode(errors="replace")
+    return _error_type(status)(status, str(document.get("reason", "")), str(document.get("message", words)))
 
 
 def _error_type(status: int) -> type[ApiError]:
     if status == 429 or status >= 500:
         return UnavailableError
-    return {404: NotFoundError, 409: ConflictError}.get(status, ApiError)
+    return {404: NotFoundError, 409: ConflictError, 410: ExpiredError}.get(status, ApiError)

@@ -14,6 +14,15 @@ FINAL_PHASES = ("Succeeded", "Failed", "Cancelled", "Refused")
 PHASES = ("Pending", "Queued", "Running", *FINAL_PHASES)
 
 _SHOWN_EXIT_CODES = 20
+_STORIES = {
+    "Pending": "waits",
+    "Queued": "waits in the queue",
+    "Running": "is running",
+    "Succeeded": "has succeeded",
+    "Failed": "has failed",
+    "Cancelled": "was cancelled",
+    "Refused": "was refused",
+}
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,14 @@ def describe(job: Mapping[str, Any], now: float) -> list[Section]:
     return [section for section in sections if section.rows]
 
 
+def resources(job: Mapping[str, Any]) -> dict[str, Any]:
+    """What one task asked for: a script's, or the larger level of the container's."""
+    for container in _containers(_spec(job)):
+        levels = container.get("resources") or {}
+        return {**(levels.get("requests") or {}), **(levels.get("limits") or {})}
+    return dict(_spec(job).get("resources") or {})
+
+
 def decision(job: Mapping[str, Any]) -> list[str]:
     """Why this back end: one line for each target."""
     found = _status(job).get("decision")
@@ -146,7 +163,7 @@ def explain(job: Mapping[str, Any], explanation: Mapping[str, Any] | None, now: 
     explanation: what the back end said when asked (sentences, behind, start); None when it was not.
     """
     name, state = _metadata(job).get("name"), phase(job)
-    sentences = [_sentence(f"{name} is {state.lower()}{_place(job)}")]
+    sentences = [f"{name} {_STORIES[state]}{_place(job)}."]
     found = [str(line) for line in (explanation or {}).get("sentences") or []]
     sentences += [_sentence(line) for line in found or [reason(job)] if line]
     if not live(job):
@@ -159,9 +176,9 @@ def explain(job: Mapping[str, Any], explanation: Mapping[str, Any] | None, now: 
     return " ".join(sentences)
 
 
-def waits_at_back_end(job: Mapping[str, Any]) -> bool:
-    """Whether a scheduler has the Job and knows more than the status: otherwise the router's word is all."""
-    return phase(job) == "Queued" and bool(_status(job).get("backendId"))
+def waits(job: Mapping[str, Any]) -> bool:
+    """Whether the Job waits for something, and the router, which has seen it, can be asked for what."""
+    return _status(job).get("phase") in ("Pending", "Queued")
 
 
 def duration(seconds: float | None) -> str:
@@ -218,14 +235,13 @@ def _asked(spec: Mapping[str, Any]) -> list[tuple[str, object]]:
     if script:
         lines = str(script).count("\n")
         pairs.append(("script", f"{str(script).splitlines()[0]} ({lines} lines)"))
-    containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or []
-    for container in containers:
+    for container in _containers(spec):
         words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
         pairs.append(("image", container.get("image")))
         pairs.append(("command", " ".join(words)))
-        resources = container.get("resources") or {}
-        pairs.append(("resources", _amounts(resources.get("limits") or resources.get("requests") or {})))
-    pairs.append(("resources", _amounts(spec.get("resources") or {})))
+    pairs.append(
+        ("resources", ", ".join(f"{name} {amount}" for name, amount in resources({"spec": spec}).items()))
+    )
     shown = ("script", "template", "resources", "dependsOn", "stageIn", "stageOut")
     pairs += [(key, _word(value)) for key, value in spec.items() if key not in shown]
     for item in spec.get("dependsOn") or []:
@@ -274,7 +290,7 @@ def _place(job: Mapping[str, Any]) -> str:
     backend, queue = _status(job).get("backend"), _queue(job)
     if not backend:
         return ""
-    return f" on {backend} in the queue {queue}" if queue else f" on {backend}"
+    return f" on {backend}, queue {queue}" if queue else f" on {backend}"
 
 
 def _start(start: object, now: float) -> str:
@@ -294,6 +310,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _sentence(text: str) -> str:
     text = text.strip()
+    text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
@@ -321,8 +338,11 @@ def _time(text: object, now: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC ({distance})"
 
 
-def _amounts(amounts: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {amount}" for name, amount in amounts.items())
+def _containers(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]] = ((spec.get("template") or {}).get("spec") or {}).get(
+        "containers"
+    ) or ()
+    return found
 
 
 def _word(value: object) -> str:

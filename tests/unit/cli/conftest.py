@@ -1,14 +1,15 @@
 """The commands on Jobs against Jobs in memory, at one point of time."""
 
+import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from platformctl.cli import job as commands
+from platformctl.cli import cluster
 from platformctl.cli.cluster import Access
 from platformctl.cli.main import app
 from platformctl.clients.kubernetes import NotFoundError
@@ -17,14 +18,23 @@ NOW = 1_800_000_000  # 2027-01-15 08:00:00 UTC
 
 
 class MemoryJobs:
-    """Stands for JobsClient; asked records what the router was asked for."""
+    """Stands for JobsClient.
+
+    asked: what the router was asked for. later: states that a Job goes through while it is watched.
+    printed: the output of all Jobs, in which a page holds so many bytes.
+    """
 
     def __init__(self, *jobs: dict[str, Any], who: str = "alice") -> None:
         self.jobs = list(jobs)
         self.who = who
         self.namespace = "default"
-        self.asked: list[tuple[str, str, str]] = []
+        self.asked: list[tuple[str, dict[str, str | None]]] = []
+        self.resumed: list[str] = []
         self.deleted: list[str] = []
+        self.later: list[dict[str, Any]] = []
+        self.answers = True
+        self.printed = b""
+        self.page_bytes = 1024 * 1024
 
     def at(self, namespace: str) -> "MemoryJobs":
         self.namespace = namespace or self.namespace
@@ -49,9 +59,41 @@ class MemoryJobs:
         self.jobs.append(stored)
         return stored
 
-    async def ask(self, job: dict[str, Any], annotation: str, value: str) -> dict[str, Any]:
-        self.asked.append((job["metadata"]["name"], annotation, value))
+    async def ask(self, job: dict[str, Any], annotations: Mapping[str, str | None]) -> dict[str, Any]:
+        self.asked.append((job["metadata"]["name"], dict(annotations)))
+        wish = annotations.get("kfoundry.io/explain-requested")
+        for state in self.later:
+            if "explanation" in state and self.answers:
+                state["explanation"]["requested"] = wish
         return job
+
+    async def resume(self, job: dict[str, Any]) -> None:
+        self.resumed.append(job["metadata"]["name"])
+
+    async def changes(self, name: str) -> AsyncGenerator[dict[str, Any]]:
+        job = await self.get(name)
+        yield job
+        for state in self.later:
+            yield {**job, "status": {**(job.get("status") or {}), **state}}
+        if not self.answers:
+            await asyncio.Event().wait()
+
+    async def page(
+        self, name: str, offset: int | None = None, tail: int | None = None, index: int | None = None
+    ) -> tuple[int, bytes, bool]:
+        printed = self._printed(index)
+        start = offset or 0 if tail is None else max(0, len(printed) - tail)
+        body = printed[start : start + self.page_bytes]
+        return start, body, start + len(body) == len(printed) and not self.later
+
+    async def follow(
+        self, name: str, offset: int | None = None, tail: int | None = None, index: int | None = None
+    ) -> AsyncGenerator[bytes]:
+        yield self._printed(index)[offset or 0 :]
+        yield b"and more\n"
+
+    def _printed(self, index: int | None) -> bytes:
+        return self.printed if index is None else b"element %d\n" % index
 
     async def delete(self, job: dict[str, Any]) -> None:
         self.deleted.append(job["metadata"]["name"])
@@ -66,8 +108,8 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> MemoryJobs:
     async def jobs_of(access: Access) -> AsyncIterator[MemoryJobs]:
         yield memory.at(access.namespace)
 
-    monkeypatch.setattr(commands, "jobs_of", jobs_of)
-    monkeypatch.setattr("platformctl.cli.job.time.time", lambda: NOW)
+    monkeypatch.setattr(cluster, "jobs_of", jobs_of)
+    monkeypatch.setattr("time.time", lambda: NOW)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("TZ", "UTC")
     return memory

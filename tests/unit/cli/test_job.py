@@ -9,7 +9,7 @@ from typer.testing import Result
 
 from platformctl.errors import ExitCode, PlatformError
 from tests.unit.cli.conftest import MemoryJobs
-from tests.unit.cli.examples import ALL, FAILED, QUEUED, REFUSED, RUNNING, UNSEEN
+from tests.unit.cli.examples import ALL, FAILED, QUEUED, REFUSED, RUNNING, UNSEEN, job
 from tests.unit.cli.goldens import agrees
 
 Run = Callable[..., Result]
@@ -69,10 +69,9 @@ def test_phases_and_order_are_chosen(jobs: MemoryJobs, run: Run) -> None:
     assert run("job", "list", "--phase", "Sleeping").exit_code == ExitCode.INVALID
 
 
-@pytest.mark.parametrize("job", ALL, ids=lambda job: str(job["metadata"]["name"]))
-def test_descriptions(jobs: MemoryJobs, run: Run, job: dict[str, object]) -> None:
-    jobs.jobs = [job]
-    name = str(job["metadata"]["name"])  # type: ignore[index]
+@pytest.mark.parametrize("name", [str(found["metadata"]["name"]) for found in ALL])
+def test_descriptions(jobs: MemoryJobs, run: Run, name: str) -> None:
+    jobs.jobs = list(ALL)
     agrees(f"describe-{name}.txt", run("job", "describe", name).stdout)
 
 
@@ -151,7 +150,7 @@ def test_cancelling_asks_the_router_or_deletes(jobs: MemoryJobs, run: Run) -> No
     jobs.jobs = list(ALL)
     shown = run("job", "cancel", "train-x7k2p", "bad-9xw4t").stdout
     assert shown == "train-x7k2p: cancelling\nbad-9xw4t: has ended already (Failed)\n"
-    assert jobs.asked == [("train-x7k2p", "kfoundry.io/cancel-requested", "true")]
+    assert jobs.asked == [("train-x7k2p", {"kfoundry.io/cancel-requested": "true"})]
     assert json.loads(run("-o", "json", "job", "cancel", "--delete", "bad-9xw4t").stdout) == [
         {"name": "bad-9xw4t", "action": "deleted"}
     ]
@@ -161,7 +160,9 @@ def test_cancelling_asks_the_router_or_deletes(jobs: MemoryJobs, run: Run) -> No
 def test_only_what_has_ended_is_tried_again(jobs: MemoryJobs, run: Run) -> None:
     jobs.jobs = [FAILED, QUEUED, REFUSED, UNSEEN]
     assert run("job", "retry", "bad-9xw4t").stdout == "bad-9xw4t: attempt 2 asked for\n"
-    assert jobs.asked == [("bad-9xw4t", "kfoundry.io/retry-requested", "1")]
+    assert jobs.asked == [
+        ("bad-9xw4t", {"kfoundry.io/retry-requested": "1", "kfoundry.io/cancel-requested": None})
+    ]
     for name in ("fit-2v9dl", "no-5tq8z", "new-7hq2m"):
         assert error_of(run("job", "retry", name)).code is ExitCode.REFUSED
 
@@ -174,3 +175,37 @@ def test_names_are_completed(jobs: MemoryJobs, run: Run) -> None:
         "COMP_CWORD": "3",
     }
     assert run(env=shell).stdout.split() == ["train-x7k2p"]
+
+
+def test_only_what_is_suspended_is_resumed(jobs: MemoryJobs, run: Run) -> None:
+    jobs.jobs = [job("held-4kq1z", suspend=True), QUEUED]
+    assert run("job", "resume", "held-4kq1z").stdout == "held-4kq1z: resumed\n"
+    assert jobs.resumed == ["held-4kq1z"]
+    assert error_of(run("job", "resume", "fit-2v9dl")).code is ExitCode.REFUSED
+
+
+def test_top_shows_who_holds_what(jobs: MemoryJobs, run: Run) -> None:
+    pod = {"spec": {"containers": [{"name": "x", "image": "y", "resources": {"requests": {"cpu": "1500m"}}}]}}
+    wide = job("wide-3jf8s", {"phase": "Running", "backend": "kubernetes"}, who="bob", template=pod, tasks=3)
+    plain = job(
+        "plain-6wq2c", {"phase": "Running", "backend": "slurm", "backendId": "12"}, who="bob", nodes=2
+    )
+    jobs.jobs = [*ALL, wide, plain]
+    agrees("top.txt", run("job", "top").stdout)
+    found = json.loads(run("-o", "json", "job", "top").stdout)
+    phases = {"running": 1, "queued": 1, "pending": 1}
+    assert found["users"][0] == {
+        "user": "alice",
+        "slurm": 1,
+        "kubernetes": 0,
+        "cpus": 400,
+        "gpus": 10,
+        **phases,
+    }
+    assert [(item["name"], item["cpus"]) for item in found["jobs"]][:3] == [
+        ("train-x7k2p", 400),
+        ("wide-3jf8s", 4.5),
+        ("plain-6wq2c", 2),
+    ]
+    jobs.jobs = [FAILED]
+    assert run("job", "top").stdout == "no live Jobs\n"

@@ -1,3 +1,5 @@
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from platformctl.clients.kubernetes import (
     ApiError,
     ConflictError,
     Connection,
+    ExpiredError,
     KubernetesClient,
     NotFoundError,
     UnavailableError,
@@ -37,7 +40,7 @@ def write(path: Path, **user: Any) -> Path:
 def test_the_current_context_counts(tmp_path: Path) -> None:
     found = from_kubeconfig(write(tmp_path / "config", token="t"))
     assert (found.server, found.token, found.server_name) == ("http://127.0.0.1:1", "t", "api.lab.example")
-    assert found.headers() == {"Authorization": "Bearer t"}
+    assert found.bearer() == "t"
 
 
 def test_a_kubeconfig_without_a_server_is_an_error(tmp_path: Path) -> None:
@@ -49,9 +52,9 @@ def test_a_kubeconfig_without_a_server_is_an_error(tmp_path: Path) -> None:
 def test_a_rotated_token_is_read_again(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("one\n")
     connection = Connection("http://x", token_file=tmp_path / "token")
-    assert connection.headers() == {"Authorization": "Bearer one"}
+    assert connection.bearer() == "one"
     (tmp_path / "token").write_text("two\n")
-    assert connection.headers() == {"Authorization": "Bearer two"}
+    assert connection.bearer() == "two"
 
 
 def test_a_pod_knows_its_cluster(tmp_path: Path) -> None:
@@ -91,3 +94,95 @@ async def test_nobody_there_is_unavailable() -> None:
     async with KubernetesClient(Connection("http://127.0.0.1:9")) as client:
         with pytest.raises(UnavailableError):
             await client.get("/x")
+
+
+@asynccontextmanager
+async def served(
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+) -> AsyncIterator[KubernetesClient]:
+    app = web.Application()
+    app.router.add_get("/x", handler)
+    server = TestServer(app)
+    await server.start_server()
+    async with KubernetesClient(Connection(str(server.make_url("")).rstrip("/"))) as client:
+        yield client
+    await server.close()
+
+
+def streamed(*chunks: bytes) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """A handler that sends the chunks one by one and ends the stream."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for chunk in chunks:
+            await response.write(chunk)
+        return response
+
+    return handler
+
+
+async def events(client: KubernetesClient) -> list[dict[str, Any]]:
+    return [event async for event in client.watch("/x", "7", 60)]
+
+
+async def test_events_come_whole_however_the_stream_is_cut() -> None:
+    long = b'{"type": "ADDED", "object": {"data": "' + b"x" * 300_000 + b'"}}\n'
+    async with served(
+        streamed(b'{"type": "BOOK', b'MARK", "object": {}}\n{"type', b'": "A"}\n', long)
+    ) as client:
+        found = await events(client)
+    assert [event["type"] for event in found] == ["BOOKMARK", "A", "ADDED"]
+    assert len(found[2]["object"]["data"]) == 300_000
+
+
+async def test_a_part_of_an_event_at_the_end_is_dropped() -> None:
+    async with served(streamed(b'{"type": "A"}\n{"type": "MODIF')) as client:
+        assert await events(client) == [{"type": "A"}]
+
+
+async def test_a_version_that_is_too_old_is_told_in_the_stream_or_before_it() -> None:
+    status = b'{"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}'
+    async with served(streamed(b'{"type": "ERROR", "object": ' + status + b"}\n")) as client:
+        with pytest.raises(ExpiredError, match="too old"):
+            await events(client)
+
+    async def gone(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=410, body=status)
+
+    async with served(gone) as client:
+        with pytest.raises(ExpiredError, match="too old"):
+            await events(client)
+
+
+async def test_a_stream_that_breaks_is_unavailable() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b'{"type": "A"}\n')
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    async with served(handler) as client:
+        with pytest.raises(UnavailableError):
+            await events(client)
+
+
+async def test_pages_are_followed_to_the_end_and_grow_while_they_are_light() -> None:
+    asked: list[dict[str, str]] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        asked.append(dict(request.query))
+        rest = {"continue": str(len(asked))} if len(asked) < 3 else {}
+        heavy = "x" * (3 * 2**20) if len(asked) == 2 else ""
+        return web.json_response({"metadata": rest, "items": [len(asked)], "heavy": heavy})
+
+    async with served(handler) as client:
+        pages = [page["items"] async for page in client.list_pages("/x", labelSelector="a")]
+    assert pages == [[1], [2], [3]]
+    assert [page.get("continue") for page in asked] == [None, "1", "2"]
+    assert {page["labelSelector"] for page in asked} == {"a"}
+    sizes = [int(page["limit"]) for page in asked]
+    assert sizes[0] < sizes[1]
+    assert sizes[2] < sizes[1]

@@ -1,0 +1,93 @@
+"""`platformctl job import`: an #SBATCH script as a Job."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from platformctl.cli import cluster, job_output
+from platformctl.cli.cluster import Access, ContextOption, KubeconfigOption, NamespaceOption
+from platformctl.cli.job_output import WatchOption
+from platformctl.console import Output
+from platformctl.errors import ExitCode, PlatformError
+
+_TARGETS = ("slurm", "auto", "kubernetes")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `platformctl job`."""
+    app.command(name="import")(import_script)
+
+
+def import_script(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="SCRIPT|-", help="A script for sbatch; - reads it here.")],
+    submit: Annotated[bool, typer.Option("--submit", help="Submit the Job instead of showing it.")] = False,
+    target: Annotated[str, typer.Option(help="Where it may run: slurm, auto or kubernetes.")] = "slurm",
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave this option out, such as mail-user; repeat for more.", show_default=False),
+    ] = None,
+    job: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID=NAME", help="The Job of a Slurm job that --dependency names; repeat."),
+    ] = None,
+    watch: WatchOption = False,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = "",
+    namespace: NamespaceOption = "",
+) -> None:
+    """Turn an #SBATCH script into a Job: every directive is mapped, emulated, or refused with its line.
+
+    Shows the Job as YAML and what will differ from sbatch; docs/sbatch.md has all options.
+
+    Example: `platformctl job import train.sh > train.yaml`
+
+    Example: `platformctl job import train.sh --without mail-type --without mail-user --submit --watch`
+    """
+    from platformctl.jobs.sbatch import convert
+
+    output: Output = ctx.obj
+    if target not in _TARGETS:
+        raise typer.BadParameter(f"must be one of {', '.join(_TARGETS)}", param_hint="--target")
+    unwanted = {name.lstrip("-") for name in without or ()}
+    file_name = "sbatch" if file == "-" else Path(file).name
+    found = convert(cluster.read_text(file), file_name, _names(job or []), unwanted, target)
+    if isinstance(found, list):
+        raise PlatformError(
+            f"{file} cannot be a Job as it is; to change: {len(found)}",
+            details=[f"{file}:{mistake.line}: {mistake.message}" for mistake in found],
+            next="change the script; or leave options out on purpose: --without OPTION",
+            code=ExitCode.INVALID,
+        )
+    for note in found.notes:
+        output.remark(f"note: {note}")
+    if submit:
+        job_output.submit(output, [found.job], Access(kubeconfig, context, namespace), watch)
+    if output.json:
+        output.document({"job": found.job, "notes": list(found.notes)})
+        return
+    print(yaml.dump(found.job, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110), end="")
+
+
+def _names(pairs: list[str]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        job_id, equals, name = pair.partition("=")
+        if not equals or not job_id.isdigit() or not name:
+            raise typer.BadParameter(f"{pair!r} is not ID=NAME, such as 4711=train-x7k2p", param_hint="--job")
+        found[job_id] = name
+    return found
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as such."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)

@@ -1,0 +1,71 @@
+"""What live Jobs hold now, by Job and by user: what they asked for, times what runs of them.
+
+Both schedulers reserve what is asked for, so this is the rate at which a Job is charged.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from platformctl.jobs.quantity import ceiling, parse_quantity
+from platformctl.jobs.view import live, phase, resources, user
+
+_GPU = "nvidia.com/gpu"
+TOTALS = ("user", "running", "slurm", "kubernetes", "queued", "pending", "cpus", "gpus")
+
+
+@dataclass(frozen=True)
+class Held:
+    """What all running tasks of a Job asked for. millicores: thousandths of a core."""
+
+    millicores: int = 0
+    gpus: int = 0
+
+
+def held(job: Mapping[str, Any]) -> Held:
+    """Nothing unless it runs; a task that asked for no cores counts as one core."""
+    if phase(job) != "Running":
+        return Held()
+    spec, tasks = job.get("spec") or {}, status(job).get("tasks") or {}
+    together = int(spec.get("tasks") or spec.get("nodes") or 1)
+    if spec.get("array"):
+        together *= int(tasks.get("running") or 0)
+    elif tasks.get("running") is not None:
+        together = int(tasks["running"])
+    asked = resources(job)
+    millicores = ceiling(parse_quantity(asked.get("cpu", "1")) * 1000)
+    return Held(millicores * together, ceiling(parse_quantity(asked.get(_GPU, "0"))) * together)
+
+
+def amounts(job: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for people and programs: cpus with at most one decimal, gpus."""
+    found = held(job)
+    return {"cpus": cores(found.millicores), "gpus": found.gpus}
+
+
+def totals(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each user, most cores first: live Jobs by phase and back end, and what they hold."""
+    rows: dict[str, dict[str, Any]] = {}
+    for job in jobs:
+        if not live(job):
+            continue
+        row = rows.setdefault(user(job), dict.fromkeys(TOTALS, 0) | {"user": user(job)})
+        row[phase(job).lower()] += 1
+        if phase(job) == "Running" and status(job).get("backend") in ("slurm", "kubernetes"):
+            row[status(job)["backend"]] += 1
+        row["cpus"] += held(job).millicores
+        row["gpus"] += held(job).gpus
+    for row in rows.values():
+        row["cpus"] = cores(row["cpus"])
+    return sorted(rows.values(), key=lambda row: (-row["cpus"], -row["running"], row["user"]))
+
+
+def cores(millicores: int) -> float:
+    """Cores with at most one decimal; whole where they are."""
+    whole, rest = divmod(millicores, 1000)
+    return round(millicores / 1000, 1) if rest else whole
+
+
+def status(job: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The status; empty before the router first wrote it."""
+    return job.get("status") or {}

@@ -1,0 +1,164 @@
+"""Following Jobs to their end, their output, and why they wait."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from platformctl.cli.job_output import last_lines
+from platformctl.clients.kubernetes import ApiError
+from platformctl.errors import ExitCode
+from tests.unit.cli.conftest import MemoryJobs
+from tests.unit.cli.examples import ALL, FAILED, QUEUED, REFUSED, RUNNING, UNSEEN, at, job
+from tests.unit.cli.goldens import agrees
+
+Run = Callable[..., Result]
+SCRIPT = "#!/bin/sh\ndate\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        ({"phase": "Succeeded", "reason": ""}, ExitCode.DONE),
+        ({"phase": "Failed", "reason": "exit code 3"}, ExitCode.FAILED),
+        ({"phase": "Cancelled", "reason": "by its user"}, ExitCode.FAILED),
+        ({"phase": "Refused", "reason": "unknown queue"}, ExitCode.REFUSED),
+    ],
+)
+def test_a_watched_job_tells_its_story_and_its_end_decides(
+    jobs: MemoryJobs, run: Run, end: dict[str, Any], code: ExitCode
+) -> None:
+    jobs.later = [{"phase": "Queued", "reason": "[x]"}, {"phase": "Queued", "reason": "[x]"}, end]
+    done = run("job", "submit", "-", "--watch", text=SCRIPT)
+    assert done.exit_code == code
+    assert done.stdout.splitlines() == [
+        "stdin-x7k2p: submitted in default",
+        "stdin-x7k2p: Pending: the router has not looked at it yet",
+        "stdin-x7k2p: Queued: [x]",
+        "stdin-x7k2p: " + ": ".join(part for part in end.values() if part),
+    ]
+
+
+def test_a_watched_job_gives_programs_its_last_state(jobs: MemoryJobs, run: Run) -> None:
+    jobs.later = [{"phase": "Succeeded", "exitCode": 0}]
+    (found,) = json.loads(run("-o", "json", "job", "submit", "-", "--watch", text=SCRIPT).stdout)
+    assert (found["phase"], found["exitCode"]) == ("Succeeded", 0)
+
+
+def test_the_output_is_printed_as_it_is(jobs: MemoryJobs, run: Run) -> None:
+    jobs.printed = b"\x1b[1mone\x1b[0m [two]\n\xff"
+    assert run("job", "logs", "x").stdout_bytes == jobs.printed
+    assert run("job", "logs", "x", "--index", "7").stdout == "element 7\n"
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 1000, 100_000])
+def test_the_last_lines_are_counted(jobs: MemoryJobs, run: Run, count: int) -> None:
+    lines = [b"%d %s\n" % (number, b"x" * (number % 700)) for number in range(4000)]
+    jobs.printed = b"".join(lines)
+    shown = run("job", "logs", "x", "--tail", str(count)).stdout_bytes
+    expected = b"".join(lines[len(lines) - count :]) if count < len(lines) else jobs.printed[-1024 * 1024 :]
+    assert shown == expected
+
+
+def test_an_unfinished_line_is_a_line() -> None:
+    assert last_lines(b"one\ntwo", 1) == b"two"
+    assert last_lines(b"one\n", 2) == b"one\n"
+    assert last_lines(b"", 2) == b""
+
+
+def test_a_long_output_is_cut_at_its_beginning_and_told(jobs: MemoryJobs, run: Run) -> None:
+    jobs.printed = b"x" * (1024 * 1024 + 10)
+    done = run("job", "logs", "x")
+    assert len(done.stdout) == 1024 * 1024
+    assert done.stderr == "the first 10 bytes are left out; --since-start shows them\n"
+    assert len(run("job", "logs", "x", "--since-start").stdout) == len(jobs.printed)
+
+
+def test_small_pages_are_put_together(jobs: MemoryJobs, run: Run) -> None:
+    jobs.printed = b"".join(b"line %d\n" % number for number in range(5000))
+    jobs.page_bytes = 100
+    assert run("job", "logs", "x").stdout_bytes == jobs.printed
+    assert run("job", "logs", "x", "--since-start").stdout_bytes == jobs.printed
+    assert run("job", "logs", "x", "--tail", "700").stdout_bytes.splitlines()[0] == b"line 4300"
+
+
+def test_following_goes_on_from_what_was_printed(jobs: MemoryJobs, run: Run) -> None:
+    jobs.printed = b"one\ntwo\n"
+    jobs.later = [{"phase": "Running"}]
+    assert run("job", "logs", "x", "-f", "--tail", "1").stdout == "two\nand more\n"
+    jobs.later = []
+    assert run("job", "logs", "x", "-f").stdout == "one\ntwo\n"
+
+
+ANSWER = {
+    "sentences": ["partition gpu has 8 GPUs, all taken", "2 Jobs of the account physics go first"],
+    "behind": ["4711", "4712"],
+    "start": at(-5400),
+}
+
+
+def test_a_waiting_job_is_explained_by_its_scheduler(
+    jobs: MemoryJobs, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.jobs = [QUEUED]
+    jobs.later = [{"explanation": dict(ANSWER)}]
+    monkeypatch.setenv("COLUMNS", "70")
+    agrees("explain-queued.txt", run("job", "explain", "fit-2v9dl").stdout)
+    ((_, asked),) = jobs.asked
+    assert set(asked) == {"kfoundry.io/explain-requested"}
+    jobs.later = [{"explanation": dict(ANSWER)}]
+    found = json.loads(run("-o", "json", "job", "explain", "fit-2v9dl").stdout)
+    assert found["explanation"]["behind"] == ["4711", "4712"]
+    assert "It waits behind 4711, 4712." in found["text"]
+
+
+def test_without_an_answer_the_status_must_do(
+    jobs: MemoryJobs, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platformctl.cli.job_output._EXPLAIN_SECONDS", 0.05)
+    jobs.jobs = [QUEUED]
+    jobs.answers = False
+    done = run("job", "explain", "fit-2v9dl")
+    assert "the router did not answer in time" in done.stderr
+    assert "Waits for resources [gpu:a100]" in done.stdout
+
+
+def test_who_may_not_ask_gets_the_status(jobs: MemoryJobs, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def forbidden(*_: object) -> None:
+        raise ApiError(403, "Forbidden", "only the submitter of a Job may change it")
+
+    jobs.jobs = [QUEUED]
+    monkeypatch.setattr(jobs, "ask", forbidden)
+    done = run("job", "explain", "fit-2v9dl")
+    assert "cannot be asked for you: only the submitter" in done.stderr
+    assert done.stdout.startswith("fit-2v9dl waits in the queue on slurm.")
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (RUNNING, "train-x7k2p is running on slurm, queue gpu."),
+        (UNSEEN, "new-7hq2m waits. The router has not looked at it yet. When it starts cannot be told."),
+        (FAILED, "bad-9xw4t has failed on kubernetes. The container ended with exit code 3."),
+        (REFUSED, "no-5tq8z was refused. Slurm: unknown queue [red]; kubernetes: no node has 4000 cores."),
+    ],
+    ids=["running", "unseen", "failed", "refused"],
+)
+def test_what_needs_no_scheduler_is_explained_from_the_status(
+    jobs: MemoryJobs, run: Run, found: dict[str, Any], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    jobs.jobs = list(ALL)
+    assert run("job", "explain", found["metadata"]["name"]).stdout.strip() == text
+    assert jobs.asked == []
+
+
+def test_a_gate_is_explained_by_the_router(jobs: MemoryJobs, run: Run) -> None:
+    jobs.jobs = [job("next-1zx9c", {"phase": "Pending", "reason": "waits for prepare-88s2k to succeed"})]
+    jobs.later = [
+        {"explanation": {"sentences": ["it waits for prepare-88s2k, which is Running"], "behind": []}}
+    ]
+    shown = " ".join(run("job", "explain", "next-1zx9c").stdout.split())
+    assert "It waits for prepare-88s2k, which is Running." in shown
