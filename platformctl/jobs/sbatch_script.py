@@ -1,0 +1,220 @@
+"""The #SBATCH lines of a script, read as sbatch 24.11 reads them (found out with the real one).
+
+Directives are the lines that begin with `#SBATCH`, from the second line to the first command. Their words
+are split as a shell does: quotes, backslashes, and `#` for a remark. The words of all lines make one command
+line, so a value may stand on the next directive. Names may be cut short where that leaves one option.
+"""
+
+import re
+from dataclasses import dataclass
+
+from platformctl.jobs.sbatch_options import ALIASES, BY_NAME, BY_SHORT, Option, Takes
+
+_MAGIC = "#SBATCH"
+_FOREIGN = re.compile(r"#(PBS|BSUB)\b")
+_DIRECTIVE = re.compile(r"#(SBATCH|PBS|BSUB|HETJOB)\b")
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A line of the script, counted from 1, and what is wrong with it or what to do instead."""
+
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Directive:
+    """One option as it was given. value is empty for an option without one."""
+
+    line: int
+    option: Option
+    value: str
+
+
+@dataclass(frozen=True)
+class Script:
+    """The lines of a script without their ends, and what its directives say.
+
+    foreign: lines, counted from 1, of other schedulers' directives, which sbatch reads too.
+    """
+
+    lines: tuple[str, ...]
+    directives: tuple[Directive, ...]
+    foreign: tuple[int, ...]
+
+
+class _Words:
+    """The words of all directive lines, with the line of each."""
+
+    def __init__(self) -> None:
+        self.words: list[tuple[int, str]] = []
+        self.mistakes: list[Mistake] = []
+
+    def add(self, number: int, text: str) -> None:
+        try:
+            self.words += [(number, word) for word in split_words(text)]
+        except ValueError as error:
+            self.mistakes.append(Mistake(number, str(error)))
+
+
+def read_script(text: str) -> Script | list[Mistake]:
+    """The script's directives; every mistake when there is one."""
+    lines = tuple(text.split("\n"))
+    mistakes = _form(lines)
+    if mistakes:
+        return mistakes
+    words = _Words()
+    foreign = []
+    body = len(lines)
+    for index, line in enumerate(lines):
+        if line.startswith(_MAGIC):
+            words.add(index + 1, line.removeprefix(_MAGIC))
+        elif _FOREIGN.match(line):
+            foreign.append(index + 1)
+        elif line.strip() and not line.lstrip().startswith("#"):
+            body = index
+            break
+    directives = _parse(words)
+    mistakes = words.mistakes + _beyond(lines, body)
+    if mistakes:
+        return sorted(mistakes, key=lambda mistake: mistake.line)
+    return Script(lines, tuple(directives), tuple(foreign))
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a directive line. ValueError when a quote is not closed."""
+    words: list[str] = []
+    word: str | None = None
+    quote = ""
+    letters = iter(text)
+    for letter in letters:
+        if letter == "\\":
+            escaped = next(letters, "")
+            if escaped in ("", "\t"):  # a tab ends the word all the same
+                words, word = (words if word is None else [*words, word]), None
+            else:
+                word = (word or "") + escaped
+        elif quote:
+            quote, word = ("", word) if letter == quote else (quote, f"{word}{letter}")
+        elif letter in "\"'":
+            quote, word = letter, word or ""
+        elif letter == "#":
+            break
+        elif not letter.isspace():
+            word = (word or "") + letter
+        elif word is not None:
+            words.append(word)
+            word = None
+    if quote:
+        raise ValueError(f"a quote ({quote}) is not closed")
+    return words if word is None else [*words, word]
+
+
+def _form(lines: tuple[str, ...]) -> list[Mistake]:
+    """What sbatch refuses before it reads any directive."""
+    if not re.match(r"#!\s*/\S", lines[0]):
+        return [Mistake(1, "must be the interpreter, for example #!/bin/bash")]
+    for index, line in enumerate(lines):
+        if "\r" in line:
+            return [Mistake(index + 1, "ends as on Windows, which sbatch refuses: convert it (dos2unix)")]
+        if "\0" in line:
+            return [Mistake(index + 1, "holds a NUL byte: this is no script")]
+    return []
+
+
+def _beyond(lines: tuple[str, ...], body: int) -> list[Mistake]:
+    """Lines after the first command that look like directives, where they may be part of a here-document.
+
+    sbatch reads them as remarks. They are made remarks of another form, which would change the text that a
+    here-document holds, so there they are for a person to decide.
+    """
+    text = "\n".join(lines[:body])
+    mistakes = []
+    for index in range(body, len(lines)):
+        if _DIRECTIVE.match(lines[index]) and "<<" in text:
+            mistakes.append(
+                Mistake(
+                    index + 1,
+                    "may be text of a here-document, which a Job must not change: write it with printf, "
+                    "or delete the line if it is a remark",
+                )
+            )
+        text += "\n" + lines[index]
+    return mistakes
+
+
+def _parse(words: _Words) -> list[Directive]:
+    found = []
+    queue = list(words.words)
+    while queue:
+        number, word = queue.pop(0)
+        if word == "--":
+            words.mistakes += [Mistake(line, f"{rest[:80]!r} is no option of sbatch") for line, rest in queue]
+            break
+        if word.startswith("--"):
+            found += _long(words, queue, number, word[2:])
+        elif word.startswith("-") and len(word) > 1:
+            found += _short(words, queue, number, word[1:])
+        elif word in ("hetjob", "packjob"):
+            words.mistakes.append(
+                Mistake(
+                    number, "a job of several parts (hetjob) is not supported: submit a Job for each part"
+                )
+            )
+        else:
+            words.mistakes.append(Mistake(number, f"{word[:80]!r} is no option of sbatch"))
+    return found
+
+
+def _long(words: _Words, queue: list[tuple[int, str]], number: int, word: str) -> list[Directive]:
+    """`--name`, `--name=value` or `--name value`."""
+    name, equals, value = word.partition("=")
+    option = _option(words, number, name)
+    if option is None:
+        return []
+    if equals and option.takes is Takes.NOTHING:
+        words.mistakes.append(Mistake(number, f"--{option.name} takes no value"))
+        return []
+    if not equals and option.takes is Takes.VALUE:
+        if not queue:
+            words.mistakes.append(Mistake(number, f"--{option.name} needs a value"))
+            return []
+        _, value = queue.pop(0)
+    return [Directive(number, option, value)]
+
+
+def _short(words: _Words, queue: list[tuple[int, str]], number: int, letters: str) -> list[Directive]:
+    """`-n4`, `-n 4`, or several options without a value and one with: `-OHn4`."""
+    found: list[Directive] = []
+    while letters:
+        option, letters = BY_SHORT.get(letters[0]), letters[1:] if letters[0] in BY_SHORT else letters
+        if option is None:
+            words.mistakes.append(Mistake(number, f"-{letters[0]} is no option of sbatch"))
+            return found
+        if option.takes is Takes.NOTHING:
+            found.append(Directive(number, option, ""))
+            continue
+        value = letters
+        if not value and option.takes is Takes.VALUE:
+            if not queue:
+                words.mistakes.append(Mistake(number, f"-{option.short} needs a value"))
+                return found
+            _, value = queue.pop(0)
+        return [*found, Directive(number, option, value)]
+    return found
+
+
+def _option(words: _Words, number: int, name: str) -> Option | None:
+    """The option of that name, or of the one name that begins so."""
+    if name in BY_NAME:
+        return BY_NAME[ALIASES.get(name, name)]
+    candidates = sorted({ALIASES.get(full, full) for full in BY_NAME if name and full.startswith(name)})
+    if len(candidates) == 1:
+        return BY_NAME[candidates[0]]
+    said = f"could be any of --{', --'.join(candidates)}" if candidates else "is no option of sbatch 24.11"
+    words.mistakes.append(Mistake(number, f"--{name[:80]} {said}"))
+    return None

@@ -1,0 +1,164 @@
+"""Values of sbatch's options as a Job's; ValueError says in words what else could be written.
+
+Formats are those of sbatch 24.11's manual page.
+"""
+
+import re
+
+_TIMES = (
+    (re.compile(r"(?P<m>\d{1,9})"), ""),
+    (re.compile(r"(?P<m>\d{1,9}):(?P<s>\d{1,2})"), ""),
+    (re.compile(r"(?P<h>\d{1,6}):(?P<m>\d{1,2}):(?P<s>\d{1,2})"), ""),
+    (re.compile(r"(?P<d>\d{1,4})-(?P<h>\d{1,2})"), ""),
+    (re.compile(r"(?P<d>\d{1,4})-(?P<h>\d{1,2}):(?P<m>\d{1,2})"), ""),
+    (re.compile(r"(?P<d>\d{1,4})-(?P<h>\d{1,2}):(?P<m>\d{1,2}):(?P<s>\d{1,2})"), ""),
+)
+_SIZE = re.compile(r"(\d{1,15})([KMGTkmgt]?)[Bb]?")
+_MEBI = {"k": -10, "": 0, "m": 0, "g": 10, "t": 20}
+_GPUS = re.compile(r"(?:(?P<kind>[A-Za-z][\w.-]*)[:=])?(?P<count>\d{1,6})")
+_GRES = re.compile(r"(?:gres[/:])?(?P<name>[A-Za-z_]\w*)(?:[:=/](?P<rest>.*))?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_WHEN = {"after": "started", "afterany": "finished", "afternotok": "failed", "afterok": "succeeded"}
+
+
+def whole(text: str) -> int:
+    """A number above zero."""
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or int(text) < 1:
+        raise ValueError(f"{text[:40]!r} is no number above zero")
+    return int(text)
+
+
+def nodes(text: str) -> int:
+    """How many nodes; a range only when both ends are the same."""
+    least, dash, most = text.partition("-")
+    if dash and least != most:
+        raise ValueError(f"{text[:40]!r} is a range, and a Job has one number of nodes")
+    return whole(least)
+
+
+def walltime(text: str) -> str:
+    """sbatch's time as a Job's `D-HH:MM:SS`."""
+    if text.upper() in ("UNLIMITED", "INFINITE", "-1", "0"):
+        raise ValueError("a Job ends at some time: give one")
+    match = next((found for pattern, _ in _TIMES if (found := pattern.fullmatch(text))), None)
+    if match is None:
+        raise ValueError(f"{text[:40]!r} is no time: minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS")
+    parts = {key: int(value) for key, value in match.groupdict().items()}
+    seconds = ((parts.get("d", 0) * 24 + parts.get("h", 0)) * 60 + parts.get("m", 0)) * 60 + parts.get("s", 0)
+    days, rest = divmod(seconds, 86400)
+    clock = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
+    return f"{days}-{clock}" if days else clock
+
+
+def array(text: str) -> str:
+    """The same words in a Job, whose own check follows."""
+    if not re.fullmatch(r"[\d,:%-]+", text):
+        raise ValueError(f"{text[:40]!r} is no list of indices, such as 0-99%10")
+    return text
+
+
+def one_name(text: str) -> str:
+    """A name, and not a list of them."""
+    if "," in text:
+        raise ValueError("a Job has one, and this is a list: choose")
+    if not _NAME.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is no name: letters, digits, '.', '_' and '-'")
+    return text
+
+
+def only_yes(text: str) -> bool:
+    """yes, which is what happens anyway."""
+    if text != "yes":
+        raise ValueError("a Job whose dependency can no longer be met is always refused")
+    return True
+
+
+def mebibytes(text: str) -> int:
+    """Slurm's memory, in MiB unless it has a unit; rounded up."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text[:40]!r} is no amount of memory, such as 4000M or 16G")
+    amount, shift = int(match[1]), _MEBI[match[2].lower()]
+    if not amount:
+        raise ValueError("0 means all memory of a node, which a Job cannot ask for: give an amount")
+    return amount << shift if shift >= 0 else -(-amount >> -shift)
+
+
+def gpus(text: str) -> int:
+    """A number of GPUs without a type."""
+    match = _GPUS.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text[:40]!r} is no number of GPUs")
+    if match["kind"]:
+        raise ValueError(
+            f"the queue decides the type: write {match['count']}, and name the queue with {match['kind']}"
+        )
+    return whole(match["count"])
+
+
+def gres(text: str) -> int:
+    """GPUs of a node, as gpu or gpu:2; nothing else is understood."""
+    found = 0
+    for item in text.split(","):
+        match = _GRES.fullmatch(item)
+        if match is None or match["name"] != "gpu":
+            raise ValueError(f"{item[:40]!r} is not supported, only gpu")
+        rest = match["rest"] or "1"
+        found += gpus(rest if re.search(r"(^|[:=])\d+$", rest) else f"{rest}:1")
+    return found
+
+
+def tres(text: str) -> dict[str, int]:
+    """cpus, memory (MiB) and gpus of a task, as cpu=4,mem=2G,gres/gpu:1."""
+    found: dict[str, int] = {}
+    for item in text.split(","):
+        name, _, amount = item.replace("gres:", "gres/").partition("=" if "=" in item else ":")
+        if name == "cpu":
+            found["cpus"] = whole(amount)
+        elif name == "mem":
+            found["memory"] = mebibytes(amount)
+        elif name == "gres/gpu":
+            found["gpus"] = gpus(amount or "1")
+        else:
+            raise ValueError(f"{item[:40]!r} is not supported, only cpu, mem and gres/gpu")
+    return found
+
+
+def dependencies(text: str) -> list[tuple[str, str]]:
+    """Slurm job ids and what is waited for, all of which must come true."""
+    if "?" in text:
+        raise ValueError("a Job waits for all of its dependencies, not for any of them (?)")
+    found = []
+    for item in text.split(","):
+        kind, *ids = item.split(":")
+        if kind not in _WHEN:
+            raise ValueError(f"{kind[:40]!r} is not supported, only {', '.join(_WHEN)}")
+        for job_id in ids or [""]:
+            if not re.fullmatch(r"\d{1,12}", job_id, re.ASCII):
+                raise ValueError(f"{job_id[:40]!r} is no id of a job")
+            found.append((job_id, _WHEN[kind]))
+    return found
+
+
+def exports(text: str) -> dict[str, str]:
+    """Variables with their values; NONE and NIL are none."""
+    found = {}
+    if text in ("NONE", "NIL"):
+        return {}
+    for item in text.split(","):
+        name, equals, value = item.partition("=")
+        if not equals or not _VARIABLE.fullmatch(name):
+            raise ValueError(
+                f"{item[:40]!r} would be taken from the submitting shell, which a Job does not know: "
+                "write NAME=value, or NONE"
+            )
+        found[name] = value
+    return found
+
+
+def appends(text: str) -> bool:
+    """Whether files are appended to."""
+    if text not in ("append", "truncate"):
+        raise ValueError(f"{text[:40]!r} is neither append nor truncate")
+    return text == "append"
