@@ -7,41 +7,58 @@ account, or with KUBECONFIG outside a cluster, and works until SIGTERM.
 import asyncio
 import logging
 import os
+import signal
 import ssl
 import sys
+import uuid
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import kopf
 import structlog
+import uvloop
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 
 from platformctl.clients.kubernetes import Connection, KubernetesClient, from_kubeconfig, in_cluster
 from platformctl.clients.slurmrestd import SlurmRestClient, TokenMinter
 from platformctl.jobs.model import Target
 from platformctl.jobs.slurm import DIALECTS
+from platformctl.router import metrics, watches
 from platformctl.router.backend import Backend
+from platformctl.router.breaker import Breaker, State
 from platformctl.router.config import RouterConfig, SlurmEntry, load
-from platformctl.router.controller import Controller, watch
+from platformctl.router.controller import Controller
+from platformctl.router.gates import Gates
+from platformctl.router.health import answering
+from platformctl.router.informer import Informer
 from platformctl.router.kubernetes import KubernetesBackend
+from platformctl.router.leader import Alone, Election, Terms
+from platformctl.router.overview import Overview
+from platformctl.router.queue import WorkQueue
 from platformctl.router.reconcile import Reconciler
 from platformctl.router.resource import JobStore
 from platformctl.router.slurm import SlurmBackend
+
+log = structlog.get_logger(__name__)
 
 
 def main() -> None:
     """Entry point of the container."""
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.dict_tracebacks,
+            # Without the values of variables: among them are users' scripts and tokens.
+            ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ]
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout)
     config = load(Path(os.environ.get("ROUTER_CONFIG", "/etc/platformctl/router.json")))
-    asyncio.run(serve(config, connection()))
+    uvloop.run(serve(config, connection()))
 
 
 def connection() -> Connection:
@@ -53,21 +70,81 @@ def connection() -> Connection:
 
 
 async def serve(config: RouterConfig, where: Connection) -> None:
-    """Run the controller and kopf's watches until SIGTERM or SIGINT."""
+    """Follow the cluster, and route Jobs while this process leads, until SIGTERM or SIGINT."""
     stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(KubernetesClient(where))
-        backends: dict[Target, Backend] = {
-            Target.KUBERNETES: KubernetesBackend(client, config.site, config.script_image)
+        client = await stack.enter_async_context(KubernetesClient(where, [metrics.requests("kubernetes")]))
+        queue, users = WorkQueue(), config.by_name()
+        overview = Overview(users, queue.add)
+        backends = {
+            backend.target: Breaker(backend, queue.add, _shown(backend.target))
+            for backend in await _backends(stack, config, client)
         }
-        if config.slurm:
-            backends[Target.SLURM] = await _slurm(stack, config.slurm, config.site)
         store = JobStore(client)
-        reconciler = Reconciler(store, backends, config.by_name(), config.site)
-        controller = Controller(store, reconciler, backends, config.workers, config.sweep_seconds)
+        reconciler = Reconciler(store, backends, users, config.site, Gates(overview, dict))
+        controller = Controller(
+            store, reconciler, backends, overview, queue, config.workers, config.sweep_seconds
+        )
+        informers: list[Informer[Any]] = [
+            watches.of_jobs(client, controller),
+            watches.of_batch_jobs(client, controller),
+            watches.of_pods(client, controller, overview),
+        ]
+
+        def missing() -> list[str]:
+            return [informer.path for informer in informers if not informer.synced.is_set()]
+
+        def refresh() -> None:
+            controller.count()
+            for informer in informers:
+                informer.count()
+
+        await stack.enter_async_context(answering(config.health, missing, refresh))
+        election = _election(config, client)
         async with asyncio.TaskGroup() as group:
-            group.create_task(controller.run(stop))
-            group.create_task(_watch(controller, stop, config.health))
+            following = [group.create_task(informer.run()) for informer in informers]
+            leading = group.create_task(_lead(election, controller, informers))
+            await stop.wait()
+            await controller.finish(config.grace_seconds)
+            leading.cancel()
+            await election.give_back()
+            for task in following:
+                task.cancel()
+
+
+async def _lead(election: Election | Alone, controller: Controller, informers: list[Informer[Any]]) -> None:
+    """Only when all is listed: counts are wrong before, and what is not known is taken for nobody's."""
+    for informer in informers:
+        await informer.synced.wait()
+    await election.run(controller.lead)
+
+
+def _election(config: RouterConfig, client: KubernetesClient) -> Election | Alone:
+    if config.lease is None:
+        return Alone()
+    identity = f"{os.environ.get('POD_NAME', '')}_{uuid.uuid4()}"
+    return Election(client, config.lease.namespace, config.lease.name, identity, Terms())
+
+
+def _shown(target: Target) -> Callable[[State], None]:
+    """Shows a breaker's state among the metrics."""
+    gauge = metrics.BREAKER_OPEN.labels(target)
+    gauge.set(0)
+
+    def show(state: State) -> None:
+        gauge.set(state is not State.CLOSED)
+        log.warning("back end", backend=target, state=state)
+
+    return show
+
+
+async def _backends(stack: AsyncExitStack, config: RouterConfig, client: KubernetesClient) -> list[Backend]:
+    found: list[Backend] = [KubernetesBackend(client, config.site, config.script_image)]
+    if config.slurm:
+        found.append(await _slurm(stack, config.slurm, config.site))
+    return found
 
 
 async def _slurm(stack: AsyncExitStack, entry: SlurmEntry, site: str) -> SlurmBackend:
@@ -75,23 +152,6 @@ async def _slurm(stack: AsyncExitStack, entry: SlurmEntry, site: str) -> SlurmBa
     minter = TokenMinter(entry.key_file.read_bytes())
     client = await stack.enter_async_context(SlurmRestClient(entry.address, minter, DIALECTS, tls))
     return SlurmBackend(client, site, entry.reader, entry.interval)
-
-
-async def _watch(controller: Controller, stop: asyncio.Event, health: str) -> None:
-    registry = watch(controller)
-
-    @kopf.on.login(registry=registry)
-    async def login(**context: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**context) or kopf.login_with_kubeconfig(**context)
-
-    settings = kopf.OperatorSettings()
-    settings.posting.enabled = False
-    settings.scanning.disabled = True
-    # kopf takes the signals: it returns after SIGTERM or SIGINT.
-    await kopf.operator(
-        registry=registry, settings=settings, clusterwide=True, standalone=True, liveness_endpoint=health
-    )
-    stop.set()
 
 
 if __name__ == "__main__":

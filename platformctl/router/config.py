@@ -24,10 +24,11 @@ class UserEntry(_Strict):
     groups: list[_Id] = []
     account: str | None = None
     home: str
+    home_claim: str | None = None
 
     def user(self) -> User:
         """The user as translations need it."""
-        return User(self.name, self.uid, self.gid, tuple(self.groups), self.account, self.home)
+        return User(self.name, self.uid, self.gid, tuple(self.groups), self.account, self.home, self.home_claim)
 
 
 class SlurmEntry(_Strict):
@@ -40,10 +41,19 @@ class SlurmEntry(_Strict):
     interval: Annotated[float, Field(gt=0, le=60)] = 1.0
 
 
+class LeaseEntry(_Strict):
+    """The Lease that one of several routers holds while it works."""
+
+    namespace: str
+    name: str
+
+
 class RouterConfig(_Strict):
     """site marks the router's jobs in every back end; without slurm, Kubernetes is the only back end.
 
-    health: where the process tells that it lives (HTTP GET).
+    lease: without one the process takes itself for the only router. grace_seconds: how long the looks in
+    progress may take once the process is told to stop. health: host and port of /healthz, /readyz and
+    /metrics.
     """
 
     site: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
@@ -52,6 +62,8 @@ class RouterConfig(_Strict):
     script_image: str = DEFAULT_IMAGE
     workers: Annotated[int, Field(ge=1, le=64)] = 8
     sweep_seconds: Annotated[float, Field(gt=0)] = 300.0
+    lease: LeaseEntry | None = None
+    grace_seconds: Annotated[float, Field(ge=0, le=300)] = 15.0
     health: str = "http://0.0.0.0:8080/healthz"
 
     def by_name(self) -> dict[str, User]:

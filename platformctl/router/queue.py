@@ -9,6 +9,7 @@ import itertools
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 FIRST_DELAY, MAX_DELAY = 0.5, 30.0
 
@@ -24,9 +25,13 @@ class RetryLater(Exception):  # noqa: N818  (an instruction)
 
 
 class WorkQueue:
-    """Keys, some of them for later."""
+    """Keys, some of them for later. While it is closed, keys are not taken: whoever opens it adds them."""
 
     def __init__(self) -> None:
+        self._closed = False
+        self._reset()
+
+    def _reset(self) -> None:
         self._ready: asyncio.Queue[Key] = asyncio.Queue()
         self._waiting: set[Key] = set()
         self._busy: set[Key] = set()
@@ -36,9 +41,32 @@ class WorkQueue:
         self._due: dict[Key, float] = {}
         self._order = itertools.count()
         self._alarm = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __len__(self) -> int:
+        """How many keys are to be looked at now."""
+        return len(self._waiting)
+
+    def open(self) -> None:
+        """Begin anew, with no keys."""
+        self._reset()
+        self._closed = False
+
+    def close(self) -> None:
+        """Hand out and take no more keys."""
+        self._closed = True
+
+    async def finish(self, seconds: float) -> None:
+        """Close, and wait at most so long for the work in progress."""
+        self.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), seconds)
 
     def add(self, key: Key, delay: float = 0.0) -> None:
         """Have a key looked at after delay seconds; an earlier appointment holds."""
+        if self._closed:
+            return
         if delay > 0:
             due = time.monotonic() + delay
             if due < self._due.get(key, float("inf")):
@@ -62,7 +90,12 @@ class WorkQueue:
         while True:
             key = await self._ready.get()
             self._waiting.discard(key)
+            if self._closed:
+                continue
             self._busy.add(key)
+            self._idle.clear()
+            # This look answers an appointment too; the next one is its own.
+            self._due.pop(key, None)
             try:
                 delay = await work(key)
                 self._failures.pop(key, None)
@@ -70,6 +103,8 @@ class WorkQueue:
                 delay = self._backoff(key)
             finally:
                 self._busy.discard(key)
+                if not self._busy:
+                    self._idle.set()
             if key in self._again:
                 self._again.discard(key)
                 self.add(key)

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-BENCHMARKS = ("site_load", "install", "hosts")
+BENCHMARKS = ("site_load", "router", "install", "hosts")
 # Only when it is named: it takes as long as all the others, and no lab may be running.
 NAMED = ("cold",)
 

@@ -1,6 +1,7 @@
 """When the controller has a Job looked at."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from platformctl.jobs.model import Target
 from platformctl.router.backend import Unavailable
 from platformctl.router.controller import Controller
+from platformctl.router.overview import Overview
+from platformctl.router.queue import WorkQueue
 from platformctl.router.resource import JobResource
 
 
@@ -19,8 +22,10 @@ class Slurm:
     def __init__(self) -> None:
         self.now: dict[str, str] = {}
         self.away = False
+        self.asked = 0
 
     async def states(self) -> dict[str, str]:
+        self.asked += 1
         if self.away:
             raise Unavailable("away")
         return self.now
@@ -30,105 +35,187 @@ class Slurm:
 
 
 class Looks:
-    """Stands for the store and the reconciler: remembers what was looked at."""
+    """Stands for the store and the reconciler: remembers what was looked at, and how it was come by."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.read_names: list[str] = []
+        self.lasting: asyncio.Event | None = None
 
     async def read(self, namespace: str, name: str) -> JobResource:
+        self.read_names.append(name)
         return JobResource({"metadata": {"namespace": namespace, "name": name, "uid": name}})
 
     async def look(self, job: JobResource) -> None:
+        if self.lasting:
+            await self.lasting.wait()
         self.names.append(job.name)
 
 
-def job(
-    name: str, job_id: str = "", phase: str = "", deleting: bool = False, guarded: bool = True
-) -> dict[str, Any]:
+def job(name: str, job_id: str = "", phase: str = "", deleting: bool = False, **spec: Any) -> JobResource:
     metadata: dict[str, Any] = {"namespace": "ns", "name": name, "uid": name}
     if deleting:
         metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    if guarded:
-        metadata["finalizers"] = ["kfoundry.io/router"]
+    metadata["finalizers"] = ["kfoundry.io/router"]
     status = {"phase": phase, "backend": "slurm", "backendId": job_id} if phase else {}
-    return {"metadata": metadata, "status": status}
+    return JobResource({"metadata": metadata, "spec": spec, "status": status})
 
 
 class Running:
-    """A controller at work."""
+    """A controller that leads once it is told to."""
 
     def __init__(self) -> None:
         self.slurm, self.looks = Slurm(), Looks()
-        parts: Any = (self.looks, self.looks, {Target.SLURM: self.slurm})
+        queue = WorkQueue()
+        overview = Overview({}, queue.add)
+        parts: Any = (self.looks, self.looks, {Target.SLURM: self.slurm}, overview, queue)
         self.controller = Controller(*parts, workers=2, sweep_seconds=60)
-        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def lead(self) -> None:
+        self._task = asyncio.create_task(self.controller.lead())
 
     async def __aenter__(self) -> "Running":
-        self._task = asyncio.create_task(self.controller.run(self._stop))
+        self.lead()
+        await asyncio.sleep(0)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._stop.set()
-        await self._task
+        await self.stop()
 
-    async def seen(self) -> list[str]:
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def observed(self, times: int = 2) -> None:
+        """Wait until the back end was asked so often, and what came of it was looked at."""
+        asked = self.slurm.asked
+        await until(lambda: self.slurm.asked >= asked + times)
+
+    def seen(self) -> list[str]:
         """The names looked at since the last time."""
-        await asyncio.sleep(0.08)
         found, self.looks.names = sorted(set(self.looks.names)), []
         return found
 
 
-@pytest.mark.parametrize(
-    ("kind", "raw", "looked"),
-    [
-        ("ADDED", job("a"), True),
-        (None, job("a"), True),
-        (None, job("a", "1", "Succeeded"), False),
-        ("MODIFIED", job("a", "", "Pending"), False),
-        ("MODIFIED", job("a", "1", "Succeeded", deleting=True), True),
-        ("MODIFIED", job("a", "1", "Succeeded", deleting=True, guarded=False), False),
-    ],
-)
-async def test_events_that_are_news(kind: str | None, raw: dict[str, Any], looked: bool) -> None:
+async def until(check: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while True:
+            if check():
+                return
+            await asyncio.sleep(0.002)
+
+
+async def test_a_new_job_is_looked_at_without_reading_it_again() -> None:
     async with Running() as running:
-        running.controller.job_event(kind, raw)
-        assert (await running.seen() == ["a"]) is looked
+        running.controller.job_changed(job("a"))
+        await until(lambda: running.looks.names == ["a"])
+        assert running.looks.read_names == []
+
+
+async def test_the_routers_own_writes_are_no_news() -> None:
+    async with Running() as running:
+        running.controller.job_changed(job("a"))
+        await until(lambda: running.looks.names == ["a"])
+        running.controller.job_changed(job("a", "", "Pending"))
+        running.controller.job_changed(job("b"))
+        await until(lambda: "b" in running.looks.names)
+        assert running.looks.names == ["a", "b"]
 
 
 async def test_a_changed_state_is_looked_at_once() -> None:
     async with Running() as running:
         running.slurm.now = {"1": "PENDING", "2": "PENDING"}
-        running.controller.job_event("MODIFIED", job("a", "1", "Queued"))
-        running.controller.job_event("MODIFIED", job("b", "2", "Queued"))
-        assert await running.seen() == ["a", "b"]
-        assert await running.seen() == []
+        running.controller.job_changed(job("a", "1", "Queued"))
+        running.controller.job_changed(job("b", "2", "Queued"))
+        await running.observed()
+        assert running.seen() == ["a", "b"]
+        await running.observed()
+        assert running.seen() == []
         running.slurm.now = {"1": "RUNNING", "2": "PENDING"}
-        assert await running.seen() == ["a"]
+        await running.observed()
+        assert running.seen() == ["a"]
         running.slurm.away = True
-        assert await running.seen() == []
+        await running.observed()
+        assert running.seen() == []
         running.slurm.away = False
         running.slurm.now = {"2": "PENDING"}
-        assert await running.seen() == ["a"]
+        await running.observed()
+        assert running.seen() == ["a"]
 
 
 async def test_two_jobs_with_one_id_are_both_followed() -> None:
     async with Running() as running:
         running.slurm.now = {"1": "PENDING"}
-        running.controller.job_event("MODIFIED", job("a", "1", "Running"))
-        running.controller.job_event("MODIFIED", job("b", "1", "Queued"))
-        running.controller.job_event("MODIFIED", job("a", "1", "Failed"))
-        await running.seen()
+        running.controller.job_changed(job("a", "1", "Running"))
+        running.controller.job_changed(job("b", "1", "Queued"))
+        running.controller.job_changed(job("a", "1", "Failed"))
+        await running.observed()
+        running.seen()
         running.slurm.now = {"1": "RUNNING"}
-        assert await running.seen() == ["b"]
+        await running.observed()
+        assert running.seen() == ["b"]
 
 
-async def test_a_batch_job_belongs_to_its_owner() -> None:
+async def test_on_standby_nothing_is_looked_at_and_then_what_is_left_to_do() -> None:
+    running = Running()
+    running.slurm.now = {"1": "PENDING"}
+    for known in (
+        job("new"),
+        job("waits", "", "Pending"),
+        job("queued", "2", "Queued"),
+        job("ended", "3", "Succeeded"),
+        job("deleted", "4", "Succeeded", deleting=True),
+        job("expires", "5", "Succeeded", ttlAfterFinished="1h"),
+    ):
+        running.controller.job_changed(known)
+    await asyncio.sleep(0.02)
+    assert running.seen() == []
+    running.lead()
+    await until(lambda: len(running.looks.names) >= 5)
+    assert running.seen() == ["deleted", "expires", "new", "queued", "waits"]
+    await running.stop()
+
+
+async def test_what_is_gone_is_not_looked_at() -> None:
+    running = Running()
+    running.controller.job_changed(job("a"))
+    running.controller.job_changed(job("b"))
+    running.controller.job_gone(job("a"))
+    running.lead()
+    await until(lambda: "b" in running.looks.names)
+    assert running.looks.names == ["b"]
+    await running.stop()
+
+
+async def test_a_look_in_progress_may_end_and_none_is_begun() -> None:
     async with Running() as running:
-        owners = [{"name": "a", "controller": True}]
-        raw = {
-            "metadata": {"namespace": "ns", "name": "a-1", "ownerReferences": owners},
-            "status": {"ready": 1},
-        }
-        running.controller.batch_event(raw)
-        running.controller.batch_event({"metadata": {"namespace": "ns", "name": "x"}, "status": {"ready": 1}})
-        assert await running.seen() == ["a"]
+        running.looks.lasting = asyncio.Event()
+        running.controller.job_changed(job("a"))
+        running.controller.job_changed(job("b"))
+        running.controller.job_changed(job("c"))
+        await asyncio.sleep(0)
+        finishing = asyncio.create_task(running.controller.finish(5))
+        await asyncio.sleep(0.01)
+        assert not finishing.done()
+        running.looks.lasting.set()
+        await finishing
+        assert running.seen() == ["a", "b"]
+
+
+async def test_finishing_is_bounded() -> None:
+    async with Running() as running:
+        running.looks.lasting = asyncio.Event()
+        running.controller.job_changed(job("a"))
+        await asyncio.sleep(0.01)
+        await asyncio.wait_for(running.controller.finish(0.02), 2)
+        assert running.seen() == []
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.01])
+async def test_what_belongs_to_a_job_has_it_looked_at(delay: float) -> None:
+    async with Running() as running:
+        running.controller.job_changed(job("a", "1", "Queued"))
+        running.controller.concerns(("ns", "a"), delay)
+        await until(lambda: "a" in running.looks.names)
