@@ -34,7 +34,7 @@ def test_full_changes_nothing_on_a_converged_site(site: Site) -> None:
 def test_plain_ansible_finds_the_same_site(site: Site) -> None:
     """The playbooks need no platformctl around them: on a converged site they change nothing."""
     command = str(Path(sys.executable).parent / "ansible-playbook")
-    tags = "base,users,munge,containerd,slurm_node"
+    tags = "artifacts,base,users,munge,containerd,slurm_node,charts,verify"
     done = subprocess.run(
         [command, "-i", str(site.inventory), "playbooks/site.yml", "--tags", tags],
         capture_output=True,
