@@ -11,7 +11,14 @@ import typer
 from rich.markup import escape
 
 from platformctl.cli import cluster
-from platformctl.cli.cluster import Access, ContextOption, KubeconfigOption, NameArgument, NamespaceOption
+from platformctl.cli.cluster import (
+    Access,
+    ContextOption,
+    KubeconfigOption,
+    NameArgument,
+    NamesArgument,
+    NamespaceOption,
+)
 from platformctl.console import Output
 from platformctl.errors import ExitCode
 from platformctl.jobs import view
@@ -31,6 +38,7 @@ _CODES = {"Succeeded": ExitCode.DONE, "Refused": ExitCode.REFUSED}
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `platformctl job`."""
+    app.command()(wait)
     app.command()(logs)
     app.command()(explain)
 
@@ -51,7 +59,14 @@ async def _submit(output: Output, documents: list[dict[str, Any]], access: Acces
         if not watch:
             _tell_submitted(output, [job for _, job in created])
             return ExitCode.DONE
-        ended = await asyncio.gather(*(_until_ended(output, here, job) for here, job in created))
+        for _, job in created:
+            output.say(f"{job['metadata']['name']}: submitted in {job['metadata']['namespace']}")
+        return await _wait(output, created)
+
+
+async def _wait(output: Output, live: list[tuple["JobsClient", dict[str, Any]]]) -> ExitCode:
+    """Until all have ended; returns the worst of their codes."""
+    ended = await asyncio.gather(*(_until_ended(output, jobs, job) for jobs, job in live))
     if output.json:
         output.document([view.summary(job) for job in ended])
     return max(_CODES.get(view.phase(job), ExitCode.FAILED) for job in ended)
@@ -70,7 +85,6 @@ def _tell_submitted(output: Output, created: list[dict[str, Any]]) -> None:
 async def _until_ended(output: Output, jobs: "JobsClient", job: dict[str, Any]) -> dict[str, Any]:
     """Say each change of a Job; returns it as it ended. A Job that is deleted counts as it was last seen."""
     name, last = str(job["metadata"]["name"]), ""
-    output.say(f"{name}: submitted in {job['metadata']['namespace']}")
     async with aclosing(jobs.changes(name)) as changes:
         async for job in changes:
             now = ": ".join(part for part in (view.phase(job), view.reason(job)) if part)
@@ -80,6 +94,25 @@ async def _until_ended(output: Output, jobs: "JobsClient", job: dict[str, Any]) 
             if not view.live(job):
                 break
     return job
+
+
+def wait(
+    ctx: typer.Context,
+    names: NamesArgument,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = "",
+    namespace: NamespaceOption = "",
+) -> None:
+    """Wait until Jobs have ended, saying what happens; exits with 0 when all succeeded.
+
+    Example: `platformctl job wait train-x7k2p && platformctl job logs train-x7k2p`
+    """
+
+    async def waited() -> ExitCode:
+        async with cluster.jobs_of(Access(kubeconfig, context, namespace)) as jobs:
+            return await _wait(ctx.obj, [(jobs, await jobs.get(name)) for name in names])
+
+    raise typer.Exit(asyncio.run(waited()))
 
 
 def logs(

@@ -41,6 +41,15 @@ def test_a_watched_job_tells_its_story_and_its_end_decides(
     ]
 
 
+def test_jobs_are_waited_for_and_the_worst_end_decides(jobs: MemoryJobs, run: Run) -> None:
+    jobs.jobs = list(ALL)
+    done = run("job", "wait", "bad-9xw4t", "no-5tq8z")
+    assert done.exit_code == ExitCode.REFUSED
+    assert "bad-9xw4t: Failed: the container ended with exit code 3" in done.stdout
+    ended = json.loads(run("-o", "json", "job", "wait", "bad-9xw4t").stdout)
+    assert [job["phase"] for job in ended] == ["Failed"]
+
+
 def test_a_watched_job_gives_programs_its_last_state(jobs: MemoryJobs, run: Run) -> None:
     jobs.later = [{"phase": "Succeeded", "exitCode": 0}]
     (found,) = json.loads(run("-o", "json", "job", "submit", "-", "--watch", text=SCRIPT).stdout)
