@@ -3,18 +3,23 @@
 Protocol: the OpenAPI document that slurmrestd serves at /openapi/v3 (Slurm 22.05 and later). Slurm's
 own error numbers are those of its slurm_errno.h. Job records are returned as slurmrestd writes them;
 `number` reads its {"set": true, "number": N} values.
+
+slurmrestd of 23.11 and later serves several dialects at a time. A dialect that the caller does not know,
+later than all that it knows, is spoken when slurmrestd serves no other and its schema of a job has every
+field of JOB_FIELDS.
 """
 
 import asyncio
-import json
+import re
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 import jwt
+import orjson
 
 TOKEN_SECONDS = 600
 _RENEW_BEFORE = 120
@@ -22,8 +27,26 @@ _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 _UNKNOWN_JOB = 2017
 _ALREADY_DONE = 2021
 _NO_CONTROLLER = -1
-# 11 and 2007: slurmctld cannot take the job right now (MaxJobCount, rate limits).
-_TRY_AGAIN = frozenset({11, 2007})
+_STANDBY = frozenset({2027, 2131})
+# EAGAIN and 2007: MaxJobCount is reached; 1804: the user's rate limit; 2105: submissions are disabled;
+# 4034: a slurmd is too busy.
+_BUSY: dict[int, str] = {
+    11: "it holds as many jobs as it may (MaxJobCount)",
+    1804: "it has had too many requests (its rate limit)",
+    2007: "it holds as many jobs as it may (MaxJobCount)",
+    2105: "submissions are switched off by an administrator",
+    4034: "a node is too busy",
+}
+_VERSION = re.compile(r"/slurm/(v\d+\.\d+\.\d+)/job/submit")
+
+# What the translation of a job may use: a dialect without one of these can not be spoken.
+JOB_FIELDS = frozenset(
+    {
+        *("name", "comment", "hold", "requeue", "environment", "current_working_directory"),
+        *("standard_output", "partition", "account", "qos", "array", "nodes", "tasks", "time_limit"),
+        *("cpus_per_task", "memory_per_node", "tres_per_node"),
+    }
+)
 
 
 class SlurmError(Exception):
@@ -37,6 +60,10 @@ class SlurmError(Exception):
 
 class SlurmUnavailableError(SlurmError):
     """No usable answer from slurmrestd or slurmctld. The request may have worked."""
+
+
+class SlurmBusyError(SlurmUnavailableError):
+    """Slurm is well and takes no more at the moment; nothing was done. The text says what is full."""
 
 
 class UnknownJobError(SlurmError):
@@ -66,7 +93,8 @@ class TokenMinter:
 class SlurmRestClient:
     """Requests to one slurmrestd. Use as an asynchronous context manager.
 
-    dialects: the API versions the caller can speak, best first.
+    dialects: the API versions the caller can speak, best first. traces: aiohttp's hooks, for those who
+    count requests.
     """
 
     def __init__(
@@ -75,17 +103,20 @@ class SlurmRestClient:
         minter: TokenMinter,
         dialects: Sequence[str],
         tls: ssl.SSLContext | None = None,
+        traces: Sequence[aiohttp.TraceConfig] = (),
     ) -> None:
         self._address = address.rstrip("/")
         self._minter = minter
         self._dialects = tuple(dialects)
         self._tls = tls
+        self._traces = list(traces)
         self._dialect = ""
+        self._lists_states = True
         self._negotiation = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, trace_configs=self._traces)
         return self
 
     async def __aexit__(
@@ -95,15 +126,12 @@ class SlurmRestClient:
             await self._session.close()
 
     async def dialect(self, user: str) -> str:
-        """The best version both sides speak, asked once."""
+        """The best version both sides speak; asked once, and again when it is served no more."""
         async with self._negotiation:
             if not self._dialect:
                 document = await self._request("GET", "/openapi/v3", user)
-                paths = document.get("paths", {})
-                served = {dialect for dialect in self._dialects if f"/slurm/{dialect}/job/submit" in paths}
-                if not served:
-                    raise SlurmUnavailableError(0, f"slurmrestd speaks none of {', '.join(self._dialects)}")
-                self._dialect = next(dialect for dialect in self._dialects if dialect in served)
+                self._dialect = best(document, self._dialects)
+                self._lists_states = f"/slurm/{self._dialect}/jobs/state/" in document["paths"]
         return self._dialect
 
     async def submit(self, user: str, body: dict[str, Any]) -> int:
@@ -114,22 +142,45 @@ class SlurmRestClient:
             raise SlurmUnavailableError(0, "slurmrestd accepted a job without telling its id")
         return job_id
 
-    async def job(self, user: str, job_id: int) -> dict[str, Any]:
-        """One job's record; UnknownJobError when slurmctld has none."""
+    async def records(self, user: str, job_id: int) -> list[dict[str, Any]]:
+        """A job's record, or those of an array's elements; UnknownJobError when slurmctld has none.
+
+        The elements of an array that wait together share one record (array_task_string names them). Each
+        of the others has an id of its own, and the array's in array_job_id.
+        """
         answer = await self._slurm("GET", f"job/{job_id}", user)
-        for record in answer.get("jobs", []):
-            if record.get("job_id") == job_id:
-                return dict(record)
-        raise UnknownJobError(_UNKNOWN_JOB, f"no job {job_id}")
+        found = [
+            dict(record)
+            for record in answer.get("jobs", [])
+            if job_id in (record.get("job_id"), number(record.get("array_job_id")))
+        ]
+        if not found:
+            raise UnknownJobError(_UNKNOWN_JOB, f"no job {job_id}")
+        return found
 
     async def jobs(self, user: str) -> list[dict[str, Any]]:
-        """All jobs' records: about 8 kB each, so for start-up and audits."""
+        """All jobs' records: about 8 kB each, so not for many."""
         return list((await self._slurm("GET", "jobs/", user)).get("jobs", []))
 
-    async def states(self, user: str) -> dict[int, str]:
-        """The state (`PENDING`, `RUNNING`, ...) of every job slurmctld has, in about 80 bytes each."""
-        answer = await self._slurm("GET", "jobs/state/", user)
-        return {record["job_id"]: state_name(record.get("state")) for record in answer.get("jobs", [])}
+    async def states(self, user: str, job_id: int | None = None) -> dict[str, str]:
+        """The states (`PENDING`, `COMPLETED,COMPLETING`) of all jobs, or of one array; 80 bytes each.
+
+        By `N`, or `N_INDEX` for each element of an array: N is the element's own id, and only for elements
+        that wait it is the array's.
+        """
+        if not self._lists_states:
+            return states_of(await self.jobs(user), job_id)
+        query = "" if job_id is None else f"?job_id={job_id}"
+        answer = await self._slurm("GET", f"jobs/state/{query}", user)
+        return {str(record["job_id"]): states(record.get("state")) for record in answer.get("jobs", [])}
+
+    async def nodes(self, user: str) -> list[dict[str, Any]]:
+        """All nodes' records: about 2 kB each."""
+        return list((await self._slurm("GET", "nodes/", user)).get("nodes", []))
+
+    async def partitions(self, user: str) -> list[dict[str, Any]]:
+        """All partitions' records."""
+        return list((await self._slurm("GET", "partitions/", user)).get("partitions", []))
 
     async def update(self, user: str, job_id: int, fields: dict[str, Any]) -> None:
         """Change a job."""
@@ -152,6 +203,11 @@ class SlurmRestClient:
         path = f"/slurmdb/{await self.dialect(user)}/job/{job_id}"
         return list((await self._request("GET", path, user)).get("jobs", []))
 
+    async def associations(self, user: str, name: str, account: str) -> list[dict[str, Any]]:
+        """The accounting database's limits of a user in an account."""
+        path = f"/slurmdb/{await self.dialect(user)}/associations/?user={name}&account={account}"
+        return list((await self._request("GET", path, user)).get("associations", []))
+
     async def _slurm(
         self, method: str, path: str, user: str, body: dict[str, Any] | None = None
     ) -> dict[str, Any]:
@@ -162,29 +218,85 @@ class SlurmRestClient:
     ) -> dict[str, Any]:
         if self._session is None:
             raise RuntimeError("the client is not open")
-        headers = {"X-SLURM-USER-NAME": user, "X-SLURM-USER-TOKEN": self._minter.token(user)}
+        headers = {
+            "X-SLURM-USER-NAME": user,
+            "X-SLURM-USER-TOKEN": self._minter.token(user),
+            "Content-Type": "application/json",
+        }
         try:
             async with self._session.request(
                 method,
                 self._address + path,
-                json=body,
+                data=None if body is None else orjson.dumps(body),
                 headers=headers,
                 ssl=self._tls if self._tls is not None else True,
             ) as response:
-                text, status = await response.text(), response.status
+                text, status = await response.read(), response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise SlurmUnavailableError(0, f"slurmrestd is away: {type(error).__name__}: {error}") from error
-        return _checked(status, text)
+        if status == 404:
+            # slurmrestd was replaced by one that does not serve the dialect.
+            self._dialect = ""
+        return checked(status, text)
 
 
-def _checked(status: int, text: str) -> dict[str, Any]:
+def best(document: Mapping[str, Any], known: Sequence[str]) -> str:
+    """The dialect to speak, from slurmrestd's OpenAPI document."""
+    served = {match[1] for path in document.get("paths", {}) if (match := _VERSION.fullmatch(path))}
+    for dialect in known:
+        if dialect in served:
+            return dialect
+    newest = max((_order(dialect) for dialect in known), default=())
+    for dialect in sorted(served, key=_order):
+        if _order(dialect) > newest and _job_fields(document, dialect) >= JOB_FIELDS:
+            return dialect
+    ours, theirs = ", ".join(known), ", ".join(sorted(served, key=_order)) or "none"
+    raise SlurmUnavailableError(0, f"slurmrestd speaks the dialects {theirs}, and none of {ours}")
+
+
+def _order(dialect: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in dialect[1:].split("."))
+
+
+def _job_fields(document: Mapping[str, Any], dialect: str) -> frozenset[str]:
+    """The fields of a job that can be submitted; empty when the document does not tell."""
+    try:
+        operation = document["paths"][f"/slurm/{dialect}/job/submit"]["post"]
+        request = _resolved(document, operation["requestBody"]["content"]["application/json"]["schema"])
+        return frozenset(_resolved(document, request["properties"]["job"])["properties"])
+    except (KeyError, TypeError):
+        return frozenset()
+
+
+def _resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema itself, or the one it refers to (`#/components/schemas/NAME`)."""
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return document["components"]["schemas"][name] if name else schema
+
+
+def states_of(records: Sequence[dict[str, Any]], job_id: int | None) -> dict[str, str]:
+    """States by id as /jobs/state gives them, for a slurmrestd that is older than it (before 24.05)."""
+    found = {}
+    for record in records:
+        array = number(record.get("array_job_id"))
+        if job_id is not None and job_id not in (record["job_id"], array):
+            continue
+        index = number(record.get("array_task_id"))
+        key = str(record["job_id"]) if not array else f"{record['job_id']}_{'*' if index is None else index}"
+        found[key] = states(record.get("job_state"))
+    return found
+
+
+def checked(status: int, text: bytes) -> dict[str, Any]:
     """The answer's document, or the error it stands for."""
     try:
-        document = json.loads(text)
-    except json.JSONDecodeError:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError:
         document = None
     if not isinstance(document, dict):
-        raise SlurmUnavailableError(0, f"slurmrestd answered HTTP {status}: {text[:200].strip()}")
+        words = text[:200].decode(errors="replace").strip()
+        error = SlurmBusyError if status == 429 else SlurmUnavailableError
+        raise error(0, f"slurmrestd answered HTTP {status}: {words}")
     if status < 400:
         # A 200 with errors means done with a remark, such as a job that waits for its association.
         return document
@@ -195,6 +307,8 @@ def _checked(status: int, text: str) -> dict[str, Any]:
     words = "; ".join(
         dict.fromkeys(str(error.get("error") or error.get("description") or "") for error in errors)
     )
+    if number in _BUSY:
+        raise SlurmBusyError(number, _BUSY[number])
     raise _error_type(status, number)(number, words or f"slurmrestd answered HTTP {status}")
 
 
@@ -202,7 +316,9 @@ def _error_type(status: int, number: int) -> type[SlurmError]:
     """2000s and 7000s are Slurm's verdicts, 9000s its parser's; the rest is about reaching it."""
     if number == _UNKNOWN_JOB:
         return UnknownJobError
-    if number in _TRY_AGAIN or status in (429, 502, 503, 504):
+    if status == 429:
+        return SlurmBusyError
+    if number in _STANDBY or status in (502, 503, 504):
         return SlurmUnavailableError
     verdict = 2000 <= number < 3000 or 7000 <= number < 8000 or 9000 <= number < 10000
     if verdict or (number == 0 and status < 500):
@@ -222,3 +338,8 @@ def state_name(value: Any) -> str:
     if isinstance(value, list):
         return str(value[0]) if value else "UNKNOWN"
     return str(value or "UNKNOWN")
+
+
+def states(value: Any) -> str:
+    """A job's base state and its flags, as one word with commas: `COMPLETED,COMPLETING`."""
+    return ",".join(str(part) for part in value) if isinstance(value, list) else str(value or "")

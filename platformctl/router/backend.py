@@ -119,6 +119,14 @@ class Explanation:
     start: int | None = None
 
 
+@dataclass(frozen=True)
+class Load:
+    """How much of a back end is free, from 0 to 1. gpus: None where it has none."""
+
+    cpus: float
+    gpus: float | None = None
+
+
 class Backend(Protocol):
     """One scheduler. Ids are strings that the back end alone understands, at most 253 characters.
 

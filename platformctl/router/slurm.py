@@ -1,14 +1,20 @@
 """The Slurm back end, over slurmrestd. Ids are Slurm's job ids; the token is the job's comment.
 
-What changes anything is done as the job's own user; `reader` is only ever used to read.
+What changes anything is done as the job's own user; `reader` is only ever used to read. Observation is
+one GET /jobs/state a second, 80 bytes a job; records (8 kB) are read of jobs that changed, and of a few
+that wait in turn, since neither their reason nor their estimated start is in the states. Slurm never
+starts a job of the router a second time by itself (no requeue); that is the router's decision.
 """
 
 import asyncio
+import re
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 from platformctl.clients.slurmrestd import (
+    SlurmBusyError,
     SlurmError,
     SlurmRestClient,
     SlurmUnavailableError,
@@ -17,7 +23,31 @@ from platformctl.clients.slurmrestd import (
 from platformctl.jobs import slurm as translation
 from platformctl.jobs.model import Target
 from platformctl.router import slurm_states
-from platformctl.router.backend import FINAL, Claim, Refused, Seen, Ticket, Unavailable
+from platformctl.router.backend import (
+    FINAL,
+    Busy,
+    Claim,
+    Explanation,
+    Load,
+    Phase,
+    Refused,
+    Seen,
+    Ticket,
+    Unavailable,
+)
+from platformctl.router.slurm_arrays import Arrays
+from platformctl.router.slurm_cluster import Cluster
+from platformctl.router.slurm_explain import explanation
+
+# Records of waiting jobs that are read again with each look at the states.
+_REFRESH = 2
+_READS_AT_ONCE = 8
+# So many unknown jobs are read one by one; more of them from the list of all jobs, unless that is long.
+_FEW, _MANY = 10, 2000
+_HINTS = {
+    2081: "the array is larger than Slurm allows (MaxArraySize), or not understood",
+    2014: "no node of Slurm has what it asks for",
+}
 
 
 class SlurmBackend:
@@ -33,13 +63,24 @@ class SlurmBackend:
         self._client = client
         self._site = site
         self._reader = reader
+        self._arrays = Arrays()
+        self._cluster = Cluster(client, reader)
         self._listing = asyncio.Lock()
         self._listed_at = 0.0
         self._listed: list[tuple[Claim, str]] = []
+        # Whose a job is, by its own id, for as long as slurmctld lists it without a break; None: not ours.
+        self._owners: dict[int, tuple[Claim, int] | None] = {}
+        self._live: frozenset[int] = frozenset()
+        self._waiting: deque[int] = deque()
+        self._refreshed: dict[int, int] = {}
 
     async def unfit(self, ticket: Ticket) -> str:
-        """Slurm judges a job when it is submitted."""
-        return ""
+        """Compares the request with the nodes and limits of its partition, were they empty."""
+        return await self._cluster.unfit(ticket)
+
+    async def load(self) -> Load:
+        """From a list of all nodes that is not older than a quarter of a minute."""
+        return await self._cluster.load()
 
     async def submit_held(self, ticket: Ticket) -> str:
         """One POST; a job without its held flag or token is never made."""
@@ -50,89 +91,225 @@ class SlurmBackend:
                 ticket.job, ticket.user, ticket.claim.name, ticket.claim.token, dialect
             )
             return str(await self._client.submit(user, body))
+        except SlurmBusyError as error:
+            raise Busy(_words(error)) from error
         except SlurmUnavailableError as error:
             raise Unavailable(_words(error)) from error
         except SlurmError as error:
-            raise Refused(f"Slurm: {error.message}") from error
+            raise Refused(f"Slurm: {_verdict(error)}") from error
 
     async def find(self, claim: Claim) -> list[str]:
-        """From one list of all jobs, shared by everyone who asked before it was begun."""
+        """From one list of all states, shared by everyone who asked before it was begun."""
         return [job_id for found, job_id in await self._list() if found.token == claim.token]
 
     async def read(self, claim: Claim, job_id: str) -> Seen | None:
-        """From slurmctld; from the accounting database when slurmctld has forgotten the job."""
+        """From slurmctld; from the accounting database what slurmctld has forgotten."""
+        number = int(job_id)
         try:
-            record = await self._client.job(self._reader, int(job_id))
+            records = await self._client.records(self._reader, number)
         except UnknownJobError:
-            record = {}
+            self._owners.pop(number, None)
+            return await self._forgotten(claim, number)
         except SlurmError as error:
-            raise Unavailable(_words(error)) from error
-        if slurm_states.comment_token(record) == claim.token:
-            return slurm_states.seen(record)
-        return await self._ended(claim, int(job_id))
+            raise _unavailable(error) from error
+        self._learn(records)
+        if slurm_states.comment_token(records[0]) != claim.token:
+            return await self._forgotten(claim, number)
+        if not slurm_states.array_id(records[0]):
+            return slurm_states.seen(slurm_states.run_of(records[0]))
+        return await self._read_array(claim, number, records)
 
     async def release(self, ticket: Ticket, job_id: str) -> None:
         """As the user."""
         try:
             await self._client.update(ticket.user.name, int(job_id), {"hold": False})
         except SlurmError as error:
-            raise Unavailable(_words(error)) from error
+            raise _unavailable(error) from error
 
     async def cancel(self, claim: Claim, job_id: str) -> None:
-        """As the user, after the token was compared."""
+        """As the user, after the token was compared; an array with all its elements."""
         seen = await self.read(claim, job_id)
         if seen is None or seen.phase in FINAL:
             return
         try:
             await self._client.cancel(claim.user, int(job_id))
         except SlurmError as error:
-            raise Unavailable(_words(error)) from error
+            raise _unavailable(error) from error
 
     async def states(self) -> Mapping[str, str]:
-        """From GET /jobs/state."""
+        """From GET /jobs/state; a few jobs that wait are told to be different from the last time."""
+        found = await self._states()
+        digests = self._arrays.digests(found, time.monotonic())
+        self._refresh(digests)
+        for number, times in self._refreshed.items():
+            digests[str(number)] += f"#{times}"
+        return digests
+
+    def phase_of(self, state: str) -> Phase | None:
+        """A job's base state tells it; an array's digest does not."""
+        base = state.partition("#")[0].split(",")
+        return None if base[0].startswith("array:") else slurm_states.phase(base)
+
+    async def explain(self, ticket: Ticket, job_id: str) -> Explanation:
+        """From the job's record, the others that wait in its partition, and its user's limits."""
         try:
-            found = await self._client.states(self._reader)
+            return await explanation(self._client, self._reader, self._cluster, ticket, int(job_id))
         except SlurmError as error:
-            raise Unavailable(_words(error)) from error
-        return {str(job_id): state for job_id, state in found.items()}
+            raise _unavailable(error) from error
 
     async def claimed(self) -> list[tuple[Claim, str]]:
         """Unfinished jobs of this site's routers."""
         return await self._list()
+
+    async def _read_array(self, claim: Claim, number: int, records: list[dict[str, Any]]) -> Seen:
+        restarted = not self._arrays.knows(number)
+        runs = [await self._run(record) for record in records]
+        own = [record["job_id"] for record in records]
+        merged, missing = self._arrays.merge(number, runs, own)
+        # A router that has just begun does not know what slurmctld has forgotten.
+        if missing or (restarted and any(run.phase is not Phase.QUEUED for run in runs)):
+            rows = await self._accounted(claim, number)
+            merged, _ = self._arrays.merge(number, [*runs, *rows], own)
+        seen = slurm_states.seen_array(merged)
+        if seen.phase in FINAL:
+            self._arrays.forget(number)
+        return seen
+
+    async def _run(self, record: dict[str, Any]) -> slurm_states.Run:
+        """One record as a run; the indices that Slurm left out of a long record come from the states."""
+        cut = str(record.get("array_task_string") or "").endswith("...")
+        if not cut:
+            return slurm_states.run_of(record)
+        try:
+            states = await self._client.states(self._reader, record["job_id"])
+        except SlurmError as error:
+            raise _unavailable(error) from error
+        prefix = f"{record['job_id']}_"
+        indices = tuple(int(key.removeprefix(prefix)) for key in states if key.startswith(prefix))
+        return slurm_states.run_of(record, indices)
+
+    async def _forgotten(self, claim: Claim, number: int) -> Seen | None:
+        """How a job ended that slurmctld no longer has; None while that cannot be told."""
+        runs = await self._accounted(claim, number)
+        self._arrays.forget(number)
+        if not runs or any(run.phase not in FINAL for run in runs):
+            return None
+        return slurm_states.seen_array(runs) if runs[0].indices else slurm_states.seen(runs[0])
+
+    async def _accounted(self, claim: Claim, number: int) -> list[slurm_states.Run]:
+        try:
+            rows = await self._client.accounted(self._reader, number)
+        except SlurmUnavailableError as error:
+            raise Unavailable(_words(error)) from error
+        except SlurmError:
+            return []
+        return [
+            slurm_states.accounted_run(row) for row in rows if slurm_states.comment_token(row) == claim.token
+        ]
+
+    async def _states(self) -> dict[str, str]:
+        """All jobs' states; remembers which are live, and forgets whose jobs are where one got lost."""
+        try:
+            found = await self._client.states(self._reader)
+        except SlurmError as error:
+            self._owners.clear()
+            raise _unavailable(error) from error
+        listed = {_own(key) for key in found}
+        if not self._live <= listed:
+            # slurmctld lost what had not ended: it may have issued the ids again.
+            self._owners.clear()
+        self._live = frozenset(
+            _own(key) for key, state in found.items() if slurm_states.phase(state.split(",")) not in FINAL
+        )
+        for number in self._owners.keys() - listed:
+            del self._owners[number]
+        return found
+
+    def _refresh(self, digests: Mapping[str, str]) -> None:
+        """Choose the next few of our jobs that wait."""
+        for number in [number for number in self._refreshed if digests.get(str(number)) != "PENDING"]:
+            del self._refreshed[number]
+        for _ in range(min(len(self._waiting), 4 * _REFRESH)):
+            number = self._waiting.popleft()
+            if self._owners.get(number) is None or digests.get(str(number)) != "PENDING":
+                continue
+            self._waiting.append(number)
+            self._refreshed[number] = self._refreshed.get(number, 0) + 1
+
+    def _learn(self, records: list[dict[str, Any]]) -> None:
+        for record in records:
+            number = record["job_id"]
+            before = self._owners.get(number)
+            self._owners[number] = self._owner(record)
+            if self._owners[number] and not before and slurm_states.run_of(record).phase is Phase.QUEUED:
+                self._waiting.append(number)
+
+    def _owner(self, record: dict[str, Any]) -> tuple[Claim, int] | None:
+        token = slurm_states.comment_token(record)
+        if token is None or token.site != self._site:
+            return None
+        claim = Claim(token, "", str(record.get("name", "")), str(record.get("user_name", "")))
+        return claim, slurm_states.array_id(record) or record["job_id"]
 
     async def _list(self) -> list[tuple[Claim, str]]:
         asked = time.monotonic()
         async with self._listing:
             if self._listed_at < asked:
                 begun = time.monotonic()
-                try:
-                    records = await self._client.jobs(self._reader)
-                except SlurmError as error:
-                    raise Unavailable(_words(error)) from error
-                self._listed = [found for record in records if (found := self._claim(record))]
+                listed = len(await self._states())
+                unknown = self._live - self._owners.keys()
+                if len(unknown) > _FEW and listed <= _MANY:
+                    await self._identify_all()
+                else:
+                    await self._identify(unknown)
+                ours = [self._owners.get(number) for number in self._live]
+                found = {job_id: claim for owner in ours if owner for claim, job_id in [owner]}
+                self._listed = [(claim, str(job_id)) for job_id, claim in found.items()]
                 self._listed_at = begun
         return self._listed
 
-    def _claim(self, record: dict[str, Any]) -> tuple[Claim, str] | None:
-        token = slurm_states.comment_token(record)
-        if token is None or token.site != self._site:
-            return None
-        if slurm_states.seen(record).phase in FINAL:
-            return None
-        claim = Claim(token, "", str(record.get("name", "")), str(record.get("user_name", "")))
-        return claim, str(record["job_id"])
-
-    async def _ended(self, claim: Claim, job_id: int) -> Seen | None:
+    async def _identify_all(self) -> None:
+        """Read whose all jobs are."""
         try:
-            rows = await self._client.accounted(self._reader, job_id)
-        except SlurmUnavailableError as error:
-            raise Unavailable(_words(error)) from error
-        except SlurmError:
-            return None
-        ours = [row for row in rows if slurm_states.comment_token(row) == claim.token]
-        return next((seen for row in ours if (seen := slurm_states.accounted(row))), None)
+            self._learn(await self._client.jobs(self._reader))
+        except SlurmError as error:
+            raise _unavailable(error) from error
+
+    async def _identify(self, numbers: frozenset[int]) -> None:
+        """Read whose jobs these are."""
+        slots = asyncio.Semaphore(_READS_AT_ONCE)
+
+        async def identify(number: int) -> None:
+            async with slots:
+                if number in self._owners:
+                    return
+                try:
+                    self._learn(await self._client.records(self._reader, number))
+                except UnknownJobError:
+                    return
+                except SlurmError as error:
+                    raise _unavailable(error) from error
+
+        await asyncio.gather(*(identify(number) for number in numbers))
+
+
+def _own(key: str) -> int:
+    """A job's or an element's own id."""
+    return int(re.split(r"[_+]", key, maxsplit=1)[0])
+
+
+def _unavailable(error: SlurmError) -> Unavailable:
+    kind = Busy if isinstance(error, SlurmBusyError) else Unavailable
+    return kind(_words(error))
 
 
 def _words(error: SlurmError) -> str:
+    if isinstance(error, SlurmBusyError):
+        return f"Slurm takes no more now: {error.message}"
     verb = "does not answer" if isinstance(error, SlurmUnavailableError) else "refuses"
     return f"Slurm {verb}: {error.message}"
+
+
+def _verdict(error: SlurmError) -> str:
+    hint = _HINTS.get(error.number)
+    return f"{error.message} ({hint})" if hint else error.message

@@ -6,7 +6,7 @@ import pytest
 
 from platformctl.clients.slurmrestd import number, state_name
 from platformctl.router import slurm_states
-from platformctl.router.backend import Phase
+from platformctl.router.backend import Phase, Seen, Tasks, Usage
 
 TOKEN = "kf:lab:11924ac8-3932-46d6-ad0c-b5501999851a:1"
 
@@ -19,6 +19,34 @@ def record(state: Any, **fields: Any) -> dict[str, Any]:
         "standard_output": "/home/a/x-%j.out",
         **fields,
     }
+
+
+def seen(one: dict[str, Any]) -> Seen:
+    return slurm_states.seen(slurm_states.run_of(one))
+
+
+def array(*records: dict[str, Any]) -> Seen:
+    return slurm_states.seen_array([slurm_states.run_of(one) for one in records])
+
+
+def element(index: int, state: str, code: int = 0, **fields: Any) -> dict[str, Any]:
+    start, end = fields.pop("times", (100, 160))
+    return record(
+        [state],
+        array_job_id=7,
+        array_task_id={"set": True, "number": index},
+        exit_code={"return_code": {"set": True, "number": code}},
+        start_time=start,
+        end_time=end,
+        tres_alloc_str="cpu=2,mem=100M,node=1,gres/gpu=1",
+        nodes="n1",
+        **fields,
+    )
+
+
+def waiting(indices: str, **fields: Any) -> dict[str, Any]:
+    unset = {"set": False, "number": 0}
+    return record(["PENDING"], array_job_id=7, array_task_id=unset, array_task_string=indices, **fields)
 
 
 @pytest.mark.parametrize(
@@ -36,23 +64,118 @@ def record(state: Any, **fields: Any) -> dict[str, Any]:
     ],
 )
 def test_phases(state: Any, phase: Phase) -> None:
-    assert slurm_states.seen(record(state)).phase is phase
+    assert seen(record(state)).phase is phase
 
 
 def test_only_a_pending_job_is_held() -> None:
-    assert slurm_states.seen(record(["PENDING"], hold=True)).held
-    assert not slurm_states.seen(record(["CANCELLED"], hold=True)).held
+    assert seen(record(["PENDING"], hold=True)).held
+    assert not seen(record(["CANCELLED"], hold=True)).held
 
 
 def test_reasons_in_plain_words() -> None:
-    assert (
-        slurm_states.seen(record(["PENDING"], state_reason="Resources")).reason == "waits for free resources"
+    assert seen(record(["PENDING"], state_reason="Resources")).reason == "waits for free resources"
+    assert seen(record(["PENDING"], state_reason="None")).reason == ""
+    assert seen(record(["OUT_OF_MEMORY"])).reason == "used more memory than it asked for"
+    assert seen(record(["PENDING", "REQUEUE_HOLD"], state_reason="JobHeldUser")).reason == (
+        "is held after it was put back into the queue"
     )
-    assert slurm_states.seen(record(["PENDING"], state_reason="None")).reason == ""
-    assert slurm_states.seen(record(["PENDING"], state_reason="QOSUsageThreshold")).reason == (
-        "waits: QOSUsageThreshold"
+
+
+@pytest.mark.parametrize(
+    ("state", "again"),
+    [
+        (["NODE_FAIL"], True),
+        (["PREEMPTED"], True),
+        (["BOOT_FAIL"], True),
+        (["FAILED", "LAUNCH_FAILED"], True),
+        (["FAILED"], False),
+        (["TIMEOUT"], False),
+        (["COMPLETED"], False),
+        (["CANCELLED"], False),
+    ],
+)
+def test_what_another_attempt_may_mend(state: list[str], again: bool) -> None:
+    assert seen(record(state)).again is again
+
+
+def test_a_held_job_of_an_old_slurm_has_priority_zero() -> None:
+    assert seen(record("PENDING", priority=0)).held
+    assert not seen(record("PENDING", priority=5)).held
+
+
+def test_the_estimated_start_is_of_a_job_that_waits() -> None:
+    soon = {"set": True, "number": 1795382141}
+    assert seen(record(["PENDING"], start_time=soon)).estimated_start == 1795382141
+    assert seen(record(["PENDING"], start_time=soon, hold=True)).estimated_start is None
+    assert seen(record(["RUNNING"], start_time=soon)).estimated_start is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "gpus"),
+    [
+        ({"tres_alloc_str": "cpu=4,mem=400M,node=2,gres/gpu=2,gres/gpu:a100=2"}, 2),
+        ({"tres_alloc_str": "cpu=4,node=2", "tres_per_node": "gres/gpu:a100:1", "node_count": 2}, 2),
+        ({"tres_alloc_str": "cpu=4,node=2"}, 0),
+    ],
+)
+def test_usage_is_what_was_held_times_the_seconds(fields: dict[str, Any], gpus: int) -> None:
+    ended = record(["COMPLETED"], start_time=100, end_time=160, **fields)
+    assert seen(ended).usage == Usage(4 * 60, gpus * 60)
+
+
+def test_a_job_that_never_ran_used_nothing() -> None:
+    cancelled = record(["CANCELLED"], start_time=900, end_time=160, tres_alloc_str="")
+    assert seen(cancelled).usage == Usage(0, 0)
+    assert seen(record(["RUNNING"], tres_alloc_str="cpu=4")).usage is None
+
+
+def test_an_array_that_waits() -> None:
+    found = array(waiting("0-5%2", hold=True, standard_output="/home/a/x-7_4294967294.out"))
+    assert (found.phase, found.held, found.tasks) == (Phase.QUEUED, True, Tasks(waiting=6))
+    assert found.output == "/home/a/x-7_%a.out"
+
+
+def test_an_array_runs_while_any_element_is_not_ended() -> None:
+    found = array(
+        waiting("4-5%2", state_reason="JobArrayTaskLimit"), element(0, "RUNNING"), element(1, "FAILED", 3)
     )
-    assert slurm_states.seen(record(["OUT_OF_MEMORY"])).reason == "used more memory than it asked for"
+    assert (found.phase, found.held, found.started, found.ended) == (Phase.RUNNING, False, 100, None)
+    assert found.tasks == Tasks(waiting=2, running=1, failed=1, exit_codes=((1, 3),))
+    assert found.reason == "2 of 4 elements wait: as many elements of its array run as it allows at once"
+    assert array(waiting("1"), element(0, "COMPLETED")).phase is Phase.RUNNING
+
+
+def test_an_array_has_ended_when_all_its_elements_have() -> None:
+    found = array(element(0, "COMPLETED"), element(2, "FAILED", 3, times=(110, 200)), element(9, "TIMEOUT"))
+    assert (found.phase, found.exit_code, found.started, found.ended) == (Phase.FAILED, 3, 100, 200)
+    assert found.reason == "2 of 3 elements failed: ended with an error"
+    assert found.tasks == Tasks(succeeded=1, failed=2, exit_codes=((2, 3),))
+    assert found.usage == Usage(2 * (60 + 90 + 60), 60 + 90 + 60)
+    assert found.overran
+    done = array(element(0, "COMPLETED"), element(1, "COMPLETED"))
+    assert (done.phase, done.exit_code) == (Phase.SUCCEEDED, 0)
+    gone = array(element(0, "COMPLETED"), {**waiting("1-3"), "job_state": ["CANCELLED"]})
+    assert (gone.phase, gone.tasks) == (Phase.CANCELLED, Tasks(succeeded=1, failed=3))
+
+
+def test_where_elements_write_is_one_pattern() -> None:
+    found = array(element(1, "RUNNING", standard_output="/home/a/x1-7_1.out"))
+    assert found.output == "/home/a/x1-7_%a.out"
+
+
+@pytest.mark.parametrize(
+    ("text", "indices"),
+    [
+        ("0-5%2", (0, 1, 2, 3, 4, 5)),
+        ("1,3,7", (1, 3, 7)),
+        ("0-20:5", (0, 5, 10, 15, 20)),
+        ("[4-5]", (4, 5)),
+        ("1,3,40,5...", (1, 3, 40)),
+        ("", ()),
+    ],
+)
+def test_indices_as_slurm_writes_them(text: str, indices: tuple[int, ...]) -> None:
+    assert slurm_states.parse_indices(text) == indices
 
 
 @pytest.mark.parametrize(
@@ -61,8 +184,11 @@ def test_reasons_in_plain_words() -> None:
         ({"return_code": {"set": True, "number": 3}, "signal": {"id": {"set": False, "number": 0}}}, 3),
         ({"return_code": {"set": True, "number": 0}, "signal": {"id": {"set": True, "number": 9}}}, 137),
         ({"return_code": {"set": True, "number": 0}}, 0),
+        ({"return_code": {"set": True, "number": 0}, "signal": {"signal_id": 9}}, 137),
         (None, None),
-        (0, None),
+        (0, 0),
+        (256, 1),
+        (9, 137),
     ],
 )
 def test_exit_codes(value: Any, code: int | None) -> None:
@@ -78,10 +204,26 @@ def test_numbers_and_states_of_all_dialects() -> None:
     assert state_name(["RUNNING", "COMPLETING"]) == "RUNNING"
 
 
-def test_a_row_of_accounting_counts_once_it_tells_an_end() -> None:
-    row = {"comment": {"job": TOKEN}, "time": {"start": 5, "end": 9}, "exit_code": {"return_code": 2}}
-    assert slurm_states.accounted({**row, "state": {"current": ["RUNNING"]}}) is None
-    seen = slurm_states.accounted({**row, "state": {"current": ["FAILED"]}})
-    assert seen is not None
-    assert (seen.phase, seen.exit_code, seen.started, seen.ended) == (Phase.FAILED, 2, 5, 9)
+def test_a_row_of_accounting_tells_the_end() -> None:
+    row = {
+        "comment": {"job": TOKEN},
+        "time": {"start": 5, "end": 9},
+        "exit_code": {"return_code": 2},
+        "state": {"current": ["FAILED"]},
+        "nodes": "n1",
+        "array": {"job_id": 0, "task_id": {"set": False}},
+        "tres": {
+            "allocated": [
+                {"type": "cpu", "name": "", "count": 4},
+                {"type": "gres", "name": "gpu", "count": 1},
+            ]
+        },
+    }
+    found = slurm_states.seen(slurm_states.accounted_run(row))
+    assert (found.phase, found.exit_code, found.started, found.ended) == (Phase.FAILED, 2, 5, 9)
+    assert found.usage == Usage(16, 4)
     assert str(slurm_states.comment_token(row)) == TOKEN
+    one = {**row, "array": {"job_id": 7, "task_id": {"set": True, "number": 3}}}
+    assert slurm_states.accounted_run(one).indices == (3,)
+    never = {**row, "state": {"current": ["CANCELLED"]}, "array": {"job_id": 7, "task": "4-5%2"}, "tres": {}}
+    assert slurm_states.accounted_run(never).indices == (4, 5)

@@ -1,0 +1,65 @@
+"""Whether some node could ever hold a request, and in plain words what none of them has."""
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from platformctl.jobs.model import JobSpec
+from platformctl.jobs.template import GPU
+
+type Amounts = Mapping[str, Fraction]
+"""cpu in cores, memory in bytes, devices by their name."""
+
+
+def wanted(job: JobSpec, tasks: int = 1) -> dict[str, Fraction]:
+    """What so many tasks of a job ask for; nothing for what the back end's default decides."""
+    resources = job.container.resources if job.container else None
+    if resources is None:
+        return {}
+    amounts = {
+        "cpu": Fraction(resources.millicores, 1000),
+        "memory": Fraction(resources.memory),
+        GPU: Fraction(resources.gpus),
+    }
+    return {name: amount * tasks for name, amount in amounts.items() if amount}
+
+
+def fits(request: Amounts, node: Amounts) -> bool:
+    """Whether the node has as much of everything."""
+    return all(amount <= node.get(name, 0) for name, amount in request.items())
+
+
+def lack(request: Amounts, nodes: Sequence[Amounts]) -> str:
+    """What none of the nodes has; empty when one of them has all of it.
+
+    `nvidia.com/gpu 1 (none has any), cpu 4 (the most is 2) and memory 16Gi (the most is 7.6Gi)`
+    """
+    if not request or any(fits(request, node) for node in nodes):
+        return ""
+    most = {
+        name: max((node.get(name, Fraction(0)) for node in nodes), default=Fraction(0)) for name in request
+    }
+    short = sorted((name for name in request if request[name] > most[name]), key=lambda name: most[name] > 0)
+    if not short:
+        return f"{_and([_amount(name, amount) for name, amount in request.items()])} together"
+    return _and([f"{_amount(name, request[name])} ({_most(name, most[name])})" for name in short])
+
+
+def _most(name: str, amount: Fraction) -> str:
+    return f"the most is {_number(name, amount)}" if amount else "none has any"
+
+
+def _amount(name: str, amount: Fraction) -> str:
+    return f"{name} {_number(name, amount)}"
+
+
+def _number(name: str, amount: Fraction) -> str:
+    if name != "memory":
+        return f"{float(amount):.3g}" if amount.denominator != 1 else str(amount.numerator)
+    for unit, size in (("Ti", 2**40), ("Gi", 2**30), ("Mi", 2**20)):
+        if amount >= size:
+            return f"{float(amount / size):.4g}{unit}"
+    return str(int(amount))
+
+
+def _and(parts: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))

@@ -1,0 +1,126 @@
+"""Slurm's nodes and partitions, listed as a whole and kept for a while: what could ever run, and the load."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from fractions import Fraction
+from typing import Any
+
+from platformctl.clients.slurmrestd import SlurmError, SlurmRestClient, number
+from platformctl.jobs.model import JobSpec
+from platformctl.jobs.template import GPU
+from platformctl.router import fit
+from platformctl.router.backend import Load, Ticket, Unavailable
+
+_SECONDS = 15.0
+_GPUS = re.compile(r"gpu(?::[^:,()]+)?:(\d+)")
+_OUT = frozenset({"DOWN", "DRAIN", "DRAINED", "DRAINING", "FAIL", "FUTURE", "NOT_RESPONDING", "UNKNOWN"})
+
+
+class Cached[T]:
+    """What a request answered, for some seconds; those who ask meanwhile share one request."""
+
+    def __init__(self, ask: Callable[[], Coroutine[Any, Any, T]], seconds: float = _SECONDS) -> None:
+        self._ask = ask
+        self._seconds = seconds
+        self._asking = asyncio.Lock()
+        self._at = float("-inf")
+        self._value: list[T] = []
+
+    async def get(self) -> T:
+        """The answer, at most so many seconds old."""
+        async with self._asking:
+            if not self._value or time.monotonic() - self._at > self._seconds:
+                begun = time.monotonic()
+                self._value = [await self._ask()]
+                self._at = begun
+        return self._value[0]
+
+
+class Cluster:
+    """Nodes and partitions as slurmrestd lists them."""
+
+    def __init__(self, client: SlurmRestClient, reader: str) -> None:
+        self._nodes = Cached(lambda: client.nodes(reader))
+        self._partitions = Cached(lambda: client.partitions(reader))
+
+    async def nodes(self, partition: str | None = None) -> list[dict[str, Any]]:
+        """Records of all nodes, or of a partition's."""
+        return [node for node in await self._nodes.get() if not partition or partition in _partitions(node)]
+
+    async def partition(self, name: str) -> dict[str, Any] | None:
+        """A partition's record."""
+        return next((found for found in await self._partitions.get() if found["name"] == name), None)
+
+    async def load(self) -> Load:
+        """Of the nodes that take jobs. Raises Unavailable."""
+        try:
+            nodes = [node for node in await self.nodes() if in_service(node)]
+        except SlurmError as error:
+            raise Unavailable(f"Slurm does not answer: {error.message}") from error
+        cpus, used = sum(node["cpus"] for node in nodes), sum(node["alloc_cpus"] for node in nodes)
+        gpus, lent = (sum(_devices(node, kind) for node in nodes) for kind in ("gres", "gres_used"))
+        return Load(cpus=_free(used, cpus), gpus=_free(lent, gpus) if gpus else None)
+
+    async def unfit(self, ticket: Ticket) -> str:
+        """Why no partition or node could ever run the job; empty when one could. Raises Unavailable."""
+        job = ticket.job
+        name = ticket.queue.partition if ticket.queue else job.queue
+        try:
+            partition = await self.partition(name) if name else None
+            if name and partition is None:
+                there = ", ".join(sorted(found["name"] for found in await self._partitions.get()))
+                return f"Slurm has no partition {name}; it has {there}"
+            nodes = await self.nodes(name)
+        except SlurmError as error:
+            raise Unavailable(f"Slurm does not answer: {error.message}") from error
+        where = f"the partition {name}" if name else "Slurm"
+        return _too_much(job, partition, where) or _no_node(job, nodes, where)
+
+
+def in_service(node: dict[str, Any]) -> bool:
+    """Whether a node takes jobs now."""
+    state = node.get("state") or []
+    return _OUT.isdisjoint([state] if isinstance(state, str) else state)
+
+
+def _too_much(job: JobSpec, partition: dict[str, Any] | None, where: str) -> str:
+    """What of a job is beyond a partition's limits."""
+    limits = (partition or {}).get("maximums") or {}
+    minutes, nodes = number(limits.get("time")), number(limits.get("nodes"))
+    if minutes and job.walltime and job.walltime > 60 * minutes:
+        return f"{where} allows a wall time of at most {timedelta(minutes=minutes)}"
+    if nodes and job.nodes > nodes:
+        return f"{where} allows at most {nodes} nodes for one job"
+    return ""
+
+
+def _no_node(job: JobSpec, nodes: list[dict[str, Any]], where: str) -> str:
+    if len(nodes) < job.nodes:
+        return f"{where} has {len(nodes)} nodes, and it asks for {job.nodes}"
+    tasks = job.tasks_per_node or -(-job.tasks // job.nodes)
+    lacking = fit.lack(fit.wanted(job, tasks), [_amounts(node) for node in nodes])
+    return f"no node of {where} has {lacking}" if lacking else ""
+
+
+def _amounts(node: dict[str, Any]) -> dict[str, Fraction]:
+    return {
+        "cpu": Fraction(node["cpus"]),
+        "memory": Fraction(node["real_memory"] * 2**20),
+        GPU: Fraction(_devices(node, "gres")),
+    }
+
+
+def _devices(node: dict[str, Any], kind: str) -> int:
+    return sum(int(count) for count in _GPUS.findall(str(node.get(kind) or "")))
+
+
+def _partitions(node: dict[str, Any]) -> list[str]:
+    found = node.get("partitions") or []
+    return found.split(",") if isinstance(found, str) else list(found)
+
+
+def _free(used: int, there: int) -> float:
+    return max(0.0, 1 - used / there) if there else 0.0
