@@ -25,6 +25,7 @@ SOURCE_PATTERNS = (
     "clients/kubernetes.py",
     "clients/slurmrestd.py",
     "jobs/*.py",
+    "logs/*.py",
     "router/*.py",
 )
 FORMAT = 1

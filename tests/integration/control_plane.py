@@ -12,7 +12,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +67,11 @@ def program(name: str) -> Path:
 
 
 @contextlib.contextmanager
-def start(folder: Path, users: dict[str, str]) -> Iterator[ControlPlane]:
-    """Run etcd and the API server until the block ends. users: group by user name."""
+def start(folder: Path, users: dict[str, str], flags: Sequence[str] = ()) -> Iterator[ControlPlane]:
+    """Run etcd and the API server until the block ends.
+
+    users: group by user name; flags: more of the API server.
+    """
     etcd, server = program("etcd"), program("kube-apiserver")
     client, peer, port = (free_port() for _ in range(3))
     _write_tokens(folder / "tokens.csv", users)
@@ -77,7 +80,8 @@ def start(folder: Path, users: dict[str, str]) -> Iterator[ControlPlane]:
     try:
         address = f"http://127.0.0.1:{client}"
         processes.append(_spawn(folder, "etcd", [str(etcd), *_etcd_flags(folder, address, peer)]))
-        processes.append(_spawn(folder, "apiserver", [str(server), *_server_flags(folder, address, port)]))
+        command = [str(server), *_server_flags(folder, address, port), *flags]
+        processes.append(_spawn(folder, "apiserver", command))
         plane = ControlPlane(f"https://127.0.0.1:{port}", folder)
         _await_ready(plane, processes)
         yield plane

@@ -12,6 +12,7 @@ from tests.integration.router_chart import install_chart
 ROUTER = "system:serviceaccount:default:job-router"
 VALUES = """
 site: test
+logs: {enabled: false}
 users:
   - {name: alice, uid: 10001, gid: 10001, groups: [20001], account: physics, home: /home/alice}
   - {name: bob, uid: 10002, gid: 10002, groups: [20002], account: biology, home: /home/bob}

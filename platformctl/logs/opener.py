@@ -1,0 +1,89 @@
+"""Opens files with the rights of a user: the one process that may become somebody else (SETUID, SETGID).
+
+It takes requests from its socket, forks for each, and the child becomes the user for good before it looks
+at any path; the open file goes back over the socket. It is no server of anything else and reads no file. A
+request names a site user and a path; ids come from the configuration, so root is never one.
+
+Messages are JSON, one a packet: {"id": 1, "user": "alice", "path": "/home/alice/x.out"}, answered by
+{"id": 1, "error": 0} with a file descriptor, or with the errno that the kernel gave.
+"""
+
+import errno
+import json
+import os
+import signal
+import socket
+import stat
+from collections.abc import Callable, Mapping, Sequence
+
+from platformctl.logs.config import Person
+
+MESSAGE_BYTES = 16384
+
+type Become = Callable[[Person], None]
+
+
+def become(person: Person) -> None:
+    """Have the user's rights and no others, for good."""
+    os.setgroups(person.groups)
+    os.setresgid(person.gid, person.gid, person.gid)
+    os.setresuid(person.uid, person.uid, person.uid)
+
+
+def serve(requests: socket.socket, root: str, people: Sequence[Person], become: Become = become) -> None:
+    """Answer until the other end closes. root: the folder that no path leaves."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    known = {person.name: person for person in people}
+    while message := requests.recv(MESSAGE_BYTES):
+        if os.fork() == 0:
+            try:
+                _answer(requests, json.loads(message), root, known, become)
+            finally:
+                os._exit(0)
+
+
+def _answer(
+    requests: socket.socket,
+    request: Mapping[str, object],
+    root: str,
+    known: Mapping[str, Person],
+    become: Become,
+) -> None:
+    try:
+        become(known[str(request["user"])])
+        descriptor = open_beneath(root, str(request["path"]))
+    except KeyError:
+        failed = errno.EPERM
+    except OSError as error:
+        failed = error.errno or errno.EIO
+    else:
+        socket.send_fds(requests, [json.dumps({"id": request["id"], "error": 0}).encode()], [descriptor])
+        return
+    requests.send(json.dumps({"id": request["id"], "error": failed}).encode())
+
+
+def open_beneath(root: str, path: str) -> int:
+    """Open a regular file for reading that lies under root, through no symbolic link on the way.
+
+    Each folder is opened from the one before it, so nobody can exchange one in between. Raises OSError:
+    ELOOP or ENOTDIR for a link, EXDEV for a path that leaves root, EINVAL for what is no regular file.
+    """
+    prefix = root.rstrip("/") + "/"
+    parts = path.removeprefix(prefix).split("/")
+    if not path.startswith(prefix) or "\0" in path or any(part in ("", ".", "..") for part in parts):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
+    folder = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts[:-1]:
+            inner = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        # Without O_NONBLOCK a named pipe would keep the process waiting.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        descriptor = os.open(parts[-1], flags, dir_fd=folder)
+    finally:
+        os.close(folder)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
+    return descriptor

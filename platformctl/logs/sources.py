@@ -1,0 +1,237 @@
+"""Where the output of one attempt is, and its bytes: a file of the user's, or the log of a pod.
+
+Offsets count bytes from the beginning of the output. On Kubernetes that is as far back as the node keeps it.
+"""
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any, Protocol
+
+from platformctl.clients.kubernetes import ApiError, KubernetesClient, NotFoundError, UnavailableError
+from platformctl.jobs import view
+from platformctl.logs.files import Files, OpenError, read_at
+
+_LOOK_SECONDS = 0.5
+_JOB_SECONDS = 2.0
+_WAITS = 400  # pods/log of a container that has not started
+
+
+class NoOutputError(Exception):
+    """There is nothing to read and never will be; the text says why, for people."""
+
+
+class ForbiddenError(Exception):
+    """Not this caller's to read; the text says why, for people."""
+
+
+class Watched:
+    """A Job, read again as often as needed to notice that an attempt has ended."""
+
+    def __init__(self, client: KubernetesClient, path: str, job: Mapping[str, Any]) -> None:
+        self._client = client
+        self._path = path
+        self._read_at = time.monotonic()
+        self.job = job
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """The status as it was last read."""
+        found: Mapping[str, Any] = self.job.get("status") or {}
+        return found
+
+    @property
+    def attempt(self) -> int:
+        """Number of the last attempt."""
+        return int(self.status.get("attempt") or 1)
+
+    async def ended(self, attempt: int) -> bool:
+        """Whether the attempt is over. A Job that was deleted, or another of its name, counts as that."""
+        if self.over(attempt):
+            return True
+        if time.monotonic() - self._read_at < _JOB_SECONDS:
+            return False
+        uid = self.job["metadata"]["uid"]
+        try:
+            fresh = await self._client.get(self._path)
+        except NotFoundError:
+            return True
+        self._read_at = time.monotonic()
+        if fresh["metadata"]["uid"] != uid:
+            return True
+        self.job = fresh
+        return self.over(attempt)
+
+    def placed(self, attempt: int) -> Mapping[str, Any]:
+        """backend, backendId and output of an attempt, as far as they are known."""
+        if attempt == self.attempt:
+            return self.status
+        records: list[Mapping[str, Any]] = list(self.status.get("attempts") or [])
+        found = next((record for record in records if record.get("attempt") == attempt), None)
+        if found is None:
+            raise NoOutputError(f"the Job has no attempt {attempt}; its last is {self.attempt}")
+        return found
+
+    def first_index(self) -> int:
+        """Of the array; 0 where there is none."""
+        found = re.match(r"[0-9]+", str((self.job.get("spec") or {}).get("array", "")))
+        return int(found.group()) if found else 0
+
+    def over(self, attempt: int) -> bool:
+        """Whether the attempt was over when the Job was last read."""
+        return attempt < self.attempt or not view.live(self.job)
+
+
+class Source(Protocol):
+    """The output of one attempt."""
+
+    def pieces(self, offset: int, follow: bool) -> AsyncGenerator[bytes]:
+        """What is there from an offset on; with follow, until the attempt has ended. Close it when done.
+
+        Raises NoOutputError, ForbiddenError, ApiError.
+        """
+        ...
+
+    async def size(self) -> int:
+        """How many bytes there are now."""
+        ...
+
+
+class FileSource:
+    """A file on the shared home, read with the rights of its user."""
+
+    def __init__(self, files: Files, watched: Watched, user: str, attempt: int, index: int | None) -> None:
+        self._files = files
+        self._watched = watched
+        self._user = user
+        self._attempt = attempt
+        self._index = index
+
+    async def size(self) -> int:
+        """Of the file; 0 before there is one."""
+        descriptor = await self._open()
+        if descriptor is None:
+            return 0
+        try:
+            return os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
+
+    async def pieces(self, offset: int, follow: bool) -> AsyncGenerator[bytes]:
+        """Looked for and looked at every half second."""
+        descriptor: int | None = None
+        try:
+            while True:
+                ended = await self._watched.ended(self._attempt)
+                descriptor = descriptor if descriptor is not None else await self._open()
+                while descriptor is not None and (piece := await read_at(descriptor, offset)):
+                    offset += len(piece)
+                    yield piece
+                if ended and descriptor is None:
+                    raise NoOutputError(
+                        f"there is no file {self._path()}: it was moved, removed or never made"
+                    )
+                if ended or not follow:
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def _path(self) -> str:
+        """The file, once the router knows it; %A and %a are Slurm's patterns for elements of an array."""
+        place = self._watched.placed(self._attempt)
+        output = str(place.get("output") or "")
+        index = self._watched.first_index() if self._index is None else self._index
+        return output.replace("%A", str(place.get("backendId", ""))).replace("%a", str(index))
+
+    async def _open(self) -> int | None:
+        path = self._path()
+        if not path:
+            return None
+        try:
+            return await self._files.open(self._user, path)
+        except OpenError as error:
+            if error.missing:
+                return None
+            raise ForbiddenError(
+                f"{error}; it is opened as {self._user}, and only as a file below the shared home that no "
+                "symbolic link leads to"
+            ) from None
+        except TimeoutError:
+            raise UnavailableError(0, "Timeout", f"the shared home does not answer for {path}") from None
+
+
+class PodSource:
+    """The log of a pod of the attempt's batch Job."""
+
+    def __init__(self, client: KubernetesClient, watched: Watched, attempt: int, index: int | None) -> None:
+        self._client = client
+        self._watched = watched
+        self._attempt = attempt
+        self._index = index
+
+    async def size(self) -> int:
+        """Counted by reading it: the API of pods knows no sizes."""
+        async with aclosing(self.pieces(0, follow=False)) as pieces:
+            return sum([len(piece) async for piece in pieces])
+
+    async def pieces(self, offset: int, follow: bool) -> AsyncGenerator[bytes]:
+        """The newest pod's log; asked for again from where it was when the stream breaks."""
+        while True:
+            ended = await self._watched.ended(self._attempt)
+            pod = await self._pod()
+            if pod is None and ended:
+                raise NoOutputError("its pods are gone, and Kubernetes keeps the output as long as the pod")
+            if pod is not None:
+                try:
+                    async with aclosing(self._log(pod, offset, follow)) as pieces:
+                        async for piece in pieces:
+                            offset += len(piece)
+                            yield piece
+                except UnavailableError:
+                    if not follow:
+                        raise
+                if pod["status"].get("phase") in ("Succeeded", "Failed"):
+                    return
+            if ended or not follow:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _pod(self) -> dict[str, Any] | None:
+        place = self._watched.placed(self._attempt)
+        namespace, _, batch = str(place.get("backendId") or "").partition("/")
+        if not batch:
+            return None
+        selector = f"batch.kubernetes.io/job-name={batch}"
+        if self._index is not None:
+            selector += f",batch.kubernetes.io/job-completion-index={self._index}"
+        listed = await self._client.get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)
+        pods = sorted(listed.get("items") or [], key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+        return min(reversed(pods), key=_index, default=None)
+
+    async def _log(self, pod: Mapping[str, Any], offset: int, follow: bool) -> AsyncGenerator[bytes]:
+        metadata = pod["metadata"]
+        path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/log"
+        query = {"container": str(pod["spec"]["containers"][0]["name"])} | (
+            {"follow": "true"} if follow else {}
+        )
+        try:
+            async with aclosing(self._client.stream(path, **query)) as pieces:
+                async for piece in pieces:
+                    rest = piece[offset:]
+                    offset = max(0, offset - len(piece))
+                    if rest:
+                        yield rest
+        except NotFoundError:
+            return
+        except ApiError as error:
+            if error.code != _WAITS:
+                raise
+
+
+def _index(pod: Mapping[str, Any]) -> int:
+    return int((pod["metadata"].get("labels") or {}).get("batch.kubernetes.io/job-completion-index", 0))
