@@ -79,7 +79,7 @@ class JobsClient:
     async def changes(self, name: str) -> AsyncGenerator[dict[str, Any]]:
         """A Job as it is and after every change, until it is deleted. Close it when done.
 
-        The same state may come twice, since a watch that ends is begun again.
+        The same state may come twice, since a watch that ends or breaks is begun again.
         """
         one = {"fieldSelector": f"metadata.name={name}"}
         while True:
@@ -88,7 +88,7 @@ class JobsClient:
                 return
             yield listed["items"][0]
             version = listed["metadata"]["resourceVersion"]
-            with suppress(ExpiredError):
+            with suppress(ExpiredError, UnavailableError):
                 async with aclosing(
                     self._client.watch(self._path(), version, _WATCH_SECONDS, **one)
                 ) as events:
