@@ -26,10 +26,11 @@ ADMIN = "root"
 
 @dataclass(frozen=True)
 class ControlPlane:
-    """Where the API server answers (HTTPS, its own certificate) and the folder of its files and logs."""
+    """Where the API server answers (HTTPS, its own certificate), etcd, and the folder of files and logs."""
 
     server: str
     folder: Path
+    etcd: str
 
     @property
     def authority(self) -> Path:
@@ -82,7 +83,7 @@ def start(folder: Path, users: dict[str, str], flags: Sequence[str] = ()) -> Ite
         processes.append(_spawn(folder, "etcd", [str(etcd), *_etcd_flags(folder, address, peer)]))
         command = [str(server), *_server_flags(folder, address, port), *flags]
         processes.append(_spawn(folder, "apiserver", command))
-        plane = ControlPlane(f"https://127.0.0.1:{port}", folder)
+        plane = ControlPlane(f"https://127.0.0.1:{port}", folder, address)
         _await_ready(plane, processes)
         yield plane
     finally:
