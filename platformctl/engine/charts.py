@@ -11,8 +11,8 @@ import yaml
 
 from platformctl import paths
 from platformctl.clients.helm import Helm, Release
-from platformctl.clients.kubernetes import ApiError, KubernetesClient, from_kubeconfig
-from platformctl.engine import access
+from platformctl.clients.kubernetes import ApiError, KubernetesClient, NotFoundError, from_kubeconfig
+from platformctl.engine import access, queues
 from platformctl.engine.fleet import Fleet
 from platformctl.errors import ExitCode, PlatformError
 
@@ -38,7 +38,8 @@ async def apply(fleet: Fleet, _data: Path, index: Mapping[str, Any]) -> list[str
         await _prepare(fleet, kubeconfig)
         helm = Helm(folder / "bin" / "helm", kubeconfig)
         changed = await asyncio.gather(*(helm.ensure(release) for release in releases))
-    return [release.name for release, did in zip(releases, changed, strict=True) if did]
+        names = [release.name for release, did in zip(releases, changed, strict=True) if did]
+        return names + (["queues"] if await _queues(fleet, kubeconfig) else [])
 
 
 def router(fleet: Fleet, folder: Path, index: Mapping[str, Any]) -> Release:
@@ -50,6 +51,8 @@ def router(fleet: Fleet, folder: Path, index: Mapping[str, Any]) -> Release:
         "users": users(variables),
         "slurm": {"enabled": False},
     }
+    if variables.get("shared_home_kubernetes", True):
+        values["home"] = {"path": _home(variables)}
     rest = fleet.first("slurm_rest")
     if rest is not None:
         port = rest.variables.get("slurm_rest_port", _REST_PORT)
@@ -72,7 +75,7 @@ def dask_operator(folder: Path, index: Mapping[str, Any]) -> Release:
 def users(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The inventory's users as the router knows them; a user's own group has the user's number."""
     gids = {group["name"]: group["gid"] for group in variables.get("users_groups") or []}
-    home = variables.get("shared_home_path") or "/home"
+    home = _home(variables)
     return [
         {
             "name": account["name"],
@@ -85,6 +88,26 @@ def users(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
         for account in variables.get("users_accounts") or []
         if account.get("state", "present") == "present"
     ]
+
+
+def _home(variables: Mapping[str, Any]) -> str:
+    return str(variables.get("shared_home_path") or "/home").rstrip("/")
+
+
+async def _queues(fleet: Fleet, kubeconfig: Path) -> bool:
+    slurm, kubernetes = fleet.first("slurm_rest") is not None, fleet.first("kubernetes_node") is not None
+    wanted = queues.queues(_site_variables(fleet), slurm, kubernetes)
+    try:
+        async with KubernetesClient(from_kubeconfig(kubeconfig)) as client:
+            return await queues.apply(client, wanted)
+    except NotFoundError:
+        return False
+    except ApiError as error:
+        raise PlatformError(
+            f"the queues cannot be brought to what the inventory says: {error}",
+            where="slurm_partitions",
+            next="kubectl get queues.kfoundry.io",
+        ) from error
 
 
 async def _prepare(fleet: Fleet, kubeconfig: Path) -> None:

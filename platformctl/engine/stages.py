@@ -248,6 +248,8 @@ STAGES: tuple[Stage, ...] = (
             "slurm_cluster_name",
             "slurm_partitions",
             "slurm_rest_port",
+            "shared_home_path",
+            "shared_home_kubernetes",
             "secret_slurm_jwt_key",
             "secret_site_ca_certificate",
         ),

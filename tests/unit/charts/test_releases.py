@@ -51,6 +51,7 @@ def test_the_router_knows_the_sites_users_and_slurm() -> None:
                 "home": "/home/alice",
             }
         ],
+        "home": {"path": "/home"},
         "slurm": {
             "enabled": True,
             "address": "https://rest.lab.example:6820",
@@ -67,6 +68,11 @@ def test_no_secret_is_a_value() -> None:
 
 def test_a_site_without_slurm() -> None:
     assert charts.router(fleet(), STORE, INDEX).values["slurm"] == {"enabled": False}
+
+
+def test_a_site_whose_kubernetes_hosts_lack_the_home() -> None:
+    host = Host("ctl1", frozenset(), {**VARIABLES, "shared_home_kubernetes": False}, Connection("192.0.2.11"))
+    assert "home" not in charts.router(Fleet("lab", Path("/i"), {"ctl1": host}, {}), STORE, INDEX).values
 
 
 def test_missing_artefacts_are_named() -> None:
