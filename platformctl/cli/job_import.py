@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
 from platformctl.cli import cluster, job_output
 from platformctl.cli.cluster import Access, ContextOption, KubeconfigOption, NamespaceOption
@@ -46,6 +45,7 @@ def import_script(
 
     Example: `platformctl job import train.sh --without mail-type --without mail-user --submit --watch`
     """
+    from platformctl.jobs.manifest import as_yaml
     from platformctl.jobs.sbatch import convert
 
     output: Output = ctx.obj
@@ -68,7 +68,7 @@ def import_script(
     if output.json:
         output.document({"job": found.job, "notes": list(found.notes)})
         return
-    print(yaml.dump(found.job, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110), end="")
+    print(as_yaml(found.job), end="")
 
 
 def _names(pairs: list[str]) -> dict[str, str]:
@@ -79,15 +79,3 @@ def _names(pairs: list[str]) -> dict[str, str]:
             raise typer.BadParameter(f"{pair!r} is not ID=NAME, such as 4711=train-x7k2p", param_hint="--job")
         found[job_id] = name
     return found
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as such."""
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text)

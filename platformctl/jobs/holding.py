@@ -27,7 +27,7 @@ def held(job: Mapping[str, Any]) -> Held:
     if phase(job) != "Running":
         return Held()
     spec, tasks = job.get("spec") or {}, status(job).get("tasks") or {}
-    together = int(spec.get("tasks") or spec.get("nodes") or 1)
+    together = int(spec.get("tasks") or (spec.get("nodes") or 1) * (spec.get("tasksPerNode") or 1))
     if spec.get("array"):
         together *= int(tasks.get("running") or 0)
     elif tasks.get("running") is not None:

@@ -60,6 +60,11 @@ def override(job: dict[str, Any], name: str, fields: Mapping[str, Any]) -> dict[
     return {**job, "metadata": metadata, "spec": {**(job.get("spec") or {}), **changed}}
 
 
+def as_yaml(value: Any) -> str:
+    """Any document as YAML for people: texts of several lines stand as they are."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
 def name_stem(text: str) -> str:
     """What Kubernetes allows in a name, made from any text; at most 40 characters."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower())[:_STEM].strip("-") or "job"
@@ -81,3 +86,14 @@ def _jobs(document: object) -> list[dict[str, Any]]:
             f"holds a {kind} of {version}; only a {KIND} of {API_VERSION} can be submitted"
         )
     return [document]
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as such."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)

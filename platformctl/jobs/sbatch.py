@@ -93,9 +93,8 @@ def convert(
     on, the names of their Jobs. without: options to leave out, refused or not. target: where it may run.
     """
     script = read_script(text)
-    if isinstance(script, list):
-        return script
     work = _Work(script, file_name, job_names or {}, spec={"target": target})
+    work.mistakes += script.mistakes
     _take(work, without)
     _size(work)
     _resources(work)

@@ -45,6 +45,7 @@ class Script:
     lines: tuple[str, ...]
     directives: tuple[Directive, ...]
     foreign: tuple[int, ...]
+    mistakes: tuple[Mistake, ...]
 
 
 class _Words:
@@ -61,12 +62,11 @@ class _Words:
             self.mistakes.append(Mistake(number, str(error)))
 
 
-def read_script(text: str) -> Script | list[Mistake]:
-    """The script's directives; every mistake when there is one."""
+def read_script(text: str) -> Script:
+    """The script's directives, and everything in them that sbatch would not take."""
     lines = tuple(text.split("\n"))
-    mistakes = _form(lines)
-    if mistakes:
-        return mistakes
+    if form := _form(lines):
+        return Script(lines, (), (), form)
     words = _Words()
     foreign = []
     body = len(lines)
@@ -79,10 +79,7 @@ def read_script(text: str) -> Script | list[Mistake]:
             body = index
             break
     directives = _parse(words)
-    mistakes = words.mistakes + _beyond(lines, body)
-    if mistakes:
-        return sorted(mistakes, key=lambda mistake: mistake.line)
-    return Script(lines, tuple(directives), tuple(foreign))
+    return Script(lines, tuple(directives), tuple(foreign), (*words.mistakes, *_beyond(lines, body)))
 
 
 def split_words(text: str) -> list[str]:
@@ -114,16 +111,16 @@ def split_words(text: str) -> list[str]:
     return words if word is None else [*words, word]
 
 
-def _form(lines: tuple[str, ...]) -> list[Mistake]:
+def _form(lines: tuple[str, ...]) -> tuple[Mistake, ...]:
     """What sbatch refuses before it reads any directive."""
     if not re.match(r"#!\s*/\S", lines[0]):
-        return [Mistake(1, "must be the interpreter, for example #!/bin/bash")]
+        return (Mistake(1, "must be the interpreter, for example #!/bin/bash"),)
     for index, line in enumerate(lines):
         if "\r" in line:
-            return [Mistake(index + 1, "ends as on Windows, which sbatch refuses: convert it (dos2unix)")]
+            return (Mistake(index + 1, "ends as on Windows, which sbatch refuses: convert it (dos2unix)"),)
         if "\0" in line:
-            return [Mistake(index + 1, "holds a NUL byte: this is no script")]
-    return []
+            return (Mistake(index + 1, "holds a NUL byte: this is no script"),)
+    return ()
 
 
 def _beyond(lines: tuple[str, ...], body: int) -> list[Mistake]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from platformctl.jobs.sbatch_script import Script, read_script
+from platformctl.jobs.sbatch_script import read_script
 from tests.e2e.conftest import Site, platformctl
 
 OFFERED = Path(__file__).parents[1] / "unit/jobs/sbatch/options-24.11.txt"
@@ -134,7 +134,7 @@ def _random_script(source: random.Random) -> str:
 
 def _as_read_here(text: str) -> dict[str, str] | None:
     script = read_script(text)
-    if not isinstance(script, Script):
+    if script.mistakes:
         return None
     found = {found.option.name: found.value.rstrip() for found in script.directives}
     return None if not found.get("ntasks", "1").isdigit() else found
