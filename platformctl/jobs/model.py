@@ -127,28 +127,55 @@ class Transfer:
 
 
 @dataclass(frozen=True)
+class Priority:
+    """What a class of the site means on each back end. nice: Slurm's, added to the job's own; 0 is nothing.
+
+    pod_priority_class: a PriorityClass of Kubernetes.
+    """
+
+    qos: str | None = None
+    nice: int = 0
+    pod_priority_class: str | None = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a site lets its users ask for. priorities: by the name of the class.
+
+    stage_paths: absolute folders outside of homes that files may be staged from and to, on Slurm.
+    """
+
+    priorities: Mapping[str, Priority] = field(default_factory=dict)
+    stage_paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class JobSpec:
     """A checked job: exactly one of script and container is set.
 
-    walltime: seconds, None for the queue's default; nodes and tasks at least 1; queue is the name of a
-    Queue, None for the site's default. tasks: copies that run at the same time; an array's elements
-    each have that many. retries: further attempts after a failure. ttl_after_finished: seconds until an
-    ended Job is deleted, None for never. unsupported: for each back end that cannot run the job, why.
+    resources: what one task needs, the container's where there is one. walltime: seconds, None for the
+    queue's default; nodes: None where the scheduler chooses how many; queue is the name of a Queue, None for
+    the site's default. tasks: copies that run at the same time; an array's elements each have that many.
+    priority: what the site's class of that name means, set by `policy`. retries: further attempts after a
+    failure. ttl_after_finished: seconds until an ended Job is deleted, None for never. unsupported: for each
+    back end that cannot run the job, why.
     """
 
     script: str | None = None
     container: Container | None = None
     pod: PodOptions = field(default_factory=PodOptions)
+    resources: Resources = field(default_factory=Resources)
     target: Target = Target.AUTO
     queue: str | None = None
     walltime: int | None = None
-    nodes: int = 1
+    nodes: int | None = None
     tasks: int = 1
     tasks_per_node: int | None = None
     array: Array | None = None
     depends_on: tuple[Dependency, ...] = ()
     account: str | None = None
     priority_class: str | None = None
+    priority: Priority | None = None
     interactive: bool = False
     retries: int = 0
     suspend: bool = False

@@ -1,19 +1,39 @@
 """From the spec of a kfoundry.io/v1alpha1 Job to a checked JobSpec, or every reason why not."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
-from platformctl.jobs.model import Container, JobSpec, PodOptions, Refusal, Target
+from platformctl.jobs.array import parse_array
+from platformctl.jobs.model import (
+    Array,
+    Container,
+    Dependency,
+    JobSpec,
+    PodOptions,
+    Refusal,
+    Resources,
+    Target,
+    Transfer,
+    When,
+)
 from platformctl.jobs.reader import Reader
 from platformctl.jobs.template import TemplateReader
 from platformctl.jobs.walltime import parse_walltime
 
 MAX_SCRIPT = 512 * 1024
-MAX_NODES, MAX_TASKS = 10_000, 100_000
+MAX_NODES, MAX_TASKS, MAX_RETRIES, MAX_DEPENDENCIES, MAX_TRANSFERS = 10_000, 100_000, 10, 64, 32
+FIELDS = (
+    "template", "script", "resources", "target", "queue", "account", "priorityClassName", "walltime", "nodes",
+    "tasks", "tasksPerNode", "array", "dependsOn", "interactive", "retries", "suspend", "managedBy",
+    "ttlAfterFinished", "stageIn", "stageOut",
+)  # fmt: skip
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
+_RESOURCE_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
+_MANAGER = re.compile(r"[a-z0-9][a-z0-9.-]*/[A-Za-z0-9][A-Za-z0-9/._~-]*", re.ASCII)
 _DIRECTIVE = re.compile(r"^#(SBATCH|PBS|BSUB|HETJOB)\b", re.MULTILINE)
-_FIELDS = ("template", "script", "target", "queue", "walltime", "nodes", "tasks", "account")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def parse(spec: object) -> JobSpec | list[Refusal]:
@@ -21,43 +41,66 @@ def parse(spec: object) -> JobSpec | list[Refusal]:
     reader = Reader()
     fields = reader.mapping(spec, "spec")
     for key in fields:
-        if key not in _FIELDS:
-            reader.refuse(
-                f"spec.{str(key)[:63]}", f"is not a field of a Job; fields are {', '.join(_FIELDS)}"
-            )
-    script, container, pod, template = _what(reader, fields)
-    nodes = reader.whole(fields.get("nodes"), "spec.nodes", 1, MAX_NODES) or 1
-    tasks = reader.whole(fields.get("tasks"), "spec.tasks", 1, MAX_TASKS) or nodes
-    if tasks < nodes:
-        reader.refuse("spec.tasks", "must be at least nodes: a node without a task would idle")
+        if key not in FIELDS:
+            reader.refuse(f"spec.{str(key)[:63]}", f"is not a field of a Job; fields are {', '.join(FIELDS)}")
+    walltime = reader.convert(fields.get("walltime"), "spec.walltime", parse_walltime)
+    interactive = reader.flag(fields.get("interactive"), "spec.interactive")
+    template = TemplateReader(reader)
+    script, container, pod = _what(reader, template, fields, interactive, walltime)
+    nodes, tasks, tasks_per_node = _size(reader, fields)
+    array = reader.convert(fields.get("array"), "spec.array", parse_array)
+    if array and interactive:
+        reader.refuse("spec.interactive", "is for one job, not for an array")
+    reader.convert(fields.get("managedBy"), "spec.managedBy", _manager)
     job = JobSpec(
         script=script,
         container=container,
         pod=pod,
+        resources=_resources(reader, template, fields, container),
         target=_target(reader, fields.get("target")),
-        queue=_name(reader, fields.get("queue"), "spec.queue"),
-        walltime=reader.convert(fields.get("walltime"), "spec.walltime", parse_walltime),
+        queue=_name(reader, fields, "queue"),
+        walltime=walltime,
         nodes=nodes,
         tasks=tasks,
-        account=_name(reader, fields.get("account"), "spec.account"),
-        unsupported=_unsupported(template, script is not None, fields, nodes, tasks),
+        tasks_per_node=tasks_per_node,
+        array=array,
+        depends_on=_dependencies(reader, fields.get("dependsOn")),
+        account=_name(reader, fields, "account"),
+        priority_class=_priority_class(reader, fields.get("priorityClassName")),
+        interactive=interactive,
+        retries=reader.whole(fields.get("retries"), "spec.retries", 0, MAX_RETRIES) or 0,
+        suspend=reader.flag(fields.get("suspend"), "spec.suspend"),
+        ttl_after_finished=reader.convert(
+            fields.get("ttlAfterFinished"), "spec.ttlAfterFinished", parse_walltime
+        ),
+        stage_in=_transfers(reader, fields.get("stageIn"), "spec.stageIn"),
+        stage_out=_transfers(reader, fields.get("stageOut"), "spec.stageOut"),
+        unsupported=_unsupported(template, script is not None, fields, (nodes or 1, tasks), array),
     )
     return reader.refusals or job
 
 
 def _what(
-    reader: Reader, fields: dict[str, Any]
-) -> tuple[str | None, Container | None, PodOptions, TemplateReader]:
+    reader: Reader, template: TemplateReader, fields: dict[str, Any], interactive: bool, walltime: int | None
+) -> tuple[str | None, Container | None, PodOptions]:
     """What to run: the script, or the container and its pod options."""
-    template = TemplateReader(reader)
     given = [key for key in ("template", "script") if fields.get(key) is not None]
+    if not given and interactive:
+        if walltime is None:
+            reader.refuse("spec.walltime", "must say how long an interactive job without a script is kept")
+        return _waiting_script(walltime or 0), None, PodOptions()
     if len(given) != 1:
         reader.refuse("spec", "must have exactly one of template and script")
     if given == ["script"]:
-        return _script(reader, fields["script"]), None, PodOptions(), template
+        return _script(reader, fields["script"]), None, PodOptions()
     if given == ["template"]:
-        return None, *template.read(fields["template"]), template
-    return None, None, PodOptions(), template
+        return None, *template.read(fields["template"])
+    return None, None, PodOptions()
+
+
+def _waiting_script(walltime: int) -> str:
+    """Keeps an allocation for people to enter. It ends by itself a little early, so that it succeeds."""
+    return f"#!/bin/sh\nexec sleep {max(walltime - 5, 1)}\n"
 
 
 def _script(reader: Reader, value: Any) -> str | None:
@@ -76,32 +119,137 @@ def _script(reader: Reader, value: Any) -> str | None:
     return text
 
 
+def _size(reader: Reader, fields: dict[str, Any]) -> tuple[int | None, int, int | None]:
+    """nodes, tasks and tasks for each node; where tasks are not given, as many as the other two make."""
+    nodes = reader.whole(fields.get("nodes"), "spec.nodes", 1, MAX_NODES)
+    each = reader.whole(fields.get("tasksPerNode"), "spec.tasksPerNode", 1, MAX_TASKS)
+    given = reader.whole(fields.get("tasks"), "spec.tasks", 1, MAX_TASKS)
+    tasks = given or (nodes or 1) * (each or 1)
+    if tasks > MAX_TASKS:
+        reader.refuse("spec.tasksPerNode", f"makes {tasks} tasks with nodes, at most {MAX_TASKS} are allowed")
+    if tasks < (nodes or 1):
+        reader.refuse("spec.tasks", "must be at least nodes: a node without a task would idle")
+    if nodes and each and tasks > nodes * each:
+        reader.refuse("spec.tasks", f"must be at most {nodes * each}, which is nodes times tasksPerNode")
+    return nodes, tasks, each
+
+
+def _resources(
+    reader: Reader, template: TemplateReader, fields: dict[str, Any], container: Container | None
+) -> Resources:
+    given = fields.get("resources")
+    if given is not None and fields.get("template") is not None:
+        reader.refuse("spec.resources", "is for scripts; ask in the container's resources")
+    return container.resources if container else template.flat_resources(given, "spec.resources")
+
+
 def _target(reader: Reader, value: Any) -> Target:
-    try:
-        return Target(value) if value is not None else Target.AUTO
-    except ValueError:
-        reader.refuse("spec.target", f"must be one of {', '.join(Target)}")
-        return Target.AUTO
+    return reader.convert(value, "spec.target", _one_of(Target)) or Target.AUTO
 
 
-def _name(reader: Reader, value: Any, path: str) -> str | None:
-    text = reader.text(value, path, 64)
+def _one_of[T](kind: Callable[[Any], T]) -> Callable[[Any], T]:
+    def convert(value: Any) -> T:
+        try:
+            return kind(value)
+        except ValueError:
+            raise ValueError(f"must be one of {', '.join(map(str, kind))}") from None  # type: ignore[call-overload]
+
+    return convert
+
+
+def _name(reader: Reader, fields: dict[str, Any], key: str) -> str | None:
+    text = reader.text(fields.get(key), f"spec.{key}", 64)
     if text is not None and not _NAME.fullmatch(text):
-        reader.refuse(path, "must be letters, digits, '.', '_' and '-'")
+        reader.refuse(f"spec.{key}", "must be letters, digits, '.', '_' and '-'")
         return None
     return text
 
 
+def _priority_class(reader: Reader, value: Any) -> str | None:
+    text = reader.text(value, "spec.priorityClassName", 253)
+    if text is not None and not _RESOURCE_NAME.fullmatch(text):
+        reader.refuse("spec.priorityClassName", "must be lower-case letters, digits, '.' and '-'")
+        return None
+    return text
+
+
+def _manager(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > 63 or not _MANAGER.fullmatch(value):
+        raise ValueError(
+            "must be a name with a domain, such as example.com/controller, of at most 63 characters"
+        )
+    return value
+
+
+def _dependencies(reader: Reader, value: Any) -> tuple[Dependency, ...]:
+    found = []
+    for number, item in enumerate(reader.items(value, "spec.dependsOn", MAX_DEPENDENCIES)):
+        here = f"spec.dependsOn[{number}]"
+        entry = reader.only(reader.mapping(item, here), here, ("name", "when"))
+        name = reader.text(entry.get("name"), f"{here}.name", 253) or ""
+        if not _RESOURCE_NAME.fullmatch(name):
+            reader.refuse(f"{here}.name", "must be the name of a Job")
+        when = reader.convert(entry.get("when"), f"{here}.when", _one_of(When))
+        found.append(Dependency(name, when or When.SUCCEEDED))
+    return tuple(found)
+
+
+def _transfers(reader: Reader, value: Any, path: str) -> tuple[Transfer, ...]:
+    found = []
+    for number, item in enumerate(reader.items(value, path, MAX_TRANSFERS)):
+        here = f"{path}[{number}]"
+        entry = reader.only(reader.mapping(item, here), here, ("source", "target"))
+        source, target = (_path(reader, entry.get(key), f"{here}.{key}") for key in ("source", "target"))
+        found.append(Transfer(source, target))
+    return tuple(found)
+
+
+def _path(reader: Reader, value: Any, path: str) -> str:
+    """A path without any way up. Which folders it may lie in is the site's policy."""
+    before = len(reader.refusals)
+    text = reader.text(value, path, 4096)
+    if len(reader.refusals) > before:
+        return ""
+    if not text or _CONTROL.search(text) or ".." in text.split("/") or text.endswith("/"):
+        reader.refuse(
+            path, "must be a path below the home, without '..', control characters or '/' at its end"
+        )
+        return ""
+    return text
+
+
 def _unsupported(
-    template: TemplateReader, is_script: bool, fields: dict[str, Any], nodes: int, tasks: int
+    template: TemplateReader,
+    is_script: bool,
+    fields: dict[str, Any],
+    size: tuple[int, int],
+    array: Array | None,
 ) -> dict[Target, tuple[Refusal, ...]]:
     found = {target: list(refusals) for target, refusals in template.unsupported.items()}
     alone = "is not supported on kubernetes"
+    nodes, tasks = size
     rules = (
         (fields.get("queue") is not None, "queue", f"{alone}, which has no partitions"),
         (fields.get("account") is not None, "account", f"{alone}, which charges no accounts"),
         (nodes > 1, "nodes", f"{alone}: use tasks"),
+        (fields.get("tasksPerNode") is not None, "tasksPerNode", f"{alone}: its scheduler places the tasks"),
         (is_script and tasks > 1, "tasks", f"{alone} for a script, which starts its tasks with srun"),
+        (bool(array) and not is_script and tasks > 1, "tasks", f"{alone} for the elements of an array"),
+        (
+            array is not None and not array.from_zero,
+            "array",
+            f"{alone} unless it counts 0, 1, 2 without a gap",
+        ),
+        (
+            fields.get("interactive") is True,
+            "interactive",
+            f"{alone}: who may attach to a pod may attach to all pods of the namespace",
+        ),
+        (
+            bool(fields.get("stageOut")) and not is_script,
+            "stageOut",
+            f"{alone} for a container, whose image may have nothing to copy with",
+        ),
     )
     found[Target.KUBERNETES] += [Refusal(f"spec.{name}", why) for holds, name, why in rules if holds]
     return {target: tuple(refusals) for target, refusals in found.items() if refusals}

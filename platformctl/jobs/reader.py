@@ -1,9 +1,12 @@
 """Reads untrusted nested data and notes a refusal, with its path, for every mistake, not only the first."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from platformctl.jobs.model import Refusal
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Reader:
@@ -38,7 +41,7 @@ class Reader:
         return value
 
     def text(self, value: Any, path: str, most: int) -> str | None:
-        """A string of at most `most` characters without NUL."""
+        """A string of at most `most` characters that UTF-8 can hold, without NUL."""
         if value is None:
             return None
         if not isinstance(value, str):
@@ -47,6 +50,8 @@ class Reader:
             self.refuse(path, f"has {len(value)} characters, at most {most} are allowed")
         elif "\0" in value:
             self.refuse(path, "must not contain NUL")
+        elif _SURROGATE.search(value):
+            self.refuse(path, "is not valid Unicode")
         else:
             return value
         return None
@@ -75,6 +80,19 @@ class Reader:
             self.refuse(path, f"must be a whole number from {least} to {most}")
             return None
         return value
+
+    def flag(self, value: Any, path: str) -> bool:
+        """true or false; absent is false."""
+        if value is not None and not isinstance(value, bool):
+            self.refuse(path, "must be true or false")
+        return value is True
+
+    def only(self, found: dict[str, Any], path: str, known: Sequence[str]) -> dict[str, Any]:
+        """The same object, once every field of it that is not known was noted."""
+        for key in found:
+            if key not in known:
+                self.refuse(f"{path}.{str(key)[:63]}", f"is not a field here; fields are {', '.join(known)}")
+        return found
 
     def convert[T](self, value: Any, path: str, convert: Callable[[Any], T]) -> T | None:
         """What `convert` makes of a value; its ValueError is the refusal."""

@@ -1,34 +1,40 @@
-"""A JobSpec as a Slurm batch job, in the dialects v0.0.40 to v0.0.42 of slurmrestd.
+"""A JobSpec as a Slurm batch job, in the dialects v0.0.38 to v0.0.44 of slurmrestd.
 
-Field names and shapes are those of the OpenAPI document that slurmrestd 24.11 serves at /openapi/v3
-(schema job_desc_msg). Nothing of the user's is executed by the translation: the batch script is
-either the user's own, or one command line of quoted words.
+Field names and shapes are those of the OpenAPI documents that slurmrestd serves at /openapi/v3 (schema
+job_desc_msg; v0.0.38: job_properties). A later dialect is taken to be as the last one known.
 
-A job starts in the submitter's home and writes both outputs to `<home>/<job name>-<Slurm job id>.out`.
-A container is run by RUNNER on the node, which the Slurm roles install: `RUNNER IMAGE -- COMMAND...`;
-it passes the job's environment on.
+A job starts in the submitter's home and writes both outputs to `<home>/<job name>-<Slurm job id>.out`, an
+element of an array to `<home>/<job name>-<Slurm job id>_<index>.out`. Its batch script is in `batch_script`.
 """
 
 from typing import Any
 
-from platformctl.jobs.model import Container, JobSpec, Resources, User
-from platformctl.jobs.quoting import bash_word, expand_references
+from platformctl.jobs.array import array_text
+from platformctl.jobs.batch_script import batch_script
+from platformctl.jobs.model import Container, JobSpec, Queue, User
+from platformctl.jobs.quoting import expand_references
 from platformctl.jobs.tokens import Token
 
-RUNNER = "/usr/local/bin/platform-run-image"
-DIALECTS = ("v0.0.42", "v0.0.41", "v0.0.40")
+DIALECTS = (
+    "v0.0.42", "v0.0.43", "v0.0.44", "v0.0.41", "v0.0.40", "v0.0.39", "v0.0.38",
+)  # fmt: skip
 
+_SCRIPT_BESIDE_JOB = frozenset({"v0.0.38", "v0.0.39", "v0.0.40"})
+_PLAIN = "v0.0.38"
 # slurmrestd refuses a job without an environment; login settings are not the router's to guess.
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 _MAX_NAME = 200
 
 
-def submission(job: JobSpec, user: User, name: str, token: Token, dialect: str) -> dict[str, Any]:
+def submission(
+    job: JobSpec, user: User, name: str, token: Token, dialect: str, queue: Queue | None = None
+) -> dict[str, Any]:
     """The body of POST /slurm/<dialect>/job/submit: a held job that carries the token as its comment.
 
     name: metadata.name of the Job. The caller has checked that Slurm supports the job.
     """
     label = name[:_MAX_NAME]
+    variables = environment(job, user)
     description: dict[str, Any] = {
         "name": label,
         "comment": str(token),
@@ -36,28 +42,28 @@ def submission(job: JobSpec, user: User, name: str, token: Token, dialect: str) 
         # A job that a node failure stopped must not start a second time by itself.
         "requeue": False,
         "current_working_directory": user.home,
-        "standard_output": output_path(label, user, "%j"),
-        "environment": [f"{key}={value}" for key, value in environment(job, user).items()],
-        "tasks": job.tasks,
-        "nodes": str(job.nodes),
+        "standard_output": output_path(label, user, "%A_%a" if job.array else "%j"),
+        "environment": [f"{key}={value}" for key, value in variables.items()],
+        **_place(job, user, queue),
+        **_size(job),
+        **_resources(job),
     }
-    if job.queue:
-        description["partition"] = job.queue
-    if job.account or user.account:
-        description["account"] = job.account or user.account
-    if job.walltime:
-        description["time_limit"] = _number(-(-job.walltime // 60))
-    if job.container:
-        description |= _resources(job.container.resources, -(-job.tasks // job.nodes))
-    script = job.script if job.script is not None else container_script(job)
-    if dialect == "v0.0.40":
+    if dialect == _PLAIN:
+        description = _plain(description) | {"environment": variables}
+    script = batch_script(job, user, container_environment(job.container) if job.container else {})
+    if dialect in _SCRIPT_BESIDE_JOB:
         return {"script": script, "job": description}
     return {"job": description | {"script": script}}
 
 
 def output_path(name: str, user: User, job_id: str) -> str:
-    """The file that holds both outputs of a job; job_id may be Slurm's pattern %j."""
+    """The file that holds both outputs of a job; job_id may be Slurm's pattern %j, or %A_%a for an array."""
     return f"{user.home}/{name[:_MAX_NAME]}-{job_id}.out"
+
+
+def entrance(job_id: str) -> str:
+    """What the user of an interactive job types to enter it, on a host that has Slurm's commands."""
+    return f"srun --jobid={job_id} --overlap --pty bash"
 
 
 def environment(job: JobSpec, user: User) -> dict[str, str]:
@@ -74,36 +80,70 @@ def container_environment(container: Container) -> dict[str, str]:
     return values
 
 
-def container_script(job: JobSpec) -> str:
-    """The batch script that runs the container once for each task."""
-    if job.container is None:
-        raise ValueError("the job has no container")
-    values = container_environment(job.container)
-    words = [expand_references(word, values) for word in (*job.container.command, *job.container.args)]
-    start = ["srun"] if job.tasks > 1 else []
-    line = [*start, RUNNER, full_image_name(job.container.image), "--", *words]
-    return "#!/bin/bash\nexec " + " ".join(bash_word(word) for word in line) + "\n"
+def _place(job: JobSpec, user: User, queue: Queue | None) -> dict[str, Any]:
+    """Partition, account, QoS, and nice. A priority class names its QoS before the queue does."""
+    priority = job.priority
+    chosen = {
+        "partition": queue.partition if queue else job.queue,
+        "account": job.account or user.account,
+        "qos": (priority.qos if priority else None) or (queue.qos if queue else None),
+        "nice": priority.nice if priority else 0,
+    }
+    return {key: value for key, value in chosen.items() if value}
 
 
-def full_image_name(image: str) -> str:
-    """The name with its registry, completed as containerd does: perl:5 is docker.io/library/perl:5."""
-    first, slash, _ = image.partition("/")
-    if not slash:
-        return f"docker.io/library/{image}"
-    if "." in first or ":" in first or first == "localhost":
-        return image
-    return f"docker.io/{image}"
+def _size(job: JobSpec) -> dict[str, Any]:
+    found: dict[str, Any] = {"tasks": job.tasks}
+    if job.nodes:
+        found["nodes"] = str(job.nodes)
+    if job.tasks_per_node:
+        found["tasks_per_node"] = job.tasks_per_node
+    if job.array:
+        found["array"] = array_text(job.array)
+    if job.walltime:
+        found["time_limit"] = _number(-(-job.walltime // 60))
+    return found
 
 
-def _resources(resources: Resources, tasks_per_node: int) -> dict[str, Any]:
-    """A container's resources are one task's; Slurm takes memory and devices by node."""
-    found: dict[str, Any] = {}
-    if resources.millicores:
-        found["cpus_per_task"] = -(-resources.millicores // 1000)
-    if resources.memory:
-        found["memory_per_node"] = _number(-(-resources.memory * tasks_per_node // 2**20))
-    if resources.gpus:
-        found["tres_per_node"] = f"gres/gpu:{resources.gpus * tasks_per_node}"
+def _resources(job: JobSpec) -> dict[str, Any]:
+    """Resources are one task's. Slurm takes memory by node or by core, and devices by node or by task.
+
+    By node where it is known how many tasks a node has; memory by core, rounded up, where it is not.
+    """
+    resources, found = job.resources, dict[str, Any]()
+    cores = -(-resources.millicores // 1000)
+    each = _tasks_on_a_node(job)
+    if cores:
+        found["cpus_per_task"] = cores
+    if resources.memory and each:
+        found["memory_per_node"] = _number(-(-resources.memory * each // 2**20))
+    elif resources.memory:
+        found["memory_per_cpu"] = _number(-(-resources.memory // ((cores or 1) * 2**20)))
+    if resources.gpus and each:
+        found["tres_per_node"] = f"gres/gpu:{resources.gpus * each}"
+    elif resources.gpus:
+        found["tres_per_task"] = f"gres/gpu:{resources.gpus}"
+    return found
+
+
+def _tasks_on_a_node(job: JobSpec) -> int | None:
+    """The most tasks that a node gets; None where Slurm spreads them as it likes."""
+    if job.tasks_per_node:
+        return min(job.tasks_per_node, job.tasks)
+    if job.nodes:
+        return -(-job.tasks // job.nodes)
+    return 1 if job.tasks == 1 else None
+
+
+def _plain(description: dict[str, Any]) -> dict[str, Any]:
+    """v0.0.38: numbers stand for themselves, nodes are a range, and devices are called gres."""
+    found = {key: value["number"] if isinstance(value, dict) else value for key, value in description.items()}
+    if "nodes" in found:
+        found["nodes"] = [int(found["nodes"])] * 2
+    if "tres_per_node" in found:
+        found["gres"] = found.pop("tres_per_node").removeprefix("gres/")
+    if "tres_per_task" in found:
+        found["gpus_per_task"] = found.pop("tres_per_task").removeprefix("gres/gpu:")
     return found
 
 

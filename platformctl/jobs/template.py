@@ -159,6 +159,13 @@ class TemplateReader:
             limits=raw.get("limits", {}),
         )
 
+    def flat_resources(self, value: Any, path: str) -> Resources:
+        """What one task of a script needs: names and quantities, of which each is request and limit."""
+        found = self.reader.mapping(value, path)
+        level = self._level(found, path)
+        raw = {name: str(found[name]) for name in level}
+        return Resources(level.get("cpu", 0), level.get("memory", 0), level.get(GPU, 0), raw, raw)
+
     def _level(self, value: Any, path: str) -> dict[str, int]:
         """cpu in millicores, memory in bytes, GPUs in devices; zero is absent."""
         scales = {"cpu": (1000, MAX_CPUS), "memory": (1, MAX_MEMORY), GPU: (1, MAX_GPUS)}

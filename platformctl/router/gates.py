@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from platformctl.jobs.model import JobSpec, Queue, Refusal, User, When
+from platformctl.jobs.policy import in_queue
 from platformctl.router.backend import FINAL, Phase, Ticket
 from platformctl.router.occupancy import excess, holding
 from platformctl.router.overview import Brief, Overview
@@ -53,7 +54,8 @@ class Gates:
             return ticket
         refusals = _unwelcome(ticket.job, ticket.user, queue)
         walltime = ticket.job.walltime or queue.default_walltime or queue.max_walltime
-        return refusals or replace(ticket, job=replace(ticket.job, walltime=walltime), queue=queue)
+        job = in_queue(replace(ticket.job, walltime=walltime), queue)
+        return refusals or replace(ticket, job=job, queue=queue)
 
     def closed(self, job: JobResource, ticket: Ticket) -> Wait | list[Refusal] | None:
         """The first gate that keeps a Job back, or why one never opens; None when all are open.

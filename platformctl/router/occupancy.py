@@ -52,10 +52,9 @@ def holding(queue: str, user: User, job: JobSpec) -> Holding:
     elements = len(job.array.indices) if job.array else 1
     copies = min(job.array.limit or elements, elements) if job.array else 1
     copies *= job.tasks
-    resources = job.container.resources if job.container else None
-    millicores = (resources.millicores if resources else 0) or _DEFAULT_MILLICORES
-    gpus = resources.gpus if resources else 0
-    return Holding(queue, user.name, job.account or user.account, millicores * copies, gpus * copies)
+    millicores = job.resources.millicores or _DEFAULT_MILLICORES
+    account = job.account or user.account
+    return Holding(queue, user.name, account, millicores * copies, job.resources.gpus * copies)
 
 
 def excess(wanted: Holding, queue: Queue) -> str:

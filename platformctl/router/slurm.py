@@ -88,7 +88,7 @@ class SlurmBackend:
         try:
             dialect = await self._client.dialect(self._reader)
             body = translation.submission(
-                ticket.job, ticket.user, ticket.claim.name, ticket.claim.token, dialect
+                ticket.job, ticket.user, ticket.claim.name, ticket.claim.token, dialect, ticket.queue
             )
             return str(await self._client.submit(user, body))
         except SlurmBusyError as error:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from platformctl.jobs.model import Refusal, Target, User
+from platformctl.jobs.model import Policy, Refusal, Target, User
 from platformctl.jobs.parse import parse
+from platformctl.jobs.policy import settle
 from platformctl.jobs.tokens import Token
 from platformctl.router.backend import Backend, Claim, Ticket, Unavailable
 from platformctl.router.resource import JobResource
@@ -16,10 +17,17 @@ class AbsentError(Unavailable):
 class Tickets:
     """Knows the site: its name, users and back ends."""
 
-    def __init__(self, backends: Mapping[Target, Backend], users: Mapping[str, User], site: str) -> None:
+    def __init__(
+        self,
+        backends: Mapping[Target, Backend],
+        users: Mapping[str, User],
+        site: str,
+        policy: Policy | None = None,
+    ) -> None:
         self.backends = backends
         self._users = users
         self._site = site
+        self._policy = policy or Policy()
 
     def ticket(self, job: JobResource) -> Ticket | list[Refusal]:
         """What the current attempt is submitted with, or everything that is wrong with the Job."""
@@ -35,7 +43,10 @@ class Tickets:
             refusals.append(Refusal("metadata.annotations", f"{who}; the site's users are in its inventory"))
         if refusals or user is None or isinstance(spec, list):
             return refusals
-        return Ticket(self.claim(job, user.name), spec, user)
+        settled = settle(spec, user, self._policy)
+        if isinstance(settled, list):
+            return settled
+        return Ticket(self.claim(job, user.name), settled, user)
 
     def claim(self, job: JobResource, user: str = "") -> Claim:
         """What the current attempt is found with. user: by default the one it was submitted as."""

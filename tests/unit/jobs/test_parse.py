@@ -70,7 +70,7 @@ def test_tasks_are_at_least_one_a_node() -> None:
         ({**SCRIPT, "queue": "a\n#SBATCH --uid=0"}, ["spec.queue"]),
         ({**SCRIPT, "account": "$(id)"}, ["spec.account"]),
         ({**SCRIPT, "target": "moon"}, ["spec.target"]),
-        ({**SCRIPT, "nodes": 0, "tasks": -1, "walltime": 0}, ["spec.nodes", "spec.tasks", "spec.walltime"]),
+        ({**SCRIPT, "nodes": 0, "tasks": -1, "walltime": 0}, ["spec.walltime", "spec.nodes", "spec.tasks"]),
         ({**SCRIPT, "nodes": True}, ["spec.nodes"]),
         ({**SCRIPT, "nodes": 10**30}, ["spec.nodes"]),
         (template({"hostNetwork": True}), ["spec.template.spec.hostNetwork"]),

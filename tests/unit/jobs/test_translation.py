@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from platformctl.jobs import kubernetes, slurm
+from platformctl.jobs import batch_script, kubernetes, slurm
 from platformctl.jobs.model import JobSpec, User
 from platformctl.jobs.parse import parse
 from platformctl.jobs.tokens import Token, parse_token
@@ -98,7 +98,7 @@ def test_many_tasks_of_a_container_are_started_by_srun_with_memory_by_node() -> 
     ],
 )
 def test_image_names_are_completed_as_containerd_does(image: str, full: str) -> None:
-    assert slurm.full_image_name(image) == full
+    assert batch_script.full_image_name(image) == full
 
 
 def test_a_long_name_keeps_the_output_file_within_a_file_name() -> None:
@@ -114,7 +114,7 @@ _words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"
 def test_nothing_in_a_command_line_is_executed(words: list[str]) -> None:
     command = [word.replace("$", "$$") for word in words]
     pod = {"containers": [{"name": "a", "image": "b", "command": command}]}
-    script = slurm.container_script(job(template={"spec": pod}))
+    script = batch_script.batch_script(job(template={"spec": pod}), ALICE, {})
     assert script.count("\n") == 2
     shown = script.replace("exec /usr/local/bin/platform-run-image", "printf '%s\\0'")
     read = subprocess.run(["bash", "-c", shown], capture_output=True, check=True).stdout

@@ -1,0 +1,70 @@
+"""Index lists of arrays as Slurm writes them: `0-99%10`, `1,3,7`, `0-20:5`.
+
+The limit after % is how many elements run at once. Slurm's own bound (MaxArraySize, 1001 by default) may be
+lower than the one here; Slurm then refuses the job in its own words.
+"""
+
+import re
+from itertools import pairwise
+
+from platformctl.jobs.model import Array
+
+MAX_ELEMENTS, MAX_INDEX, MAX_LENGTH = 10_000, 1_000_000, 8192
+
+_LIST = re.compile(r"([0-9,:-]{1,8192})(?:%([0-9]{1,7}))?", re.ASCII)
+_PART = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7})(?::([0-9]{1,7}))?)?", re.ASCII)
+
+
+def parse_array(value: object) -> Array:
+    """The indices, sorted, and how many run at once; ValueError in words otherwise."""
+    if not isinstance(value, str) or len(value) > MAX_LENGTH:
+        raise ValueError(f'must be a list such as "0-99%10" of at most {MAX_LENGTH} characters')
+    found = _LIST.fullmatch(value)
+    if found is None:
+        raise ValueError('must be a list of indices such as "0-99%10", "1,3,7" or "0-20:5"')
+    indices: set[int] = set()
+    for part in found[1].split(","):
+        indices.update(_range(part))
+        if len(indices) > MAX_ELEMENTS:
+            raise ValueError(f"has more than {MAX_ELEMENTS} elements")
+    limit = int(found[2]) if found[2] else None
+    if limit == 0:
+        raise ValueError("must let at least one element run at a time")
+    return Array(tuple(sorted(indices)), limit)
+
+
+def array_text(array: Array) -> str:
+    """The same as Slurm reads it, in its shortest form: runs of indices, or one with a step."""
+    limit = f"%{array.limit}" if array.limit else ""
+    indices = array.indices
+    steps = {after - before for before, after in pairwise(indices)}
+    if len(indices) > 2 and len(steps) == 1:
+        step = steps.pop()
+        return f"{indices[0]}-{indices[-1]}{f':{step}' if step > 1 else ''}{limit}"
+    return ",".join(_runs(indices)) + limit
+
+
+def _range(part: str) -> range:
+    found = _PART.fullmatch(part)
+    if found is None:
+        raise ValueError(f'holds {part[:40]!r}; write indices such as "0-99%10", "1,3,7" or "0-20:5"')
+    first, last, step = int(found[1]), int(found[2] or found[1]), int(found[3] or 1)
+    if last > MAX_INDEX or first > MAX_INDEX:
+        raise ValueError(f"has an index above {MAX_INDEX}")
+    if last < first:
+        raise ValueError(f"counts down in {part!r}")
+    if step < 1:
+        raise ValueError(f"has a step of zero in {part!r}")
+    if len(range(first, last + 1, step)) > MAX_ELEMENTS:
+        raise ValueError(f"has more than {MAX_ELEMENTS} elements")
+    return range(first, last + 1, step)
+
+
+def _runs(indices: tuple[int, ...]) -> list[str]:
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and index == runs[-1][1] + 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    return [str(first) if first == last else f"{first}-{last}" for first, last in runs]

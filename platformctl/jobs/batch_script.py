@@ -1,0 +1,99 @@
+"""The batch script of a job on Slurm. Nothing of the user's is executed by making it.
+
+A plain script is the user's own, unchanged. Everything else is a short script of ours in which text of the
+user stands as quoted words: one command line for a container, and the whole program text where something
+is to be done before or after it (an index of an array to set, files to stage).
+
+A container is run by RUNNER on the node, which the Slurm roles install: `RUNNER IMAGE -- COMMAND...`; it
+passes the job's environment on.
+"""
+
+from collections.abc import Mapping
+
+from platformctl.jobs.model import JobSpec, User
+from platformctl.jobs.quoting import bash_word, expand_references
+from platformctl.jobs.staging import CANNOT_COPY, copies
+
+RUNNER = "/usr/local/bin/platform-run-image"
+INDEX = "KFOUNDRY_INDEX"
+
+# Stands for a reference to the index while words are quoted: no text of a user holds NUL.
+_INDEX_HERE = "\0"
+_SET_INDEX = f'export {INDEX}="$SLURM_ARRAY_TASK_ID"\n'
+# Slurm ends a job by a signal to all its processes: the script itself must outlive it to copy the results.
+_STAGE = f"""\
+stage() {{
+  mkdir -p -- "$3" && cp -RpT -- "$1" "$2" && return
+  printf 'cannot copy %s to %s\\n' "$1" "$2" >&2
+  return {CANNOT_COPY}
+}}
+trap : TERM INT HUP
+"""
+
+
+def batch_script(job: JobSpec, user: User, variables: Mapping[str, str]) -> str:
+    """The text that Slurm runs on the job's first node. variables: the container's, expanded."""
+    staged = bool(job.stage_in or job.stage_out)
+    if job.script is not None and not job.array and not staged:
+        return job.script
+    lines = "#!/bin/bash\n" + (_SET_INDEX if job.array else "")
+    if job.script is None:
+        command = container_command(job, variables) + "\n"
+        return f"{lines}exec {command}" if not staged else lines + _staged(job, user, command)
+    command = f'{_interpreter(job.script)} "$folder/script"\n'
+    return lines + _kept(job.script) + _staged(job, user, command)
+
+
+def container_command(job: JobSpec, variables: Mapping[str, str]) -> str:
+    """One bash command that runs the container once for each task."""
+    if job.container is None:
+        raise ValueError("the job has no container")
+    values = dict(variables) | ({INDEX: _INDEX_HERE} if job.array else {})
+    words = [expand_references(word, values) for word in (*job.container.command, *job.container.args)]
+    start = ["srun"] if job.tasks > 1 else []
+    line = [*start, RUNNER, full_image_name(job.container.image), "--", *words]
+    return " ".join(_word(word) for word in line)
+
+
+def full_image_name(image: str) -> str:
+    """The name with its registry, completed as containerd does: perl:5 is docker.io/library/perl:5."""
+    first, slash, _ = image.partition("/")
+    if not slash:
+        return f"docker.io/library/{image}"
+    if "." in first or ":" in first or first == "localhost":
+        return image
+    return f"docker.io/{image}"
+
+
+def _word(text: str) -> str:
+    return f'"${INDEX}"'.join(bash_word(part) if part else "" for part in text.split(_INDEX_HERE)) or "''"
+
+
+def _kept(script: str) -> str:
+    """The user's program text in a file of its own, gone with the job."""
+    return (
+        f"folder=$(mktemp -d) || exit {CANNOT_COPY}\ntrap 'rm -rf -- \"$folder\"' EXIT\n"
+        f'printf %s {bash_word(script)} >"$folder/script" || exit {CANNOT_COPY}\n'
+    )
+
+
+def _interpreter(script: str) -> str:
+    """The words of a script's first line as the kernel reads them: a program and at most one argument."""
+    words = script.split("\n", 1)[0][2:].strip().split(None, 1)
+    return " ".join(bash_word(word) for word in words)
+
+
+def _staged(job: JobSpec, user: User, command: str) -> str:
+    """Copies, the command, copies again whatever became of it; its exit code, or that a copy failed."""
+    before = "".join(
+        f"stage {_words(copy)} || exit {CANNOT_COPY}\n" for copy in copies(job.stage_in, user.home)
+    )
+    after = "".join(f"stage {_words(copy)} || lost=$?\n" for copy in copies(job.stage_out, user.home))
+    prelude = _STAGE if before or after else ""
+    return (
+        f'{prelude}{before}{command}code=$?\nlost=0\n{after}[ "$code" -ne 0 ] || code=$lost\nexit "$code"\n'
+    )
+
+
+def _words(words: tuple[str, ...]) -> str:
+    return " ".join(bash_word(word) for word in words)
