@@ -218,37 +218,45 @@ def explain(
     Example: `platformctl job explain train-x7k2p`
     """
     output: Output = ctx.obj
-    job, found = asyncio.run(_explain(output, Access(kubeconfig, context, namespace), name))
-    text = view.explain(job, found, time.time())
+    job, found, others = asyncio.run(_explain(output, Access(kubeconfig, context, namespace), name))
+    text = view.explain(job, found, time.time(), others)
     if output.json:
         output.document({**view.summary(job), "explanation": found, "text": text})
         return
     output.console.print(escape(text), soft_wrap=False)
 
 
-async def _explain(output: Output, access: Access, name: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The Job, and what its scheduler says, which the router asks when it is told to."""
-    from platformctl.clients.jobs import EXPLAIN
-    from platformctl.clients.kubernetes import ApiError, UnavailableError
-
+async def _explain(
+    output: Output, access: Access, name: str
+) -> tuple[dict[str, Any], dict[str, Any] | None, list[dict[str, Any]]]:
+    """The Job, what its scheduler says, and the Jobs that it may wait behind."""
     async with cluster.jobs_of(access) as jobs:
         job = await jobs.get(name)
         if not view.waits(job):
-            return job, None
-        asked = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        try:
-            await jobs.ask(job, {EXPLAIN: asked})
-        except UnavailableError:
-            raise
-        except ApiError as error:
-            output.remark(f"its scheduler cannot be asked for you: {error.message}")
-            return job, None
-        try:
-            async with asyncio.timeout(_EXPLAIN_SECONDS):
-                return await _answered(jobs, job, asked)
-        except TimeoutError:
-            output.remark("the router did not answer in time; this is what it last wrote")
-            return await jobs.get(name), None
+            return job, None, []
+        job, found = await _asked(output, jobs, job)
+        return job, found, await jobs.list() if found and found.get("behind") else []
+
+
+async def _asked(
+    output: Output, jobs: "JobsClient", job: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Have the router ask the scheduler; None where the status must do."""
+    from platformctl.clients.jobs import EXPLAIN
+    from platformctl.clients.kubernetes import ApiError, UnavailableError
+
+    asked = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        await jobs.ask(job, {EXPLAIN: asked})
+        async with asyncio.timeout(_EXPLAIN_SECONDS):
+            return await _answered(jobs, job, asked)
+    except UnavailableError:
+        raise
+    except ApiError as error:
+        output.remark(f"its scheduler cannot be asked for you: {error.message}")
+    except TimeoutError:
+        output.remark("the router did not answer in time; this is what it last wrote")
+    return job, None
 
 
 async def _answered(

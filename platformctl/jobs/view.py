@@ -157,10 +157,16 @@ def decision(job: Mapping[str, Any]) -> list[str]:
     return [line for line in str(found or "").splitlines() if line.strip()]
 
 
-def explain(job: Mapping[str, Any], explanation: Mapping[str, Any] | None, now: float) -> str:
+def explain(
+    job: Mapping[str, Any],
+    explanation: Mapping[str, Any] | None,
+    now: float,
+    others: Sequence[Mapping[str, Any]] = (),
+) -> str:
     """One paragraph: why it waits, behind whom, and when it should start; or how it ended.
 
     explanation: what the back end said when asked (sentences, behind, start); None when it was not.
+    others: Jobs that may be among those it waits behind, to tell them by name.
     """
     name, state = _metadata(job).get("name"), phase(job)
     sentences = [f"{name} {_STORIES[state]}{_place(job)}."]
@@ -168,7 +174,7 @@ def explain(job: Mapping[str, Any], explanation: Mapping[str, Any] | None, now: 
     sentences += [_sentence(line) for line in found or [reason(job)] if line]
     if not live(job):
         return " ".join(sentences)
-    behind = [str(item) for item in (explanation or {}).get("behind") or []]
+    behind = _named([str(item) for item in (explanation or {}).get("behind") or []], others)
     if behind:
         sentences.append(f"It waits behind {_listed(behind)}.")
     if state != "Running":
@@ -301,6 +307,14 @@ def _start(start: object, now: float) -> str:
     return (
         f"It should start at {when}, in {duration(at - now)}." if at > now else f"It was to start at {when}."
     )
+
+
+def _named(ids: Sequence[str], others: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Ids of a back end, with the Job and its user where they are known."""
+    known = {
+        str(_status(job).get("backendId")): f"{_metadata(job).get('name')} of {user(job)}" for job in others
+    }
+    return [f"{known[item]} ({item})" if item in known else item for item in ids]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -111,7 +111,7 @@ ANSWER = {
 def test_a_waiting_job_is_explained_by_its_scheduler(
     jobs: MemoryJobs, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    jobs.jobs = [QUEUED]
+    jobs.jobs = [QUEUED, RUNNING]
     jobs.later = [{"explanation": dict(ANSWER)}]
     monkeypatch.setenv("COLUMNS", "70")
     agrees("explain-queued.txt", run("job", "explain", "fit-2v9dl").stdout)
@@ -120,7 +120,7 @@ def test_a_waiting_job_is_explained_by_its_scheduler(
     jobs.later = [{"explanation": dict(ANSWER)}]
     found = json.loads(run("-o", "json", "job", "explain", "fit-2v9dl").stdout)
     assert found["explanation"]["behind"] == ["4711", "4712"]
-    assert "It waits behind 4711, 4712." in found["text"]
+    assert "It waits behind train-x7k2p of alice (4711), 4712." in found["text"]
 
 
 def test_without_an_answer_the_status_must_do(
