@@ -165,8 +165,8 @@ def explain(
 ) -> str:
     """One paragraph: why it waits, behind whom, and when it should start; or how it ended.
 
-    explanation: what the back end said when asked (sentences, behind, start); None when it was not.
-    others: Jobs that may be among those it waits behind, to tell them by name.
+    explanation: what the back end said when asked (sentences, which tell the start too; behind); None when it
+    was not. others: Jobs that may be among those it waits behind, to tell them by name.
     """
     name, state = _metadata(job).get("name"), phase(job)
     sentences = [f"{name} {_STORIES[state]}{_place(job)}."]
@@ -174,11 +174,11 @@ def explain(
     sentences += [_sentence(line) for line in found or [reason(job)] if line]
     if not live(job):
         return " ".join(sentences)
-    behind = _named([str(item) for item in (explanation or {}).get("behind") or []], others)
-    if behind:
-        sentences.append(f"It waits behind {_listed(behind)}.")
-    if state != "Running":
-        sentences.append(_start((explanation or {}).get("start") or _status(job).get("estimatedStart"), now))
+    if found:
+        behind = _known((explanation or {}).get("behind") or [], others)
+        sentences += [f"Among those before it: {_listed(behind)}."] if behind else []
+    elif state != "Running":
+        sentences.append(_start(_status(job).get("estimatedStart"), now))
     return " ".join(sentences)
 
 
@@ -300,7 +300,7 @@ def _place(job: Mapping[str, Any]) -> str:
 
 
 def _start(start: object, now: float) -> str:
-    at = epoch(start) if isinstance(start, str) else (float(start) if isinstance(start, int) else None)
+    at = epoch(start)
     if at is None:
         return "When it starts cannot be told."
     when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -309,12 +309,12 @@ def _start(start: object, now: float) -> str:
     )
 
 
-def _named(ids: Sequence[str], others: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Ids of a back end, with the Job and its user where they are known."""
-    known = {
+def _known(ids: Sequence[object], others: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Those of a back end's ids that are Jobs, with their users."""
+    names = {
         str(_status(job).get("backendId")): f"{_metadata(job).get('name')} of {user(job)}" for job in others
     }
-    return [f"{known[item]} ({item})" if item in known else item for item in ids]
+    return [f"{names[str(item)]} ({item})" for item in ids if str(item) in names]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -102,7 +102,11 @@ def test_following_goes_on_from_what_was_printed(jobs: MemoryJobs, run: Run) -> 
 
 
 ANSWER = {
-    "sentences": ["partition gpu has 8 GPUs, all taken", "2 Jobs of the account physics go first"],
+    "sentences": [
+        "Slurm, partition gpu: all 8 GPUs are taken.",
+        "2 jobs of higher or equal priority go first: 4711 and 4712.",
+        "Slurm expects it to start at 2027-01-15 09:30 UTC, or earlier if others end before their time.",
+    ],
     "behind": ["4711", "4712"],
     "start": at(-5400),
 }
@@ -120,7 +124,7 @@ def test_a_waiting_job_is_explained_by_its_scheduler(
     jobs.later = [{"explanation": dict(ANSWER)}]
     found = json.loads(run("-o", "json", "job", "explain", "fit-2v9dl").stdout)
     assert found["explanation"]["behind"] == ["4711", "4712"]
-    assert "It waits behind train-x7k2p of alice (4711), 4712." in found["text"]
+    assert "Among those before it: train-x7k2p of alice (4711)." in found["text"]
 
 
 def test_without_an_answer_the_status_must_do(
