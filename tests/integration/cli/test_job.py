@@ -16,6 +16,7 @@ from tests.integration.cli.conftest import Run, Write, write_status
 from tests.integration.control_plane import ControlPlane
 
 SCRIPT = "#!/bin/sh\ndate\n"
+SCRIPTS = Path(__file__).parents[2] / "unit/jobs/sbatch"
 
 
 def failed(result: Result) -> PlatformError:
@@ -49,6 +50,17 @@ def test_the_example_is_submitted_as_it_stands(run: Run, tmp_path: Path) -> None
     (tmp_path / "pi.yaml").write_text(EXAMPLE)
     (found,) = json.loads(run("alice", "submit", str(tmp_path / "pi.yaml"), json=True).stdout)
     assert found["name"].startswith("k-foundry-example")
+
+
+@pytest.mark.parametrize("name", ["array", "chain", "gpu", "mpi", "plain"])
+def test_an_imported_script_is_taken_by_the_cluster(run: Run, name: str) -> None:
+    ids = [f"--job={number}=other" for number in (4711, 4712, 4713)]
+    done = run("alice", "import", str(SCRIPTS / f"{name}.sh"), "--submit", *ids, json=True)
+    (found,) = json.loads(done.stdout)
+    (job,) = [
+        job for job in json.loads(run("alice", "list", json=True).stdout) if job["name"] == found["name"]
+    ]
+    assert job["phase"] == "Pending"
 
 
 def test_what_the_router_wrote_is_shown(run: Run, write: Write) -> None:
