@@ -2,15 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from platformctl.cli import cluster, job_import, job_output
+from platformctl.cli import cluster, job_import, job_output, job_rows, job_top
 from platformctl.cli.cluster import (
     Access,
     ContextOption,
@@ -22,13 +21,11 @@ from platformctl.cli.cluster import (
 from platformctl.cli.job_output import WatchOption
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
-from platformctl.jobs import holding, view
+from platformctl.jobs import view
 
 app = typer.Typer(
     help="Jobs on either scheduler: submit, follow, explain and end them.", no_args_is_help=True
 )
-
-_COLORS = {"Running": "green", "Succeeded": "green", "Failed": "red", "Refused": "red", "Cancelled": "yellow"}
 
 
 class Target(StrEnum):
@@ -133,7 +130,7 @@ def list_jobs(
     Example: `platformctl job list --all -n team1 --sort user`
     """
     output: Output = ctx.obj
-    found = asyncio.run(_list(Access(kubeconfig, context, namespace), everyone, everywhere))
+    found = asyncio.run(job_rows.listed(Access(kubeconfig, context, namespace), everyone, everywhere))
     wanted = {item.value for item in phase or ()}
     chosen = sorted((job for job in found if not wanted or view.phase(job) in wanted), key=_KEYS[sort])
     if output.json:
@@ -144,7 +141,7 @@ def list_jobs(
         return
     hidden = {name for name, shown in (("namespace", everywhere), ("user", everyone)) if not shown}
     kept = [number for number, name in enumerate(view.COLUMNS) if name not in hidden]
-    rows = [_colored(tuple(view.row(job, time.time())[number] for number in kept)) for job in chosen]
+    rows = [job_rows.colored(tuple(view.row(job, time.time())[number] for number in kept)) for job in chosen]
     output.table("", [view.COLUMNS[number] for number in kept], rows, folded="reason")
 
 
@@ -171,10 +168,10 @@ def describe(
             output.say("")
         if section.columns:
             output.table(
-                f"[bold]{section.title}[/]", section.columns, [_escaped(row) for row in section.rows]
+                f"[bold]{section.title}[/]", section.columns, [job_rows.escaped(row) for row in section.rows]
             )
         else:
-            output.fields(section.title, [_escaped(row) for row in section.rows])
+            output.fields(section.title, [job_rows.escaped(row) for row in section.rows])
 
 
 @app.command()
@@ -242,55 +239,6 @@ def resume(
     output.say(f"{name}: resumed")
 
 
-@app.command()
-def top(
-    ctx: typer.Context,
-    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Again and again, until Ctrl-C.")] = False,
-    every: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")] = 2.0,
-    kubeconfig: KubeconfigOption = None,
-    context: ContextOption = "",
-    namespace: NamespaceOption = "",
-) -> None:
-    """Show who holds what on both schedulers now: live Jobs and the cores and GPUs they asked for.
-
-    Example: `platformctl job top -A --watch`
-    """
-    output: Output = ctx.obj
-    access = Access(kubeconfig, context, namespace)
-    while True:
-        jobs = [job for job in asyncio.run(_list(access, True, everywhere)) if view.live(job)]
-        if watch and output.console.is_terminal:
-            output.console.clear()
-        _show_top(output, jobs, time.time())
-        if not watch:
-            return
-        time.sleep(every)
-
-
-def _show_top(output: Output, jobs: list[dict[str, Any]], now: float) -> None:
-    """People get a table by user and one by Job; programs one document."""
-    users = holding.totals(jobs)
-    holders = sorted(jobs, key=lambda job: (-holding.held(job).millicores, *_created(job)))
-    if output.json:
-        rows = [{**view.summary(job), **holding.amounts(job)} for job in holders]
-        output.event({"users": users, "jobs": rows})
-        return
-    if not jobs:
-        output.say("no live Jobs")
-        return
-    output.table("", holding.TOTALS, [_escaped([str(row[name]) for name in holding.TOTALS]) for row in users])
-    output.say("")
-    columns = ("name", "user", "phase", "where", "ran", "cpus", "gpus")
-    shown = [(view.summary(job)["name"], view.row(job, now), holding.amounts(job)) for job in holders]
-    at = [view.COLUMNS.index(name) for name in ("user", "phase", "where", "ran")]
-    rows_of_jobs = [
-        _colored([name, *(cells[number] for number in at), str(amounts["cpus"]), str(amounts["gpus"])])
-        for name, cells, amounts in shown
-    ]
-    output.table("", columns, rows_of_jobs, folded="where")
-
-
 def _read_jobs(file: str, script: bool) -> list[dict[str, Any]]:
     """The Jobs of a file, or of standard input."""
     from platformctl.jobs import manifest
@@ -326,14 +274,6 @@ def _checked(document: dict[str, Any], name: str, fields: dict[str, Any], file: 
             code=ExitCode.INVALID,
         )
     return job
-
-
-async def _list(access: Access, everyone: bool, everywhere: bool) -> list[dict[str, Any]]:
-    async with cluster.jobs_of(access) as jobs:
-        if everyone:
-            return await jobs.list(everywhere)
-        who, found = await asyncio.gather(jobs.whoami(), jobs.list(everywhere))
-        return [job for job in found if view.submitter(job) == who]
 
 
 async def _get(access: Access, name: str) -> dict[str, Any]:
@@ -393,26 +333,14 @@ async def _retry(access: Access, name: str) -> int:
         return attempt
 
 
-def _created(job: dict[str, Any]) -> tuple[str, str]:
-    return str(job["metadata"].get("creationTimestamp")), str(job["metadata"]["name"])
-
-
 _KEYS: dict[Order, Callable[[dict[str, Any]], Any]] = {
-    Order.CREATED: _created,
+    Order.CREATED: job_rows.created,
     Order.NAME: lambda job: str(job["metadata"]["name"]),
-    Order.PHASE: lambda job: (view.PHASES.index(view.phase(job)), *_created(job)),
-    Order.USER: lambda job: (view.user(job), *_created(job)),
+    Order.PHASE: lambda job: (view.PHASES.index(view.phase(job)), *job_rows.created(job)),
+    Order.USER: lambda job: (view.user(job), *job_rows.created(job)),
 }
-
-
-def _escaped(row: Sequence[str]) -> tuple[str, ...]:
-    """Text of users and schedulers is never markup."""
-    return tuple(escape(cell) for cell in row)
-
-
-def _colored(row: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"[{_COLORS[cell]}]{cell}[/]" if cell in _COLORS else escape(cell) for cell in row)
 
 
 job_output.register(app)
 job_import.register(app)
+job_top.register(app)

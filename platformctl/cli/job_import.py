@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from platformctl.cli import cluster, job_output
+from platformctl.cli import cluster, job_output, job_rows
 from platformctl.cli.cluster import Access, ContextOption, KubeconfigOption, NamespaceOption
 from platformctl.cli.job_output import WatchOption
 from platformctl.console import Output
@@ -62,7 +62,7 @@ def import_script(
             code=ExitCode.INVALID,
         )
     for note in found.notes:
-        output.remark(f"note: {note}")
+        output.remark(job_rows.plain(f"note: {note}"))
     if submit:
         job_output.submit(output, [found.job], Access(kubeconfig, context, namespace), watch)
     if output.json:

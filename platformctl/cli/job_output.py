@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from platformctl.cli import cluster
+from platformctl.cli import cluster, job_rows
 from platformctl.cli.cluster import (
     Access,
     ContextOption,
@@ -89,7 +88,7 @@ async def _until_ended(output: Output, jobs: "JobsClient", job: dict[str, Any]) 
         async for job in changes:
             now = ": ".join(part for part in (view.phase(job), view.reason(job)) if part)
             if now != last:
-                output.say(escape(f"{name}: {now}"))
+                output.say(job_rows.plain(f"{name}: {now}"))
             last = now
             if not view.live(job):
                 break
@@ -223,7 +222,7 @@ def explain(
     if output.json:
         output.document({**view.summary(job), "explanation": found, "text": text})
         return
-    output.console.print(escape(text), soft_wrap=False)
+    output.console.print(job_rows.plain(text), soft_wrap=False)
 
 
 async def _explain(
@@ -253,7 +252,7 @@ async def _asked(
     except UnavailableError:
         raise
     except ApiError as error:
-        output.remark(f"its scheduler cannot be asked for you: {error.message}")
+        output.remark(job_rows.plain(f"its scheduler cannot be asked for you: {error.message}"))
     except TimeoutError:
         output.remark("the router did not answer in time; this is what it last wrote")
     return job, None

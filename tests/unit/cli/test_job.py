@@ -209,3 +209,32 @@ def test_top_shows_who_holds_what(jobs: MemoryJobs, run: Run) -> None:
     ]
     jobs.jobs = [FAILED]
     assert run("job", "top").stdout == "no live Jobs\n"
+
+
+def test_top_is_watched_until_interrupted(
+    jobs: MemoryJobs, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", sleep)
+    jobs.jobs = list(ALL)
+    done = run("-o", "json", "job", "top", "--watch", "--every", "5")
+    assert done.exit_code == 0
+    assert looks == [5.0, 5.0]
+    assert len([json.loads(line) for line in done.stdout.splitlines()]) == 2
+
+
+def test_what_a_user_wrote_is_no_command_to_a_terminal(jobs: MemoryJobs, run: Run) -> None:
+    evil = "[red]\x1b]0;hacked\x07\x1b[2J"
+    status = {"phase": "Failed", "reason": evil, "nodes": evil, "decision": evil, "output": evil}
+    jobs.jobs = [job("evil-1a2b3", status, script=f"#!/bin/sh {evil}\n", queue=evil)]
+    for words in (("list",), ("describe", "evil-1a2b3"), ("explain", "evil-1a2b3"), ("wait", "evil-1a2b3")):
+        shown = run("job", *words).stdout
+        assert "\x1b" not in shown
+        assert "\x07" not in shown
+        assert "[red]" in shown

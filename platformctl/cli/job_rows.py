@@ -1,0 +1,42 @@
+"""Rows of tables of Jobs: which Jobs, in which order, and how their cells are written for people."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from rich.markup import escape
+
+from platformctl.cli import cluster
+from platformctl.cli.cluster import Access
+from platformctl.jobs import view
+
+_COLORS = {"Running": "green", "Succeeded": "green", "Failed": "red", "Refused": "red", "Cancelled": "yellow"}
+
+
+async def listed(access: Access, everyone: bool, everywhere: bool) -> list[dict[str, Any]]:
+    """Jobs of the namespace or of all: the caller's own, or everybody's."""
+    async with cluster.jobs_of(access) as jobs:
+        if everyone:
+            return await jobs.list(everywhere)
+        who, found = await asyncio.gather(jobs.whoami(), jobs.list(everywhere))
+        return [job for job in found if view.submitter(job) == who]
+
+
+def created(job: dict[str, Any]) -> tuple[str, str]:
+    """Sorts by creation, then by name."""
+    return str(job["metadata"].get("creationTimestamp")), str(job["metadata"]["name"])
+
+
+def plain(text: str) -> str:
+    """Text of users and schedulers, which is neither markup nor commands to a terminal."""
+    return escape("".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text))
+
+
+def escaped(row: Sequence[str]) -> tuple[str, ...]:
+    """Cells of such text."""
+    return tuple(plain(cell) for cell in row)
+
+
+def colored(row: Sequence[str]) -> tuple[str, ...]:
+    """The same, with phases in their colour."""
+    return tuple(f"[{_COLORS[cell]}]{cell}[/]" if cell in _COLORS else plain(cell) for cell in row)
