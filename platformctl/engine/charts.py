@@ -11,7 +11,7 @@ import yaml
 
 from platformctl import paths
 from platformctl.clients.helm import Helm, Release
-from platformctl.clients.kubernetes import ApiError, KubernetesClient, NotFoundError, from_kubeconfig
+from platformctl.clients.kubernetes import ApiError, KubernetesClient, from_kubeconfig
 from platformctl.engine import access, queues
 from platformctl.engine.fleet import Fleet
 from platformctl.errors import ExitCode, PlatformError
@@ -100,8 +100,6 @@ async def _queues(fleet: Fleet, kubeconfig: Path) -> bool:
     try:
         async with KubernetesClient(from_kubeconfig(kubeconfig)) as client:
             return await queues.apply(client, wanted)
-    except NotFoundError:
-        return False
     except ApiError as error:
         raise PlatformError(
             f"the queues cannot be brought to what the inventory says: {error}",

@@ -168,7 +168,7 @@ async def test_a_status_in_a_new_job_is_dropped(user: As) -> None:
 )
 @pytest.mark.parametrize("who", ["alice", ADMIN, ROUTER])
 async def test_a_spec_stays_as_it_was(user: As, here: str, who: str, change: dict[str, Any]) -> None:
-    await refused(user, who, here, {"spec": change}, "cannot be changed|immutable")
+    await refused(user, who, here, {"spec": change}, "cannot be changed|can only be lifted")
 
 
 async def test_a_suspension_is_lifted_by_the_submitter_once(user: As) -> None:
@@ -177,7 +177,7 @@ async def test_a_suspension_is_lifted_by_the_submitter_once(user: As) -> None:
     await refused(user, "bob", here, {"spec": {"suspend": False}}, "only the submitter")
     await refused(user, "alice", here, {"spec": {"suspend": False, "target": "slurm"}}, "cannot be changed")
     await user("alice").merge(here, {"spec": {"suspend": False}})
-    await refused(user, "alice", here, {"spec": {"suspend": True}}, "cannot be changed|immutable|suspend")
+    await refused(user, "alice", here, {"spec": {"suspend": True}}, "cannot be changed|can only be lifted")
 
 
 async def test_users_delete_their_own_jobs_only_and_never_behind_the_router(user: As, here: str) -> None:
