@@ -27,14 +27,14 @@ test: setup ## Lint, types, unit, integration and end-to-end tests
 	@.ci/lint code
 	@$(PLATFORMCTL) artifacts fetch -i $(LAB)
 	@.ci/lint charts
-	@.venv/bin/pytest tests/unit tests/integration tests/e2e
+	@.venv/bin/pytest tests/unit tests/properties tests/integration tests/e2e
 
 lint: setup ## Lint and types only
 	@.ci/lint code
 	@.ci/lint charts
 
 unit: setup ## Unit tests only: no lab, no root
-	@.venv/bin/pytest tests/unit
+	@.venv/bin/pytest tests/unit tests/properties
 
 bench: setup ## Measure; writes build/bench/*.json and says what got worse
 	@.venv/bin/python -m tests.benchmarks

@@ -17,13 +17,15 @@ from platformctl.jobs.staging import CANNOT_COPY, copies
 RUNNER = "/usr/local/bin/platform-run-image"
 INDEX = "KFOUNDRY_INDEX"
 
+# Privileged: whatever a container's environment holds (BASH_ENV, SHELLOPTS), this bash runs nothing of it.
+_BASH = "#!/bin/bash -p\n"
 # Stands for a reference to the index while words are quoted: no text of a user holds NUL.
 _INDEX_HERE = "\0"
 _SET_INDEX = f'export {INDEX}="$SLURM_ARRAY_TASK_ID"\n'
 # Slurm ends a job by a signal to all its processes: the script itself must outlive it to copy the results.
 _STAGE = f"""\
 stage() {{
-  mkdir -p -- "$3" && cp -RpT -- "$1" "$2" && return
+  command -p mkdir -p -- "$3" && command -p cp -RpT -- "$1" "$2" && return
   printf 'cannot copy %s to %s\\n' "$1" "$2" >&2
   return {CANNOT_COPY}
 }}
@@ -36,7 +38,7 @@ def batch_script(job: JobSpec, user: User, variables: Mapping[str, str]) -> str:
     staged = bool(job.stage_in or job.stage_out)
     if job.script is not None and not job.array and not staged:
         return job.script
-    lines = "#!/bin/bash\n" + (_SET_INDEX if job.array else "")
+    lines = _BASH + (_SET_INDEX if job.array else "")
     if job.script is None:
         command = container_command(job, variables) + "\n"
         return f"{lines}exec {command}" if not staged else lines + _staged(job, user, command)
@@ -72,7 +74,8 @@ def _word(text: str) -> str:
 def _kept(script: str) -> str:
     """The user's program text in a file of its own, gone with the job."""
     return (
-        f"folder=$(mktemp -d) || exit {CANNOT_COPY}\ntrap 'rm -rf -- \"$folder\"' EXIT\n"
+        f"folder=$(command -p mktemp -d) || exit {CANNOT_COPY}\n"
+        "trap 'command -p rm -rf -- \"$folder\"' EXIT\n"
         f'printf %s {bash_word(script)} >"$folder/script" || exit {CANNOT_COPY}\n'
     )
 

@@ -1,14 +1,20 @@
 """A JobSpec as a batch/v1 Job of Kubernetes, suspended until the router releases it.
 
-The pod runs as the submitter's uid, gid and groups with no privilege and no API token. A script is
-mounted from a ConfigMap that the batch Job owns and starts in an empty folder that stands for the
-submitter's home; it is gone with the pod.
+The pod runs as the submitter's uid, gid and groups with no privilege and no API token. Where the user has a
+home claim the home is mounted at its path; else an empty folder stands for it, gone with the pod. A script is
+mounted from a ConfigMap that the batch Job owns, and starts in the home.
+
+Tasks are an indexed Job whose pods Kubernetes places one by one: that all start together is the back end's
+work before the release. The elements of an array are an indexed Job of which each index stands for itself.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from platformctl.jobs.model import Container, JobSpec, User
+from platformctl.jobs.batch_script import INDEX
+from platformctl.jobs.model import Array, Container, JobSpec, Queue, Resources, Transfer, User
+from platformctl.jobs.staging import CANNOT_COPY, copies
 from platformctl.jobs.tokens import Token
 
 JOB_UID_LABEL = "kfoundry.io/job-uid"
@@ -18,6 +24,34 @@ DEFAULT_IMAGE = "docker.io/library/debian:13"
 _SCRIPT_VOLUME = "kfoundry-script"
 _HOME_VOLUME = "kfoundry-home"
 _SCRIPT_FOLDER = "/kfoundry"
+_INDEX_ANNOTATION = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
+
+# Arguments are source, target and the target's folder, again and again: data, never part of the program.
+_COPY = f"""\
+while [ "$#" -ge 3 ]; do
+  if ! mkdir -p -- "$3" || ! cp -RpT -- "$1" "$2"; then
+    printf 'cannot copy %s to %s\\n' "$1" "$2" >&2
+    lost={CANNOT_COPY}
+  fi
+  shift 3
+done
+"""
+_STAGE_IN = f"lost=0\n{_COPY}exit $lost\n"
+# A pod's end is told to the first process alone, so that hands it on, and waits again for its child.
+_RUN_AND_STAGE_OUT = f"""\
+{_SCRIPT_FOLDER}/script &
+child=$!
+trap 'kill -TERM "$child"' TERM
+wait "$child"
+code=$?
+while kill -0 "$child" 2>/dev/null; do
+  wait "$child"
+  code=$?
+done
+lost=0
+{_COPY}[ "$code" -ne 0 ] || code=$lost
+exit "$code"
+"""
 
 
 def batch_name(name: str, token: Token) -> str:
@@ -27,16 +61,21 @@ def batch_name(name: str, token: Token) -> str:
 
 
 def batch_job(
-    job: JobSpec, user: User, name: str, token: Token, script_image: str = DEFAULT_IMAGE
+    job: JobSpec,
+    user: User,
+    name: str,
+    token: Token,
+    script_image: str = DEFAULT_IMAGE,
+    queue: Queue | None = None,
 ) -> dict[str, Any]:
-    """The batch/v1 Job, suspended. name: metadata.name of the Job resource; script_image runs scripts."""
+    """The batch/v1 Job, suspended.
+
+    name: metadata.name of the Job resource; script_image runs scripts and copies files.
+    """
     labels = {JOB_UID_LABEL: token.uid, **MANAGED_BY}
     spec: dict[str, Any] = {
         "suspend": True,
-        "backoffLimit": 0,
-        "completions": job.tasks,
-        "parallelism": job.tasks,
-        "completionMode": "Indexed" if job.tasks > 1 else "NonIndexed",
+        **(_elements(job.array) if job.array else _tasks(job.tasks)),
         # A pod is replaced only when the old one is surely dead, so that no task runs twice at once.
         "podReplacementPolicy": "Failed",
         "template": {
@@ -44,7 +83,7 @@ def batch_job(
                 "labels": {**job.pod.labels, **labels},
                 "annotations": dict(job.pod.annotations),
             },
-            "spec": _pod(job, user, script_image, batch_name(name, token)),
+            "spec": _pod(job, user, script_image, batch_name(name, token), queue),
         },
     }
     return {
@@ -87,7 +126,25 @@ def script_config_map(script: str, batch: str, batch_uid: str, token: Token) -> 
     }
 
 
-def _pod(job: JobSpec, user: User, script_image: str, config_map: str) -> dict[str, Any]:
+def _tasks(count: int) -> dict[str, Any]:
+    """Copies of which one failure is the failure of all."""
+    mode = "Indexed" if count > 1 else "NonIndexed"
+    return {"backoffLimit": 0, "completions": count, "parallelism": count, "completionMode": mode}
+
+
+def _elements(array: Array) -> dict[str, Any]:
+    """Indices of which each runs once, whatever becomes of the others."""
+    count = len(array.indices)
+    return {
+        "completionMode": "Indexed",
+        "completions": count,
+        "parallelism": min(array.limit or count, count),
+        "backoffLimitPerIndex": 0,
+        "maxFailedIndexes": count,
+    }
+
+
+def _pod(job: JobSpec, user: User, script_image: str, config_map: str, queue: Queue | None) -> dict[str, Any]:
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -95,59 +152,66 @@ def _pod(job: JobSpec, user: User, script_image: str, config_map: str) -> dict[s
         "securityContext": {
             "runAsUser": user.uid,
             "runAsGroup": user.gid,
-            "fsGroup": user.gid,
+            # It would change owner and mode of every file of a home.
+            **({} if user.home_claim else {"fsGroup": user.gid}),
             "supplementalGroups": list(user.groups),
             "runAsNonRoot": True,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-    }
-    if job.walltime:
-        # On the pod, not on the batch Job: the clock starts with the pod, not with the wait for a place.
-        pod["activeDeadlineSeconds"] = job.walltime
-    if job.container is None:
-        return pod | _script_parts(user, script_image, config_map)
-    pod["containers"] = [_container(job.container)]
-    if job.pod.volumes:
-        pod["volumes"] = [{"name": volume, "emptyDir": {}} for volume in job.pod.volumes]
-    if job.pod.node_selector:
-        pod["nodeSelector"] = dict(job.pod.node_selector)
-    if job.pod.grace_seconds is not None:
-        pod["terminationGracePeriodSeconds"] = job.pod.grace_seconds
-    return pod
-
-
-def _script_parts(user: User, image: str, config_map: str) -> dict[str, Any]:
-    return {
         "containers": [
-            {
-                "name": "script",
-                "image": image,
-                "command": [f"{_SCRIPT_FOLDER}/script"],
-                "workingDir": user.home,
-                "env": [{"name": "HOME", "value": user.home}, {"name": "USER", "value": user.name}],
-                "volumeMounts": [
-                    {"name": _SCRIPT_VOLUME, "mountPath": _SCRIPT_FOLDER, "readOnly": True},
-                    {"name": _HOME_VOLUME, "mountPath": user.home},
-                ],
-                "securityContext": _unprivileged(),
-            }
+            _container(job.container, user) if job.container else _script(job, user, script_image)
         ],
-        "volumes": [
-            {"name": _SCRIPT_VOLUME, "configMap": {"name": config_map, "defaultMode": 0o555}},
-            {"name": _HOME_VOLUME, "emptyDir": {}},
-        ],
+        "initContainers": [_stage_in(job, user, script_image)] if job.stage_in else [],
+        "volumes": _volumes(job, user, config_map),
+        "nodeSelector": {**job.pod.node_selector, **(queue.node_selector if queue else {})},
+        "priorityClassName": (job.priority.pod_priority_class if job.priority else None)
+        or (queue.pod_priority_class if queue else None),
+        # On the pod, not on the batch Job: the clock starts with the pod, not with the wait for a place.
+        "activeDeadlineSeconds": job.walltime,
+        "terminationGracePeriodSeconds": job.pod.grace_seconds,
     }
+    if job.array:
+        for container in pod["containers"]:
+            container["env"] = [*container.get("env", ()), _index()]
+    return {key: value for key, value in pod.items() if value not in ([], {}, None)}
 
 
-def _container(container: Container) -> dict[str, Any]:
+def _script(job: JobSpec, user: User, image: str) -> dict[str, Any]:
+    """The user's program alone, or within the one that copies its results."""
+    command = [f"{_SCRIPT_FOLDER}/script"]
+    if job.stage_out:
+        command = ["/bin/sh", "-c", _RUN_AND_STAGE_OUT, "script", *_arguments(job.stage_out, user)]
+    found: dict[str, Any] = {
+        "name": "script",
+        "image": image,
+        "command": [_literal(word) for word in command],
+        "workingDir": user.home,
+        "env": [{"name": "HOME", "value": user.home}, {"name": "USER", "value": user.name}],
+        "volumeMounts": [
+            {"name": _SCRIPT_VOLUME, "mountPath": _SCRIPT_FOLDER, "readOnly": True},
+            {"name": _HOME_VOLUME, "mountPath": user.home},
+        ],
+        "securityContext": _unprivileged(),
+    }
+    levels = _levels(job.resources)
+    return found | ({"resources": levels} if levels else {})
+
+
+def _container(container: Container, user: User) -> dict[str, Any]:
+    env = [{"name": name, "value": value} for name, value in container.env]
+    mounts = [{"name": name, "mountPath": path} for name, path in container.mounts]
+    if user.home_claim and user.home not in {path.rstrip("/") for _, path in container.mounts}:
+        mounts.append({"name": _HOME_VOLUME, "mountPath": user.home})
+        if "HOME" not in {name for name, _ in container.env}:
+            env.insert(0, {"name": "HOME", "value": user.home})
     found: dict[str, Any] = {
         "name": container.name,
         "image": container.image,
         "command": list(container.command),
         "args": list(container.args),
-        "env": [{"name": name, "value": value} for name, value in container.env],
-        "resources": _levels(container),
-        "volumeMounts": [{"name": name, "mountPath": path} for name, path in container.mounts],
+        "env": env,
+        "resources": _levels(container.resources),
+        "volumeMounts": mounts,
         "securityContext": _unprivileged(),
     }
     if container.working_dir:
@@ -157,8 +221,43 @@ def _container(container: Container) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value not in ([], {})}
 
 
-def _levels(container: Container) -> dict[str, dict[str, str]]:
-    levels = {"requests": container.resources.requests, "limits": container.resources.limits}
+def _stage_in(job: JobSpec, user: User, image: str) -> dict[str, Any]:
+    command = ["/bin/sh", "-c", _STAGE_IN, "stage-in", *_arguments(job.stage_in, user)]
+    return {
+        "name": "kfoundry-stage-in",
+        "image": image,
+        "command": [_literal(word) for word in command],
+        "volumeMounts": [{"name": _HOME_VOLUME, "mountPath": user.home}],
+        "securityContext": _unprivileged(),
+    }
+
+
+def _literal(word: str) -> str:
+    """A word of a command in which the kubelet expands nothing."""
+    return word.replace("$", "$$")
+
+
+def _arguments(transfers: tuple[Transfer, ...], user: User) -> list[str]:
+    return [word for copy in copies(transfers, user.home) for word in copy]
+
+
+def _volumes(job: JobSpec, user: User, config_map: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if job.container is None:
+        found.append({"name": _SCRIPT_VOLUME, "configMap": {"name": config_map, "defaultMode": 0o555}})
+    if user.home_claim:
+        found.append({"name": _HOME_VOLUME, "persistentVolumeClaim": {"claimName": user.home_claim}})
+    elif job.container is None:
+        found.append({"name": _HOME_VOLUME, "emptyDir": {}})
+    return found + [{"name": volume, "emptyDir": {}} for volume in job.pod.volumes]
+
+
+def _index() -> dict[str, Any]:
+    return {"name": INDEX, "valueFrom": {"fieldRef": {"fieldPath": _INDEX_ANNOTATION}}}
+
+
+def _levels(resources: Resources) -> dict[str, dict[str, str]]:
+    levels: dict[str, Mapping[str, str]] = {"requests": resources.requests, "limits": resources.limits}
     return {name: dict(amounts) for name, amounts in levels.items() if amounts}
 
 

@@ -75,7 +75,7 @@ def test_a_container_for_slurm() -> None:
     assert description["tres_per_node"] == "gres/gpu:1"
     assert description["environment"][-2:] == ["WHO=me", "BOTH=me+$(NONE)"]
     assert description["script"] == (
-        "#!/bin/bash\nexec /usr/local/bin/platform-run-image docker.io/library/perl:5.34.0 -- "
+        "#!/bin/bash -p\nexec /usr/local/bin/platform-run-image docker.io/library/perl:5.34.0 -- "
         "perl -e 'print qq(me\\n)'\n"
     )
 
