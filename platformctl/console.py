@@ -10,10 +10,12 @@ from enum import StrEnum
 from typing import Any
 
 from rich.console import Console
+from rich.markup import render
 from rich.measure import Measurement
 from rich.table import Table
 
 _NARROWEST, _WIDEST = 20, 10_000
+_LONG = 300
 
 
 class Format(StrEnum):
@@ -49,8 +51,10 @@ class Output:
     ) -> None:
         """Print a table for people, or a JSON list of objects keyed by the column names.
 
-        folded: the one column that is wrapped where the terminal is narrow; all of them when not given.
+        folded: the one column that is wrapped where the terminal is narrow; all of them when not given. A
+        long table is written without colours and wrapping, which would take seconds.
         """
+        rows = list(rows)
         if self.json:
             self.document([dict(zip(columns, row, strict=True)) for row in rows])
             return
@@ -61,11 +65,25 @@ class Output:
             least = _NARROWEST if column == folded else None
             whole = bool(folded) and column != folded
             table.add_column(column.upper(), overflow="fold", no_wrap=whole, min_width=least)
+        if len(rows) > _LONG:
+            self._write(title, columns, rows)
+            return
         for row in rows:
             table.add_row(*("" if cell is None else str(cell) for cell in row))
         if folded and (least := self._least_width(table)) > self.console.width:
             table.width = least
         self.console.print(table)
+
+    def _write(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Cells without markup, each column as wide as its widest cell, and the last as wide as it is."""
+        cells = [[_words(cell) for cell in row] for row in rows]
+        cells.insert(0, [column.upper() for column in columns])
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1]
+        lines = [
+            "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+            for row in cells
+        ]
+        print("\n".join([*([title] if title else []), *(line.rstrip() for line in lines)]))
 
     def _least_width(self, table: Table) -> int:
         """What the columns that stay whole need."""
@@ -97,3 +115,9 @@ class Output:
     def remark(self, message: str) -> None:
         """Tell a person something on standard error, in either format."""
         self.remarks.print(message)
+
+
+def _words(cell: object) -> str:
+    """A cell in one line, without its markup."""
+    text = "" if cell is None else str(cell)
+    return " ".join((render(text).plain if "[" in text else text).split())
