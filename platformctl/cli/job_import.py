@@ -1,5 +1,6 @@
 """`platformctl job import`: an #SBATCH script as a Job."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,11 @@ def import_script(
     ] = None,
     job: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID=NAME", help="The Job of a Slurm job that --dependency names; repeat."),
+        typer.Option(
+            metavar="ID=NAME",
+            help="The Job of a Slurm job that --dependency names; repeat.",
+            show_default=False,
+        ),
     ] = None,
     watch: WatchOption = False,
     kubeconfig: KubeconfigOption = None,
@@ -53,7 +58,11 @@ def import_script(
         raise typer.BadParameter(f"must be one of {', '.join(_TARGETS)}", param_hint="--target")
     unwanted = {name.lstrip("-") for name in without or ()}
     file_name = "sbatch" if file == "-" else Path(file).name
-    found = convert(cluster.read_text(file), file_name, _names(job or []), unwanted, target)
+    text, names = cluster.read_text(file), _names(job or [])
+    access = Access(kubeconfig, context, namespace)
+    found = convert(text, file_name, names, unwanted, target)
+    if submit and isinstance(found, list) and any("--job " in mistake.message for mistake in found):
+        found = convert(text, file_name, {**asyncio.run(_own(access)), **names}, unwanted, target)
     if isinstance(found, list):
         raise PlatformError(
             f"{file} cannot be a Job as it is; to change: {len(found)}",
@@ -64,11 +73,18 @@ def import_script(
     for note in found.notes:
         output.remark(job_rows.plain(f"note: {note}"))
     if submit:
-        job_output.submit(output, [found.job], Access(kubeconfig, context, namespace), watch)
+        job_output.submit(output, [found.job], access, watch)
     if output.json:
         output.document({"job": found.job, "notes": list(found.notes)})
         return
     print(as_yaml(found.job), end="")
+
+
+async def _own(access: Access) -> dict[str, str]:
+    """The caller's own Jobs by their id in Slurm. An id that Slurm used again is the newest Job's."""
+    jobs = sorted(await job_rows.listed(access, False, False), key=job_rows.created)
+    found = [(job.get("status") or {}, str(job["metadata"]["name"])) for job in jobs]
+    return {str(status.get("backendId")): name for status, name in found if status.get("backend") == "slurm"}
 
 
 def _names(pairs: list[str]) -> dict[str, str]:

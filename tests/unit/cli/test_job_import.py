@@ -9,6 +9,7 @@ from typer.testing import Result
 
 from platformctl.errors import ExitCode, PlatformError
 from tests.unit.cli.conftest import MemoryJobs
+from tests.unit.cli.examples import ALL
 
 Run = Callable[..., Result]
 SCRIPT = "#!/bin/bash\n#SBATCH -J fit -t 90 -n 2\n#SBATCH --mail-user=a@example.org\nsrun fit\n"
@@ -52,3 +53,13 @@ def test_it_is_submitted_when_asked(jobs: MemoryJobs, run: Run) -> None:
 def test_bad_options_are_usage_errors(run: Run) -> None:
     for words in (("--job", "x"), ("--job", "x=y"), ("--target", "moon")):
         assert run("job", "import", "-", *words, text=SCRIPT).exit_code == ExitCode.INVALID
+
+
+def test_ids_of_own_jobs_are_known_when_it_is_submitted(jobs: MemoryJobs, run: Run) -> None:
+    script = "#!/bin/sh\n#SBATCH -d afterok:4711:12\n:\n"
+    jobs.jobs = list(ALL)
+    error = run("job", "import", "-", "--submit", text=script).exception
+    assert isinstance(error, PlatformError)
+    assert error.details == ["-:2: --dependency: tell which Job is Slurm's job 12: --job 12=NAME"]
+    assert run("job", "import", "-", "--submit", "--job", "12=first", text=script).exit_code == 0
+    assert [item["name"] for item in jobs.jobs[-1]["spec"]["dependsOn"]] == ["train-x7k2p", "first"]
