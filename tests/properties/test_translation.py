@@ -15,7 +15,7 @@ from platformctl.jobs.policy import in_queue, settle
 from platformctl.jobs.queues import FIELDS as QUEUE_FIELDS
 from platformctl.jobs.queues import parse_queue
 from platformctl.jobs.tokens import Token
-from tests.properties.texts import texts
+from tests.properties.texts import file_names, texts
 
 USERS = (
     User("alice", 10001, 10001, (20001,), "physics", "/home/alice"),
@@ -108,6 +108,61 @@ def test_any_spec_is_judged_and_what_is_accepted_is_valid_json_within_bounds(spe
         if isinstance(job, JobSpec):
             for queue in (None, QUEUE):
                 _check(in_queue(job, queue) if queue else job, user, queue)
+
+
+_transfer = st.fixed_dictionaries(
+    {"source": file_names | file_names.map("/home/bob/{}".format), "target": file_names.map("work/{}".format)}
+)
+_resources = st.dictionaries(
+    st.sampled_from(["cpu", "memory", "nvidia.com/gpu"]), st.sampled_from(["1", "3", 7]), max_size=3
+)
+_whats: st.SearchStrategy[dict[str, Any]] = st.builds(
+    lambda text, resources: {"script": f"#!/bin/sh\n{text}".replace("\n#", "\n #"), "resources": resources},
+    texts,
+    _resources,
+) | st.builds(
+    lambda words, value, limits: {
+        "template": {
+            "spec": {
+                "containers": [
+                    {
+                        "name": "a",
+                        "image": "b",
+                        "command": words,
+                        "env": [{"name": "A", "value": value}],
+                        "resources": {"limits": limits},
+                    }
+                ]
+            }
+        }
+    },
+    st.lists(texts, min_size=1, max_size=3),
+    texts,
+    _resources,
+)
+_fields: dict[str, st.SearchStrategy[Any]] = {
+    "account": st.just("physics"),
+    "priorityClassName": st.just("high"),
+    "walltime": st.integers(1, 10**6),
+    "nodes": st.integers(1, 3),
+    "tasks": st.integers(3, 9),
+    "tasksPerNode": st.integers(9, 12),
+    "array": st.sampled_from(["0-9%2", "1,3,7", "0-20:5", "0-3"]),
+    "retries": st.integers(0, 10),
+    "stageIn": st.lists(_transfer, max_size=3),
+    "stageOut": st.lists(_transfer, max_size=3),
+}
+
+
+@settings(max_examples=200, deadline=None)
+@given(what=_whats, more=st.fixed_dictionaries({}, optional=_fields))
+def test_a_good_spec_is_accepted_with_any_text_in_it(what: dict[str, Any], more: dict[str, Any]) -> None:
+    job = parse(what | more)
+    assert isinstance(job, JobSpec), job
+    settled = settle(job, USERS[1], POLICY)
+    assert isinstance(settled, JobSpec), settled
+    _check(settled, USERS[1], None)
+    _check(in_queue(settled, QUEUE), USERS[1], QUEUE)
 
 
 def _check(job: JobSpec, user: User, queue: Queue | None) -> None:

@@ -1,4 +1,6 @@
 import subprocess
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from platformctl.jobs import batch_script, kubernetes, slurm
-from platformctl.jobs.model import JobSpec, User
+from platformctl.jobs.model import JobSpec, Priority, Queue, User
 from platformctl.jobs.parse import parse
 from platformctl.jobs.tokens import Token, parse_token
 
@@ -60,6 +62,114 @@ def test_a_script_for_slurm() -> None:
             "script": "#!/bin/sh\ndate\n",
         }
     }
+
+
+def test_the_oldest_dialect_has_plain_numbers_and_a_mapping_of_the_environment() -> None:
+    body = submitted(job(template={"spec": POD}, nodes=1, walltime=61), "v0.0.38")
+    assert body["script"].startswith("#!/bin/bash")
+    found = body["job"]
+    assert found["environment"]["WHO"] == "me"
+    assert (found["nodes"], found["time_limit"], found["memory_per_node"], found["gres"]) == (
+        [1, 1], 2, 1024, "gpu:1"
+    )  # fmt: skip
+    spread = submitted(job(template={"spec": POD}, tasks=3), "v0.0.38")["job"]
+    assert (spread["gpus_per_task"], spread["memory_per_cpu"]) == ("1", 512)
+
+
+def test_a_script_asks_for_what_one_task_needs() -> None:
+    needs = {"cpu": "1500m", "memory": "1Gi", "nvidia.com/gpu": 2}
+    alone = submitted(job(script="#!/bin/sh\n", resources=needs))["job"]
+    assert (alone["cpus_per_task"], alone["memory_per_node"]["number"], alone["tres_per_node"]) == (
+        2, 1024, "gres/gpu:2"
+    )  # fmt: skip
+    spread = submitted(job(script="#!/bin/sh\n", resources=needs, tasks=8))["job"]
+    assert (spread["memory_per_cpu"]["number"], spread["tres_per_task"]) == (512, "gres/gpu:2")
+    assert not {"nodes", "memory_per_node", "tres_per_node"} & spread.keys()
+    packed = submitted(job(script="#!/bin/sh\n", resources=needs, tasks=8, tasksPerNode=4))["job"]
+    assert (packed["tasks_per_node"], packed["memory_per_node"]["number"]) == (4, 4096)
+    container = kubernetes.batch_job(job(script="#!/bin/sh\n", resources=needs), ALICE, "a", TOKEN)
+    levels = {"cpu": "1500m", "memory": "1Gi", "nvidia.com/gpu": "2"}
+    assert container["spec"]["template"]["spec"]["containers"][0]["resources"] == {
+        "requests": levels, "limits": levels
+    }  # fmt: skip
+
+
+def test_an_array_for_slurm_is_one_submission() -> None:
+    description = submitted(job(script="#!/bin/sh\ndate\n", array="0-20:5%2"))["job"]
+    assert description["array"] == "0-20:5%2"
+    assert description["standard_output"] == "/home/alice/pi-%A_%a.out"
+    assert 'export KFOUNDRY_INDEX="$SLURM_ARRAY_TASK_ID"\n' in description["script"]
+    command = [{**POD["containers"][0], "command": ["echo", "n$(KFOUNDRY_INDEX)"]}]
+    script = submitted(job(template={"spec": {"containers": command}}, array="0-1"))["job"]["script"]
+    assert script.endswith('-- echo n"$KFOUNDRY_INDEX"\n')
+
+
+def test_a_queue_and_a_priority_class_on_both() -> None:
+    queue = Queue("q", partition="p", qos="slow", node_selector={"a": "b"}, pod_priority_class="low")
+    urgent = replace(job(template={"spec": POD}, queue="q"), priority=Priority("fast", -5, "high"))
+    plain = job(template={"spec": POD}, queue="q")
+
+    def both(spec: JobSpec) -> tuple[dict[str, Any], dict[str, Any]]:
+        body = slurm.submission(spec, ALICE, "pi", TOKEN, "v0.0.42", queue)["job"]
+        batch = kubernetes.batch_job(spec, ALICE, "pi", TOKEN, queue=queue)
+        return body, batch["spec"]["template"]["spec"]
+
+    description, pod = both(urgent)
+    assert (description["partition"], description["qos"], description["nice"]) == ("p", "fast", -5)
+    assert (pod["nodeSelector"], pod["priorityClassName"]) == ({"a": "b"}, "high")
+    description, pod = both(plain)
+    assert (description["qos"], pod["priorityClassName"]) == ("slow", "low")
+
+
+def test_an_interactive_job_without_a_script_keeps_its_allocation() -> None:
+    spec = job(interactive=True, walltime="10m")
+    assert submitted(spec)["job"]["script"] == "#!/bin/sh\nexec sleep 595\n"
+    assert slurm.entrance("17") == "srun --jobid=17 --overlap --pty bash"
+
+
+def test_the_elements_of_an_array_stand_for_themselves() -> None:
+    batch = kubernetes.batch_job(job(template={"spec": POD}, array="0-9%3"), ALICE, "pi", TOKEN)
+    spec = batch["spec"]
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 10, 3)
+    assert (spec["backoffLimitPerIndex"], spec["maxFailedIndexes"]) == (0, 10)
+    # With backoffLimit the first failure would be the end of all.
+    assert "backoffLimit" not in spec
+    index = spec["template"]["spec"]["containers"][0]["env"][-1]
+    assert index["name"] == "KFOUNDRY_INDEX"
+    assert "job-completion-index" in index["valueFrom"]["fieldRef"]["fieldPath"]
+
+
+def test_a_home_with_a_claim_is_mounted_and_left_as_it_is() -> None:
+    bob = replace(ALICE, home_claim="kfoundry-home-10001")
+    for spec in (job(script="#!/bin/sh\n"), job(template={"spec": POD})):
+        pod = kubernetes.batch_job(spec, bob, "pi", TOKEN)["spec"]["template"]["spec"]
+        claims = [volume for volume in pod["volumes"] if "persistentVolumeClaim" in volume]
+        assert claims[0]["persistentVolumeClaim"] == {"claimName": "kfoundry-home-10001"}
+        assert {"name": claims[0]["name"], "mountPath": "/home/alice"} in pod["containers"][0]["volumeMounts"]
+        assert {"name": "HOME", "value": "/home/alice"} in pod["containers"][0]["env"]
+        assert "fsGroup" not in pod["securityContext"]
+
+
+def test_files_are_staged_by_programs_that_get_their_names_as_words() -> None:
+    bob = replace(ALICE, home_claim="kfoundry-home-10001")
+    transfers = [{"source": "$(id)", "target": "a/b"}]
+    spec = job(script="#!/bin/sh\n", stageIn=transfers, stageOut=transfers)
+    pod = kubernetes.batch_job(spec, bob, "pi", TOKEN)["spec"]["template"]["spec"]
+    for command in (pod["initContainers"][0]["command"], pod["containers"][0]["command"]):
+        assert command[4:] == ["/home/alice/$$(id)", "/home/alice/a/b", "/home/alice/a"]
+
+
+@pytest.mark.parametrize("exit_code", [0, 3])
+def test_the_program_that_stages_results_keeps_the_exit_code(tmp_path: Path, exit_code: int) -> None:
+    bob = replace(ALICE, home=str(tmp_path), home_claim="kfoundry-home-10001")
+    (tmp_path / "script").write_text(f"#!/bin/sh\necho x >out\nexit {exit_code}\n")
+    (tmp_path / "script").chmod(0o755)
+    spec = job(script="#!/bin/sh\n", stageOut=[{"source": "out", "target": "kept/out"}])
+    pod = kubernetes.batch_job(spec, bob, "pi", TOKEN)["spec"]["template"]["spec"]
+    command = [word.replace("$$", "$") for word in pod["containers"][0]["command"]]
+    command[2] = command[2].replace("/kfoundry/script", str(tmp_path / "script"))
+    assert subprocess.run(command, cwd=tmp_path, check=False).returncode == exit_code
+    assert (tmp_path / "kept" / "out").read_text() == "x\n"
 
 
 def test_the_older_dialect_has_the_script_beside_the_job() -> None:
