@@ -102,8 +102,9 @@ class Ending:
     async def _retry(self, job: JobResource) -> float | None:
         if job.cancel_requested:
             why = f"the retry waits until the annotation {CANCEL} is removed"
-            if job.status.get("reason") != why:
-                await self._store.write_status(job, {"reason": why})
+            said = str(job.status.get("reason"))
+            if why not in said:
+                await self._store.write_status(job, {"reason": f"{said}; {why}"})
             return None
         changes = status.another_attempt(job, {}, "is tried again, as its user asked")
         job = await self._store.write_status(job, changes)

@@ -24,6 +24,7 @@ _OF_AN_ATTEMPT = (
     "startTime",
     "completionTime",
     "nodes",
+    "output",
 )
 
 
@@ -142,16 +143,7 @@ def another_attempt(job: JobResource, ended: dict[str, Any], why: str) -> dict[s
         key: last[key] for key in _OF_AN_ATTEMPT if last.get(key) is not None
     }
     waits = ("False", "Retrying", why)
-    forgotten = (
-        "backendId",
-        "released",
-        "output",
-        "estimatedStart",
-        "tasks",
-        "exitCodes",
-        "queue",
-        "decision",
-    )
+    forgotten = ("backendId", "released", "estimatedStart", "tasks", "exitCodes", "queue", "decision")
     return {
         **dict.fromkeys((*_OF_AN_ATTEMPT, *forgotten)),
         "usage": last.get("usage"),

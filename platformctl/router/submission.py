@@ -1,5 +1,7 @@
 """From a Job that nobody has submitted to one that is released: steps 1 to 5 of the protocol."""
 
+from time import monotonic
+
 import structlog
 
 from platformctl.jobs.model import Refusal
@@ -15,6 +17,8 @@ from platformctl.router.tickets import Tickets, marks
 
 # Until the back end's first word after the release, should nothing be reported. Seconds.
 CONFIRM = 5.0
+# A slurmctld that is killed takes longer to come back, and to issue an id again. Seconds.
+VERIFIED_FOR = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -94,9 +98,8 @@ class Submission:
         """Step 1: the id of the attempt's held job, one that an earlier look left behind or a new one."""
         uid = ticket.claim.token.uid
         if look_first:
+            # Of several, another router may be about to record any: the sweep ends the rest.
             found = await backend.find(ticket.claim)
-            for copy in found[1:]:
-                await backend.cancel(ticket.claim, copy)
             if found:
                 return found[0]
         self._unsure.add(uid)
@@ -121,10 +124,13 @@ class Submission:
         return await self._verify(job, ticket, backend)
 
     async def _verify(self, job: JobResource, ticket: Ticket, backend: Backend) -> float | None:
-        """Steps 3 and 4."""
+        """Steps 3 and 4, and 5 while what was read still holds."""
+        asked = monotonic()
         seen = await backend.read(ticket.claim, job.backend_id)
         if seen is None:
             await self._store.write_status(job, status.lost_before_release())
             raise RetryLater("the held job was lost")
         job = await self._store.write_status(job, status.releasing())
-        return await self.release(job, ticket, backend) if seen.held else 0.0
+        # If it took long the id may be another's by now: following the job reads it again.
+        released = seen.held and monotonic() - asked < VERIFIED_FOR
+        return await self.release(job, ticket, backend) if released else 0.0

@@ -4,17 +4,21 @@ It answers like slurmrestd 24.11 in the dialect v0.0.42; the same tests of the S
 the real one. A released job runs at once and ends when the test says so.
 
 Faults: `away` (slurmctld does not answer), `max_jobs` (MaxJobCount), and what `fault` names for a request:
-refused (HTTP 502, not carried out), lost (carried out, HTTP 502), twice (carried out twice), slow.
+refused (HTTP 502, not carried out), lost (carried out, HTTP 502), twice (carried out twice), slow, and
+killed (slurmctld answers, is killed, and comes back without the job that was submitted or changed).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
 
+from platformctl.jobs.array import parse_array
+
 DIALECT = "v0.0.42"
+RESTART_SECONDS = 0.04
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -29,6 +33,13 @@ class Job:
     held: bool = True
     state: str = "PENDING"
     code: int = 0
+    array: int = 0
+    indices: tuple[int, ...] = ()
+
+    @property
+    def keys(self) -> list[str]:
+        """What /jobs/state calls it: an element of an array by its own id and its index."""
+        return [f"{self.job_id}_{index}" for index in self.indices] or [str(self.job_id)]
 
     def record(self) -> dict[str, Any]:
         return {
@@ -44,7 +55,18 @@ class Job:
             "end_time": _number(0 if self.state in ("PENDING", "RUNNING") else 1_700_000_060),
             "nodes": "" if self.state == "PENDING" else "node1",
             "standard_output": self.description["standard_output"].replace("%j", str(self.job_id)),
+            "cpus": _number(1),
+            "tres_alloc_str": "" if self.state == "PENDING" else "cpu=1,mem=100M,node=1",
+            "partition": "main",
+            "array_job_id": _number(self.array),
+            "array_task_id": _number(self.indices[0]) if self._single else {"set": False, "number": 0},
+            "array_task_string": "" if self._single else ",".join(map(str, self.indices)),
         }
+
+    @property
+    def _single(self) -> bool:
+        """Whether it is one element of an array, and has been split off."""
+        return bool(self.array) and (self.state != "PENDING" or self.job_id != self.array)
 
 
 @dataclass
@@ -55,6 +77,9 @@ class FakeSlurm:
     ended: list[Job] = field(default_factory=list)
     ran: list[str] = field(default_factory=list)
     next_id: int = 1
+    newest: int = 0
+    deaths: int = 0
+    _restarts: int = 0
     away: bool = False
     max_jobs: int = 10_000
     requests: int = 0
@@ -73,6 +98,8 @@ class FakeSlurm:
         app.router.add_delete(f"{base}/job/{{id}}", self._cancel)
         app.router.add_get(f"{base}/jobs/", self._jobs)
         app.router.add_get(f"{base}/jobs/state/", self._states)
+        app.router.add_get(f"{base}/nodes/", self._nodes)
+        app.router.add_get(f"{base}/partitions/", self._partitions)
         app.router.add_get(f"/slurmdb/{DIALECT}/job/{{id}}", self._accounted)
         return app
 
@@ -80,6 +107,11 @@ class FakeSlurm:
         """End a running job."""
         job = self.jobs[job_id]
         job.state, job.code = ("FAILED" if code else "COMPLETED"), code
+
+    def finish_element(self, array: int, index: int, code: int = 0) -> None:
+        """End a running element of an array."""
+        (own,) = (job.job_id for job in self._of(array) if job.indices == (index,))
+        self.finish(own, code)
 
     def purge(self, job_id: int) -> None:
         """Forget an ended job, as slurmctld does after MinJobAge; accounting keeps it."""
@@ -90,6 +122,18 @@ class FakeSlurm:
         del self.jobs[job_id]
         self.next_id = min(self.next_id, job_id)
 
+    def die(self, forgotten: Iterable[int]) -> None:
+        """Kill slurmctld; it is back after RESTART_SECONDS, without these jobs."""
+        for job_id in forgotten:
+            self.jobs.pop(job_id, None)
+            self.next_id = min(self.next_id, job_id)
+        self.deaths += 1
+        self._restarts += 1
+        asyncio.get_running_loop().call_later(RESTART_SECONDS, self._come_back)
+
+    def _come_back(self) -> None:
+        self._restarts -= 1
+
     def tokens(self, held: bool) -> list[str]:
         """Tokens of the unfinished jobs that are held, or not."""
         live = (job for job in self.jobs.values() if job.state in ("PENDING", "RUNNING"))
@@ -97,19 +141,23 @@ class FakeSlurm:
 
     @web.middleware
     async def _faults(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self.away:
+        if self.away or self._restarts:
             return _error(500, -1, "Unspecified error")
         number, self.requests = self.requests, self.requests + 1
         what = f"{request.method} {request.path}"
         self.before(number, what)
         fault = self.fault(what)
         if fault == "slow":
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(RESTART_SECONDS / 2)
+            if self.away or self._restarts:
+                return _error(500, -1, "Unspecified error")
         if fault == "refused":
             return web.Response(status=502, text="Bad Gateway")
         answer = await handler(request)
         if fault == "twice":
             answer = await handler(request)
+        if fault == "killed" and request.method == "POST" and answer.status == 200:
+            self.die([int(request.match_info.get("id") or self.newest)])
         if fault == "lost":
             answer = web.Response(status=502, text="Bad Gateway")
         self.after(number, what)
@@ -118,7 +166,8 @@ class FakeSlurm:
         return answer
 
     async def _openapi(self, _request: web.Request) -> web.Response:
-        return web.json_response({"paths": {f"/slurm/{DIALECT}/job/submit": {}}})
+        served = ("slurm/{}/job/submit", "slurm/{}/jobs/state/", "slurmdb/{}/job/{{job_id}}")
+        return web.json_response({"paths": {f"/{path.format(DIALECT)}": {} for path in served}})
 
     async def _submit(self, request: web.Request) -> web.Response:
         description = (await request.json())["job"]
@@ -129,15 +178,32 @@ class FakeSlurm:
         while self.next_id in self.jobs:
             self.next_id += 1
         job = Job(self.next_id, request.headers["X-SLURM-USER-NAME"], description, description["hold"])
+        if description.get("array"):
+            job.array, job.indices = job.job_id, parse_array(description["array"]).indices
         self.jobs[job.job_id] = job
+        self.newest = job.job_id
         self.next_id += 1
         return web.json_response({"job_id": job.job_id, "errors": [], "warnings": []})
 
     async def _job(self, request: web.Request) -> web.Response:
-        job = self.jobs.get(int(request.match_info["id"]))
-        if job is None:
+        found = self._of(int(request.match_info["id"]))
+        if not found:
             return _error(500, 2017, "Invalid job id specified")
-        return web.json_response({"jobs": [job.record()], "errors": []})
+        return web.json_response({"jobs": [job.record() for job in found], "errors": []})
+
+    def _of(self, job_id: int) -> list[Job]:
+        """The job of an id, or the elements of an array."""
+        return [job for job in self.jobs.values() if job_id in (job.job_id, job.array)]
+
+    def _start(self, job: Job) -> None:
+        """Have a job run, or every element of an array: all but the last get ids of their own."""
+        for index in job.indices[:-1]:
+            while self.next_id in self.jobs:
+                self.next_id += 1
+            one = replace(job, job_id=self.next_id, indices=(index,), held=False, state="RUNNING")
+            self.jobs[one.job_id] = one
+        job.held, job.state, job.indices = False, "RUNNING", job.indices[-1:]
+        self.ran.append(job.description["comment"])
 
     async def _update(self, request: web.Request) -> web.Response:
         job = self.jobs.get(int(request.match_info["id"]))
@@ -146,8 +212,7 @@ class FakeSlurm:
         if job.user != request.headers["X-SLURM-USER-NAME"]:
             return _error(500, 2010, "Invalid user id")
         if (await request.json()).get("hold") is False and job.held:
-            job.held, job.state = False, "RUNNING"
-            self.ran.append(job.description["comment"])
+            self._start(job)
         return web.json_response({"errors": []})
 
     async def _cancel(self, request: web.Request) -> web.Response:
@@ -160,7 +225,9 @@ class FakeSlurm:
         elif job.state not in ("PENDING", "RUNNING"):
             code, words = 2021, "Job/step already completing or completed"
         else:
-            job.held, job.state = False, "CANCELLED"
+            for one in self._of(job.job_id):
+                if one.state in ("PENDING", "RUNNING"):
+                    one.held, one.state = False, "CANCELLED"
         verdict = [{"error": {"code": code, "string": words}}] if code else []
         return web.json_response({"status": verdict, "errors": []})
 
@@ -168,13 +235,25 @@ class FakeSlurm:
         return web.json_response({"jobs": [job.record() for job in self.jobs.values()], "errors": []})
 
     async def _states(self, _request: web.Request) -> web.Response:
-        states = [{"job_id": job.job_id, "state": [job.state]} for job in self.jobs.values()]
+        states = [{"job_id": key, "state": [job.state]} for job in self.jobs.values() for key in job.keys]
         return web.json_response({"jobs": states, "errors": []})
 
     async def _accounted(self, request: web.Request) -> web.Response:
         job_id = int(request.match_info["id"])
-        rows = [_row(job) for job in [*self.ended, *self.jobs.values()] if job.job_id == job_id]
+        every = [*self.ended, *self.jobs.values()]
+        rows = [_row(job) for job in every if job_id in (job.job_id, job.array)]
         return web.json_response({"jobs": rows, "errors": []})
+
+    async def _nodes(self, _request: web.Request) -> web.Response:
+        node = {
+            **{"name": "node1", "state": ["IDLE"], "partitions": ["main"], "reason": ""},
+            **{"cpus": 64, "alloc_cpus": 16, "real_memory": 256_000, "gres": "gpu:2", "gres_used": "gpu:0"},
+        }
+        return web.json_response({"nodes": [node], "errors": []})
+
+    async def _partitions(self, _request: web.Request) -> web.Response:
+        limits = {"time": _number(1440), "nodes": _number(1)}
+        return web.json_response({"partitions": [{"name": "main", "maximums": limits}], "errors": []})
 
 
 def _row(job: Job) -> dict[str, Any]:
@@ -185,6 +264,12 @@ def _row(job: Job) -> dict[str, Any]:
         "exit_code": record["exit_code"],
         "time": {"start": 1_700_000_000, "end": 1_700_000_060},
         "nodes": record["nodes"],
+        "tres": {"allocated": [{"type": "cpu", "name": "", "count": 1}]},
+        "array": {
+            "job_id": job.array,
+            "task_id": record["array_task_id"],
+            "task": record["array_task_string"],
+        },
     }
 
 

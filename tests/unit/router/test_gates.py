@@ -8,7 +8,6 @@ import pytest
 
 from platformctl.jobs.model import (
     Array,
-    Container,
     Dependency,
     JobSpec,
     Limits,
@@ -213,10 +212,6 @@ def test_who_may_use_a_queue(queue: Queue, welcome: bool) -> None:
     assert isinstance(found, Ticket) is welcome
 
 
-def container(millicores: int = 1000, gpus: int = 0) -> Container:
-    return Container("c", "i", (), (), (), Resources(millicores=millicores, gpus=gpus))
-
-
 IN_SHORT = JobSpec(script=SCRIPT, queue="short")
 
 
@@ -285,9 +280,7 @@ def test_a_restart_counts_the_live_jobs_anew() -> None:
     ],
 )
 def test_what_could_never_enter_an_empty_queue_is_refused(limits: Limits, fits: bool) -> None:
-    spec = replace(
-        IN_SHORT, script=None, container=container(2000, 1), tasks=2, array=Array(tuple(range(9)), 2)
-    )
+    spec = replace(IN_SHORT, resources=Resources(2000, gpus=1), tasks=2, array=Array(tuple(range(9)), 2))
     found = Site(short=Queue("short", per_user=limits)).enter("a", spec)
     if fits:
         assert found is None
@@ -297,7 +290,7 @@ def test_what_could_never_enter_an_empty_queue_is_refused(limits: Limits, fits: 
 
 def test_amounts_are_summed() -> None:
     site = Site(short=Queue("short", per_user=Limits(millicores=4000)))
-    spec = replace(IN_SHORT, script=None, container=container(2000))
+    spec = replace(IN_SHORT, resources=Resources(2000))
     assert [site.enter(name, spec) for name in ("a", "b")] == [None, None]
     assert "4 CPUs" in site.enter("c", spec).reason
 
