@@ -44,7 +44,8 @@ JOB_FIELDS = frozenset(
     {
         *("name", "comment", "hold", "requeue", "environment", "current_working_directory"),
         *("standard_output", "partition", "account", "qos", "array", "nodes", "tasks", "time_limit"),
-        *("cpus_per_task", "memory_per_node", "tres_per_node"),
+        *("cpus_per_task", "memory_per_cpu", "memory_per_node", "nice", "tasks_per_node"),
+        *("tres_per_node", "tres_per_task"),
     }
 )
 
@@ -112,6 +113,7 @@ class SlurmRestClient:
         self._traces = list(traces)
         self._dialect = ""
         self._lists_states = True
+        self._accounts = True
         self._negotiation = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
 
@@ -132,6 +134,7 @@ class SlurmRestClient:
                 document = await self._request("GET", "/openapi/v3", user)
                 self._dialect = best(document, self._dialects)
                 self._lists_states = f"/slurm/{self._dialect}/jobs/state/" in document["paths"]
+                self._accounts = f"/slurmdb/{self._dialect}/job/{{job_id}}" in document["paths"]
         return self._dialect
 
     async def submit(self, user: str, body: dict[str, Any]) -> int:
@@ -199,7 +202,13 @@ class SlurmRestClient:
                 raise SlurmError(error["code"], str(error.get("string", "not cancelled")))
 
     async def accounted(self, user: str, job_id: int) -> list[dict[str, Any]]:
-        """What the accounting database holds under an id; ids are reused, so there may be several."""
+        """What the accounting database holds under an id; ids are reused, so there may be several.
+
+        Nothing where slurmrestd serves no accounting.
+        """
+        await self.dialect(user)
+        if not self._accounts:
+            return []
         path = f"/slurmdb/{await self.dialect(user)}/job/{job_id}"
         return list((await self._request("GET", path, user)).get("jobs", []))
 

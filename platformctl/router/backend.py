@@ -1,7 +1,19 @@
 """What the router asks of a back end, and what it hears back: the whole protocol.
 
-A back end never retries by itself: it raises Unavailable when it cannot tell whether a request worked,
-Busy when it was turned away for now, and Refused when the request certainly did not and never will.
+A back end is a scheduler behind this protocol; a third one needs its translation (platformctl.jobs), a
+class like those of `slurm` and `kubernetes`, a Target, and a fixture for tests/contracts/backend.py, which
+holds every back end to what is written here.
+
+The life of an attempt: `unfit` and `load` help to choose; `submit_held` makes a job that can not start,
+marked with the token; its id is recorded; `read` proves that the id is the token's (not where the back end
+is `durable`); `release` lets it start. From then on `states` says which jobs changed, and `read` what became
+of them. `cancel` ends one. After a crash, `find` and `claimed` tell what was submitted and not recorded.
+
+A back end keeps nothing that it could not lose: the router may die between any two calls, and two calls
+for different jobs run at the same time. It never retries by itself. It raises Unavailable when it cannot
+tell whether a request worked, Busy when it was turned away for now, and Refused when the request certainly
+did not work and never will. Anything else that it raises is a defect. Words are for the person who waits:
+what is the matter, and which of the things they can change it is about; no names of error classes.
 """
 
 from collections.abc import Mapping
@@ -131,8 +143,9 @@ class Backend(Protocol):
     """One scheduler. Ids are strings that the back end alone understands, at most 253 characters.
 
     interval: seconds between two calls of `states`. look_again: seconds after which a live job is read
-    again even if nothing was reported, None where `states` reports every change. durable: what it has
-    answered it never forgets, so that the answer of `submit_held` need not be read back.
+    again even if nothing was reported, None where `states` (or a watch of the router's) reports every
+    change. durable: what it has answered it never forgets, so that the answer of `submit_held` need not be
+    read back.
     """
 
     target: Target
@@ -141,11 +154,22 @@ class Backend(Protocol):
     durable: bool
 
     async def unfit(self, ticket: Ticket) -> str:
-        """Why no part of the site could ever run the job now; empty when it could. Only a hint for `auto`."""
+        """Why nothing that is there could ever run the job; empty when something could.
+
+        Only a hint for choosing: it is asked before each submission, so it must answer from memory.
+        """
+        ...
+
+    async def load(self) -> Load:
+        """How much is free, from a bulk look of a bounded age: it is asked before submissions."""
         ...
 
     async def submit_held(self, ticket: Ticket) -> str:
-        """Submit a job that does not start before `release`, marked with the token; returns its id."""
+        """Submit a job that does not start before `release`, marked with the token; returns its id.
+
+        It is made whole and held by one request, or not at all. An array is one job with one id. Where the
+        attempt has been submitted before, the same id or another one: both are found by the token.
+        """
         ...
 
     async def find(self, claim: Claim) -> list[str]:
@@ -153,11 +177,18 @@ class Backend(Protocol):
         ...
 
     async def read(self, claim: Claim, job_id: str) -> Seen | None:
-        """The job of that id if it carries the token; None when there is none or it is another's."""
+        """The job of that id if it carries the token; None when there is none or it is another's.
+
+        Also how it ended, for as long as the back end can tell. An array is final when all its elements are;
+        `tasks` counts them. `usage` is told with the end.
+        """
         ...
 
     async def release(self, ticket: Ticket, job_id: str) -> None:
-        """Let the job start. Doing it twice does no harm."""
+        """Let the job start; doing it twice does no harm. It may stay held until all its tasks find room.
+
+        Then `read` says why, and the router comes back with `release` after a while.
+        """
         ...
 
     async def cancel(self, claim: Claim, job_id: str) -> None:
@@ -165,7 +196,14 @@ class Backend(Protocol):
         ...
 
     async def states(self) -> Mapping[str, str]:
-        """An opaque state for each live job, in one request: a change means `read` has something new."""
+        """An opaque state for each live job: a change means that `read` may have something new.
+
+        The cost must not grow with jobs that have ended long ago.
+        """
+        ...
+
+    def phase_of(self, state: str) -> Phase | None:
+        """The phase that one of `states()` stands for; None when only `read` can tell."""
         ...
 
     async def explain(self, ticket: Ticket, job_id: str) -> Explanation:

@@ -16,6 +16,8 @@ from platformctl.router.backend import (
     Busy,
     Claim,
     Explanation,
+    Load,
+    Phase,
     Refused,
     Seen,
     Ticket,
@@ -180,6 +182,14 @@ class Breaker:
     async def unfit(self, ticket: Ticket) -> str:
         """As the back end."""
         return await self._send(lambda: self._backend.unfit(ticket))
+
+    async def load(self) -> Load:
+        """As the back end."""
+        return await self._send(self._backend.load)
+
+    def phase_of(self, state: str) -> Phase | None:
+        """As the back end."""
+        return self._backend.phase_of(state)
 
     async def submit_held(self, ticket: Ticket) -> str:
         """As the back end; not while it takes no more."""

@@ -12,9 +12,7 @@ type Amounts = Mapping[str, Fraction]
 
 def wanted(job: JobSpec, tasks: int = 1) -> dict[str, Fraction]:
     """What so many tasks of a job ask for; nothing for what the back end's default decides."""
-    resources = job.container.resources if job.container else None
-    if resources is None:
-        return {}
+    resources = job.resources
     amounts = {
         "cpu": Fraction(resources.millicores, 1000),
         "memory": Fraction(resources.memory),
@@ -28,24 +26,33 @@ def fits(request: Amounts, node: Amounts) -> bool:
     return all(amount <= node.get(name, 0) for name, amount in request.items())
 
 
-def lack(request: Amounts, nodes: Sequence[Amounts]) -> str:
-    """What none of the nodes has; empty when one of them has all of it.
+def lack(
+    request: Amounts, nodes: Sequence[Amounts], most: str = "the most is", none: str = "none has any"
+) -> str:
+    """What none of the nodes has; empty when one of them has all of it. most, none: what to call the best.
 
     `nvidia.com/gpu 1 (none has any), cpu 4 (the most is 2) and memory 16Gi (the most is 7.6Gi)`
     """
     if not request or any(fits(request, node) for node in nodes):
         return ""
-    most = {
+    best = {
         name: max((node.get(name, Fraction(0)) for node in nodes), default=Fraction(0)) for name in request
     }
-    short = sorted((name for name in request if request[name] > most[name]), key=lambda name: most[name] > 0)
+    short = sorted((name for name in request if request[name] > best[name]), key=lambda name: best[name] > 0)
     if not short:
         return f"{_and([_amount(name, amount) for name, amount in request.items()])} together"
-    return _and([f"{_amount(name, request[name])} ({_most(name, most[name])})" for name in short])
+    whats = [f"{most} {_number(name, best[name])}" if best[name] > 0 else none for name in short]
+    return _and([f"{_amount(name, request[name])} ({what})" for name, what in zip(short, whats, strict=True)])
 
 
-def _most(name: str, amount: Fraction) -> str:
-    return f"the most is {_number(name, amount)}" if amount else "none has any"
+def room(request: Amounts, nodes: Sequence[Amounts]) -> int:
+    """How many tasks with such a request the nodes hold at the same time."""
+    if not request:
+        return 10**9 if nodes else 0
+    return sum(
+        max(0, min(int(node.get(name, Fraction(0)) // amount) for name, amount in request.items()))
+        for node in nodes
+    )
 
 
 def _amount(name: str, amount: Fraction) -> str:
@@ -63,3 +70,8 @@ def _number(name: str, amount: Fraction) -> str:
 
 def _and(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+
+
+def shares(request: Amounts, node: Amounts) -> Fraction:
+    """How much of a request a node has, from 0 to 1: that of what it lacks most."""
+    return min((min(Fraction(1), node.get(name, Fraction(0)) / amount) for name, amount in request.items()))

@@ -1,13 +1,15 @@
 """The Kubernetes back end: batch/v1 Jobs in the namespace of the Job resource. Ids are `namespace/name`.
 
 An attempt has one possible name, so a second submission of it meets the first. The batch Job is
-suspended until released; a script's ConfigMap is made in between and goes with it.
+suspended until released; a script's ConfigMap is made in between and goes with it. A plain job costs two
+requests to start, since the answer to the create is its read-back. Changes are watched elsewhere: the
+list of all batch Jobs here only catches what a lost event hid.
+
+All tasks of a job start together or none does: it is released once its nodes have room for all of them.
 """
 
-import time
-from collections.abc import Mapping
-from datetime import datetime
-from fractions import Fraction
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from platformctl.clients.kubernetes import (
@@ -19,128 +21,158 @@ from platformctl.clients.kubernetes import (
 )
 from platformctl.jobs import kubernetes as translation
 from platformctl.jobs.model import Target
-from platformctl.jobs.quantity import parse_quantity
-from platformctl.jobs.template import GPU
 from platformctl.jobs.tokens import Token, parse_token
-from platformctl.router.backend import FINAL, Claim, Phase, Refused, Seen, Ticket, Unavailable
+from platformctl.router.backend import (
+    Busy,
+    Claim,
+    Explanation,
+    Load,
+    Phase,
+    Refused,
+    Seen,
+    Ticket,
+    Unavailable,
+)
+from platformctl.router.kubernetes_explain import explanation, refusals
+from platformctl.router.kubernetes_gangs import Gangs
+from platformctl.router.kubernetes_nodes import Nodes
+from platformctl.router.kubernetes_states import ended, held, seen
+from platformctl.router.kubernetes_words import refusal_words
 
-_NODES_SECONDS = 30.0
-_ENDINGS = {
-    "DeadlineExceeded": "ran longer than its wall time",
-    "Evicted": "was evicted from its node",
-    "OOMKilled": "used more memory than it asked for",
-}
+_REMEMBERED = 4096
+_MAX_PODS = 500
 
 
 class KubernetesBackend:
     """See platformctl.router.backend for the protocol."""
 
     target: Target = Target.KUBERNETES
-    # The batch Jobs are watched; this catches what a lost event hid, and reasons that only pods tell.
-    interval: float = 60.0
-    look_again: float | None = 15.0
+    interval: float = 300.0
+    look_again: float | None = None
     durable: bool = True
 
     def __init__(self, client: KubernetesClient, site: str, script_image: str) -> None:
         self._client = client
         self._site = site
         self._script_image = script_image
-        self._nodes_at = float("-inf")
-        self._nodes: list[dict[str, Fraction]] = []
+        self._nodes = Nodes(client)
+        self._gangs = Gangs(self._nodes)
+        # uid of the batch Jobs made here and not yet released.
+        self._made: OrderedDict[str, str] = OrderedDict()
 
     async def unfit(self, ticket: Ticket) -> str:
-        """Compares the request with what each schedulable node could give if it were empty."""
-        resources = ticket.job.container.resources if ticket.job.container else None
-        wanted = {
-            "cpu": Fraction(resources.millicores if resources else 0, 1000),
-            "memory": Fraction(resources.memory if resources else 0),
-            GPU: Fraction(resources.gpus if resources else 0),
-        }
-        nodes = await self._schedulable()
-        if not nodes:
-            return "no Kubernetes node takes jobs"
-        lacking = [
-            name for name, amount in wanted.items() if amount > max(node.get(name, 0) for node in nodes)
-        ]
-        if lacking:
-            return f"no Kubernetes node has enough {' and '.join(lacking)}"
-        if not any(all(amount <= node.get(name, 0) for name, amount in wanted.items()) for node in nodes):
-            return "no Kubernetes node has all it asks for together"
-        return ""
+        """Compares the request with what each node for jobs could give if it were empty."""
+        return await self._nodes.unfit(ticket)
+
+    async def load(self) -> Load:
+        """From lists of nodes and pods that are not older than half a minute."""
+        return await self._nodes.load()
 
     async def submit_held(self, ticket: Ticket) -> str:
         """Create the suspended batch Job, or find that this attempt has made it before."""
         claim = ticket.claim
-        body = translation.batch_job(ticket.job, ticket.user, claim.name, claim.token, self._script_image)
+        body = translation.batch_job(
+            ticket.job, ticket.user, claim.name, claim.token, self._script_image, ticket.queue
+        )
+        job_id = f"{claim.namespace}/{body['metadata']['name']}"
         try:
-            await self._client.create(_path(claim.namespace), body)
+            made = await self._client.create(_path(claim.namespace), body)
         except AlreadyExistsError:
-            if not await self.find(claim):
+            if await self._get(claim, job_id) is None:
                 raise Refused(f"the name {body['metadata']['name']} is taken by another batch Job") from None
         except UnavailableError as error:
-            raise Unavailable(_words(error)) from error
+            raise _unavailable(error) from error
         except ApiError as error:
-            raise Refused(f"Kubernetes: {error.message}") from error
-        return f"{claim.namespace}/{body['metadata']['name']}"
+            raise Refused(f"Kubernetes: {refusal_words(error.message)}") from error
+        else:
+            self._made[job_id] = made["metadata"]["uid"]
+            if len(self._made) > _REMEMBERED:
+                self._made.popitem(last=False)
+        return job_id
 
     async def find(self, claim: Claim) -> list[str]:
         """The one batch Job that the attempt can have."""
         job_id = f"{claim.namespace}/{translation.batch_name(claim.name, claim.token)}"
-        return [job_id] if await self._get(claim, job_id) else []
+        batch = await self._get(claim, job_id)
+        return [job_id] if batch is not None and not ended(batch) else []
 
     async def read(self, claim: Claim, job_id: str) -> Seen | None:
-        """From the batch Job and, where it matters, its pods."""
+        """From the batch Job and its pods; where it can have none, from what events say of that."""
         batch = await self._get(claim, job_id)
         if batch is None:
+            self._gangs.forget(job_id)
             return None
-        pods = [] if batch["spec"].get("suspend") else await self._pods(job_id)
-        return seen(batch, pods)
+        if held(batch):
+            return seen(batch, [], self._gangs.waits(job_id))
+        pods = await self._pods(job_id)
+        trouble = "" if pods or ended(batch) else await self._trouble(batch)
+        return seen(batch, pods, trouble)
 
     async def release(self, ticket: Ticket, job_id: str) -> None:
-        """Make the script's ConfigMap if there is one, then lift the suspension."""
-        batch = await self._get(ticket.claim, job_id)
-        if batch is None:
-            raise Unavailable("the batch Job is gone")
+        """Make the script's ConfigMap if there is one, then lift the suspension; not before all tasks fit."""
+        uid = self._made.get(job_id) or await self._uid(ticket.claim, job_id)
+        if not await self._gangs.admit(ticket, job_id):
+            return
         try:
             if ticket.job.script is not None:
-                await self._script(ticket, batch)
-            version = {"metadata": {"resourceVersion": batch["metadata"]["resourceVersion"]}}
-            await self._client.merge(_path(*job_id.split("/")), {**version, "spec": {"suspend": False}})
+                await self._script(ticket, job_id.split("/")[1], uid)
+            # The uid is a precondition: another batch Job of that name is a conflict.
+            lifted = {"metadata": {"uid": uid}, "spec": {"suspend": False}}
+            await self._client.merge(_path(*job_id.split("/")), lifted)
         except ApiError as error:
-            raise Unavailable(_words(error)) from error
+            raise _unavailable(error) from error
+        self._made.pop(job_id, None)
 
     async def cancel(self, claim: Claim, job_id: str) -> None:
         """Delete the batch Job; its pods are ended with it."""
         batch = await self._get(claim, job_id)
+        self._gangs.forget(job_id)
         if batch is None:
             return
         try:
             await self._client.delete(_path(*job_id.split("/")), uid=batch["metadata"]["uid"])
         except ApiError as error:
-            raise Unavailable(_words(error)) from error
+            raise _unavailable(error) from error
 
     async def states(self) -> Mapping[str, str]:
         """The resourceVersion of every batch Job of the router."""
-        return {
-            f"{item['metadata']['namespace']}/{item['metadata']['name']}": item["metadata"]["resourceVersion"]
-            for item in await self._all()
-        }
+        return {_id(item): item["metadata"]["resourceVersion"] async for item in self._all()}
+
+    def phase_of(self, state: str) -> Phase | None:
+        """A resourceVersion tells nothing."""
+        del state
+        return None
+
+    async def explain(self, ticket: Ticket, job_id: str) -> Explanation:
+        """From its pods, the nodes, and the events of what could not be made."""
+        batch = await self._get(ticket.claim, job_id)
+        if batch is None:
+            return Explanation(("Kubernetes does not have it any more.",))
+        waits = self._gangs.waits(job_id)
+        if held(batch) and waits:
+            return Explanation((f"Kubernetes: {waits}.",))
+        return await explanation(self._client, self._nodes, ticket, batch, await self._pods(job_id))
 
     async def claimed(self) -> list[tuple[Claim, str]]:
         """Unfinished batch Jobs of this site's routers."""
         found = []
-        for item in await self._all():
+        async for item in self._all():
             token = _token(item)
-            if token is None or token.site != self._site or seen(item, []).phase in FINAL:
+            if token is None or token.site != self._site or ended(item):
                 continue
-            namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
             owners = item["metadata"].get("ownerReferences") or [{"name": ""}]
-            found.append((Claim(token, namespace, owners[0]["name"], ""), f"{namespace}/{name}"))
+            claim = Claim(token, item["metadata"]["namespace"], owners[0]["name"], "")
+            found.append((claim, _id(item)))
         return found
 
-    async def _script(self, ticket: Ticket, batch: dict[str, Any]) -> None:
+    async def _uid(self, claim: Claim, job_id: str) -> str:
+        batch = await self._get(claim, job_id)
+        if batch is None:
+            raise Unavailable("the batch Job is gone")
+        return str(batch["metadata"]["uid"])
+
+    async def _script(self, ticket: Ticket, name: str, uid: str) -> None:
         claim, script = ticket.claim, ticket.job.script or ""
-        name, uid = batch["metadata"]["name"], batch["metadata"]["uid"]
         body = translation.script_config_map(script, name, uid, claim.token)
         path = f"/api/v1/namespaces/{claim.namespace}/configmaps"
         try:
@@ -156,107 +188,44 @@ class KubernetesBackend:
         except NotFoundError:
             return None
         except ApiError as error:
-            raise Unavailable(_words(error)) from error
+            raise _unavailable(error) from error
         return batch if _token(batch) == claim.token else None
 
-    async def _all(self) -> list[dict[str, Any]]:
+    async def _all(self) -> AsyncIterator[dict[str, Any]]:
+        """All batch Jobs of routers, page by page."""
+        pages = self._client.list_pages("/apis/batch/v1/jobs", labelSelector=translation.JOB_UID_LABEL)
         try:
-            listed = await self._client.get("/apis/batch/v1/jobs", labelSelector=translation.JOB_UID_LABEL)
+            async for page in pages:
+                for item in page["items"]:
+                    yield item
         except ApiError as error:
-            raise Unavailable(_words(error)) from error
-        return list(listed["items"])
+            raise _unavailable(error) from error
 
     async def _pods(self, job_id: str) -> list[dict[str, Any]]:
+        """The pods of a batch Job; of very many the first ones by name."""
         namespace, name = job_id.split("/")
         try:
             listed = await self._client.get(
-                f"/api/v1/namespaces/{namespace}/pods", labelSelector=f"batch.kubernetes.io/job-name={name}"
+                f"/api/v1/namespaces/{namespace}/pods",
+                labelSelector=f"batch.kubernetes.io/job-name={name}",
+                limit=str(_MAX_PODS),
             )
         except ApiError as error:
-            raise Unavailable(_words(error)) from error
+            raise _unavailable(error) from error
         return list(listed["items"])
 
-    async def _schedulable(self) -> list[dict[str, Fraction]]:
-        if time.monotonic() - self._nodes_at > _NODES_SECONDS:
-            try:
-                listed = await self._client.get("/api/v1/nodes", resourceVersion="0")
-            except ApiError as error:
-                raise Unavailable(_words(error)) from error
-            self._nodes = [_allocatable(node) for node in listed["items"] if _takes_jobs(node)]
-            self._nodes_at = time.monotonic()
-        return self._nodes
-
-
-def seen(batch: dict[str, Any], pods: list[dict[str, Any]]) -> Seen:
-    """A batch Job and its pods in the router's words."""
-    status = batch.get("status") or {}
-    true = {item["type"]: item for item in status.get("conditions") or [] if item["status"] == "True"}
-    started = [pod["status"]["startTime"] for pod in pods if pod.get("status", {}).get("startTime")]
-    common: dict[str, Any] = {
-        "held": bool(batch["spec"].get("suspend")),
-        "started": _epoch(min(started)) if started else _epoch(status.get("startTime")),
-        "nodes": ",".join(sorted({pod["spec"]["nodeName"] for pod in pods if pod["spec"].get("nodeName")})),
-        "output": f"kubectl logs -n {batch['metadata']['namespace']} job/{batch['metadata']['name']}",
-    }
-    if "Complete" in true:
-        ended = _epoch(true["Complete"]["lastTransitionTime"])
-        return Seen(phase=Phase.SUCCEEDED, exit_code=0, ended=ended, **common)
-    if "Failed" in true:
-        ended = _epoch(true["Failed"]["lastTransitionTime"])
-        code, reason = _failure(pods)
-        overran = reason == _ENDINGS["DeadlineExceeded"]
-        return Seen(phase=Phase.FAILED, exit_code=code, ended=ended, reason=reason, overran=overran, **common)
-    phases = {pod.get("status", {}).get("phase") for pod in pods}
-    if phases & {"Running", "Succeeded", "Failed"}:
-        return Seen(phase=Phase.RUNNING, **common)
-    common["started"] = None
-    return Seen(phase=Phase.QUEUED, reason=_waits(pods), **common)
-
-
-def _failure(pods: list[dict[str, Any]]) -> tuple[int | None, str]:
-    """Exit code and reason of the first pod that failed."""
-    for pod in pods:
-        status = pod.get("status", {})
-        if status.get("phase") != "Failed":
-            continue
-        ends = [
-            item.get("state", {}).get("terminated") or {} for item in status.get("containerStatuses") or []
-        ]
-        code = next((end["exitCode"] for end in ends if end.get("exitCode")), None)
-        why = status.get("reason") or next((end["reason"] for end in ends if end.get("reason")), "")
-        return code, _ENDINGS.get(why, "ended with an error" if why in ("", "Error") else why)
-    return None, "ended with an error"
-
-
-def _waits(pods: list[dict[str, Any]]) -> str:
-    """Why pods do not run: what the scheduler says, or what keeps a container from starting."""
-    for pod in pods:
-        status = pod.get("status", {})
-        for item in status.get("conditions") or []:
-            if item["type"] == "PodScheduled" and item["status"] == "False":
-                return f"waits for a node: {item.get('message', '')}".strip()
-        for item in status.get("containerStatuses") or []:
-            waiting = item.get("state", {}).get("waiting") or {}
-            if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-                return f"{waiting['reason']}: {waiting.get('message', '')}".strip()
-    return ""
-
-
-def _takes_jobs(node: dict[str, Any]) -> bool:
-    spec = node.get("spec") or {}
-    closed = any(taint.get("effect") in ("NoSchedule", "NoExecute") for taint in spec.get("taints") or [])
-    return not spec.get("unschedulable") and not closed
-
-
-def _allocatable(node: dict[str, Any]) -> dict[str, Fraction]:
-    allocatable = node.get("status", {}).get("allocatable") or {}
-    return {
-        name: parse_quantity(amount) for name, amount in allocatable.items() if name in ("cpu", "memory", GPU)
-    }
+    async def _trouble(self, batch: dict[str, Any]) -> str:
+        """Why there are no pods, in one line."""
+        metadata = batch["metadata"]
+        return next(iter(await refusals(self._client, metadata["namespace"], metadata["uid"])), "")
 
 
 def _token(item: dict[str, Any]) -> Token | None:
     return parse_token((item["metadata"].get("annotations") or {}).get(translation.TOKEN_ANNOTATION))
+
+
+def _id(item: dict[str, Any]) -> str:
+    return f"{item['metadata']['namespace']}/{item['metadata']['name']}"
 
 
 def _path(namespace: str, name: str = "") -> str:
@@ -264,13 +233,8 @@ def _path(namespace: str, name: str = "") -> str:
     return f"{base}/{name}" if name else base
 
 
-def _epoch(text: str | None) -> int | None:
-    return int(datetime.fromisoformat(text).timestamp()) if text else None
-
-
-def _words(error: ApiError) -> str:
-    return (
-        f"Kubernetes does not answer: {error.message}"
-        if error.code in (0, 429) or error.code >= 500
-        else (f"Kubernetes refuses: {error.message}")
-    )
+def _unavailable(error: ApiError) -> Unavailable:
+    if error.code == 429:
+        return Busy(f"Kubernetes takes no more now: {error.message}")
+    verb = "does not answer" if error.code == 0 or error.code >= 500 else "refuses"
+    return Unavailable(f"Kubernetes {verb}: {error.message}")

@@ -60,9 +60,9 @@ class SlurmBackend:
 
     def __init__(self, client: SlurmRestClient, site: str, reader: str, interval: float) -> None:
         self.interval = interval
-        self._client = client
+        self.client = client
         self._site = site
-        self._reader = reader
+        self.reader = reader
         self._arrays = Arrays()
         self._cluster = Cluster(client, reader)
         self._listing = asyncio.Lock()
@@ -86,11 +86,11 @@ class SlurmBackend:
         """One POST; a job without its held flag or token is never made."""
         user = ticket.user.name
         try:
-            dialect = await self._client.dialect(self._reader)
+            dialect = await self.client.dialect(self.reader)
             body = translation.submission(
                 ticket.job, ticket.user, ticket.claim.name, ticket.claim.token, dialect, ticket.queue
             )
-            return str(await self._client.submit(user, body))
+            return str(await self.client.submit(user, body))
         except SlurmBusyError as error:
             raise Busy(_words(error)) from error
         except SlurmUnavailableError as error:
@@ -106,7 +106,7 @@ class SlurmBackend:
         """From slurmctld; from the accounting database what slurmctld has forgotten."""
         number = int(job_id)
         try:
-            records = await self._client.records(self._reader, number)
+            records = await self.client.records(self.reader, number)
         except UnknownJobError:
             self._owners.pop(number, None)
             return await self._forgotten(claim, number)
@@ -122,7 +122,7 @@ class SlurmBackend:
     async def release(self, ticket: Ticket, job_id: str) -> None:
         """As the user."""
         try:
-            await self._client.update(ticket.user.name, int(job_id), {"hold": False})
+            await self.client.update(ticket.user.name, int(job_id), {"hold": False})
         except SlurmError as error:
             raise _unavailable(error) from error
 
@@ -132,7 +132,7 @@ class SlurmBackend:
         if seen is None or seen.phase in FINAL:
             return
         try:
-            await self._client.cancel(claim.user, int(job_id))
+            await self.client.cancel(claim.user, int(job_id))
         except SlurmError as error:
             raise _unavailable(error) from error
 
@@ -153,7 +153,7 @@ class SlurmBackend:
     async def explain(self, ticket: Ticket, job_id: str) -> Explanation:
         """From the job's record, the others that wait in its partition, and its user's limits."""
         try:
-            return await explanation(self._client, self._reader, self._cluster, ticket, int(job_id))
+            return await explanation(self.client, self.reader, self._cluster, ticket, int(job_id))
         except SlurmError as error:
             raise _unavailable(error) from error
 
@@ -181,7 +181,7 @@ class SlurmBackend:
         if not cut:
             return slurm_states.run_of(record)
         try:
-            states = await self._client.states(self._reader, record["job_id"])
+            states = await self.client.states(self.reader, record["job_id"])
         except SlurmError as error:
             raise _unavailable(error) from error
         prefix = f"{record['job_id']}_"
@@ -198,7 +198,7 @@ class SlurmBackend:
 
     async def _accounted(self, claim: Claim, number: int) -> list[slurm_states.Run]:
         try:
-            rows = await self._client.accounted(self._reader, number)
+            rows = await self.client.accounted(self.reader, number)
         except SlurmUnavailableError as error:
             raise Unavailable(_words(error)) from error
         except SlurmError:
@@ -210,7 +210,7 @@ class SlurmBackend:
     async def _states(self) -> dict[str, str]:
         """All jobs' states; remembers which are live, and forgets whose jobs are where one got lost."""
         try:
-            found = await self._client.states(self._reader)
+            found = await self.client.states(self.reader)
         except SlurmError as error:
             self._owners.clear()
             raise _unavailable(error) from error
@@ -271,7 +271,7 @@ class SlurmBackend:
     async def _identify_all(self) -> None:
         """Read whose all jobs are."""
         try:
-            self._learn(await self._client.jobs(self._reader))
+            self._learn(await self.client.jobs(self.reader))
         except SlurmError as error:
             raise _unavailable(error) from error
 
@@ -284,7 +284,7 @@ class SlurmBackend:
                 if number in self._owners:
                     return
                 try:
-                    self._learn(await self._client.records(self._reader, number))
+                    self._learn(await self.client.records(self.reader, number))
                 except UnknownJobError:
                     return
                 except SlurmError as error:

@@ -1,9 +1,6 @@
 """Slurm's nodes and partitions, listed as a whole and kept for a while: what could ever run, and the load."""
 
-import asyncio
 import re
-import time
-from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from fractions import Fraction
 from typing import Any
@@ -13,38 +10,19 @@ from platformctl.jobs.model import JobSpec
 from platformctl.jobs.template import GPU
 from platformctl.router import fit
 from platformctl.router.backend import Load, Ticket, Unavailable
+from platformctl.router.cached import Cached
 
 _SECONDS = 15.0
 _GPUS = re.compile(r"gpu(?::[^:,()]+)?:(\d+)")
 _OUT = frozenset({"DOWN", "DRAIN", "DRAINED", "DRAINING", "FAIL", "FUTURE", "NOT_RESPONDING", "UNKNOWN"})
 
 
-class Cached[T]:
-    """What a request answered, for some seconds; those who ask meanwhile share one request."""
-
-    def __init__(self, ask: Callable[[], Coroutine[Any, Any, T]], seconds: float = _SECONDS) -> None:
-        self._ask = ask
-        self._seconds = seconds
-        self._asking = asyncio.Lock()
-        self._at = float("-inf")
-        self._value: list[T] = []
-
-    async def get(self) -> T:
-        """The answer, at most so many seconds old."""
-        async with self._asking:
-            if not self._value or time.monotonic() - self._at > self._seconds:
-                begun = time.monotonic()
-                self._value = [await self._ask()]
-                self._at = begun
-        return self._value[0]
-
-
 class Cluster:
     """Nodes and partitions as slurmrestd lists them."""
 
     def __init__(self, client: SlurmRestClient, reader: str) -> None:
-        self._nodes = Cached(lambda: client.nodes(reader))
-        self._partitions = Cached(lambda: client.partitions(reader))
+        self._nodes = Cached(lambda: client.nodes(reader), _SECONDS)
+        self._partitions = Cached(lambda: client.partitions(reader), _SECONDS)
 
     async def nodes(self, partition: str | None = None) -> list[dict[str, Any]]:
         """Records of all nodes, or of a partition's."""
@@ -92,15 +70,16 @@ def _too_much(job: JobSpec, partition: dict[str, Any] | None, where: str) -> str
     minutes, nodes = number(limits.get("time")), number(limits.get("nodes"))
     if minutes and job.walltime and job.walltime > 60 * minutes:
         return f"{where} allows a wall time of at most {timedelta(minutes=minutes)}"
-    if nodes and job.nodes > nodes:
+    if nodes and (job.nodes or 1) > nodes:
         return f"{where} allows at most {nodes} nodes for one job"
     return ""
 
 
 def _no_node(job: JobSpec, nodes: list[dict[str, Any]], where: str) -> str:
-    if len(nodes) < job.nodes:
-        return f"{where} has {len(nodes)} nodes, and it asks for {job.nodes}"
-    tasks = job.tasks_per_node or -(-job.tasks // job.nodes)
+    if len(nodes) < (job.nodes or 1):
+        return f"{where} has {len(nodes)} nodes, and it asks for {job.nodes or 1}"
+    # Slurm spreads tasks over as many nodes as they need where their number is not given.
+    tasks = job.tasks_per_node or (-(-job.tasks // job.nodes) if job.nodes else 1)
     lacking = fit.lack(fit.wanted(job, tasks), [_amounts(node) for node in nodes])
     return f"no node of {where} has {lacking}" if lacking else ""
 

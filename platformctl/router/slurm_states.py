@@ -48,7 +48,7 @@ AGAIN = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "LAUNCH_FAILED"})
 # What slurmrestd writes for an element that has no number yet: NO_VAL in a file name's %a.
 _NO_INDEX = "4294967294"
 _MAX_NODES = 200
-_GPU = re.compile(r"gres[/:]gpu(:[^:,]+)?:\d+")
+_GPU = re.compile(r"gres[/:]gpu(?::[^:,]+)?:\d+")
 
 
 @dataclass(frozen=True)
@@ -294,9 +294,14 @@ def _gpus(record: dict[str, Any]) -> int:
     held = _tres(record)
     if not held or "gres/gpu" in held:
         return held.get("gres/gpu", 0)
-    asked = str(record.get("tres_per_node") or "")
-    each = sum(int(part.rpartition(":")[2]) for part in asked.split(",") if _GPU.fullmatch(part))
-    return each * (number(record.get("node_count")) or 1)
+    nodes, tasks = number(record.get("node_count")) or 1, number(record.get("tasks")) or 1
+    return nodes * _devices(record.get("tres_per_node")) + tasks * _devices(record.get("tres_per_task"))
+
+
+def _devices(asked: Any) -> int:
+    """GPUs in `gres/gpu:a100:2`, which Slurm 22.05 writes with a colon."""
+    parts = str(asked or "").split(",")
+    return sum(int(part.rpartition(":")[2]) for part in parts if _GPU.fullmatch(part))
 
 
 def _tres(record: dict[str, Any]) -> dict[str, int]:

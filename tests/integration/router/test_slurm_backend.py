@@ -34,7 +34,14 @@ async def client(fake: FakeSlurm) -> AsyncIterator[SlurmRestClient]:
 @pytest.fixture
 def slurm(fake: FakeSlurm, client: SlurmRestClient) -> SlurmWorld:
     backend = SlurmBackend(client, SITE, "slurm", 1.0)
-    return SlurmWorld(backend, ALICE, SITE, lambda job_id, code: fake.finish(int(job_id), code))
+
+    def finish(job_id: str, index: int | None, code: int) -> None:
+        if index is None:
+            fake.finish(int(job_id), code)
+        else:
+            fake.finish_element(int(job_id), index, code)
+
+    return SlurmWorld(backend, ALICE, SITE, finish)
 
 
 async def test_slurmctld_away_is_unavailable_at_every_call(fake: FakeSlurm, slurm: SlurmWorld) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from platformctl.router.backend import Phase
+from platformctl.router.backend import Phase, Tasks, Usage
 from platformctl.router.kubernetes import seen
 
 THEN = "2026-01-01T00:00:00Z"
@@ -68,8 +68,84 @@ def test_why_it_waits_for_a_node() -> None:
 
 
 def test_why_an_image_does_not_start() -> None:
-    waiting = {"state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}
+    waiting = {"state": {"waiting": {"reason": "ErrImagePull", "message": "a:b: not found"}}, "image": "a:b"}
     found = seen(batch(active=1), [pod("Pending", containerStatuses=[waiting])])
-    assert found.reason == "ErrImagePull: not found"
+    assert found.reason == "the image a:b can not be pulled: there is no such image"
     starting = {"state": {"waiting": {"reason": "ContainerCreating"}}}
     assert seen(batch(active=1), [pod("Pending", containerStatuses=[starting])]).reason == ""
+
+
+def test_why_it_has_no_pods_at_all() -> None:
+    assert seen(batch(), [], "the quota q is used up").reason == "the quota q is used up"
+    assert (
+        seen(batch(suspend=True), [], "waits until all 4 tasks fit").reason == "waits until all 4 tasks fit"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pods", "message", "again"),
+    [
+        ([("Failed", {"reason": "Evicted"})], "", True),
+        ([("Failed", {"conditions": [{"type": "DisruptionTarget", "status": "True"}]})], "", True),
+        ([], "Pod default/x-1 has condition DisruptionTarget matching FailJob rule at index 0", True),
+        ([("Failed", exited(3))], "", False),
+        ([("Failed", {"reason": "DeadlineExceeded"})], "", False),
+    ],
+)
+def test_what_another_attempt_may_mend(
+    pods: list[tuple[str, dict[str, Any]]], message: str, again: bool
+) -> None:
+    conditions = [{**ended("Failed")[0], "message": message}]
+    found = seen(batch(conditions=conditions), [pod(phase, **status) for phase, status in pods])
+    assert found.again is again
+
+
+def test_the_deadline_of_the_whole_batch_job() -> None:
+    conditions = [{**ended("Failed")[0], "reason": "DeadlineExceeded"}]
+    found = seen(batch(conditions=conditions), [])
+    assert (found.overran, found.reason) == (True, "ran longer than its wall time")
+
+
+def indexed(completions: int, **status: Any) -> dict[str, Any]:
+    found = batch(**status)
+    found["spec"] |= {"completionMode": "Indexed", "completions": completions, "parallelism": completions}
+    return found
+
+
+def task(index: int, phase: str, code: int | None = None, **fields: Any) -> dict[str, Any]:
+    found = pod(phase, **(exited(code) if code is not None else {}), **fields)
+    return {**found, "metadata": {"annotations": {"batch.kubernetes.io/job-completion-index": str(index)}}}
+
+
+def test_an_array_that_runs() -> None:
+    unscheduled = {
+        "type": "PodScheduled",
+        "status": "False",
+        "message": "no nodes available to schedule pods",
+    }
+    pods = [task(0, "Succeeded", 0), task(1, "Failed", 7), task(2, "Running")]
+    pods.append(task(3, "Pending", node="", conditions=[unscheduled]))
+    found = seen(indexed(6, succeeded=1, failed=1), pods)
+    assert found.phase is Phase.RUNNING
+    assert found.tasks == Tasks(waiting=3, running=1, succeeded=1, failed=1, exit_codes=((1, 7),))
+    assert found.reason == "1 of its tasks wait: waits for a node: no nodes available to schedule pods"
+
+
+def test_an_array_of_which_some_failed() -> None:
+    pods = [task(0, "Succeeded", 0), task(2, "Failed", 9), task(1, "Failed", 7)]
+    found = seen(indexed(3, succeeded=1, failed=2, conditions=ended("Failed")), pods)
+    assert (found.phase, found.exit_code) == (Phase.FAILED, 7)
+    assert found.tasks == Tasks(succeeded=1, failed=2, exit_codes=((1, 7), (2, 9)))
+    assert found.reason == "2 of 3 tasks failed: ended with an error"
+
+
+def test_usage_is_what_was_asked_for_times_the_seconds() -> None:
+    done = {"terminated": {"exitCode": 0, "finishedAt": "2026-01-01T00:01:00Z"}}
+    held = pod("Succeeded", containerStatuses=[{"state": done}])
+    held["spec"]["containers"] = [
+        {"resources": {"requests": {"cpu": "1500m"}, "limits": {"cpu": "2", "nvidia.com/gpu": "2"}}},
+        {"resources": {}},
+    ]
+    found = seen(batch(conditions=ended("Complete")), [held, held])
+    assert found.usage == Usage(180, 240)
+    assert seen(batch(conditions=ended("Complete")), []).usage == Usage(0, 0)

@@ -1,0 +1,26 @@
+"""What a request answered, kept for some seconds: those who ask meanwhile share one request."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+
+class Cached[T]:
+    """One answer. A request that fails is made again by the next who asks."""
+
+    def __init__(self, ask: Callable[[], Coroutine[Any, Any, T]], seconds: float) -> None:
+        self._ask = ask
+        self._seconds = seconds
+        self._asking = asyncio.Lock()
+        self._until = float("-inf")
+        self._value: list[T] = []
+
+    async def get(self) -> T:
+        """The answer, at most so many seconds old."""
+        async with self._asking:
+            if not self._value or time.monotonic() >= self._until:
+                begun = time.monotonic()
+                self._value = [await self._ask()]
+                self._until = begun + self._seconds
+        return self._value[0]

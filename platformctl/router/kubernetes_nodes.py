@@ -1,0 +1,124 @@
+"""The nodes of Kubernetes: what could ever run there, and how much is free now."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from platformctl.clients.kubernetes import ApiError, KubernetesClient
+from platformctl.jobs.quantity import parse_quantity
+from platformctl.jobs.template import GPU
+from platformctl.router import fit
+from platformctl.router.backend import Load, Ticket, Unavailable
+from platformctl.router.cached import Cached
+from platformctl.router.kubernetes_states import amount
+
+_NODES_SECONDS, _HELD_SECONDS = 15.0, 30.0
+_COUNTED = ("cpu", "memory", GPU)
+# Taints of a node that is only away for a while.
+_PASSING = "node.kubernetes.io/"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node that is meant for jobs. open: it takes some now."""
+
+    name: str
+    labels: Mapping[str, str]
+    there: fit.Amounts
+    open: bool
+
+
+class Nodes:
+    """All nodes, and what pods hold of them, each listed as a whole and kept for a while."""
+
+    def __init__(self, client: KubernetesClient) -> None:
+        self._client = client
+        self._nodes = Cached(self._list, _NODES_SECONDS)
+        self._held = Cached(self._held_by_pods, _HELD_SECONDS)
+
+    async def fitting(self, ticket: Ticket) -> list[Node]:
+        """The nodes whose labels the job and its queue ask for."""
+        wanted = selector(ticket)
+        return [node for node in await self._nodes.get() if wanted.items() <= node.labels.items()]
+
+    async def unfit(self, ticket: Ticket) -> str:
+        """Compares the request with what each node could give if it were empty, cordoned ones too."""
+        if not await self._nodes.get():
+            return "no Kubernetes node takes jobs"
+        nodes = await self.fitting(ticket)
+        if not nodes:
+            labels = ", ".join(f"{key}={value}" for key, value in selector(ticket).items())
+            return f"no Kubernetes node has the labels {labels}"
+        lacking = fit.lack(fit.wanted(ticket.job), [node.there for node in nodes])
+        return f"no Kubernetes node has {lacking}" if lacking else ""
+
+    async def load(self) -> Load:
+        """Of the nodes that take jobs now."""
+        nodes = [node for node in await self._nodes.get() if node.open]
+        held = await self._held.get()
+
+        def free(name: str) -> float | None:
+            there = sum((node.there.get(name, Fraction(0)) for node in nodes), Fraction(0))
+            used = sum((held.get(node.name, {}).get(name, Fraction(0)) for node in nodes), Fraction(0))
+            return float(max(Fraction(0), 1 - used / there)) if there else None
+
+        return Load(cpus=free("cpu") or 0.0, gpus=free(GPU))
+
+    async def free(self, ticket: Ticket) -> dict[str, fit.Amounts]:
+        """What is left of each node that takes jobs and has the labels."""
+        held = await self._held.get()
+        return {
+            node.name: {
+                name: there - held.get(node.name, {}).get(name, Fraction(0))
+                for name, there in node.there.items()
+            }
+            for node in await self.fitting(ticket)
+            if node.open
+        }
+
+    async def _list(self) -> list[Node]:
+        found = []
+        try:
+            async for page in self._client.list_pages("/api/v1/nodes"):
+                found += [_node(item) for item in page["items"] if _for_jobs(item)]
+        except ApiError as error:
+            raise Unavailable(f"Kubernetes does not answer: {error.message}") from error
+        return found
+
+    async def _held_by_pods(self) -> dict[str, dict[str, Fraction]]:
+        """What live pods request, by node."""
+        found: dict[str, dict[str, Fraction]] = {}
+        live = "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!="
+        try:
+            async for page in self._client.list_pages("/api/v1/pods", fieldSelector=live):
+                for pod in page["items"]:
+                    node = found.setdefault(pod["spec"]["nodeName"], {})
+                    for name in _COUNTED:
+                        node[name] = node.get(name, Fraction(0)) + amount(pod["spec"], name)
+        except ApiError as error:
+            raise Unavailable(f"Kubernetes does not answer: {error.message}") from error
+        return found
+
+
+def selector(ticket: Ticket) -> dict[str, str]:
+    """The labels that a node must have."""
+    queue = dict(ticket.queue.node_selector) if ticket.queue else {}
+    return {**ticket.job.pod.node_selector, **queue}
+
+
+def _node(item: dict[str, Any]) -> Node:
+    allocatable = item.get("status", {}).get("allocatable") or {}
+    there = {name: parse_quantity(value) for name, value in allocatable.items() if name in _COUNTED}
+    shut = bool((item.get("spec") or {}).get("unschedulable")) or any(True for _ in _closing(item))
+    return Node(item["metadata"]["name"], item["metadata"].get("labels") or {}, there, not shut)
+
+
+def _for_jobs(item: dict[str, Any]) -> bool:
+    """Whether nothing but a passing trouble closes a node."""
+    return all(str(taint["key"]).startswith(_PASSING) for taint in _closing(item))
+
+
+def _closing(item: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    taints = (item.get("spec") or {}).get("taints") or []
+    return (taint for taint in taints if taint.get("effect") in ("NoSchedule", "NoExecute"))
