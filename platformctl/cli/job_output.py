@@ -231,7 +231,7 @@ async def _explain(
     """The Job, what its scheduler says, and the Jobs that it may wait behind."""
     async with cluster.jobs_of(access) as jobs:
         job = await jobs.get(name)
-        if not view.waits(job):
+        if not view.waits_there(job):
             return job, None, []
         job, found = await _asked(output, jobs, job)
         return job, found, await jobs.list() if found and found.get("behind") else []
@@ -264,6 +264,6 @@ async def _answered(
     async with aclosing(jobs.changes(str(job["metadata"]["name"]))) as changes:
         async for job in changes:
             found = (job.get("status") or {}).get("explanation") or {}
-            if found.get("requested") == asked or not view.waits(job):
-                return job, found if view.waits(job) else None
+            if found.get("requested") == asked or not view.waits_there(job):
+                return job, found if view.waits_there(job) else None
     return job, None

@@ -15,8 +15,8 @@ PHASES = ("Pending", "Queued", "Running", *FINAL_PHASES)
 
 _SHOWN_EXIT_CODES = 20
 _STORIES = {
-    "Pending": "waits",
-    "Queued": "waits in the queue",
+    "Pending": "is pending",
+    "Queued": "is queued",
     "Running": "is running",
     "Succeeded": "has succeeded",
     "Failed": "has failed",
@@ -182,9 +182,9 @@ def explain(
     return " ".join(sentences)
 
 
-def waits(job: Mapping[str, Any]) -> bool:
-    """Whether the Job waits for something, and the router, which has seen it, can be asked for what."""
-    return _status(job).get("phase") in ("Pending", "Queued")
+def waits_there(job: Mapping[str, Any]) -> bool:
+    """Whether a scheduler has the Job and knows why it waits; before that the router alone does."""
+    return phase(job) == "Queued" and bool(_status(job).get("backendId"))
 
 
 def duration(seconds: float | None) -> str:

@@ -146,14 +146,14 @@ def test_who_may_not_ask_gets_the_status(jobs: MemoryJobs, run: Run, monkeypatch
     monkeypatch.setattr(jobs, "ask", forbidden)
     done = run("job", "explain", "fit-2v9dl")
     assert "cannot be asked for you: only the submitter" in done.stderr
-    assert done.stdout.startswith("fit-2v9dl waits in the queue on slurm.")
+    assert done.stdout.startswith("fit-2v9dl is queued on slurm.")
 
 
 @pytest.mark.parametrize(
     ("found", "text"),
     [
         (RUNNING, "train-x7k2p is running on slurm, queue gpu."),
-        (UNSEEN, "new-7hq2m waits. The router has not looked at it yet. When it starts cannot be told."),
+        (UNSEEN, "new-7hq2m is pending. The router has not looked at it yet. When it starts cannot be told."),
         (FAILED, "bad-9xw4t has failed on kubernetes. The container ended with exit code 3."),
         (REFUSED, "no-5tq8z was refused. Slurm: unknown queue [red]; kubernetes: no node has 4000 cores."),
     ],
@@ -168,10 +168,15 @@ def test_what_needs_no_scheduler_is_explained_from_the_status(
     assert jobs.asked == []
 
 
-def test_a_gate_is_explained_by_the_router(jobs: MemoryJobs, run: Run) -> None:
-    jobs.jobs = [job("next-1zx9c", {"phase": "Pending", "reason": "waits for prepare-88s2k to succeed"})]
-    jobs.later = [
-        {"explanation": {"sentences": ["it waits for prepare-88s2k, which is Running"], "behind": []}}
-    ]
+def test_a_gate_is_explained_from_the_status(jobs: MemoryJobs, run: Run) -> None:
+    why = "waits for prepare-88s2k to succeed, which is Running"
+    jobs.jobs = [job("next-1zx9c", {"phase": "Pending", "reason": why})]
     shown = " ".join(run("job", "explain", "next-1zx9c").stdout.split())
-    assert "It waits for prepare-88s2k, which is Running." in shown
+    assert shown.startswith("next-1zx9c is pending. Waits for prepare-88s2k to succeed, which is Running.")
+    assert jobs.asked == []
+
+
+def test_a_job_that_starts_while_the_scheduler_is_asked_runs(jobs: MemoryJobs, run: Run) -> None:
+    jobs.jobs = [QUEUED]
+    jobs.later = [{"phase": "Running", "reason": ""}]
+    assert run("job", "explain", "fit-2v9dl").stdout == "fit-2v9dl is running on slurm.\n"
