@@ -128,7 +128,7 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Priority:
-    """What a class of the site means on each back end. nice: Slurm's, added to the job's own; 0 is nothing.
+    """What a class of the site means on each back end. nice: Slurm's, which puts a job back; 0 is nothing.
 
     pod_priority_class: a PriorityClass of Kubernetes.
     """

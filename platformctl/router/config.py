@@ -1,12 +1,14 @@
 """The router's configuration: one JSON file, written by the chart from the site's inventory."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from platformctl.jobs.kubernetes import DEFAULT_IMAGE
-from platformctl.jobs.model import User
+from platformctl.jobs.model import Policy, Priority, User
+from platformctl.router.routing_rules import DEFAULT_RULES, Rule
 
 _Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
@@ -28,7 +30,9 @@ class UserEntry(_Strict):
 
     def user(self) -> User:
         """The user as translations need it."""
-        return User(self.name, self.uid, self.gid, tuple(self.groups), self.account, self.home, self.home_claim)
+        return User(
+            self.name, self.uid, self.gid, tuple(self.groups), self.account, self.home, self.home_claim
+        )
 
 
 class SlurmEntry(_Strict):
@@ -39,6 +43,21 @@ class SlurmEntry(_Strict):
     ca_file: Path | None = None
     reader: str = "slurm"
     interval: Annotated[float, Field(gt=0, le=60)] = 1.0
+
+
+class PriorityEntry(_Strict):
+    """A class of priority that Jobs may name: what it is on each back end.
+
+    nice: Slurm's, which puts a job back; only its operators may put one forward, and the router is none.
+    """
+
+    qos: str | None = None
+    nice: Annotated[int, Field(ge=0, le=2**31 - 3)] = 0
+    pod_priority_class: str | None = None
+
+    def priority(self) -> Priority:
+        """The class as translations need it."""
+        return Priority(self.qos, self.nice, self.pod_priority_class)
 
 
 class LeaseEntry(_Strict):
@@ -53,7 +72,8 @@ class RouterConfig(_Strict):
 
     lease: without one the process takes itself for the only router. grace_seconds: how long the looks in
     progress may take once the process is told to stop. health: host and port of /healthz, /readyz and
-    /metrics.
+    /metrics. routing: see routing_rules; none for the shipped ones. priorities: by the name that Jobs use. stage_paths: folders outside of homes that Jobs may stage
+    files from and to.
     """
 
     site: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
@@ -65,10 +85,22 @@ class RouterConfig(_Strict):
     lease: LeaseEntry | None = None
     grace_seconds: Annotated[float, Field(ge=0, le=300)] = 15.0
     health: str = "http://0.0.0.0:8080/healthz"
+    priorities: dict[str, PriorityEntry] = {}
+    routing: list[Rule] = []
+    stage_paths: list[Annotated[str, Field(pattern=r"^(/[^/\x00-\x1f]+)+$")]] = []
 
     def by_name(self) -> dict[str, User]:
         """Users by the name that the API server knows them by."""
         return {entry.name: entry.user() for entry in self.users}
+
+    def rules(self) -> Sequence[Rule]:
+        """The site's rules of routing, or the ones that are shipped."""
+        return self.routing or DEFAULT_RULES
+
+    def policy(self) -> Policy:
+        """What the site lets its users ask for."""
+        priorities = {name: entry.priority() for name, entry in self.priorities.items()}
+        return Policy(priorities, tuple(self.stage_paths))
 
 
 def load(path: Path) -> RouterConfig:

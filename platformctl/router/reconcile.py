@@ -5,12 +5,12 @@ next look needs to know; see the package's docstring for the protocol. This modu
 is due for and follows what runs; `submission` takes an attempt to its release, `ending` Jobs to their end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from platformctl.clients.kubernetes import ApiError, ConflictError, NotFoundError
-from platformctl.jobs.model import Target, User
+from platformctl.jobs.model import Policy, Target, User
 from platformctl.router import status
 from platformctl.router.backend import Backend, Phase, Seen, Ticket, Unavailable
 from platformctl.router.breaker import CircuitOpenError
@@ -19,6 +19,7 @@ from platformctl.router.gates import Gates
 from platformctl.router.pace import Pace
 from platformctl.router.queue import RetryLater
 from platformctl.router.resource import FINALIZER, JobResource, JobStore
+from platformctl.router.routing_rules import DEFAULT_RULES, Rule
 from platformctl.router.submission import Submission
 from platformctl.router.tickets import AbsentError, Tickets, marks
 
@@ -40,11 +41,13 @@ class Reconciler:
         users: Mapping[str, User],
         site: str,
         gates: Gates,
+        policy: Policy | None = None,
+        rules: Sequence[Rule] = DEFAULT_RULES,
     ) -> None:
         self._store = store
-        self._tickets = Tickets(backends, users, site)
+        self._tickets = Tickets(backends, users, site, policy)
         self._ending = Ending(store, self._tickets, gates)
-        self._submission = Submission(store, self._tickets, gates, self._ending)
+        self._submission = Submission(store, self._tickets, gates, self._ending, rules)
         self._pace = Pace(_NOTES_PER_SECOND)
 
     async def look(self, job: JobResource) -> float | None:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from platformctl.jobs.model import Refusal
+from platformctl.jobs.model import Refusal, Target
+from platformctl.jobs.slurm import entrance
 from platformctl.router.backend import FINAL, Phase, Seen, Tasks, Ticket, Usage
 from platformctl.router.resource import JobResource
 
@@ -91,7 +92,7 @@ def followed(job: JobResource, seen: Seen) -> dict[str, Any]:
     """What the back end says about a job. Its first word after the release confirms the release."""
     changes: dict[str, Any] = {
         "phase": seen.phase,
-        "reason": seen.reason[:_MAX_REASON],
+        "reason": (seen.reason or _entrance(job, seen))[:_MAX_REASON],
         "nodes": seen.nodes or None,
         "output": seen.output or None,
         "exitCode": seen.exit_code,
@@ -158,6 +159,13 @@ def another_attempt(job: JobResource, ended: dict[str, Any], why: str) -> dict[s
 def changed(job: JobResource, changes: dict[str, Any]) -> dict[str, Any]:
     """The part of changes that the status does not say already."""
     return {key: value for key, value in changes.items() if job.status.get(key) != value}
+
+
+def _entrance(job: JobResource, seen: Seen) -> str:
+    """How its user enters an interactive job; empty for others."""
+    if seen.phase is not Phase.RUNNING or job.spec.get("interactive") is not True:
+        return ""
+    return f"enter it with: {entrance(job.backend_id)}" if job.backend is Target.SLURM else ""
 
 
 def _ended(epoch: int | None) -> dict[str, Any]:

@@ -22,7 +22,7 @@ USERS = (
     User("bob", 10002, 10002, (), None, "/home/bob", "kfoundry-home-10002"),
 )
 TOKEN = Token("lab", "11924ac8-3932-46d6-ad0c-b5501999851a", 1)
-POLICY = Policy({"high": Priority("fast", -5, "urgent")}, ("/data",))
+POLICY = Policy({"high": Priority("fast", 5, "urgent")}, ("/data",))
 QUEUE = Queue(
     "q", partition="p", qos="s", node_selector={"a": "b"}, pod_priority_class="c", per_user=Limits(1)
 )

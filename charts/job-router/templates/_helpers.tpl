@@ -13,6 +13,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- define "job-router.config" -}}
 {{- $config := dict "site" .Values.site "users" (include "job-router.users" . | fromJsonArray) "script_image" .Values.scriptImage "sweep_seconds" .Values.sweepSeconds -}}
+{{- $priorities := dict -}}
+{{- range $name, $class := .Values.priorities -}}
+{{- $_ := set $priorities $name (dict "qos" $class.qos "nice" ($class.nice | default 0) "pod_priority_class" $class.podPriorityClass) -}}
+{{- end -}}
+{{- $_ := set $config "priorities" $priorities -}}
+{{- $_ := set $config "stage_paths" .Values.stagePaths -}}
 {{- $_ := set $config "lease" (dict "namespace" .Release.Namespace "name" .Release.Name) -}}
 {{- if .Values.slurm.enabled -}}
 {{- $slurm := dict "address" .Values.slurm.address "key_file" "/etc/slurm-key/jwt.key" "reader" .Values.slurm.reader "interval" .Values.slurm.intervalSeconds -}}

@@ -106,7 +106,7 @@ def test_an_array_for_slurm_is_one_submission() -> None:
 
 def test_a_queue_and_a_priority_class_on_both() -> None:
     queue = Queue("q", partition="p", qos="slow", node_selector={"a": "b"}, pod_priority_class="low")
-    urgent = replace(job(template={"spec": POD}, queue="q"), priority=Priority("fast", -5, "high"))
+    urgent = replace(job(template={"spec": POD}, queue="q"), priority=Priority("fast", 5, "high"))
     plain = job(template={"spec": POD}, queue="q")
 
     def both(spec: JobSpec) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -115,7 +115,7 @@ def test_a_queue_and_a_priority_class_on_both() -> None:
         return body, batch["spec"]["template"]["spec"]
 
     description, pod = both(urgent)
-    assert (description["partition"], description["qos"], description["nice"]) == ("p", "fast", -5)
+    assert (description["partition"], description["qos"], description["nice"]) == ("p", "fast", 5)
     assert (pod["nodeSelector"], pod["priorityClassName"]) == ({"a": "b"}, "high")
     description, pod = both(plain)
     assert (description["qos"], pod["priorityClassName"]) == ("slow", "low")

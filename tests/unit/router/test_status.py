@@ -110,3 +110,12 @@ def test_the_history_has_an_end() -> None:
     old = job(attempt=20, attempts=[{"attempt": number} for number in range(9, 20)])
     numbers = [item["attempt"] for item in status.another_attempt(old, {}, "again")["attempts"]]
     assert numbers == list(range(10, 21))
+
+
+def test_an_interactive_job_says_how_it_is_entered_while_it_runs() -> None:
+    raw = job(backend="slurm", backendId="17").raw
+    interactive = JobResource({**raw, "spec": {"interactive": True}})
+    running = status.followed(interactive, Seen(held=False, phase=Phase.RUNNING))
+    assert running["reason"] == "enter it with: srun --jobid=17 --overlap --pty bash"
+    ended = status.followed(interactive, Seen(held=False, phase=Phase.SUCCEEDED))
+    assert ended["reason"] == ""
