@@ -115,6 +115,8 @@ def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:
         )
     if error.code == 403:
         next_step = f"is {namespace} your namespace? choose one with -n"
+        if "cluster scope" in said:
+            next_step = "you may not look into all namespaces: choose one with -n"
         return PlatformError(f"the cluster refuses: {said}", where, next_step, ExitCode.REFUSED)
     if isinstance(error, NotFoundError):
         return PlatformError(said, where, f"platformctl job list --all -n {namespace}", ExitCode.FAILED)

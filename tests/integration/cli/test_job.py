@@ -129,6 +129,7 @@ def test_errors_say_what_and_where_and_what_next(run: Run, control_plane: Contro
     forbidden = failed(run("alice", "list", "-n", "kube-system"))
     assert forbidden.code is ExitCode.REFUSED
     assert "kube-system" in forbidden.next
+    assert "choose one with -n" in failed(run("alice", "top", "-A")).next
 
 
 def test_a_stranger_is_told_so(run: Run, control_plane: ControlPlane, tmp_path: Path) -> None:
