@@ -72,8 +72,8 @@ class RouterConfig(_Strict):
 
     lease: without one the process takes itself for the only router. grace_seconds: how long the looks in
     progress may take once the process is told to stop. health: host and port of /healthz, /readyz and
-    /metrics. routing: see routing_rules; none for the shipped ones. priorities: by the name that Jobs use. stage_paths: folders outside of homes that Jobs may stage
-    files from and to.
+    /metrics. priorities: by the name that Jobs use. routing: see routing_rules; the shipped ones where it is
+    empty. stage_paths: folders outside of homes that Jobs may stage files from and to.
     """
 
     site: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]

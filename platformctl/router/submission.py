@@ -1,11 +1,12 @@
 """From a Job that nobody has submitted to one that is released: steps 1 to 5 of the protocol."""
 
+from collections.abc import Sequence
 from time import monotonic
 
 import structlog
 
 from platformctl.jobs.model import Refusal
-from platformctl.router import status
+from platformctl.router import metrics, status
 from platformctl.router.backend import Backend, Busy, Refused, Ticket, Unavailable
 from platformctl.router.breaker import CircuitOpenError
 from platformctl.router.ending import Ending
@@ -13,6 +14,7 @@ from platformctl.router.gates import Gates, Wait
 from platformctl.router.queue import RetryLater
 from platformctl.router.resource import JobResource, JobStore
 from platformctl.router.routing import Route, choose
+from platformctl.router.routing_rules import Rule
 from platformctl.router.tickets import Tickets, marks
 
 # Until the back end's first word after the release, should nothing be reported. Seconds.
@@ -26,8 +28,11 @@ log = structlog.get_logger(__name__)
 class Submission:
     """Submits. It remembers only which submissions it does not know the outcome of, to spare held copies."""
 
-    def __init__(self, store: JobStore, tickets: Tickets, gates: Gates, ending: Ending) -> None:
+    def __init__(
+        self, store: JobStore, tickets: Tickets, gates: Gates, ending: Ending, rules: Sequence[Rule]
+    ) -> None:
         self._store = store
+        self._rules = rules
         self._tickets = tickets
         self._gates = gates
         self._ending = ending
@@ -65,7 +70,7 @@ class Submission:
             return await self._ending.refuse(job, closed)
         if closed is not None:
             return await self._wait(job, ticket, closed)
-        route = await choose(ticket, self._tickets.backends)
+        route = await choose(ticket, self._tickets.backends, self._rules)
         if not isinstance(route, Route):
             return await self._ending.refuse(job, route)
         if not job.guarded:
@@ -77,7 +82,7 @@ class Submission:
     async def _wait(self, job: JobResource, ticket: Ticket, gate: Wait) -> float | None:
         """A Job that can run nowhere is told so now, not when its gate opens."""
         try:
-            route = await choose(ticket, self._tickets.backends)
+            route = await choose(ticket, self._tickets.backends, self._rules)
         except Unavailable:
             route = None
         if isinstance(route, list):
@@ -104,12 +109,18 @@ class Submission:
                 return found[0]
         self._unsure.add(uid)
         try:
-            return await backend.submit_held(ticket)
+            job_id = await backend.submit_held(ticket)
+        except Refused:
+            metrics.SUBMISSIONS.labels(backend.target, "refused").inc()
+            raise
         except Unavailable as error:
+            metrics.SUBMISSIONS.labels(backend.target, "unavailable").inc()
             nothing_done = isinstance(error, Busy) or (isinstance(error, CircuitOpenError) and not error.sent)
             if nothing_done and not look_first:
                 self._unsure.discard(uid)
             raise
+        metrics.SUBMISSIONS.labels(backend.target, "accepted").inc()
+        return job_id
 
     async def _record(
         self, job: JobResource, ticket: Ticket, backend: Backend, why: str, job_id: str
