@@ -35,7 +35,9 @@ class Field:
 M, E, R = Handling.MAPPED, Handling.EMULATED, Handling.REFUSED
 _USERS = "the site decides: jobs run as their submitter"
 _HOST = "jobs are kept apart from the host"
-_RETRY = "a job runs once; a failed job stays failed"
+_RETRY = "an attempt runs once: use retries of the Job"
+_CLASS = "use priorityClassName of the Job"
+_ANYWAY = "jobs have it anyway"
 _ONE = "a job is one container"
 _SECRETS = "not yet: write the value in env"
 _STORAGE = "not yet: only emptyDir volumes, on Kubernetes"
@@ -59,7 +61,20 @@ FIELDS: tuple[Field, ...] = (
     Field("spec.serviceAccountName", R, R, _USERS, ("default", "")),
     Field("spec.serviceAccount", R, R, _USERS, ("default", "")),
     Field("spec.automountServiceAccountToken", R, R, "jobs get no API token", (False,)),
-    Field("spec.securityContext", R, R, _USERS, ({},)),
+    Field("spec.securityContext", M, M, "only what jobs have anyway"),
+    Field("spec.securityContext.runAsNonRoot", R, R, _ANYWAY, (True,)),
+    Field("spec.securityContext.seccompProfile", R, R, _ANYWAY, ({"type": "RuntimeDefault"},)),
+    Field("spec.securityContext.runAsUser", R, R, _USERS),
+    Field("spec.securityContext.runAsGroup", R, R, _USERS),
+    Field("spec.securityContext.fsGroup", R, R, _USERS),
+    Field("spec.securityContext.fsGroupChangePolicy", R, R, _USERS, ("Always", "OnRootMismatch")),
+    Field("spec.securityContext.supplementalGroups", R, R, _USERS, ([],)),
+    Field("spec.securityContext.supplementalGroupsPolicy", R, R, _USERS, ("Merge",)),
+    Field("spec.securityContext.appArmorProfile", R, R, _HOST),
+    Field("spec.securityContext.seLinuxOptions", R, R, _HOST, ({},)),
+    Field("spec.securityContext.seLinuxChangePolicy", R, R, _HOST),
+    Field("spec.securityContext.sysctls", R, R, _HOST, ([],)),
+    Field("spec.securityContext.windowsOptions", R, R, "all nodes run Linux"),
     Field("spec.hostNetwork", R, R, _HOST, (False,)),
     Field("spec.hostPID", R, R, _HOST, (False,)),
     Field("spec.hostIPC", R, R, _HOST, (False,)),
@@ -80,9 +95,9 @@ FIELDS: tuple[Field, ...] = (
     Field("spec.schedulingGates", R, R, _PLACEMENT, ([],)),
     Field("spec.schedulingGroup", R, R, _PLACEMENT),
     Field("spec.workloadRef", R, R, _PLACEMENT),
-    Field("spec.priorityClassName", R, R, "not yet: priority is the queue's"),
-    Field("spec.priority", R, R, "not yet: priority is the queue's"),
-    Field("spec.preemptionPolicy", R, R, "not yet: priority is the queue's"),
+    Field("spec.priorityClassName", R, R, _CLASS),
+    Field("spec.priority", R, R, _CLASS),
+    Field("spec.preemptionPolicy", R, R, _CLASS),
     Field("spec.imagePullSecrets", R, R, "images come from the site's registry", ([],)),
     Field("spec.runtimeClassName", R, R, "the site's runtime is used"),
     Field("spec.overhead", R, R, "set by the API server"),
@@ -116,13 +131,33 @@ FIELDS: tuple[Field, ...] = (
     Field("spec.containers[].readinessProbe", R, R, "jobs are not services"),
     Field("spec.containers[].startupProbe", R, R, "jobs are not services"),
     Field("spec.containers[].lifecycle", R, R, "jobs are not services"),
-    Field("spec.containers[].securityContext", R, R, _USERS, ({},)),
+    Field("spec.containers[].securityContext", M, M, "only what jobs have anyway"),
+    Field("spec.containers[].securityContext.allowPrivilegeEscalation", R, R, _ANYWAY, (False,)),
+    Field("spec.containers[].securityContext.capabilities", R, R, _ANYWAY, ({"drop": ["ALL"]}, {})),
+    Field("spec.containers[].securityContext.privileged", R, R, _HOST, (False,)),
+    Field("spec.containers[].securityContext.procMount", R, R, _HOST, ("Default",)),
+    Field("spec.containers[].securityContext.readOnlyRootFilesystem", R, R, "not yet", (False,)),
+    Field("spec.containers[].securityContext.runAsNonRoot", R, R, _ANYWAY, (True,)),
+    Field("spec.containers[].securityContext.runAsUser", R, R, _USERS),
+    Field("spec.containers[].securityContext.runAsGroup", R, R, _USERS),
+    Field("spec.containers[].securityContext.appArmorProfile", R, R, _HOST),
+    Field("spec.containers[].securityContext.seLinuxOptions", R, R, _HOST, ({},)),
+    Field("spec.containers[].securityContext.seccompProfile", R, R, _ANYWAY, ({"type": "RuntimeDefault"},)),
+    Field("spec.containers[].securityContext.windowsOptions", R, R, "all nodes run Linux"),
     Field("spec.containers[].restartPolicy", R, R, _RETRY),
     Field("spec.containers[].restartPolicyRules", R, R, _RETRY),
     Field("spec.containers[].resizePolicy", R, R, "a job keeps what it asked for"),
-    Field("spec.containers[].stdin", R, R, "batch jobs have no terminal", (False,)),
-    Field("spec.containers[].stdinOnce", R, R, "batch jobs have no terminal", (False,)),
-    Field("spec.containers[].tty", R, R, "batch jobs have no terminal", (False,)),
+    Field(
+        "spec.containers[].stdin", R, R, "batch jobs have no terminal: use interactive of the Job", (False,)
+    ),
+    Field(
+        "spec.containers[].stdinOnce",
+        R,
+        R,
+        "batch jobs have no terminal: use interactive of the Job",
+        (False,),
+    ),
+    Field("spec.containers[].tty", R, R, "batch jobs have no terminal: use interactive of the Job", (False,)),
     Field("spec.containers[].terminationMessagePath", R, R, "read the output", ("/dev/termination-log",)),
     Field("spec.containers[].terminationMessagePolicy", R, R, "read the output", ("File",)),
 )

@@ -94,8 +94,9 @@ def _place(job: JobSpec, user: User, queue: Queue | None) -> dict[str, Any]:
 
 def _size(job: JobSpec) -> dict[str, Any]:
     found: dict[str, Any] = {"tasks": job.tasks}
-    if job.nodes:
-        found["nodes"] = str(job.nodes)
+    nodes = job.nodes or (1 if job.tasks == 1 else None)
+    if nodes:
+        found["nodes"] = str(nodes)
     if job.tasks_per_node:
         found["tasks_per_node"] = job.tasks_per_node
     if job.array:

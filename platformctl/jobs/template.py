@@ -35,6 +35,7 @@ class TemplateReader:
         metadata = self._known(root.get("metadata"), f"{_ROOT}.metadata", "metadata.")
         pod = self._known(root.get("spec"), f"{_ROOT}.spec", "spec.")
         path = f"{_ROOT}.spec"
+        self._known(pod.get("securityContext"), f"{path}.securityContext", "spec.securityContext.")
         if pod.get("restartPolicy", "Never") != "Never":
             self.reader.refuse(f"{path}.restartPolicy", "must be Never: a job runs once")
         volumes = self._volumes(pod.get("volumes"), f"{path}.volumes")
@@ -90,6 +91,9 @@ class TemplateReader:
     def _container(self, value: Any, path: str) -> Container | None:
         reader = self.reader
         found = self._known(value, path, "spec.containers[].")
+        self._known(
+            found.get("securityContext"), f"{path}.securityContext", "spec.containers[].securityContext."
+        )
         name = reader.text(found.get("name"), f"{path}.name", 63) or ""
         if not _DNS_LABEL.fullmatch(name):
             reader.refuse(f"{path}.name", "must be lower-case letters, digits and '-'")

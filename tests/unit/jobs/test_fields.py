@@ -1,13 +1,17 @@
 """The table of pod-template fields knows every field that Kubernetes has."""
 
+from typing import Any
+
 import pytest
 from kubernetes import client
 
 from platformctl.jobs.fields import BY_PATH, FIELDS, markdown_table
 from platformctl.paths import data_dir
 
-MODELS = {
+MODELS: dict[str, Any] = {
     "spec.": client.V1PodSpec,
+    "spec.securityContext.": client.V1PodSecurityContext,
+    "spec.containers[].securityContext.": client.V1SecurityContext,
     "spec.containers[].": client.V1Container,
     "spec.containers[].env[].": client.V1EnvVar,
     "spec.containers[].resources.": client.V1ResourceRequirements,

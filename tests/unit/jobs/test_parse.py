@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platformctl.jobs.model import JobSpec, Target
+from platformctl.jobs.model import Array, Dependency, JobSpec, Target, Transfer, When
 from platformctl.jobs.parse import parse
 from tests.foundry import EXAMPLE
 
@@ -75,12 +75,12 @@ def test_tasks_are_at_least_one_a_node() -> None:
         ({**SCRIPT, "nodes": 10**30}, ["spec.nodes"]),
         (template({"hostNetwork": True}), ["spec.template.spec.hostNetwork"]),
         (template({"serviceAccountName": "admin"}), ["spec.template.spec.serviceAccountName"]),
-        (template({"securityContext": {"runAsUser": 0}}), ["spec.template.spec.securityContext"]),
+        (template({"securityContext": {"runAsUser": 0}}), ["spec.template.spec.securityContext.runAsUser"]),
         (template({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}),
          ["spec.template.spec.volumes[0].hostPath", "spec.template.spec.volumes[0].emptyDir"]),
         (template({"restartPolicy": "Always"}), ["spec.template.spec.restartPolicy"]),
         (template(securityContext={"privileged": True}),
-         ["spec.template.spec.containers[0].securityContext"]),
+         ["spec.template.spec.containers[0].securityContext.privileged"]),
         (template(envFrom=[{"secretRef": {"name": "x"}}]), ["spec.template.spec.containers[0].envFrom"]),
         (template(env=[{"name": "A\nB", "value": "1"}]), ["spec.template.spec.containers[0].env[0].name"]),
         (template(env=[{"name": "A", "valueFrom": {}}]),
@@ -113,6 +113,108 @@ def test_all_mistakes_are_reported_together() -> None:
 
 def test_defaults_that_tools_write_are_harmless() -> None:
     accepted(template({"dnsPolicy": "ClusterFirst", "securityContext": {}, "hostNetwork": False}))
+
+
+def test_a_security_context_that_asks_for_what_jobs_have_anyway_is_harmless() -> None:
+    accepted(
+        template({"securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}})
+    )
+    mine = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True}
+    accepted(template(securityContext=mine))
+    assert paths(template(securityContext={**mine, "capabilities": {"add": ["SYS_ADMIN"]}})) == [
+        "spec.template.spec.containers[0].securityContext.capabilities"
+    ]
+
+
+def test_a_job_with_every_field() -> None:
+    job = accepted(
+        {
+            **SCRIPT,
+            "resources": {"cpu": "1500m", "memory": "1Gi", "nvidia.com/gpu": 1},
+            "nodes": 2,
+            "tasksPerNode": 3,
+            "array": "0-9%3",
+            "dependsOn": [{"name": "first"}, {"name": "second", "when": "finished"}],
+            "priorityClassName": "high",
+            "retries": 2,
+            "suspend": True,
+            "managedBy": "example.com/queue",
+            "ttlAfterFinished": "1d",
+            "stageIn": [{"source": "/data/a", "target": "a"}],
+            "stageOut": [{"source": "b c", "target": "results/b"}],
+        }
+    )
+    assert (job.nodes, job.tasks, job.tasks_per_node) == (2, 6, 3)
+    assert (job.resources.millicores, job.resources.memory, job.resources.gpus) == (1500, 2**30, 1)
+    assert job.array == Array(tuple(range(10)), 3)
+    assert job.depends_on == (Dependency("first", When.SUCCEEDED), Dependency("second", When.FINISHED))
+    assert (job.priority_class, job.retries, job.suspend) == ("high", 2, True)
+    assert job.ttl_after_finished == 86400
+    assert job.stage_in == (Transfer("/data/a", "a"),)
+    assert job.stage_out == (Transfer("b c", "results/b"),)
+    assert [found.path for found in job.unsupported[Target.KUBERNETES]] == [
+        "spec.nodes", "spec.tasksPerNode", "spec.tasks"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"array": "0-10000"}, "spec.array"),
+        ({"array": "0-9", "interactive": True}, "spec.interactive"),
+        ({"dependsOn": [{"name": "a b"}]}, "spec.dependsOn[0].name"),
+        ({"dependsOn": [{}]}, "spec.dependsOn[0].name"),
+        ({"dependsOn": [{"name": "a", "when": "maybe"}]}, "spec.dependsOn[0].when"),
+        ({"dependsOn": [{"name": "a", "wen": "failed"}]}, "spec.dependsOn[0].wen"),
+        ({"dependsOn": [{"name": "a"}] * 65}, "spec.dependsOn"),
+        ({"priorityClassName": "a b"}, "spec.priorityClassName"),
+        ({"interactive": "yes"}, "spec.interactive"),
+        ({"retries": 11}, "spec.retries"),
+        ({"suspend": 1}, "spec.suspend"),
+        ({"managedBy": "me"}, "spec.managedBy"),
+        ({"ttlAfterFinished": 0}, "spec.ttlAfterFinished"),
+        ({"stageIn": [{"source": "../a", "target": "b"}]}, "spec.stageIn[0].source"),
+        ({"stageIn": [{"source": "a\n", "target": "b"}]}, "spec.stageIn[0].source"),
+        ({"stageIn": [{"source": "a\0", "target": "b"}]}, "spec.stageIn[0].source"),
+        ({"stageOut": [{"source": "a", "target": "b/"}]}, "spec.stageOut[0].target"),
+        ({"stageOut": [{"source": "a"}]}, "spec.stageOut[0].target"),
+        ({"stageOut": [{"source": "a", "target": "b"}] * 33}, "spec.stageOut"),
+        ({"nodes": 2, "tasksPerNode": 2, "tasks": 5}, "spec.tasks"),
+        ({"nodes": 10_000, "tasksPerNode": 11}, "spec.tasksPerNode"),
+        ({"resources": {"cpu": 0}}, "spec.resources[cpu]"),
+        ({"resources": {"disk": 1}}, "spec.resources[disk]"),
+        ({"script": "#!/bin/sh\n\ud800"}, "spec.script"),
+    ],
+)
+def test_mistakes_in_a_script_job_name_the_path(spec: dict[str, Any], expected: str) -> None:
+    assert paths(SCRIPT | spec) == [expected]
+
+
+def test_resources_beside_a_template_are_refused() -> None:
+    assert paths({**template(), "resources": {"cpu": 1}}) == ["spec.resources"]
+
+
+def test_an_interactive_job_waits_for_its_wall_time_and_runs_on_slurm() -> None:
+    job = accepted({"interactive": True, "walltime": "1h"})
+    assert job.script is not None
+    assert [found.path for found in job.unsupported[Target.KUBERNETES]] == ["spec.interactive"]
+    assert paths({"interactive": True}) == ["spec.walltime"]
+    assert accepted({**SCRIPT, "interactive": True}).script == SCRIPT["script"]
+
+
+@pytest.mark.parametrize("array", ["1-3", "0-20:5", "0,2"])
+def test_arrays_with_gaps_are_for_slurm_alone(array: str) -> None:
+    assert [found.path for found in accepted({**SCRIPT, "array": array}).unsupported[Target.KUBERNETES]] == [
+        "spec.array"
+    ]
+    assert accepted({**SCRIPT, "array": "0-3"}).unsupported == {}
+
+
+def test_results_of_a_container_are_staged_on_slurm_alone() -> None:
+    stage = {"stageOut": [{"source": "a", "target": "b"}]}
+    assert [found.path for found in accepted({**template(), **stage}).unsupported[Target.KUBERNETES]] == [
+        "spec.stageOut"
+    ]
 
 
 def test_fields_of_kubernetes_alone_leave_slurm_out() -> None:
