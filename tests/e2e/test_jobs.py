@@ -24,6 +24,8 @@ from tests.foundry import EXAMPLE
 PI = "3.14159265358979323846"
 ADMIN = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 ALICE = f"{ADMIN} --as alice --as-group platform:users"
+BOB = f"{ADMIN} --as bob --as-group platform:users"
+LOGS = "/apis/logs.kfoundry.io/v1alpha1/namespaces/default/jobs"
 
 
 class Jobs:
@@ -62,12 +64,17 @@ class Jobs:
             assert time.monotonic() < deadline, status
             time.sleep(1)
 
-    def output(self, status: dict[str, Any]) -> str:
-        """What it printed, read where its user reads it."""
-        if status["backend"] == "slurm":
-            return self.site.shell("ctl1", f"cat {status['output']}", user=status["user"])
-        namespace, name = status["backendId"].split("/")
-        return self.site.host("ctl1", *ALICE.split(), "logs", "-n", namespace, f"job/{name}")
+    def output(self, name: str, who: str = ALICE, code: int = 0, **query: str | int) -> str:
+        """What it printed so far, through the logs API."""
+        asked = "&".join(f"{key}={value}" for key, value in query.items())
+        return self.site.host("ctl1", *who.split(), "get", "--raw", f"{LOGS}/{name}/log?{asked}", code=code)
+
+    def until_printed(self, name: str, text: str, seconds: float = 60) -> None:
+        """Wait until the output has the text."""
+        deadline = time.monotonic() + seconds
+        while text not in (printed := self.output(name)):
+            assert time.monotonic() < deadline, printed
+            time.sleep(0.5)
 
     def delete(self, *names: str) -> None:
         """Delete, and wait until they are gone."""
@@ -105,7 +112,7 @@ def test_the_example_of_k_foundry_runs_unchanged(jobs: Jobs) -> None:
     assert (status["phase"], status["backend"], status["user"]) == ("Succeeded", "slurm", "alice"), status
     accepted = next(item for item in status["conditions"] if item["type"] == "Accepted")
     assert "nvidia.com/gpu" in accepted["message"]
-    assert jobs.output(status).startswith(PI)
+    assert jobs.output(name).startswith(PI)
 
 
 def test_on_kubernetes_the_example_waits_and_says_for_what(jobs: Jobs) -> None:
@@ -134,7 +141,7 @@ def test_scaled_down_it_prints_the_same_on_both(jobs: Jobs) -> None:
     for target, name in names.items():
         status = jobs.until(name, "Succeeded", "Failed")
         assert (status["phase"], status["backend"]) == ("Succeeded", target), status
-        outputs[target] = jobs.output(status)
+        outputs[target] = jobs.output(name)
     assert outputs["slurm"] == outputs["kubernetes"]
     assert "`id`" in outputs["slurm"]
 
@@ -144,7 +151,7 @@ def test_a_script_runs_as_its_submitter_and_its_exit_code_is_told(jobs: Jobs, ta
     name = jobs.submit(script="#!/bin/bash\nid -u; id -G; pwd\nexit 3\n", target=target)
     status = jobs.until(name, "Succeeded", "Failed")
     assert (status["phase"], status["exitCode"], status["backend"]) == ("Failed", 3, target), status
-    uid, groups, folder = jobs.output(status).splitlines()
+    uid, groups, folder = jobs.output(name).splitlines()
     assert uid == "10001"
     assert set(groups.split()) == {"10001", "20001"}
     assert folder == "/home/alice"
@@ -187,8 +194,77 @@ def test_while_slurmctld_is_away_jobs_wait_with_the_reason(jobs: Jobs) -> None:
             time.sleep(1)
     finally:
         jobs.site.host("ctl1", "systemctl", "start", "slurmctld")
-    status = jobs.until(name, "Succeeded", "Failed")
-    assert jobs.output(status) == "late\n"
+    jobs.until(name, "Succeeded", "Failed")
+    assert jobs.output(name) == "late\n"
+
+
+@pytest.mark.parametrize("target", ["slurm", "kubernetes"])
+def test_the_output_is_shown_while_it_runs_and_after(jobs: Jobs, target: str) -> None:
+    """The script waits for a file in its home, which is the same on both sides."""
+    signal = f"e2e-go-{time.time_ns()}"
+    script = f"#!/bin/sh\ncd\necho first\nuntil rm {signal} 2>/dev/null; do sleep 0.2; done\necho last\n"
+    name = jobs.submit(script=script, target=target)
+    jobs.until_printed(name, "first\n")
+    assert jobs.status(name)["phase"] in ("Queued", "Running")
+    jobs.site.shell("ctl1", f"touch {signal}", user="alice")
+    assert jobs.output(name, follow="true") == "first\nlast\n"
+    jobs.until(name, "Succeeded")
+    assert jobs.output(name, offset=6) == "last\n"
+    assert jobs.output(name, tailBytes=3) == "st\n"
+
+
+@pytest.mark.parametrize("target", ["slurm", "kubernetes"])
+def test_each_element_of_an_array_has_its_index_its_exit_code_and_its_output(jobs: Jobs, target: str) -> None:
+    script = "#!/bin/sh\necho element $KFOUNDRY_INDEX\nexit $KFOUNDRY_INDEX\n"
+    name = jobs.submit(script=script, target=target, array="0-3%2")
+    status = jobs.until(name, "Failed", "Succeeded")
+    assert status["phase"] == "Failed", status
+    assert (status["tasks"]["succeeded"], status["tasks"]["failed"]) == (1, 3)
+    assert status["exitCodes"] == [{"index": index, "code": index} for index in (1, 2, 3)]
+    for index in (0, 3):
+        assert jobs.output(name, index=index) == f"element {index}\n"
+
+
+def test_an_array_of_ten_thousand_is_taken_and_cancelled_at_once(jobs: Jobs) -> None:
+    name = jobs.submit(script="#!/bin/sh\nsleep 600\n", target="slurm", array="0-9999%1")
+    status = jobs.until(name, "Running")
+    assert status["tasks"]["waiting"] + status["tasks"]["running"] == 10000, status
+    jobs.delete(name)
+
+
+def test_a_job_waits_for_one_on_the_other_scheduler(jobs: Jobs) -> None:
+    first = jobs.submit(script="#!/bin/sh\nsleep 3\n", target="slurm")
+    then = jobs.submit(script="#!/bin/sh\n", target="kubernetes", dependsOn=[{"name": first}])
+    never = jobs.submit(script="#!/bin/sh\n", target="slurm", dependsOn=[{"name": first, "when": "failed"}])
+    waiting = jobs.until(then, "Pending")
+    assert first in waiting["reason"]
+    assert jobs.until(then, "Succeeded", "Failed")["phase"] == "Succeeded"
+    assert jobs.status(then)["startTime"] >= jobs.status(first)["completionTime"]
+    ended = jobs.until(never, "Refused", "Cancelled", "Failed")
+    assert first in ended["reason"]
+
+
+@pytest.mark.parametrize("target", ["slurm", "kubernetes"])
+def test_another_user_neither_reads_nor_cancels_nor_deletes(jobs: Jobs, target: str) -> None:
+    name = jobs.submit(script="#!/bin/sh\necho secret\nsleep 600\n", target=target)
+    jobs.until_printed(name, "secret")
+    bob = BOB.split()
+    assert "secret" not in jobs.output(name, who=BOB, code=1)
+    cancel = "kfoundry.io/cancel-requested=true"
+    jobs.site.host("ctl1", *bob, "annotate", "kj", name, cancel, code=1)
+    jobs.site.host("ctl1", *bob, "delete", "kj", name, "--wait=false", code=1)
+    jobs.site.host("ctl1", *bob, "logs", "-l", "kfoundry.io/job-uid", code=1)
+    assert jobs.status(name)["phase"] == "Running"
+    jobs.site.host("ctl1", *ALICE.split(), "annotate", "kj", name, cancel)
+    assert jobs.until(name, "Cancelled", "Failed", "Succeeded")["phase"] == "Cancelled"
+
+
+def test_homes_are_the_users_own_on_kubernetes(jobs: Jobs) -> None:
+    script = "#!/bin/sh\ncd\nid -u > e2e-home\nstat -c %u e2e-home\nls /home\n"
+    name = jobs.submit(script=script, target="kubernetes")
+    assert jobs.until(name, "Succeeded", "Failed")["phase"] == "Succeeded"
+    assert jobs.output(name) == "10001\nalice\n"
+    assert jobs.site.shell("ctl1", "cat e2e-home; rm e2e-home", user="alice") == "10001\n"
 
 
 def test_a_killed_router_loses_and_doubles_nothing(jobs: Jobs) -> None:
@@ -197,7 +273,7 @@ def test_a_killed_router_loses_and_doubles_nothing(jobs: Jobs) -> None:
     folder = f"e2e-once-{time.time_ns()}"
     jobs.site.shell("ctl1", f"mkdir {folder}", user="alice")
     script = f"#!/bin/sh\necho $SLURM_JOB_ID >> {folder}/$SLURM_JOB_NAME\n"
-    documents = [
+    documents: list[dict[str, Any]] = [
         {
             "apiVersion": "kfoundry.io/v1alpha1",
             "kind": "Job",

@@ -103,17 +103,27 @@ async def test_marks_of_the_router_are_no_users(user: As, here: str, metadata: d
     await user("alice").merge(here, {"metadata": {"labels": {"mine": "x"}, "annotations": {"mine": "x"}}})
 
 
-@pytest.mark.parametrize("wish", ["cancel-requested", "retry-requested", "explain-requested"])
-async def test_wishes_are_the_submitters(user: As, here: str, wish: str) -> None:
-    await refused(user, "bob", here, annotated(**{wish: "now"}), "only the submitter")
-    await user("alice").merge(here, annotated(**{wish: "now"}))
+@pytest.mark.parametrize(
+    ("wish", "value"),
+    [("cancel-requested", "true"), ("retry-requested", "1"), ("explain-requested", "2026-11-22T20:00:00Z")],
+)
+async def test_wishes_are_the_submitters(user: As, here: str, wish: str, value: str) -> None:
+    await refused(user, "bob", here, annotated(**{wish: value}), "only the submitter")
+    await user("alice").merge(here, annotated(**{wish: value}))
     await refused(user, "bob", here, annotated(**{wish: None}), "only the submitter")
     await user("alice").merge(here, annotated(**{wish: None}))
-    await user(ADMIN).merge(here, annotated(**{wish: "now"}))
+    await user(ADMIN).merge(here, annotated(**{wish: value}))
+
+
+@pytest.mark.parametrize(("wish", "value"), [("cancel-requested", "yes"), ("retry-requested", "please")])
+async def test_a_wish_that_nobody_would_understand_is_refused(
+    user: As, here: str, wish: str, value: str
+) -> None:
+    await refused(user, "alice", here, annotated(**{wish: value}), f"{wish} must be")
 
 
 async def test_an_administrator_is_who_may_administer_jobs(user: As, here: str) -> None:
-    wish = annotated(**{"cancel-requested": "now"})
+    wish = annotated(**{"cancel-requested": "true"})
     await _grant(user, "patch")
     await refused(user, "operator", here, wish, "only the submitter")
     await _grant(user, "patch", "administer")
