@@ -23,22 +23,23 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 from platformctl.clients.kubernetes import Connection, KubernetesClient, from_kubeconfig, in_cluster
 from platformctl.clients.slurmrestd import SlurmRestClient, TokenMinter
-from platformctl.jobs.model import Target
+from platformctl.jobs.model import Queue, Target
 from platformctl.jobs.slurm import DIALECTS
 from platformctl.router import metrics, watches
 from platformctl.router.backend import Backend
 from platformctl.router.breaker import Breaker, State
 from platformctl.router.config import RouterConfig, SlurmEntry, load
 from platformctl.router.controller import Controller
+from platformctl.router.copies import Copies
 from platformctl.router.gates import Gates
 from platformctl.router.health import answering
 from platformctl.router.informer import Informer
 from platformctl.router.kubernetes import KubernetesBackend
 from platformctl.router.leader import Alone, Election, Terms
 from platformctl.router.overview import Overview
-from platformctl.router.queue import WorkQueue
+from platformctl.router.queue import Key, WorkQueue
 from platformctl.router.reconcile import Reconciler
-from platformctl.router.resource import JobStore
+from platformctl.router.resource import JobResource, JobStore
 from platformctl.router.slurm import SlurmBackend
 
 log = structlog.get_logger(__name__)
@@ -78,19 +79,33 @@ async def serve(config: RouterConfig, where: Connection) -> None:
         client = await stack.enter_async_context(KubernetesClient(where, [metrics.requests("kubernetes")]))
         queue, users = WorkQueue(), config.by_name()
         overview = Overview(users, queue.add)
+        queues: dict[str, Queue] = {}
         backends = {
             backend.target: Breaker(backend, queue.add, _shown(backend.target))
             for backend in await _backends(stack, config, client)
         }
-        store = JobStore(client)
-        reconciler = Reconciler(store, backends, users, config.site, Gates(overview, dict))
-        controller = Controller(
-            store, reconciler, backends, overview, queue, config.workers, config.sweep_seconds
-        )
+        copies = Copies()
+
+        def wrote(job: JobResource) -> None:
+            if job.uid in overview:
+                copies.put((job.namespace, job.name), job)
+
+        def concerns(key: Key, seconds: float) -> None:
+            queue.add(key, seconds, urgent=False)
+
+        store = JobStore(client, wrote)
+        gates = Gates(overview, lambda: queues)
+        reconciler = Reconciler(store, backends, users, config.site, gates, config.policy(), config.rules())
+        batches = watches.of_batch_jobs(client, concerns)
+        pods = watches.of_pods(client, concerns, overview)
+        watched = {Target.KUBERNETES: watches.differing(batches, pods)}
+        parts = (store, reconciler, backends, overview, queue, copies, watched)
+        controller = Controller(*parts, workers=config.workers, sweep_seconds=config.sweep_seconds)
         informers: list[Informer[Any]] = [
             watches.of_jobs(client, controller),
-            watches.of_batch_jobs(client, controller),
-            watches.of_pods(client, controller, overview),
+            watches.of_queues(client, queues, overview.occupancy.wake_first),
+            batches,
+            pods,
         ]
 
         def missing() -> list[str]:

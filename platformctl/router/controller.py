@@ -7,7 +7,7 @@ every Job when its turn comes.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import structlog
@@ -16,14 +16,12 @@ from structlog.contextvars import bound_contextvars
 from platformctl.jobs.model import Target
 from platformctl.router import metrics
 from platformctl.router.backend import Backend, Phase, Unavailable
-from platformctl.router.overview import Overview
+from platformctl.router.copies import Copies
+from platformctl.router.overview import Brief, Overview
 from platformctl.router.queue import Key, RetryLater, WorkQueue
 from platformctl.router.resource import JobResource
 from platformctl.router.sweep import Sweeper
 
-# New Jobs are kept as they came until their first look, so that they need not be read again; not more
-# than so many, for Jobs may be large.
-_MAX_FRESH = 500
 # Jobs that only wait for their deletion are looked at so many a second after a start.
 _EXPIRING_PER_SECOND = 100.0
 _FOLLOWED = frozenset({Phase.QUEUED, Phase.RUNNING})
@@ -39,6 +37,10 @@ class Reader(Protocol):
         ...
 
 
+type Differing = Callable[[Iterable[Brief]], Iterable[Key]]
+"""Which of some Jobs have a status that is not what their back end holds now."""
+
+
 class Looker(Protocol):
     """Looks at Jobs; Reconciler is one."""
 
@@ -50,7 +52,8 @@ class Looker(Protocol):
 class Controller:
     """What it knows of the Jobs is in the overview; the rest is in the API server and the back ends.
 
-    queue: the one that the overview wakes Jobs by.
+    queue: the one that the overview wakes Jobs by. watched: back ends that are not polled, since every
+    change of theirs gets into the queue; and what had changed before the work began.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class Controller:
         backends: Mapping[Target, Backend],
         overview: Overview,
         queue: WorkQueue,
+        copies: Copies,
+        watched: Mapping[Target, Differing],
         workers: int,
         sweep_seconds: float,
     ) -> None:
@@ -70,7 +75,8 @@ class Controller:
         self._queue = queue
         self._workers = workers
         self._sweep_seconds = sweep_seconds
-        self._fresh: dict[Key, JobResource] = {}
+        self._watched = watched
+        self._copies = copies
         self._expiring: set[Key] = set()
         # By Job, not by the back end's id: a back end may give one id to two Jobs, one after the other.
         self._live: dict[Target, dict[Key, str]] = {target: {} for target in backends}
@@ -83,8 +89,9 @@ class Controller:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._queue.run(self._work, self._workers))
-                for backend in self._backends.values():
-                    group.create_task(self._observe(backend))
+                for target, backend in self._backends.items():
+                    if target not in self._watched:
+                        group.create_task(self._observe(backend))
                     group.create_task(self._sweep(backend))
         finally:
             self._queue.close()
@@ -96,8 +103,7 @@ class Controller:
     def job_changed(self, job: JobResource) -> None:
         """A Job was listed, added or modified."""
         key = (job.namespace, job.name)
-        if key in self._fresh or (self._overview.get_job(key) is None and len(self._fresh) < _MAX_FRESH):
-            self._fresh[key] = job
+        self._copies.put(key, job)
         if job.final and job.expires:
             self._expiring.add(key)
         self._overview.put(job)
@@ -110,15 +116,11 @@ class Controller:
     def job_gone(self, job: JobResource) -> None:
         """A Job was deleted."""
         key = (job.namespace, job.name)
-        self._fresh.pop(key, None)
+        self._copies.drop(key)
         self._expiring.discard(key)
         self._overview.drop(job)
         for live in self._live.values():
             live.pop(key, None)
-
-    def concerns(self, key: Key, delay: float = 0.0) -> None:
-        """Something that belongs to a Job changed; delay: seconds in which more of the kind may come."""
-        self._queue.add(key, delay)
 
     def count(self) -> None:
         """Bring the metrics up to date that are not counted as things happen."""
@@ -128,16 +130,20 @@ class Controller:
             metrics.JOBS.labels(phase).set(phases[phase])
 
     def _add_all(self) -> None:
-        """What is to be done at the start. Jobs that a back end has are found by observing it."""
+        """What is to be done at the start; what a back end that is polled reports comes when it is polled."""
         for brief in self._overview.values():
             waits = not brief.final and brief.phase not in _FOLLOWED
             if waits or any(brief.wishes[1:]):
                 self._queue.add(brief.key)
+        for target, differing in self._watched.items():
+            live = [self._overview.get_job(key) for key in self._live[target]]
+            for key in differing(known for known in live if known is not None):
+                self._queue.add(key, urgent=False)
         for number, key in enumerate(self._expiring):
             self._queue.add(key, number / _EXPIRING_PER_SECOND)
 
     async def _work(self, key: Key) -> float | None:
-        job = self._fresh.pop(key, None) or await self._read(key)
+        job = self._copies.get(key) or await self._read(key)
         if job is None:
             return None
         begun = time.perf_counter()
@@ -148,6 +154,8 @@ class Controller:
                 result = "done"
             except RetryLater as error:
                 result = "again"
+                # It may have failed because the copy was old.
+                self._copies.drop(key)
                 log.info("will try again", why=str(error))
                 raise
             except Exception:
@@ -180,10 +188,18 @@ class Controller:
                 continue
             now = {key: states[job_id] for key, job_id in live.items() if job_id in states}
             for key in live:
-                if key not in now or now[key] != before.get(key):
-                    self._queue.add(key)
-            # Only what was live: a Job that becomes live later is looked at whatever its state.
+                if self._is_news(backend, key, now.get(key), before.get(key)):
+                    self._queue.add(key, urgent=False)
+            # Only what was live: a Job that becomes live later is compared with its status.
             before = now
+
+    def _is_news(self, backend: Backend, key: Key, now: str | None, before: str | None) -> bool:
+        """Whether a live job's state has to be read: it changed, or was never seen and is not what the
+        status says."""
+        if now is None or before is not None:
+            return now is None or now != before
+        brief = self._overview.get_job(key)
+        return brief is None or brief.phase is None or backend.phase_of(now) is not brief.phase
 
     async def _sweep(self, backend: Backend) -> None:
         sweeper = Sweeper(backend)

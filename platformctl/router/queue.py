@@ -1,6 +1,8 @@
 """A queue of keys to look at: each key at most once in it, never worked on twice at the same time.
 
-What failed comes back later and later, up to MAX_DELAY; what succeeded starts again at once.
+What failed comes back later and later, up to MAX_DELAY; what succeeded starts again at once. What is
+urgent, such as a new Job or a user's wish, goes before the news of jobs that run; of those every fourth
+turn is theirs, so that neither waits for ever.
 """
 
 import asyncio
@@ -8,10 +10,12 @@ import heapq
 import itertools
 import random
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 FIRST_DELAY, MAX_DELAY = 0.5, 30.0
+_TURNS = 4
 
 type Key = tuple[str, str]
 """Namespace and name of a Job."""
@@ -32,8 +36,10 @@ class WorkQueue:
         self._reset()
 
     def _reset(self) -> None:
-        self._ready: asyncio.Queue[Key] = asyncio.Queue()
-        self._waiting: set[Key] = set()
+        self._ready: dict[bool, deque[Key]] = {True: deque(), False: deque()}
+        self._waiting: dict[Key, bool] = {}
+        self._places = asyncio.Semaphore(0)
+        self._turn = itertools.count(1)
         self._busy: set[Key] = set()
         self._again: set[Key] = set()
         self._failures: dict[Key, int] = {}
@@ -63,8 +69,8 @@ class WorkQueue:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), seconds)
 
-    def add(self, key: Key, delay: float = 0.0) -> None:
-        """Have a key looked at after delay seconds; an earlier appointment holds."""
+    def add(self, key: Key, delay: float = 0.0, urgent: bool = True) -> None:
+        """Have a key looked at after delay seconds, and then not as urgent; an earlier appointment holds."""
         if self._closed:
             return
         if delay > 0:
@@ -75,9 +81,8 @@ class WorkQueue:
                 self._alarm.set()
         elif key in self._busy:
             self._again.add(key)
-        elif key not in self._waiting:
-            self._waiting.add(key)
-            self._ready.put_nowait(key)
+        elif key not in self._waiting or urgent:
+            self._enter(key, urgent)
 
     async def run(self, work: Work, workers: int) -> None:
         """Work until cancelled."""
@@ -88,9 +93,9 @@ class WorkQueue:
 
     async def _worker(self, work: Work) -> None:
         while True:
-            key = await self._ready.get()
-            self._waiting.discard(key)
-            if self._closed:
+            await self._places.acquire()
+            key = self._next()
+            if key is None or self._closed:
                 continue
             self._busy.add(key)
             self._idle.clear()
@@ -111,6 +116,24 @@ class WorkQueue:
             elif delay is not None:
                 self.add(key, delay)
 
+    def _enter(self, key: Key, urgent: bool) -> None:
+        """Take a place in line; what waits already can only become more urgent."""
+        if self._waiting.get(key):
+            return
+        self._waiting[key] = urgent
+        self._ready[urgent].append(key)
+        self._places.release()
+
+    def _next(self) -> Key | None:
+        """The first in line; None for a place whose key has moved to the other line."""
+        ordinary_turn = next(self._turn) % _TURNS == 0
+        urgent = bool(self._ready[True]) and not (ordinary_turn and self._ready[False])
+        key = self._ready[urgent].popleft()
+        if self._waiting.get(key) is not urgent:
+            return None
+        del self._waiting[key]
+        return key
+
     def _backoff(self, key: Key) -> float:
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
@@ -125,7 +148,7 @@ class WorkQueue:
                 due, _, key = heapq.heappop(self._later)
                 if self._due.get(key) == due:
                     del self._due[key]
-                    self.add(key)
+                    self.add(key, urgent=False)
             self._alarm.clear()
             pause = self._later[0][0] - now if self._later else None
             try:

@@ -4,6 +4,7 @@ Every write carries the resourceVersion that was read, so a decision made on an 
 the API server instead of being carried out twice.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,10 +159,16 @@ class JobResource:
 
 
 class JobStore:
-    """Reads and writes Job resources. ConflictError: the copy was old. NotFoundError: the Job is gone."""
+    """Reads and writes Job resources. ConflictError: the copy was old. NotFoundError: the Job is gone.
 
-    def __init__(self, client: KubernetesClient) -> None:
+    wrote: told of each Job as a write left it.
+    """
+
+    def __init__(
+        self, client: KubernetesClient, wrote: Callable[[JobResource], None] = lambda _: None
+    ) -> None:
         self._client = client
+        self._wrote = wrote
 
     async def read(self, namespace: str, name: str) -> JobResource | None:
         """The Job as it is now."""
@@ -186,8 +193,13 @@ class JobStore:
     async def write_status(self, job: JobResource, changes: dict[str, Any]) -> JobResource:
         """Change fields of the status; None removes one."""
         patch = {"metadata": {"resourceVersion": job.metadata["resourceVersion"]}, "status": changes}
-        return JobResource(await self._client.merge(f"{path(job.namespace, job.name)}/status", patch))
+        return await self._merge(f"{path(job.namespace, job.name)}/status", patch)
 
     async def _finalizers(self, job: JobResource, names: list[str]) -> JobResource:
         metadata = {"resourceVersion": job.metadata["resourceVersion"], "finalizers": names}
-        return JobResource(await self._client.merge(path(job.namespace, job.name), {"metadata": metadata}))
+        return await self._merge(path(job.namespace, job.name), {"metadata": metadata})
+
+    async def _merge(self, where: str, patch: dict[str, Any]) -> JobResource:
+        found = JobResource(await self._client.merge(where, patch))
+        self._wrote(found)
+        return found

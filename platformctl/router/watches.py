@@ -1,11 +1,16 @@
 """What the router watches: Jobs, Queues, its batch Jobs and their pods; and whom a change concerns."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from platformctl.jobs.kubernetes import JOB_UID_LABEL, TOKEN_ANNOTATION
-from platformctl.router.controller import Controller
+import structlog
+
+from platformctl.jobs.kubernetes import JOB_UID_LABEL
+from platformctl.jobs.model import Queue
+from platformctl.jobs.queues import parse_queue
+from platformctl.router.backend import Phase
+from platformctl.router.controller import Controller, Differing
 from platformctl.router.informer import Informer, Source
 from platformctl.router.overview import Brief
 from platformctl.router.queue import Key
@@ -16,8 +21,13 @@ QUEUES = f"/apis/{GROUP}/{VERSION}/queues"
 BATCH_JOBS = "/apis/batch/v1/jobs"
 PODS = "/api/v1/pods"
 
+log = structlog.get_logger(__name__)
+
 type Version = tuple[str, str]
 """uid and resourceVersion: what tells one object from another, and one state of it from another."""
+
+type Concerns = Callable[[Key, float], None]
+"""Has a Job looked at after some seconds."""
 
 type Pod = tuple[str, str | None, str | None, int]
 """uid of the Job, phase, node, and a hash of why it waits."""
@@ -34,10 +44,9 @@ class Batch:
     suspended: bool
     ended: bool
     counts: tuple[int | None, ...]
-    token: str
 
 
-_NOBODYS = Batch(None, False, False, (), "")
+_NOBODYS = Batch(None, False, False, ())
 
 
 def of_jobs(client: Source, controller: Controller) -> Informer[Version]:
@@ -54,21 +63,36 @@ def of_jobs(client: Source, controller: Controller) -> Informer[Version]:
     return Informer(client, JOBS, _version, changed)
 
 
-def of_batch_jobs(client: Source, controller: Controller) -> Informer[Batch]:
-    """Tells the controller whose batch Job changed."""
+def of_queues(client: Source, queues: dict[str, Queue], changed: Callable[[], None]) -> Informer[Version]:
+    """Keeps `queues` as the cluster has them; without their definition there are none."""
+
+    def on_change(key: Key, _before: Version | None, after: Version | None, raw: dict[str, Any]) -> None:
+        queues.pop(key[1], None)
+        found = parse_queue(key[1], raw.get("spec")) if after is not None else None
+        if isinstance(found, Queue):
+            queues[key[1]] = found
+        elif found:
+            log.error("a Queue is left out", queue=key[1], why=[str(refusal) for refusal in found])
+        changed()
+
+    return Informer(client, QUEUES, _version, on_change)
+
+
+def of_batch_jobs(client: Source, concerns: Concerns) -> Informer[Batch]:
+    """Tells whose batch Job changed."""
 
     def changed(_key: Key, before: Batch | None, after: Batch | None, _raw: dict[str, Any]) -> None:
         owner = (after or before or _NOBODYS).job
         if owner is None:
             return
         counted = before and after and (before.suspended, before.ended) == (after.suspended, after.ended)
-        controller.concerns(owner, _GATHER_SECONDS if counted else 0.0)
+        concerns(owner, _GATHER_SECONDS if counted else 0.0)
 
     return Informer(client, BATCH_JOBS, _batch, changed, labelSelector=JOB_UID_LABEL)
 
 
-def of_pods(client: Source, controller: Controller, overview: Mapping[str, Brief]) -> Informer[Pod]:
-    """Tells the controller whose pods changed: why one waits, and where it runs, is known by pods alone.
+def of_pods(client: Source, concerns: Concerns, overview: Mapping[str, Brief]) -> Informer[Pod]:
+    """Tells whose pods changed: why one waits, and where it runs, is known by pods alone.
 
     A pod that ended is none any more: of that its batch Job tells.
     """
@@ -76,10 +100,24 @@ def of_pods(client: Source, controller: Controller, overview: Mapping[str, Brief
     def changed(_key: Key, before: Pod | None, after: Pod | None, _raw: dict[str, Any]) -> None:
         uid = (after or before or ("",))[0]
         if uid in overview:
-            controller.concerns(overview[uid].key, _GATHER_SECONDS)
+            concerns(overview[uid].key, _GATHER_SECONDS)
 
     live = "status.phase!=Succeeded,status.phase!=Failed"
     return Informer(client, PODS, _pod, changed, labelSelector=JOB_UID_LABEL, fieldSelector=live)
+
+
+def differing(batches: Informer[Batch], pods: Informer[Pod]) -> Differing:
+    """Which Jobs have batch Jobs that ended, are gone, or began to run since the status was written."""
+
+    def found(briefs: Iterable[Brief]) -> Iterator[Key]:
+        running = {pod[0] for pod in pods.items.values() if pod[1] == "Running"}
+        for brief in briefs:
+            namespace, _, name = brief.backend_id.partition("/")
+            batch = batches.items.get((namespace, name))
+            if batch is None or batch.ended or (brief.phase is not Phase.RUNNING and brief.uid in running):
+                yield brief.key
+
+    return found
 
 
 def _version(item: dict[str, Any]) -> Version:
@@ -99,7 +137,6 @@ def _batch(item: dict[str, Any]) -> Batch:
         suspended=bool(item["spec"].get("suspend")),
         ended="Complete" in true or "Failed" in true,
         counts=tuple(status.get(name) for name in ("active", "ready", "succeeded", "failed")),
-        token=(metadata.get("annotations") or {}).get(TOKEN_ANNOTATION, ""),
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from platformctl.jobs.model import Target
-from platformctl.router.backend import Unavailable
+from platformctl.router.backend import Phase, Unavailable
 from platformctl.router.controller import Controller
+from platformctl.router.copies import Copies
 from platformctl.router.overview import Overview
 from platformctl.router.queue import WorkQueue
 from platformctl.router.resource import JobResource
@@ -29,6 +30,9 @@ class Slurm:
         if self.away:
             raise Unavailable("away")
         return self.now
+
+    def phase_of(self, state: str) -> Phase | None:
+        return {"PENDING": Phase.QUEUED, "RUNNING": Phase.RUNNING}.get(state)
 
     async def claimed(self) -> list[Any]:
         return []
@@ -64,12 +68,15 @@ def job(name: str, job_id: str = "", phase: str = "", deleting: bool = False, **
 class Running:
     """A controller that leads once it is told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, watched: dict[Target, Any] | None = None) -> None:
         self.slurm, self.looks = Slurm(), Looks()
-        queue = WorkQueue()
+        queue = self.queue = WorkQueue()
         overview = Overview({}, queue.add)
-        parts: Any = (self.looks, self.looks, {Target.SLURM: self.slurm}, overview, queue)
-        self.controller = Controller(*parts, workers=2, sweep_seconds=60)
+        looks: Any = self.looks
+        backends: Any = {Target.SLURM: self.slurm}
+        self.controller = Controller(
+            looks, looks, backends, overview, queue, Copies(), watched or {}, workers=2, sweep_seconds=60
+        )
         self._task: asyncio.Task[None] | None = None
 
     def lead(self) -> None:
@@ -129,9 +136,8 @@ async def test_a_changed_state_is_looked_at_once() -> None:
         running.slurm.now = {"1": "PENDING", "2": "PENDING"}
         running.controller.job_changed(job("a", "1", "Queued"))
         running.controller.job_changed(job("b", "2", "Queued"))
-        await running.observed()
-        assert running.seen() == ["a", "b"]
-        await running.observed()
+        await until(lambda: running.seen() == ["a", "b"])
+        await running.observed(3)
         assert running.seen() == []
         running.slurm.now = {"1": "RUNNING", "2": "PENDING"}
         await running.observed()
@@ -143,6 +149,30 @@ async def test_a_changed_state_is_looked_at_once() -> None:
         running.slurm.now = {"2": "PENDING"}
         await running.observed()
         assert running.seen() == ["a"]
+
+
+async def test_a_state_that_is_not_what_the_status_says_is_looked_at_once() -> None:
+    """As after a restart."""
+    running = Running()
+    running.slurm.now = {"1": "RUNNING", "2": "PENDING", "3": "RUNNING", "4": "odd"}
+    for number, phase in enumerate(("Queued", "Queued", "Running", "Running"), start=1):
+        running.controller.job_changed(job(f"j{number}", str(number), phase))
+    running.lead()
+    await running.observed(3)
+    assert sorted(running.looks.names) == ["j1", "j4"]
+    await running.stop()
+
+
+async def test_what_is_watched_is_compared_once_and_not_polled() -> None:
+    running = Running(
+        watched={Target.SLURM: lambda briefs: [brief.key for brief in briefs if brief.uid == "b"]}
+    )
+    running.controller.job_changed(job("a", "1", "Running"))
+    running.controller.job_changed(job("b", "2", "Running"))
+    running.lead()
+    await until(lambda: running.looks.names == ["b"])
+    assert running.slurm.asked == 0
+    await running.stop()
 
 
 async def test_two_jobs_with_one_id_are_both_followed() -> None:
@@ -217,5 +247,5 @@ async def test_finishing_is_bounded() -> None:
 async def test_what_belongs_to_a_job_has_it_looked_at(delay: float) -> None:
     async with Running() as running:
         running.controller.job_changed(job("a", "1", "Queued"))
-        running.controller.concerns(("ns", "a"), delay)
+        running.queue.add(("ns", "a"), delay, urgent=False)
         await until(lambda: "a" in running.looks.names)

@@ -91,3 +91,52 @@ async def test_an_earlier_appointment_holds() -> None:
     queue.add(B, 0.02)
     await run_for(queue, work, 0.15)
     assert looks == 2
+
+
+async def test_what_is_urgent_goes_first_and_the_rest_gets_its_turns() -> None:
+    queue = WorkQueue()
+    order: list[str] = []
+
+    async def work(key: Key) -> None:
+        order.append(key[1])
+
+    for number in range(6):
+        queue.add(("ns", f"news-{number}"), urgent=False)
+    for number in range(6):
+        queue.add(("ns", f"new-{number}"))
+    queue.add(("ns", "news-5"))
+    queue.add(("ns", "new-0"), urgent=False)
+    await run_for(queue, work, 0.05, workers=1)
+    assert sorted(order) == sorted({*order})
+    assert len(order) == 12
+    assert order[:4] == ["new-0", "new-1", "new-2", "news-0"]
+    assert order.index("news-5") < order.index("news-3")
+
+
+async def test_an_appointment_is_void_once_its_key_was_looked_at() -> None:
+    queue, looks = WorkQueue(), 0
+
+    async def work(_key: Key) -> None:
+        nonlocal looks
+        looks += 1
+
+    queue.add(A, 0.05)
+    queue.add(A)
+    await run_for(queue, work, 0.15)
+    assert looks == 1
+
+
+async def test_a_closed_queue_takes_nothing_and_forgets() -> None:
+    queue, looks = WorkQueue(), 0
+
+    async def work(_key: Key) -> None:
+        nonlocal looks
+        looks += 1
+
+    queue.add(A)
+    queue.close()
+    queue.add(B)
+    queue.open()
+    await run_for(queue, work, 0.03)
+    assert looks == 0
+    assert len(queue) == 0
