@@ -7,18 +7,20 @@ import asyncio
 import shlex
 import tempfile
 import time
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 from platformctl.clients import kubeconfig
-from platformctl.clients.kubernetes import ApiError, KubernetesClient, from_kubeconfig
+from platformctl.clients.kubernetes import ApiError, KubernetesClient, NotFoundError, from_kubeconfig
 from platformctl.engine import access, remote
-from platformctl.engine.fleet import Fleet, Host
+from platformctl.engine.fleet import Fleet
 from platformctl.engine.proof import Proof
 from platformctl.errors import PlatformError
 
 _NAMESPACE = "default"
 _JOBS = f"/apis/kfoundry.io/v1alpha1/namespaces/{_NAMESPACE}/jobs"
+_LOGS = f"/apis/logs.kfoundry.io/v1alpha1/namespaces/{_NAMESPACE}/jobs"
 _FINAL = ("Succeeded", "Failed", "Cancelled", "Refused")
 _SECONDS = 180
 _POLL_SECONDS = 0.5
@@ -68,7 +70,15 @@ async def _run(fleet: Fleet, client: KubernetesClient, target: str) -> tuple[str
             status = await _finished(client, path)
         if status["phase"] != "Succeeded":
             return f"{status['phase']}: {status.get('reason', '')}", False
-        return await _output(fleet, target, status)
+        name, file = created["metadata"]["name"], str(status.get("output", ""))
+        try:
+            output = await _output(client, name)
+        except NotFoundError:
+            # A site may keep its home from the Kubernetes hosts; then the file is read where it is.
+            output = await _on_host(fleet, target, f"cat {shlex.quote(file)}")
+        if file.startswith("/"):
+            await _on_host(fleet, target, f"rm -f {shlex.quote(file)}")
+        return output, bool(output)
     finally:
         await client.delete(path)
 
@@ -81,16 +91,13 @@ async def _finished(client: KubernetesClient, path: str) -> dict[str, Any]:
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _output(fleet: Fleet, target: str, status: dict[str, Any]) -> tuple[str, bool]:
-    """What the job printed, read as the router says it can be; status.output is a file or a command."""
-    group = targets(fleet)[target]
-    host: Host = fleet.hosts[fleet.members(group)[0]]
-    output = str(status.get("output", ""))
-    if output.startswith("kubectl "):
-        script = f"kubectl --kubeconfig /etc/kubernetes/admin.conf {output.removeprefix('kubectl ')}"
-    else:
-        script = f"cat {shlex.quote(output)} && rm -f {shlex.quote(output)}"
-    reply = await remote.run(host.connection, script, seconds=30)
-    if reply.code != 0:
-        return f"its output cannot be read on {host.name}: {reply.message}", False
-    return reply.out.strip(), bool(reply.out.strip())
+async def _output(client: KubernetesClient, name: str) -> str:
+    """What the job printed, as its user reads it."""
+    async with aclosing(client.stream(f"{_LOGS}/{name}/log")) as pieces:
+        return b"".join([piece async for piece in pieces]).decode(errors="replace").strip()
+
+
+async def _on_host(fleet: Fleet, target: str, script: str) -> str:
+    """What a script prints on the first host of the scheduler."""
+    host = fleet.hosts[fleet.members(targets(fleet)[target])[0]]
+    return (await remote.run(host.connection, script, seconds=30)).out.strip()
