@@ -174,7 +174,7 @@ class Controller:
 
     async def _observe(self, backend: Backend) -> None:
         """Have every live job looked at whose state in the back end changed since the last time."""
-        before: dict[Key, str] = {}
+        before: dict[tuple[Key, str], str] = {}
         while True:
             await asyncio.sleep(backend.interval)
             live = self._live[backend.target]
@@ -186,9 +186,10 @@ class Controller:
             except Unavailable as error:
                 log.warning("back end unavailable", backend=backend.target, why=str(error))
                 continue
-            now = {key: states[job_id] for key, job_id in live.items() if job_id in states}
-            for key in live:
-                if self._is_news(backend, key, now.get(key), before.get(key)):
+            # By the id too: another attempt may end as the last one did, between two looks at the states.
+            now = {(key, job_id): states[job_id] for key, job_id in live.items() if job_id in states}
+            for key, job_id in live.items():
+                if self._is_news(backend, key, now.get((key, job_id)), before.get((key, job_id))):
                     self._queue.add(key, urgent=False)
             # Only what was live: a Job that becomes live later is compared with its status.
             before = now

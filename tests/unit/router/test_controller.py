@@ -151,6 +151,17 @@ async def test_a_changed_state_is_looked_at_once() -> None:
         assert running.seen() == ["a"]
 
 
+async def test_another_attempt_that_ends_as_the_last_one_did_is_looked_at() -> None:
+    """Both between two looks at the states."""
+    async with Running() as running:
+        running.slurm.now = {"1": "FAILED"}
+        running.controller.job_changed(job("a", "1", "Running"))
+        await until(lambda: running.seen() == ["a"])
+        running.slurm.now = {"1": "FAILED", "2": "FAILED"}
+        running.controller.job_changed(job("a", "2", "Running"))
+        await until(lambda: running.seen() == ["a"])
+
+
 async def test_a_state_that_is_not_what_the_status_says_is_looked_at_once() -> None:
     """As after a restart."""
     running = Running()
