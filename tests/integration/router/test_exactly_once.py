@@ -13,8 +13,8 @@ from platformctl.router.resource import JobResource, path
 from tests.integration.router.faults import Executioner
 from tests.integration.router.world import SCRIPT, World
 
-# Submit, write, read back, write, release; where nothing is ever lost submit, write, release.
-STEPS = {Target.SLURM: 5, Target.KUBERNETES: 3}
+# Choose, submit, write, read back, write, release; where nothing is ever lost choose, submit, write, release.
+STEPS = {Target.SLURM: 6, Target.KUBERNETES: 4}
 TARGETS = pytest.mark.parametrize("target", [Target.SLURM, Target.KUBERNETES])
 
 
