@@ -21,7 +21,7 @@ import uvloop
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 
-from platformctl.clients.kubernetes import Connection, KubernetesClient, from_kubeconfig, in_cluster
+from platformctl.clients.kubernetes import Connection, KubernetesClient, from_environment
 from platformctl.clients.slurmrestd import SlurmRestClient, TokenMinter
 from platformctl.jobs.model import Queue, Target
 from platformctl.jobs.slurm import DIALECTS
@@ -59,15 +59,7 @@ def main() -> None:
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout)
     config = load(Path(os.environ.get("ROUTER_CONFIG", "/etc/platformctl/router.json")))
-    uvloop.run(serve(config, connection()))
-
-
-def connection() -> Connection:
-    """Where the API server is: the pod's own cluster, or what KUBECONFIG names."""
-    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
-    if host:
-        return in_cluster(host, port)
-    return from_kubeconfig(Path(os.environ["KUBECONFIG"]))
+    uvloop.run(serve(config, from_environment()))
 
 
 async def serve(config: RouterConfig, where: Connection) -> None:

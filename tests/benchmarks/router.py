@@ -24,9 +24,10 @@ from tests.benchmarks.router_world import BATCH_JOBS, EARLIER, JOBS, SITE, World
 from tests.integration.control_plane import ControlPlane
 
 ABOUT = (
-    "The router against an API server with etcd and a stand-in for slurmrestd, side by side with bare loops "
-    "of the same client. Accepted means that the Job's status shows the back end's id. Steady after a "
-    "restart means that everything that happened meanwhile is in the statuses."
+    "The router against an API server with etcd and a stand-in for slurmrestd that is as slow as the real "
+    "one, all on this machine, beside bare loops of the same client, which write nothing to the API server. "
+    "Accepted means that the Job's status shows the back end's id. Steady after a restart means that "
+    "everything that happened meanwhile is in the statuses."
 )
 _LOOP = 400
 _AT_ONCE = 8

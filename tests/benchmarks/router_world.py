@@ -25,6 +25,7 @@ from tests.integration.router_chart import install_chart
 
 VALUES = """
 site: test
+logs: {enabled: false}
 users:
   - {name: alice, uid: 10001, gid: 10001, groups: [20001], account: physics, home: /home/alice}
 """
