@@ -253,7 +253,7 @@ def test_another_user_neither_reads_nor_cancels_nor_deletes(jobs: Jobs, target: 
     cancel = "kfoundry.io/cancel-requested=true"
     jobs.site.host("ctl1", *bob, "annotate", "kj", name, cancel, code=1)
     jobs.site.host("ctl1", *bob, "delete", "kj", name, "--wait=false", code=1)
-    jobs.site.host("ctl1", *bob, "logs", "-l", "kfoundry.io/job-uid", code=1)
+    jobs.site.host("ctl1", *bob, "auth", "can-i", "get", "pods", "--subresource=log", code=1)
     assert jobs.status(name)["phase"] == "Running"
     jobs.site.host("ctl1", *ALICE.split(), "annotate", "kj", name, cancel)
     assert jobs.until(name, "Cancelled", "Failed", "Succeeded")["phase"] == "Cancelled"
