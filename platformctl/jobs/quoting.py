@@ -5,10 +5,12 @@ Nothing here evaluates anything; a string becomes one word of a command line wha
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+# As much as the kernel takes for arguments and environment on common hosts (ARG_MAX is 2 MiB).
+MAX_EXPANDED = 2**20
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 
 
 def bash_word(text: str) -> str:
@@ -24,11 +26,37 @@ def bash_word(text: str) -> str:
 
 
 def expand_references(text: str, values: Mapping[str, str]) -> str:
-    """Replace `$(NAME)` as the kubelet does: unknown names stay as they are, `$$` is a plain `$`."""
+    """Replace `$(NAME)` as the kubelet does: unknown names stay as they are, `$$` is a plain `$`.
 
-    def replace(match: re.Match[str]) -> str:
-        if match[1] is None:
-            return "$"
-        return values.get(match[1], match[0])
+    Takes time proportional to text and result. Raises ValueError when the result is longer than
+    MAX_EXPANDED, since references to references grow without bound.
+    """
+    parts: list[str] = []
+    size = done = 0
+    unclosed = False
+    while (start := text.find("$", done)) >= 0 and start + 1 < len(text):
+        mark = text[start + 1]
+        end = text.find(")", start) if mark == "(" and not unclosed else -1
+        unclosed = unclosed or (mark == "(" and end < 0)
+        if end >= 0:
+            part, after = values.get(text[start + 2 : end], text[start : end + 1]), end + 1
+        else:
+            part, after = ("$" if mark == "$" else f"${mark}"), start + 2
+        parts += (text[done:start], part)
+        size += start - done + len(part)
+        if size > MAX_EXPANDED:
+            raise ValueError(f"becomes longer than {MAX_EXPANDED} characters by its $(NAME) references")
+        done = after
+    return "".join(parts) + text[done:]
 
-    return _REFERENCE.sub(replace, text)
+
+def expand_environment(env: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Names and values, each expanded from those before; ValueError when they grow too long together."""
+    values: dict[str, str] = {}
+    size = 0
+    for name, value in env:
+        values[name] = expand_references(value, values)
+        size += len(values[name])
+        if size > MAX_EXPANDED:
+            raise ValueError(f"becomes longer than {MAX_EXPANDED} characters by its $(NAME) references")
+    return values

@@ -12,7 +12,7 @@ from typing import Any
 from platformctl.jobs.array import array_text
 from platformctl.jobs.batch_script import batch_script
 from platformctl.jobs.model import Container, JobSpec, Queue, User
-from platformctl.jobs.quoting import expand_references
+from platformctl.jobs.quoting import expand_environment
 from platformctl.jobs.tokens import Token
 
 DIALECTS = (
@@ -74,10 +74,7 @@ def environment(job: JobSpec, user: User) -> dict[str, str]:
 
 def container_environment(container: Container) -> dict[str, str]:
     """env with `$(NAME)` expanded from the entries before, as the kubelet does."""
-    values: dict[str, str] = {}
-    for name, value in container.env:
-        values[name] = expand_references(value, values)
-    return values
+    return expand_environment(container.env)
 
 
 def _place(job: JobSpec, user: User, queue: Queue | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from platformctl.jobs.fields import BY_PATH, Handling
 from platformctl.jobs.model import Container, PodOptions, Refusal, Resources, Target
 from platformctl.jobs.quantity import ceiling, parse_quantity
+from platformctl.jobs.quoting import MAX_EXPANDED, expand_environment, expand_references
 from platformctl.jobs.reader import Reader
 
 GPU = "nvidia.com/gpu"
@@ -111,17 +112,39 @@ class TemplateReader:
         pull_policy = found.get("imagePullPolicy")
         if pull_policy is not None and pull_policy not in _PULL_POLICIES:
             reader.refuse(f"{path}.imagePullPolicy", f"must be one of {', '.join(_PULL_POLICIES)}")
+        env = self._env(found.get("env"), f"{path}.env")
+        self._bounded(env, (*command, *args), path)
         return Container(
             name=name,
             image=image,
             command=command,
             args=args,
-            env=self._env(found.get("env"), f"{path}.env"),
+            env=env,
             resources=self._resources(found.get("resources"), f"{path}.resources"),
             working_dir=self._absolute(found.get("workingDir"), f"{path}.workingDir"),
             pull_policy=pull_policy if pull_policy in _PULL_POLICIES else None,
             mounts=self._mounts(found.get("volumeMounts"), f"{path}.volumeMounts"),
         )
+
+    def _bounded(self, env: tuple[tuple[str, str], ...], words: tuple[str, ...], path: str) -> None:
+        """Refuse `$(NAME)` references that grow without bound: router and kubelet would have to hold them."""
+        try:
+            values = expand_environment(env)
+        except ValueError as error:
+            self.reader.refuse(f"{path}.env", str(error))
+            return
+        size = 0
+        for word in words:
+            try:
+                size += len(expand_references(word, values))
+            except ValueError:
+                size = MAX_EXPANDED + 1
+            if size > MAX_EXPANDED:
+                self.reader.refuse(
+                    f"{path}.command",
+                    f"becomes longer than {MAX_EXPANDED} characters by its $(NAME) references",
+                )
+                return
 
     def _absolute(self, value: Any, path: str) -> str | None:
         text = self.reader.text(value, path, 4096)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from platformctl.jobs.quoting import bash_word, expand_references
+from platformctl.jobs.quoting import bash_word, expand_environment, expand_references
 
 _words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
 
@@ -33,7 +33,22 @@ def test_a_word_never_begins_a_line(word: str) -> None:
         ("$(A", "$(A"),
         ("$$$$", "$$"),
         ("$(rm -rf /)", "$(rm -rf /)"),
+        ("$(x$(A)", "$(x$(A)"),
+        ("$($$(A", "$($(A"),
+        ("a$", "a$"),
+        ("$()", "$()"),
     ],
 )
 def test_references_as_the_kubelet_expands_them(text: str, expected: str) -> None:
     assert expand_references(text, {"A": "1"}) == expected
+
+
+def test_many_open_references_take_time_in_proportion() -> None:
+    text = "$(" * 60_000
+    assert expand_references(text, {}) == text
+
+
+def test_references_to_references_are_bounded() -> None:
+    doubled = [("A0", "x" * 64), *((f"A{n}", f"$(A{n - 1})$(A{n - 1})") for n in range(1, 40))]
+    with pytest.raises(ValueError, match="longer than 1048576"):
+        expand_environment(doubled)
