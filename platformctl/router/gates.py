@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from platformctl.jobs.model import JobSpec, Queue, Refusal, User, When
 from platformctl.jobs.policy import in_queue
+from platformctl.jobs.queues import pick
 from platformctl.router.backend import FINAL, Phase, Ticket
 from platformctl.router.occupancy import excess, holding
 from platformctl.router.overview import Brief, Overview
@@ -45,11 +46,9 @@ class Gates:
         queues = self._queues()
         if not queues:
             return ticket
-        name = ticket.job.queue
-        if name is not None and name not in queues:
-            there = ", ".join(sorted(queues))
-            return [Refusal("spec.queue", f"there is no queue {name}; there are {there}")]
-        queue = queues[name] if name is not None else _default(queues)
+        queue = pick(queues, ticket.job.queue)
+        if isinstance(queue, Refusal):
+            return [queue]
         if queue is None:
             return ticket
         refusals = _unwelcome(ticket.job, ticket.user, queue)
@@ -153,10 +152,6 @@ _ENDED: dict[Phase | None, str] = {
     Phase.CANCELLED: "been cancelled",
     Phase.REFUSED: "been refused",
 }
-
-
-def _default(queues: Mapping[str, Queue]) -> Queue | None:
-    return next((queues[name] for name in sorted(queues) if queues[name].default), None)
 
 
 def _unwelcome(job: JobSpec, user: User, queue: Queue) -> list[Refusal]:
