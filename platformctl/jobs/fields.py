@@ -69,7 +69,7 @@ FIELDS: tuple[Field, ...] = (
     Field("spec.securityContext.fsGroup", R, R, _USERS),
     Field("spec.securityContext.fsGroupChangePolicy", R, R, _USERS, ("Always", "OnRootMismatch")),
     Field("spec.securityContext.supplementalGroups", R, R, _USERS, ([],)),
-    Field("spec.securityContext.supplementalGroupsPolicy", R, R, _USERS, ("Strict",)),
+    Field("spec.securityContext.supplementalGroupsPolicy", R, R, _USERS, ("Merge",)),
     Field("spec.securityContext.appArmorProfile", R, R, _HOST),
     Field("spec.securityContext.seLinuxOptions", R, R, _HOST, ({},)),
     Field("spec.securityContext.seLinuxChangePolicy", R, R, _HOST),

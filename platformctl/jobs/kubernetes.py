@@ -155,8 +155,6 @@ def _pod(job: JobSpec, user: User, script_image: str, config_map: str, queue: Qu
             # It would change owner and mode of every file of a home.
             **({} if user.home_claim else {"fsGroup": user.gid}),
             "supplementalGroups": list(user.groups),
-            # An image could name the user as a member of any group in its own /etc/group.
-            "supplementalGroupsPolicy": "Strict",
             "runAsNonRoot": True,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
