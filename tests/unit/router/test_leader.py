@@ -21,19 +21,19 @@ class Leases:
         self.swallow = False
         self.writes = 0
 
-    async def get(self, _path: str, **_query: str) -> dict[str, Any]:
+    async def get(self, path: str, **query: str) -> dict[str, Any]:
         self._answer()
         if self.lease is None:
             raise NotFoundError(404, "NotFound", "")
         return self.lease
 
-    async def create(self, _path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         self._answer()
         if self.lease is not None:
             raise AlreadyExistsError(409, "AlreadyExists", "")
         return self._store(body["spec"])
 
-    async def merge(self, _path: str, patch: dict[str, Any]) -> dict[str, Any]:
+    async def merge(self, path: str, patch: dict[str, Any]) -> dict[str, Any]:
         self._answer()
         assert self.lease is not None
         if patch["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
