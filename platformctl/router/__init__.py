@@ -21,6 +21,10 @@ status, and one alone decides that it will be released. From there all of it fol
   given its id to another: hence 3. What is lost before 4 has not run and is submitted again.
 - A router that dies after 4 does 5 again, which does no harm. What is lost after 4 may have run, and is
   reported as lost, not submitted again.
+- 5 names an id, for no scheduler releases by a token. So it follows 3 at once, or 3 is done again: no
+  slurmctld dies, comes back, and issues an id anew so fast. What is left is a release that was under way
+  to a slurmctld when it died, reached its successor, and met a held job of the same user under that id:
+  that job starts before its step 4, and could run twice if it were lost once more before its id is written.
 - A back end that never forgets what it answered, as the API server with batch Jobs, needs no 3, and its
   2 and 4 are one write.
 

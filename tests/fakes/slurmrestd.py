@@ -71,7 +71,10 @@ class Job:
 
 @dataclass
 class FakeSlurm:
-    """State and faults. ran: tokens of the jobs that started, in order, one entry for each start."""
+    """State and faults. ran: tokens of the jobs that started, in order, one entry for each start.
+
+    asked: how many requests came; requests: how many of them slurmctld was there for.
+    """
 
     jobs: dict[int, Job] = field(default_factory=dict)
     ended: list[Job] = field(default_factory=list)
@@ -82,6 +85,7 @@ class FakeSlurm:
     _restarts: int = 0
     away: bool = False
     max_jobs: int = 10_000
+    asked: int = 0
     requests: int = 0
     fault: Callable[[str], str] = lambda _what: ""
     before: Callable[[int, str], None] = lambda _number, _what: None
@@ -141,12 +145,15 @@ class FakeSlurm:
 
     @web.middleware
     async def _faults(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.asked += 1
         if self.away or self._restarts:
             return _error(500, -1, "Unspecified error")
         number, self.requests = self.requests, self.requests + 1
         what = f"{request.method} {request.path}"
         self.before(number, what)
         fault = self.fault(what)
+        if self._restarts:
+            return _error(500, -1, "Unspecified error")
         if fault == "slow":
             await asyncio.sleep(RESTART_SECONDS / 2)
             if self.away or self._restarts:

@@ -1,10 +1,12 @@
 """The API server with the job router's chart applied."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.integration.control_plane import ControlPlane, start
+from tests.integration.router.process import RouterProcess
 from tests.integration.router.world import ROUTER, World, make_world
 from tests.integration.router_chart import install_chart
 
@@ -29,3 +31,13 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 async def world(control_plane: ControlPlane) -> AsyncIterator[World]:
     async with make_world(control_plane) as found:
         yield found
+
+
+@pytest.fixture
+async def router(control_plane: ControlPlane, world: World, tmp_path: Path) -> AsyncIterator[RouterProcess]:
+    process = RouterProcess(control_plane, world, tmp_path)
+    await process.start()
+    yield process
+    process.kill()
+    assert process.process
+    await process.process.wait()

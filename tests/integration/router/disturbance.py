@@ -8,7 +8,7 @@ slurmctld does not outlive it; that of a router does.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from platformctl.clients.kubernetes import (
@@ -24,6 +24,8 @@ from platformctl.router.backend import Refused, Unavailable
 from tests.fakes.slurmrestd import FakeSlurm
 from tests.integration.router.world import BATCH
 
+# The share of requests that find slurmctld dying.
+_DEATHS = 0.01
 # The share of the jobs in a state that a killed slurmctld forgets.
 _FORGETS = {"PENDING": 0.15, "RUNNING": 0.02}
 # See the stand-in; each of its deaths takes all that is under way with it, so it has fewer of them.
@@ -44,6 +46,11 @@ class ShakyClient:
 
     async def get(self, path: str, **query: str) -> Any:
         return await self._shake(lambda: self._inner.get(path, **query))
+
+    async def list_pages(self, path: str, **query: str) -> AsyncIterator[dict[str, Any]]:
+        await self._shake(lambda: asyncio.sleep(0))
+        async for page in self._inner.list_pages(path, **query):
+            yield page
 
     async def create(self, path: str, body: dict[str, Any]) -> Any:
         return await self._shake(lambda: self._inner.create(path, body))
@@ -99,20 +106,16 @@ class Slurmctld:
         self._share = share
         slurm.fault = self._fault
 
-    async def die_now_and_then(self) -> None:
-        """Until cancelled: back a moment later without some of the live jobs."""
-        while True:
-            await asyncio.sleep(self._chance.uniform(0.2, 0.6))
-            live = list(self._slurm.jobs.items())
-            self._slurm.die(
-                [job_id for job_id, job in live if self._chance.random() < _FORGETS.get(job.state, 0.0)]
-            )
-
     def be_well(self) -> None:
         """No more faults."""
         self._slurm.fault = lambda _what: ""
 
     def _fault(self, _what: str) -> str:
+        if self._chance.random() < _DEATHS:
+            live = list(self._slurm.jobs.items())
+            self._slurm.die(
+                [job_id for job_id, job in live if self._chance.random() < _FORGETS.get(job.state, 0.0)]
+            )
         if self._chance.random() >= self._share:
             return ""
         return self._chance.choice(_FAULTS)

@@ -13,7 +13,7 @@ from platformctl.clients.kubernetes import NotFoundError
 from platformctl.jobs.model import Target
 from platformctl.router.leader import Terms
 from tests.integration.control_plane import ControlPlane
-from tests.integration.router.test_process import RouterProcess, eventually, until
+from tests.integration.router.process import RouterProcess, eventually, until
 from tests.integration.router.world import World
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/default/leases/job-router"

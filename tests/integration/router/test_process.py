@@ -1,109 +1,14 @@
 """The router as the process that runs in the cluster, with the rights that the chart gives it."""
 
 import asyncio
-import json
-import os
 import random
-import signal
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
-from typing import Any
 
 import aiohttp
-import pytest
 
 from platformctl.jobs.model import Target
-from platformctl.router.resource import JobResource, path
-from tests.integration.control_plane import ControlPlane, free_port
-from tests.integration.router.world import BATCH, KEY, ROUTER, SITE, World
-
-PATIENCE = 60.0
-
-
-class RouterProcess:
-    """`python -m platformctl.router`, started again and again."""
-
-    def __init__(self, plane: ControlPlane, world: World, folder: Path) -> None:
-        self._folder = folder
-        (folder / "jwt.key").write_bytes(KEY)
-        user = {"name": "alice", "uid": 10001, "gid": 10001, "groups": [20001], "account": "physics"}
-        self.health = f"http://127.0.0.1:{free_port()}/healthz"
-        config = {
-            "site": SITE,
-            "users": [{**user, "home": "/home/alice"}],
-            "slurm": {"address": world.slurm_address, "key_file": str(folder / "jwt.key"), "interval": 0.3},
-            "sweep_seconds": 1,
-            "health": self.health,
-        }
-        (folder / "router.json").write_text(json.dumps(config))
-        self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("KUBERNETES_")},
-            "ROUTER_CONFIG": str(folder / "router.json"),
-            "KUBECONFIG": str(plane.kubeconfig(ROUTER)),
-        }
-        self.process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        with (self._folder / "router.log").open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "platformctl.router", env=self._environment, stdout=log, stderr=log
-            )
-
-    def kill(self) -> None:
-        """SIGKILL; it may be dead already."""
-        if self.process and self.process.returncode is None:
-            self.process.kill()
-
-    async def stop(self, number: int = signal.SIGTERM) -> int:
-        assert self.process
-        if self.process.returncode is None:
-            self.process.send_signal(number)
-        return await asyncio.wait_for(self.process.wait(), 30)
-
-    @property
-    def log(self) -> str:
-        return (self._folder / "router.log").read_text()
-
-
-@pytest.fixture
-async def router(control_plane: ControlPlane, world: World, tmp_path: Path) -> AsyncIterator[RouterProcess]:
-    process = RouterProcess(control_plane, world, tmp_path)
-    await process.start()
-    yield process
-    process.kill()
-    assert process.process
-    await process.process.wait()
-
-
-async def eventually[T](check: Callable[[], Awaitable[T | None]], what: str, router: RouterProcess) -> T:
-    """What a check returns once it returns something."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                found = await check()
-                if found is not None:
-                    return found
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        raise AssertionError(f"{what}\n{router.log[-3000:]}") from None
-
-
-async def until(world: World, job: JobResource, phase: str, router: RouterProcess) -> dict[str, Any]:
-    """The status once the Job is in a phase."""
-
-    async def check() -> dict[str, Any] | None:
-        found = await world.read(job)
-        return found.status if found is not None and found.status.get("phase") == phase else None
-
-    return await eventually(check, f"{job.name} never became {phase}", router)
-
-
-async def until_gone(world: World, job: JobResource, router: RouterProcess) -> None:
-    async def check() -> bool | None:
-        return True if await world.read(job) is None else None
-
-    await eventually(check, f"{job.name} was never deleted", router)
+from platformctl.router.resource import path
+from tests.integration.router.process import RouterProcess, eventually, until, until_gone
+from tests.integration.router.world import BATCH, World
 
 
 async def test_a_job_on_slurm_from_submission_to_its_end(world: World, router: RouterProcess) -> None:
@@ -150,7 +55,9 @@ async def test_a_job_on_kubernetes_from_submission_to_its_end(world: World, rout
     assert (await until(world, job, "Succeeded", router))["exitCode"] == 0
     await world.alice.delete(path("default", job.name))
     await until_gone(world, job, router)
-    assert await world.batch_jobs(job) == []
+    # Its batch Job has ended; a cluster's garbage collector removes it with its owner.
+    (batch,) = await world.batch_jobs(job)
+    assert [owner["uid"] for owner in batch["metadata"]["ownerReferences"]] == [job.uid]
 
 
 async def test_slurm_comes_back_after_a_while(world: World, router: RouterProcess) -> None:

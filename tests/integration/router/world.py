@@ -46,12 +46,12 @@ class World:
     overview: Overview = field(default_factory=lambda: Overview(USERS, lambda _key: None))
     queues: dict[str, Queue] = field(default_factory=dict)
 
-    async def submit(self, target: Target, **spec: Any) -> JobResource:
+    async def submit(self, target: Target, name: str = "", **spec: Any) -> JobResource:
         """Create a Job as alice."""
         body = {
             "apiVersion": "kfoundry.io/v1alpha1",
             "kind": "Job",
-            "metadata": {"generateName": "once-"},
+            "metadata": {"name": name} if name else {"generateName": "once-"},
             "spec": {"script": SCRIPT, "target": target, **spec},
         }
         return JobResource(await self.alice.create(path("default"), body))
