@@ -19,6 +19,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 {{- $_ := set $config "priorities" $priorities -}}
 {{- $_ := set $config "stage_paths" .Values.stagePaths -}}
+{{- $_ := set $config "routing" .Values.routing -}}
 {{- $_ := set $config "lease" (dict "namespace" .Release.Namespace "name" .Release.Name) -}}
 {{- if .Values.slurm.enabled -}}
 {{- $slurm := dict "address" .Values.slurm.address "key_file" "/etc/slurm-key/jwt.key" "reader" .Values.slurm.reader "interval" .Values.slurm.intervalSeconds -}}

@@ -20,7 +20,7 @@ USER = {"name": "alice", "uid": 10001, "gid": 10001, "groups": [20001], "home": 
 def render(**values: Any) -> list[dict[str, Any]]:
     """The chart's objects with some values."""
     chart = data_dir() / "charts" / "job-router"
-    command = [program("helm"), "template", "job-router", chart, "--namespace", "platform-jobs"]
+    command = [str(program("helm")), "template", "job-router", str(chart), "--namespace", "platform-jobs"]
     done = subprocess.run(
         [*command, "--values", "-"], input=json.dumps(values).encode(), check=True, capture_output=True
     )
@@ -72,8 +72,10 @@ def test_two_replicas_of_which_a_drain_leaves_one() -> None:
 
 
 def test_the_configuration_is_one_that_the_router_reads() -> None:
-    data = named(render(users=[USER]), "ConfigMap")["data"]
+    rule = {"when": {"kind": "script", "minTasks": 2}, "prefer": ["slurm"], "because": "it is for that"}
+    data = named(render(users=[USER], routing=[rule]), "ConfigMap")["data"]
     config = RouterConfig.model_validate_json(data["router.json"])
+    assert [found.because for found in config.rules()] == ["it is for that"]
     assert config.lease is not None
     assert (config.lease.namespace, config.lease.name) == ("platform-jobs", "job-router")
     assert named(render(), "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > (
