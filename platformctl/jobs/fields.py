@@ -34,6 +34,7 @@ class Field:
 
 M, E, R = Handling.MAPPED, Handling.EMULATED, Handling.REFUSED
 _USERS = "the site decides: jobs run as their submitter"
+_KEPT = "kept on the Job: on a pod they could join services or steer the network"
 _HOST = "jobs are kept apart from the host"
 _RETRY = "an attempt runs once: use retries of the Job"
 _CLASS = "use priorityClassName of the Job"
@@ -45,8 +46,8 @@ _PLACEMENT = "the router chooses the place: use target, queue, nodes and tasks"
 
 FIELDS: tuple[Field, ...] = (
     Field("metadata.name", R, R, "names come from the Job"),
-    Field("metadata.labels", M, E, "on pods; for Slurm they stay on the Job"),
-    Field("metadata.annotations", M, E, "on pods; for Slurm they stay on the Job"),
+    Field("metadata.labels", E, E, _KEPT),
+    Field("metadata.annotations", E, E, _KEPT),
     Field("metadata.creationTimestamp", R, R, "set by the API server", (None,)),
     Field("spec.containers", M, M, "exactly one"),
     Field("spec.restartPolicy", M, M, "only Never: " + _RETRY),

@@ -80,8 +80,7 @@ def batch_job(
         "podReplacementPolicy": "Failed",
         "template": {
             "metadata": {
-                "labels": {**job.pod.labels, **labels},
-                "annotations": dict(job.pod.annotations),
+                "labels": labels,
             },
             "spec": _pod(job, user, script_image, batch_name(name, token), queue),
         },

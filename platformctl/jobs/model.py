@@ -81,8 +81,6 @@ class Container:
 class PodOptions:
     """Parts of a pod template that only Kubernetes has; volumes are names of emptyDir volumes."""
 
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
     node_selector: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[str, ...] = ()
     grace_seconds: int | None = None

@@ -18,7 +18,6 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}", re.ASCII)
 _LABEL_KEY = re.compile(r"(?:[a-z0-9.-]{1,253}/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?", re.ASCII)
-_RESERVED = ("kfoundry.io/", "kubernetes.io/", "k8s.io/")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _ROOT = "spec.template"
 
@@ -33,7 +32,7 @@ class TemplateReader:
     def read(self, template: Any) -> tuple[Container | None, PodOptions]:
         """The container and pod options; None where the template holds no usable container."""
         root = self._known(template, _ROOT, "")
-        metadata = self._known(root.get("metadata"), f"{_ROOT}.metadata", "metadata.")
+        self._known(root.get("metadata"), f"{_ROOT}.metadata", "metadata.")
         pod = self._known(root.get("spec"), f"{_ROOT}.spec", "spec.")
         path = f"{_ROOT}.spec"
         self._known(pod.get("securityContext"), f"{path}.securityContext", "spec.securityContext.")
@@ -47,9 +46,7 @@ class TemplateReader:
                     f"{path}.containers[0].volumeMounts", f"names the unknown volume {name[:63]!r}"
                 )
         return container, PodOptions(
-            labels=self._labels(metadata.get("labels"), f"{_ROOT}.metadata.labels"),
-            annotations=self._annotations(metadata.get("annotations"), f"{_ROOT}.metadata.annotations"),
-            node_selector=self._labels(pod.get("nodeSelector"), f"{path}.nodeSelector", reserved=True),
+            node_selector=self._labels(pod.get("nodeSelector"), f"{path}.nodeSelector"),
             volumes=volumes,
             grace_seconds=self.reader.whole(
                 pod.get("terminationGracePeriodSeconds"), f"{path}.terminationGracePeriodSeconds", 0, 3600
@@ -243,21 +240,11 @@ class TemplateReader:
             mounts.append((name, where or "/"))
         return tuple(mounts)
 
-    def _labels(self, value: Any, path: str, reserved: bool = False) -> Mapping[str, str]:
-        labels = self._keys(self.reader.text_map(value, path, 64), path, reserved)
+    def _labels(self, value: Any, path: str) -> Mapping[str, str]:
+        labels = self.reader.text_map(value, path, 64)
         for key, text in labels.items():
-            if not _LABEL_VALUE.fullmatch(text):
-                self.reader.refuse(f"{path}[{key}]", "is not a label value")
-        return labels
-
-    def _annotations(self, value: Any, path: str) -> Mapping[str, str]:
-        return self._keys(self.reader.text_map(value, path, 64), path, False)
-
-    def _keys(self, found: dict[str, str], path: str, reserved: bool) -> dict[str, str]:
-        for key in found:
-            domain = key.split("/")[0] + "/"
             if not _LABEL_KEY.fullmatch(key):
-                self.reader.refuse(f"{path}[{key[:253]}]", "is not a label or annotation key")
-            elif not reserved and "/" in key and domain.endswith(_RESERVED):
-                self.reader.refuse(f"{path}[{key}]", "is reserved")
-        return found
+                self.reader.refuse(f"{path}[{key[:253]}]", "is not the key of a label")
+            if not _LABEL_VALUE.fullmatch(text):
+                self.reader.refuse(f"{path}[{key[:253]}]", "is not a label value")
+        return labels

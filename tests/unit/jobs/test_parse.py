@@ -98,8 +98,8 @@ def test_tasks_are_at_least_one_a_node() -> None:
          ["spec.template.spec.containers[0].resources.requests[cpu]"]),
         ({"template": {"spec": {"containers": [{"name": "a", "image": "b"}, {"name": "c", "image": "d"}]}}},
          ["spec.template.spec.containers[1]"]),
-        ({"template": {"metadata": {"labels": {"kfoundry.io/job-uid": "x"}}, **template()["template"]}},
-         ["spec.template.metadata.labels[kfoundry.io/job-uid]"]),
+        ({"template": {"metadata": {"finalizers": ["x/y"]}, **template()["template"]}},
+         ["spec.template.metadata.finalizers"]),
         ({"template": {"foo": 1, **template()["template"]}}, ["spec.template.foo"]),
     ],
 )  # fmt: skip
