@@ -11,6 +11,7 @@ from typing import Any
 from platformctl.jobs.model import Dependency, JobSpec, Target, User, When
 from platformctl.jobs.parse import parse
 from platformctl.router.backend import FINAL, Phase
+from platformctl.router.explain import asked
 from platformctl.router.occupancy import Holding, Occupancy, holding
 from platformctl.router.queue import Key
 from platformctl.router.resource import JobResource
@@ -131,7 +132,7 @@ class Overview(Mapping[str, Brief]):
             started=started,
             depends_on=() if job.final or job.let_through else _dependencies(job),
             holding=self._holding(job, before),
-            wishes=job.wishes,
+            wishes=(*job.wishes, asked(job)),
         )
 
     def _holding(self, job: JobResource, before: Brief | None) -> Holding | None:
@@ -156,7 +157,7 @@ def _is_news(job: JobResource, before: Brief | None, after: Brief) -> bool:
         return False
     if before is not None:
         return before.wishes != after.wishes
-    return not after.final or job.deleting or job.retry_requested or job.expires
+    return not after.final or job.deleting or job.retry_requested or job.expires or bool(asked(job))
 
 
 def _dependencies(job: JobResource) -> tuple[Dependency, ...]:

@@ -15,6 +15,7 @@ from platformctl.router import status
 from platformctl.router.backend import Backend, Phase, Seen, Ticket, Unavailable
 from platformctl.router.breaker import CircuitOpenError
 from platformctl.router.ending import Ending, unreachable
+from platformctl.router.explain import asked, explain, pause
 from platformctl.router.gates import Gates
 from platformctl.router.pace import Pace
 from platformctl.router.queue import RetryLater
@@ -27,6 +28,8 @@ from platformctl.router.tickets import AbsentError, Tickets, marks
 _NOTES_PER_SECOND = 50.0
 # What a parked Job waits for comes as news; this catches news that was lost. Seconds.
 _PARKED = 600.0
+# A Job that nobody has looked at yet cannot be explained. Seconds.
+_FIRST_LOOK = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +59,9 @@ class Reconciler:
         Raises RetryLater when something was away or the copy of the Job was old.
         """
         try:
-            return await self._look(job)
+            job, question = await self._answer(job)
+            delay = await self._look(job)
+            return min((seconds for seconds in (delay, question) if seconds is not None), default=None)
         except NotFoundError:
             self._submission.forget(job)
             return None
@@ -87,6 +92,19 @@ class Reconciler:
         if job.cancel_requested:
             return await self._ending.cancel(job)
         return await (self._follow(job) if job.released else self._submission.advance(job))
+
+    async def _answer(self, job: JobResource) -> tuple[JobResource, float | None]:
+        """Explain the Job if somebody asks; returns the seconds until that may be done, None once it is."""
+        if job.foreign or job.deleting or not asked(job):
+            return job, None
+        later = pause(job) if job.phase is not None else _FIRST_LOOK
+        if later:
+            return job, later
+        ticket, backend = self._tickets.ticket(job), None
+        if job.backend is not None:
+            backend = self._tickets.backends.get(job.backend)
+        answer = await explain(job, ticket if isinstance(ticket, Ticket) else None, backend)
+        return await self._store.write_status(job, answer), None
 
     async def _follow(self, job: JobResource) -> float | None:
         """A job that may have run: report what became of it."""

@@ -6,6 +6,7 @@ import pytest
 
 from platformctl.clients.kubernetes import ApiError
 from platformctl.jobs.model import Target
+from platformctl.router.explain import EXPLAIN
 from platformctl.router.resource import CANCEL, RETRY, JobResource, path
 from tests.integration.router.process import RouterProcess, eventually, until, until_gone
 from tests.integration.router.world import BATCH, SCRIPT, World
@@ -15,7 +16,7 @@ QUEUES = "/apis/kfoundry.io/v1alpha1/queues"
 
 async def ask(world: World, job: JobResource, **annotations: str | None) -> None:
     """Annotate as the submitter."""
-    names = {"cancel": CANCEL, "retry": RETRY}
+    names = {"cancel": CANCEL, "retry": RETRY, "explain": EXPLAIN}
     patch = {names[name]: value for name, value in annotations.items()}
     await world.alice.merge(path("default", job.name), {"metadata": {"annotations": patch}})
 
@@ -73,7 +74,7 @@ async def test_a_suspended_job_waits_until_its_user_lifts_that(world: World, rou
     await world.alice.merge(path("default", job.name), {"spec": {"suspend": False}})
     await until(world, job, "Running", router)
     for spec in ({"suspend": True}, {"script": "#!/bin/sh\nid\n"}, {"retries": 3}):
-        with pytest.raises(ApiError, match="cannot be changed|only be lifted"):
+        with pytest.raises(ApiError, match=r"cannot be changed|only be lifted"):
             await world.alice.merge(path("default", job.name), {"spec": spec})
 
 
@@ -159,6 +160,23 @@ async def test_a_job_that_somebody_else_manages_is_left_alone(world: World, rout
     assert found.status == {}
     await world.alice.delete(path("default", theirs.name))
     await until_gone(world, theirs, router)
+
+
+async def test_a_question_is_answered_once_and_another_a_little_later(
+    world: World, router: RouterProcess
+) -> None:
+    job = await world.submit(Target.SLURM, suspend=True)
+    await says(world, job, "suspended", router)
+    for question in ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"):
+        await ask(world, job, explain=question)
+
+        async def answered(question: str = question) -> dict[str, Any] | None:
+            found = await world.read(job)
+            answer = found.status.get("explanation") if found else None
+            return answer if answer and answer["requested"] == question else None
+
+        answer = await eventually(answered, "no answer", router)
+        assert answer["sentences"] == ["It is Pending: is suspended by its user."]
 
 
 async def test_queues_hold_back_refuse_and_give_walltimes(world: World, router: RouterProcess) -> None:

@@ -147,14 +147,15 @@ def test_a_retry_does_not_wait_for_what_its_job_waited_for_before() -> None:
 def test_whoever_waits_is_woken_when_the_other_appears_starts_or_ends() -> None:
     site = Site()
     site.wait_for("second", ("first", When.SUCCEEDED))
-    for change, woken in (
-        (lambda: site.put("first", phase="Pending"), True),
-        (lambda: site.put("first", phase="Queued"), False),
-        (lambda: site.put("first", phase="Running", startTime="x"), True),
-        (lambda: site.put("first", phase="Succeeded", startTime="x"), True),
-    ):
+    changes: list[tuple[dict[str, str], bool]] = [
+        ({"phase": "Pending"}, True),
+        ({"phase": "Queued"}, False),
+        ({"phase": "Running", "startTime": "x"}, True),
+        ({"phase": "Succeeded", "startTime": "x"}, True),
+    ]
+    for change, woken in changes:
         site.woken.clear()
-        change()
+        site.put("first", **change)
         assert ("second" in site.woken) is woken
     assert site.overview.awaited(("ns", "first"))
     site.put("second", {"dependsOn": [{"name": "first"}]}, phase="Pending", backend="slurm")
