@@ -50,7 +50,7 @@ def submission(
     }
     if dialect == _PLAIN:
         description = _plain(description) | {"environment": variables}
-    script = batch_script(job, user, container_environment(job.container) if job.container else {})
+    script = batch_script(job, user, container_environment(job.container, user) if job.container else {})
     if dialect in _SCRIPT_BESIDE_JOB:
         return {"script": script, "job": description}
     return {"job": description | {"script": script}}
@@ -69,12 +69,12 @@ def entrance(job_id: str) -> str:
 def environment(job: JobSpec, user: User) -> dict[str, str]:
     """The job's environment: what a login gives, then the container's own."""
     values = {"PATH": _PATH, "HOME": user.home, "USER": user.name, "LOGNAME": user.name, "SHELL": "/bin/bash"}
-    return values | container_environment(job.container) if job.container else values
+    return values | container_environment(job.container, user) if job.container else values
 
 
-def container_environment(container: Container) -> dict[str, str]:
-    """env with `$(NAME)` expanded from the entries before, as the kubelet does."""
-    return expand_environment(container.env)
+def container_environment(container: Container, user: User) -> dict[str, str]:
+    """HOME and env, with `$(NAME)` expanded from the entries before, as the kubelet does."""
+    return expand_environment([("HOME", user.home), *container.env])
 
 
 def _place(job: JobSpec, user: User, queue: Queue | None) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from platformctl.jobs.reader import Reader
 GPU = "nvidia.com/gpu"
 MAX_CPUS, MAX_MEMORY, MAX_GPUS = 8192, 64 * 1024**4, 1024
 
+# A home's path is known only when the job is translated; none is longer.
+_LONG_HOME = "/" + "x" * 254
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}", re.ASCII)
@@ -126,7 +128,7 @@ class TemplateReader:
     def _bounded(self, env: tuple[tuple[str, str], ...], words: tuple[str, ...], path: str) -> None:
         """Refuse `$(NAME)` references that grow without bound: router and kubelet would have to hold them."""
         try:
-            values = expand_environment(env)
+            values = expand_environment([("HOME", _LONG_HOME), *env])
         except ValueError as error:
             self.reader.refuse(f"{path}.env", str(error))
             return
