@@ -9,12 +9,13 @@ from typing import Any
 from platformctl.jobs.quantity import parse_quantity
 from platformctl.jobs.template import GPU
 from platformctl.router.backend import Phase, Seen, Tasks, Usage
-from platformctl.router.kubernetes_words import failure_words, scheduler_words, waiting_words
+from platformctl.router.kubernetes_words import failure_words, scheduler_words, turned_down, waiting_words
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 _MAX_CODES = 100
 _MAX_NODES = 20
 _DEADLINE = "DeadlineExceeded"
+_DISRUPTIONS = frozenset({"Evicted", "NodeLost", "Preempting", "NodeShutdown", "Terminated"})
 _DISRUPTED = re.compile(r"condition DisruptionTarget")
 
 
@@ -106,7 +107,7 @@ def _failed(condition: dict[str, Any], pods: Sequence[dict[str, Any]], common: d
     disrupted = any(_is_disrupted(pod) for pod in pods) or bool(
         _DISRUPTED.search(str(condition.get("message") or ""))
     )
-    if disrupted and why != "Evicted":
+    if disrupted and why != "Evicted" and not turned_down(why):
         why = "Disrupted"
     elif not why and condition.get("reason") == _DEADLINE:
         why = _DEADLINE
@@ -144,7 +145,8 @@ def _is_disrupted(pod: dict[str, Any]) -> bool:
     """Whether the cluster, not the job, ended a pod: eviction, preemption, a node that went away."""
     status = pod.get("status", {})
     return status.get("phase") == "Failed" and (
-        status.get("reason") in ("Evicted", "NodeLost", "Preempting", "NodeShutdown", "Terminated")
+        status.get("reason") in _DISRUPTIONS
+        or turned_down(str(status.get("reason") or ""))
         or any(item["type"] == "DisruptionTarget" for item in status.get("conditions") or [])
     )
 

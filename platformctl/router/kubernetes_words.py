@@ -25,6 +25,7 @@ _ENDINGS = {
     "ContainerCannotRun": "its command could not be started",
     "StartError": "its command could not be started",
 }
+_TURNED_DOWN = frozenset({"NodeAffinity", "UnexpectedAdmissionError", "TopologyAffinityError"})
 _UNSCHEDULABLE = re.compile(
     r"\d+/(\d+) nodes are available: (.*?)\.?(?: (?:preemption|no new claims).*)?$", re.DOTALL
 )
@@ -52,7 +53,12 @@ _POLICY = re.compile(r"violates PodSecurity \"([^\"]+)\": (.*)", re.DOTALL)
 
 def failure_words(reason: str) -> str:
     """Why a pod failed. reason: of the pod or its container, or Disrupted."""
-    return _ENDINGS.get(reason, reason)
+    return f"its node turned it down: {reason}" if turned_down(reason) else _ENDINGS.get(reason, reason)
+
+
+def turned_down(reason: str) -> bool:
+    """Whether a kubelet refused a pod before it ran: the node filled up, or changed, since it was chosen."""
+    return reason in _TURNED_DOWN or (reason.startswith("OutOf") and reason != "OutOfMemory")
 
 
 def waiting_words(waiting: dict[str, Any], image: str) -> str:

@@ -77,7 +77,7 @@ def _too_much(job: JobSpec, partition: dict[str, Any] | None, where: str) -> str
 
 def _no_node(job: JobSpec, nodes: list[dict[str, Any]], where: str) -> str:
     if len(nodes) < (job.nodes or 1):
-        return f"{where} has {len(nodes)} nodes, and it asks for {job.nodes or 1}"
+        return f"{where} has fewer nodes ({len(nodes)}) than it asks for ({job.nodes or 1})"
     # Slurm spreads tasks over as many nodes as they need where their number is not given.
     tasks = job.tasks_per_node or (-(-job.tasks // job.nodes) if job.nodes else 1)
     lacking = fit.lack(fit.wanted(job, tasks), [_amounts(node) for node in nodes])

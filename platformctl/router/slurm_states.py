@@ -138,6 +138,7 @@ def accounted_run(row: dict[str, Any]) -> Run:
         started=number(times.get("start")) or None,
         ended=number(times.get("end")) or None,
         nodes="" if nodes == "None assigned" else nodes,
+        output=_accounted_output(row, number(array.get("job_id"))),
         cpus=held.get(("cpu", ""), 0),
         gpus=sum(count for (kind, name), count in held.items() if kind == "gres" and name == "gpu"),
     )
@@ -302,6 +303,13 @@ def _devices(asked: Any) -> int:
     """GPUs in `gres/gpu:a100:2`, which Slurm 22.05 writes with a colon."""
     parts = str(asked or "").split(",")
     return sum(int(part.rpartition(":")[2]) for part in parts if _GPU.fullmatch(part))
+
+
+def _accounted_output(row: dict[str, Any], array: int | None) -> str:
+    """As _output; empty with a slurmrestd before 24.11, which does not account it."""
+    if not array:
+        return str(row.get("stdout_expanded") or "")
+    return str(row.get("stdout") or "").replace("%A", str(array)).replace("%j", str(row.get("job_id", "")))
 
 
 def _tres(record: dict[str, Any]) -> dict[str, int]:

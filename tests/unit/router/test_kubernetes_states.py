@@ -48,6 +48,7 @@ def test_success() -> None:
         (exited(137, "OOMKilled"), 137, "used more memory than it asked for"),
         ({"reason": "DeadlineExceeded", **exited(137)}, 137, "ran longer than its wall time"),
         ({"reason": "Evicted"}, None, "was evicted from its node"),
+        ({"reason": "OutOfnvidia.com/gpu"}, None, "its node turned it down: OutOfnvidia.com/gpu"),
         ({}, None, "ended with an error"),
     ],
 )
@@ -88,6 +89,9 @@ def test_why_it_has_no_pods_at_all() -> None:
         ([("Failed", {"reason": "Evicted"})], "", True),
         ([("Failed", {"conditions": [{"type": "DisruptionTarget", "status": "True"}]})], "", True),
         ([], "Pod default/x-1 has condition DisruptionTarget matching FailJob rule at index 0", True),
+        ([("Failed", {"reason": "OutOfcpu"})], "", True),
+        ([("Failed", {"reason": "UnexpectedAdmissionError"})], "", True),
+        ([("Failed", exited(137, "OOMKilled"))], "", False),
         ([("Failed", exited(3))], "", False),
         ([("Failed", {"reason": "DeadlineExceeded"})], "", False),
     ],

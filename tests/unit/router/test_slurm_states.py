@@ -223,7 +223,13 @@ def test_a_row_of_accounting_tells_the_end() -> None:
     assert (found.phase, found.exit_code, found.started, found.ended) == (Phase.FAILED, 2, 5, 9)
     assert found.usage == Usage(16, 4)
     assert str(slurm_states.comment_token(row)) == TOKEN
-    one = {**row, "array": {"job_id": 7, "task_id": {"set": True, "number": 3}}}
+    assert found.output == ""
+    one = {
+        **row,
+        "array": {"job_id": 7, "task_id": {"set": True, "number": 3}},
+        "stdout": "/home/a/x-%A_%a.out",
+    }
     assert slurm_states.accounted_run(one).indices == (3,)
+    assert slurm_states.accounted_run(one).output == "/home/a/x-7_%a.out"
     never = {**row, "state": {"current": ["CANCELLED"]}, "array": {"job_id": 7, "task": "4-5%2"}, "tres": {}}
     assert slurm_states.accounted_run(never).indices == (4, 5)
