@@ -59,10 +59,9 @@ async def _others(
     if running:
         cpus = sum(slurm_states.run_of(other).cpus for other in running)
         ends = [end for other in running if (end := number(other.get("end_time")))]
-        latest = f", the first of them by {_time(min(ends))}" if ends else ""
-        sentences.append(
-            f"{_count(running, 'running job')} hold {cpus} CPUs and end when they are done{latest}."
-        )
+        latest = f"; the first of them ends by {_time(min(ends))}" if ends else ""
+        held = "holds" if len(running) == 1 else "hold"
+        sentences.append(f"{_count(running, 'running job')} {held} {cpus} CPUs{latest}.")
     return sentences, ids[:_MAX_NAMED]
 
 
@@ -110,7 +109,8 @@ async def _nodes(cluster: Cluster, partition: str) -> list[str]:
     if not out:
         return []
     names = [f"{node['name']} ({node['reason']})" if node.get("reason") else node["name"] for node in out]
-    return [f"{_count(out, 'node')} of the partition {partition} take no jobs: {_named(names)}."]
+    take = "takes" if len(out) == 1 else "take"
+    return [f"{_count(out, 'node')} of the partition {partition} {take} no jobs: {_named(names)}."]
 
 
 def _start(start: int | None) -> str:
