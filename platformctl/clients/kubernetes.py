@@ -21,6 +21,8 @@ import aiohttp
 import orjson
 import yaml
 
+from platformctl.clients.nesting import shallow
+
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 FIELD_MANAGER = "platformctl"
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
@@ -29,8 +31,10 @@ _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=90)
 # A log may be silent for long.
 _STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=900)
 # Pages grow and shrink to about this many bytes, whatever their objects weigh.
-_PAGE_BYTES, _FIRST_PAGE, _MAX_PAGE = 2 * 2**20, 50, 1000
+_PAGE_BYTES, _FIRST_PAGE, _MAX_PAGE = 2 * 2**20, 5, 1000
 _TOKEN_SECONDS = 10.0
+# Levels; orjson takes 1,024, and no object of the API needs a tenth of this.
+_DEEPEST = 500
 
 
 class ApiError(Exception):
@@ -323,15 +327,24 @@ async def lines(stream: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
 
 
 def _document(text: bytes) -> dict[str, Any]:
+    """The object in an answer; what a user nested absurdly deep in it is null."""
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return {}
-    return document if isinstance(document, dict) else {}
+        try:
+            document = orjson.loads(shallow(text, _DEEPEST))
+        except orjson.JSONDecodeError as error:
+            raise UnavailableError(0, "Unreadable", f"the answer is no JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise UnavailableError(0, "Unreadable", "the answer is no JSON object")
+    return document
 
 
 def _error(status: int, text: bytes) -> ApiError:
-    document = _document(text)
+    try:
+        document = _document(text)
+    except UnavailableError:
+        document = {}
     words = text[:500].decode(errors="replace")
     return _error_type(status)(status, str(document.get("reason", "")), str(document.get("message", words)))
 
