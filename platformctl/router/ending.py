@@ -13,7 +13,7 @@ import structlog
 from platformctl.jobs.model import Refusal
 from platformctl.jobs.walltime import parse_walltime
 from platformctl.router import status
-from platformctl.router.backend import FINAL, Backend
+from platformctl.router.backend import FINAL, Backend, Usage
 from platformctl.router.gates import Gates
 from platformctl.router.resource import CANCEL, FINALIZER, JobResource, JobStore
 from platformctl.router.tickets import AbsentError, Tickets, marks
@@ -48,11 +48,13 @@ class Ending:
         if not job.backend_id:
             return await self._cancelled(job)
         backend, claim = self._tickets.backend(job), self._tickets.claim(job)
+        # Of what a cancel removes, nobody could tell later what it used.
+        before = await backend.read(claim, job.backend_id)
         if await self._still_runs(job, backend):
             return _ENDING
         seen = await backend.read(claim, job.backend_id)
         if seen is None:
-            return await self._cancelled(job)
+            return await self._cancelled(job, before.usage if before else None)
         job = await self._store.write_status(job, status.followed(job, seen))
         log.info("cancelled", phase=job.phase, **marks(job))
         return await self.rest(job)
@@ -87,8 +89,8 @@ class Ending:
         if job.deleting and job.guarded:
             await self._store.let_go(job)
 
-    async def _cancelled(self, job: JobResource) -> float | None:
-        job = await self._store.write_status(job, status.cancelled(job, _CANCELLED))
+    async def _cancelled(self, job: JobResource, usage: Usage | None = None) -> float | None:
+        job = await self._store.write_status(job, status.cancelled(job, _CANCELLED, usage))
         log.info("cancelled", phase=job.phase, **marks(job))
         return await self.rest(job)
 

@@ -123,12 +123,13 @@ def vanished(job: JobResource) -> dict[str, Any]:
     }
 
 
-def cancelled(job: JobResource, reason: str) -> dict[str, Any]:
-    """The Job ended because its user wanted it, and nothing of it runs."""
+def cancelled(job: JobResource, reason: str, usage: Usage | None) -> dict[str, Any]:
+    """The Job ended because its user wanted it, and nothing of it runs. usage: of the attempt, if known."""
     return {
         "phase": Phase.CANCELLED,
         "reason": reason,
         "estimatedStart": None,
+        **_charged(job, usage),
         **_conditions(job, ["Reachable"], Finished=("True", "Cancelled", reason)),
         **_ended(None),
     }

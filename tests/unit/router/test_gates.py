@@ -147,7 +147,7 @@ def test_a_retry_does_not_wait_for_what_its_job_waited_for_before() -> None:
 def test_whoever_waits_is_woken_when_the_other_appears_starts_or_ends() -> None:
     site = Site()
     site.wait_for("second", ("first", When.SUCCEEDED))
-    changes: list[tuple[dict[str, str], bool]] = [
+    changes: list[tuple[dict[str, Any], bool]] = [
         ({"phase": "Pending"}, True),
         ({"phase": "Queued"}, False),
         ({"phase": "Running", "startTime": "x"}, True),
