@@ -13,7 +13,6 @@ import yaml
 
 from platformctl.clients.slurmrestd import SlurmRestClient, TokenMinter
 from platformctl.jobs.model import User
-from platformctl.jobs.slurm import DIALECTS
 from platformctl.router.slurm import SlurmBackend
 from platformctl.site import secrets
 from tests.contracts.slurm_backend import *  # noqa: F403
@@ -89,9 +88,9 @@ def jobs(site: Site) -> Iterator[Jobs]:
         found.delete(*found.names)
 
 
-@pytest.fixture
-async def slurm(site: Site, tmp_path: Path) -> AsyncIterator[SlurmWorld]:
-    """The real slurmrestd of the site, through its TLS."""
+@pytest.fixture(params=["v0.0.42", "v0.0.41", "v0.0.40"])
+async def slurm(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> AsyncIterator[SlurmWorld]:
+    """The real slurmrestd of the site, through its TLS, in each dialect that it serves."""
     known = secrets.load(site.inventory)
     authority = tmp_path / "ca.crt"
     authority.write_text(known["secret_site_ca_certificate"])
@@ -101,7 +100,7 @@ async def slurm(site: Site, tmp_path: Path) -> AsyncIterator[SlurmWorld]:
     account = variables(site, "users")["users_accounts"][0]
     alice = User(account["name"], account["uid"], account["uid"], (), account["slurm_account"], "/home/alice")
     minter = TokenMinter(base64.b64decode(known["secret_slurm_jwt_key"]))
-    async with SlurmRestClient(address, minter, DIALECTS, tls) as client:
+    async with SlurmRestClient(address, minter, (request.param,), tls) as client:
         yield SlurmWorld(SlurmBackend(client, "contract", "slurm", 1.0), alice, "contract")
 
 
