@@ -23,6 +23,7 @@ SOURCE_PATTERNS = (
     "errors.py",
     "clients/__init__.py",
     "clients/kubernetes.py",
+    "clients/nesting.py",
     "clients/slurmrestd.py",
     "jobs/*.py",
     "logs/*.py",
