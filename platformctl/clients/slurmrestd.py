@@ -351,4 +351,4 @@ def state_name(value: Any) -> str:
 
 def states(value: Any) -> str:
     """A job's base state and its flags, as one word with commas: `COMPLETED,COMPLETING`."""
-    return ",".join(str(part) for part in value) if isinstance(value, list) else str(value or "")
+    return ",".join(value) if isinstance(value, list) else str(value or "")

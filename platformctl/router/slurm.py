@@ -7,7 +7,6 @@ starts a job of the router a second time by itself (no requeue); that is the rou
 """
 
 import asyncio
-import re
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -71,6 +70,9 @@ class SlurmBackend:
         # Whose a job is, by its own id, for as long as slurmctld lists it without a break; None: not ours.
         self._owners: dict[int, tuple[Claim, int] | None] = {}
         self._live: frozenset[int] = frozenset()
+        self._listing_before: dict[str, str] = {}
+        self._digested: dict[str, str] = {}
+        self._digests: dict[str, str] = {}
         self._waiting: deque[int] = deque()
         self._refreshed: dict[int, int] = {}
 
@@ -139,7 +141,9 @@ class SlurmBackend:
     async def states(self) -> Mapping[str, str]:
         """From GET /jobs/state; a few jobs that wait are told to be different from the last time."""
         found = await self._states()
-        digests = self._arrays.digests(found, time.monotonic())
+        if found != self._digested or self._arrays:
+            self._digests, self._digested = self._arrays.digests(found, time.monotonic()), found
+        digests = dict(self._digests)
         self._refresh(digests)
         for number, times in self._refreshed.items():
             digests[str(number)] += f"#{times}"
@@ -214,6 +218,10 @@ class SlurmBackend:
         except SlurmError as error:
             self._owners.clear()
             raise _unavailable(error) from error
+        # Most looks find nothing new, and there may be ten thousand jobs.
+        if found == self._listing_before:
+            return found
+        self._listing_before = found
         listed = {_own(key) for key in found}
         if not self._live <= listed:
             # slurmctld lost what had not ended: it may have issued the ids again.
@@ -295,7 +303,7 @@ class SlurmBackend:
 
 def _own(key: str) -> int:
     """A job's or an element's own id."""
-    return int(re.split(r"[_+]", key, maxsplit=1)[0])
+    return int(key.partition("_")[0].partition("+")[0])
 
 
 def _unavailable(error: SlurmError) -> Unavailable:

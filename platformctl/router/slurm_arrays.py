@@ -35,6 +35,10 @@ class Arrays:
         self._arrays: dict[int, _Array] = {}
         self._owners: dict[int, int] = {}
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._arrays)
+
     def knows(self, job_id: int) -> bool:
         """Whether the array was seen before."""
         return job_id in self._arrays

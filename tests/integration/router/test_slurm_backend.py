@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestServer
 
 from platformctl.clients.slurmrestd import SlurmError, SlurmRestClient, SlurmUnavailableError, TokenMinter
 from platformctl.jobs.slurm import DIALECTS
-from platformctl.router.backend import Unavailable
+from platformctl.router.backend import Busy, Phase, Unavailable
 from platformctl.router.slurm import SlurmBackend
 from tests.contracts.slurm_backend import *  # noqa: F403
 from tests.contracts.slurm_backend import SlurmWorld
@@ -88,3 +88,44 @@ async def test_many_who_look_for_tokens_share_one_list(fake: FakeSlurm, slurm: S
     before = fake.requests
     await slurm.backend.claimed()
     assert fake.requests - before == 1
+
+
+async def test_a_look_for_tokens_hides_no_change_from_the_next_look_at_states(
+    fake: FakeSlurm, slurm: SlurmWorld
+) -> None:
+    ticket = slurm.ticket()
+    job_id = await slurm.backend.submit_held(ticket)
+    before = (await slurm.backend.states())[job_id]
+    await slurm.backend.release(ticket, job_id)
+    await slurm.backend.claimed()
+    assert (await slurm.backend.states())[job_id] != before
+
+
+async def test_jobs_that_wait_are_read_again_in_turn(fake: FakeSlurm, slurm: SlurmWorld) -> None:
+    tickets = [slurm.ticket() for _ in range(3)]
+    ids = [await slurm.backend.submit_held(ticket) for ticket in tickets]
+    for ticket, job_id in zip(tickets, ids, strict=True):
+        await slurm.backend.read(ticket.claim, job_id)
+    looks = [await slurm.backend.states() for _ in range(4)]
+    for job_id in ids:
+        assert len({look[job_id] for look in looks}) > 1
+        assert {slurm.backend.phase_of(look[job_id]) for look in looks} == {Phase.QUEUED}
+
+
+async def test_what_slurm_lost_and_gave_to_another_is_known_again(fake: FakeSlurm, slurm: SlurmWorld) -> None:
+    """The id is issued again while nobody looks: whose it was is not believed any longer."""
+    lost = slurm.ticket()
+    job_id = await slurm.backend.submit_held(lost)
+    assert await slurm.backend.find(lost.claim) == [job_id]
+    fake.lose(int(job_id))
+    await slurm.backend.states()
+    theirs = slurm.ticket()
+    assert await slurm.backend.submit_held(theirs) == job_id
+    assert await slurm.backend.find(theirs.claim) == [job_id]
+    assert await slurm.backend.find(lost.claim) == []
+
+
+async def test_what_is_full_is_told_apart_from_what_is_away(fake: FakeSlurm, slurm: SlurmWorld) -> None:
+    fake.max_jobs = 0
+    with pytest.raises(Busy, match="MaxJobCount"):
+        await slurm.backend.submit_held(slurm.ticket())
