@@ -26,7 +26,7 @@ def held(batch: dict[str, Any]) -> bool:
 
 def ended(batch: dict[str, Any]) -> bool:
     """Whether it is complete, or failed."""
-    return bool({"Complete", "Failed"} & _true(batch).keys())
+    return any(kind in _true(batch) for kind in ("Complete", "Failed"))
 
 
 def has_tasks(batch: dict[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from platformctl.router.backend import Phase, Tasks, Usage
-from platformctl.router.kubernetes import seen
+from platformctl.router.kubernetes_states import seen
 
 THEN = "2026-01-01T00:00:00Z"
 
