@@ -31,7 +31,7 @@ def ended(batch: dict[str, Any]) -> bool:
 
 def has_tasks(batch: dict[str, Any]) -> bool:
     """Whether it is an array, or one job of several tasks."""
-    return batch["spec"].get("completionMode") == "Indexed"
+    return bool(batch["spec"].get("completionMode") == "Indexed")
 
 
 def seen(batch: dict[str, Any], pods: Sequence[dict[str, Any]], trouble: str = "") -> Seen:
