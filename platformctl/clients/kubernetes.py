@@ -7,6 +7,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/ (resource versions,
 
 import base64
 import os
+import socket
 import ssl
 import tempfile
 import time
@@ -26,8 +27,10 @@ from platformctl.clients.nesting import shallow
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 FIELD_MANAGER = "platformctl"
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
-# The API server sends a bookmark about once a minute: a watch that is silent for longer is broken.
-_WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=90)
+# A watch may be silent for as long as it lasts. A server that is gone is noticed by TCP: after so many
+# seconds of silence it asks, so many seconds apart, so many times.
+_WATCH_GRACE = 30
+_KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 # A log may be silent for long.
 _STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=900)
 # Pages grow and shrink to about this many bytes, whatever their objects weigh.
@@ -166,7 +169,10 @@ class KubernetesClient:
         self._token_until = 0.0
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, trace_configs=self._traces)
+        connector = aiohttp.TCPConnector(socket_factory=_socket)
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=_TIMEOUT, trace_configs=self._traces
+        )
         return self
 
     async def __aexit__(
@@ -204,7 +210,8 @@ class KubernetesClient:
         """
         options = {"watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
         asked = {**query, **options, "resourceVersion": version}
-        async with self._response("GET", path, asked, timeout=_WATCH_TIMEOUT) as response:
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=seconds + _WATCH_GRACE)
+        async with self._response("GET", path, asked, timeout=limit) as response:
             if response.status >= 400:
                 raise _error(response.status, await response.read())
             async for line in lines(response.content):
@@ -324,6 +331,16 @@ async def lines(stream: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
         for part in more:
             yield b"".join(parts)
             parts = [part]
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket that notices when the other side is gone."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEPALIVE:
+        made.setsockopt(socket.IPPROTO_TCP, option, value)
+    return made
 
 
 def _document(text: bytes) -> dict[str, Any]:

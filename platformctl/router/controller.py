@@ -24,6 +24,8 @@ from platformctl.router.sweep import Sweeper
 
 # Jobs that only wait for their deletion are looked at so many a second after a start.
 _EXPIRING_PER_SECOND = 100.0
+# Of a back end's polls: how many times longer the pause is than the work, and how long at most (seconds).
+_PAUSE_TO_WORK, _LONGEST_PAUSE = 80.0, 2.0
 _FOLLOWED = frozenset({Phase.QUEUED, Phase.RUNNING})
 
 log = structlog.get_logger(__name__)
@@ -175,12 +177,14 @@ class Controller:
     async def _observe(self, backend: Backend) -> None:
         """Have every live job looked at whose state in the back end changed since the last time."""
         before: dict[tuple[Key, str], str] = {}
+        pause = backend.interval
         while True:
-            await asyncio.sleep(backend.interval)
+            await asyncio.sleep(pause)
             live = self._live[backend.target]
             if not live:
                 before = {}
                 continue
+            spent = time.thread_time()
             try:
                 states = await backend.states()
             except Unavailable as error:
@@ -188,9 +192,13 @@ class Controller:
                 continue
             # By the id too: another attempt may end as the last one did, between two looks at the states.
             now = {(key, job_id): states[job_id] for key, job_id in live.items() if job_id in states}
-            for key, job_id in live.items():
-                if self._is_news(backend, key, now.get((key, job_id)), before.get((key, job_id))):
-                    self._queue.add(key, urgent=False)
+            if now != before or len(now) < len(live):
+                for key, job_id in live.items():
+                    if self._is_news(backend, key, now.get((key, job_id)), before.get((key, job_id))):
+                        self._queue.add(key, urgent=False)
+            # So many jobs are asked for less often, but still often enough.
+            spent = time.thread_time() - spent
+            pause = max(backend.interval, min(_LONGEST_PAUSE, spent * _PAUSE_TO_WORK))
             # Only what was live: a Job that becomes live later is compared with its status.
             before = now
 

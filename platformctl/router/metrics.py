@@ -47,7 +47,7 @@ REQUEST_SECONDS = Histogram(
 )
 WATCH_SILENCE = Gauge(
     "job_router_watch_silence_seconds",
-    "Since the API server was last heard of; a bookmark comes about once a minute",
+    "Since the API server was last heard of: a quiet collection may be silent for 280 s",
     ["path"],
     registry=REGISTRY,
 )
