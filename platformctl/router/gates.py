@@ -157,9 +157,13 @@ _ENDED: dict[Phase | None, str] = {
 def _unwelcome(job: JobSpec, user: User, queue: Queue) -> list[Refusal]:
     """Why a queue never takes a job."""
     found = []
-    account = job.account or user.account
+    # Whether a user may charge another account is Slurm's to say, and only after the job has left here: a
+    # queue of an account is open to those whom the site's inventory puts there.
+    account = user.account if job.account in (None, user.account) else None
     if (queue.users or queue.accounts) and user.name not in queue.users and account not in queue.accounts:
-        found.append(Refusal("spec.queue", f"the queue {queue.name} is not open to {_who(user, account)}"))
+        found.append(
+            Refusal("spec.queue", f"the queue {queue.name} is not open to {_who(user, job.account)}")
+        )
     if queue.max_walltime is not None and (job.walltime or 0) > queue.max_walltime:
         allowed = f"at most {timedelta(seconds=queue.max_walltime)} is allowed in the queue {queue.name}"
         found.append(Refusal("spec.walltime", allowed))
@@ -169,5 +173,6 @@ def _unwelcome(job: JobSpec, user: User, queue: Queue) -> list[Refusal]:
     return found
 
 
-def _who(user: User, account: str | None) -> str:
-    return f"{user.name} of the account {account}" if account else f"{user.name}, who has no account"
+def _who(user: User, named: str | None) -> str:
+    own = f"whose account is {user.account}" if user.account else "who has no account"
+    return f"{user.name}, {own}" + (f", for {named}" if named not in (None, user.account) else "")

@@ -48,13 +48,15 @@ class _Sum:
 
 
 def holding(queue: str, user: User, job: JobSpec) -> Holding:
-    """What a job would hold: of an array, what may run at the same time."""
+    """What a job would hold: of an array, what may run at the same time.
+
+    It counts for the account of the inventory, whatever account the job names: nobody fills another's limits.
+    """
     elements = len(job.array.indices) if job.array else 1
     copies = min(job.array.limit or elements, elements) if job.array else 1
     copies *= job.tasks
     millicores = job.resources.millicores or _DEFAULT_MILLICORES
-    account = job.account or user.account
-    return Holding(queue, user.name, account, millicores * copies, job.resources.gpus * copies)
+    return Holding(queue, user.name, user.account, millicores * copies, job.resources.gpus * copies)
 
 
 def excess(wanted: Holding, queue: Queue) -> str:
