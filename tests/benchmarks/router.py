@@ -77,10 +77,11 @@ async def _rates(found: World, figures: Figures) -> None:
 async def _bursts(found: World, figures: Figures) -> None:
     """From the request that creates a Job to its acceptance."""
     found.router.start()
-    await found.router.ready()
-    for count, rounds in ((1, 20), (100, 3), (1000, 1)):
+    await found.router.settled()
+    for count, rounds in ((1, 10), (100, 3), (1000, 1)):
         waits: list[float] = []
         for _ in range(rounds):
+            await found.router.settled()
             names = {next(_names) for _ in range(count)}
             begun = await _create(found, names, "slurm")
             await found.seen.all(found.seen.accepted, names)
@@ -93,14 +94,12 @@ async def _scale(found: World, figures: Figures, count: int) -> None:
     """Many Jobs that run, then as many that have ended."""
     running = await _seed(found, count, ended=False)
     found.router.start()
-    await found.router.ready()
-    await asyncio.sleep(30)
+    await found.router.settled()
     figures.add(f"idle processor, {count} running", await found.router.load(30), "%")
     found.router.stop()
     await _seed(found, count, ended=True)
     found.router.start()
-    await found.router.ready()
-    await asyncio.sleep(30)
+    await found.router.settled()
     figures.add(
         f"idle processor, {count} running and {count} ended", await found.router.load(30), "%", at_most=2
     )

@@ -94,6 +94,13 @@ class Router:
                     pass
                 await asyncio.sleep(0.05)
 
+    async def settled(self) -> None:
+        """Wait until it has nothing more to do than to watch."""
+        await self.ready()
+        async with asyncio.timeout(300):
+            while await self.load(3) > 15:
+                pass
+
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Stop it and wait for its end."""
         if self._process is not None:
