@@ -48,6 +48,10 @@ class Busy(Unavailable):
     """The back end is well but takes no more now (MaxJobCount, a rate limit, HTTP 429); nothing was done."""
 
 
+class Denied(Unavailable):
+    """The back end is well and said no to this one request, which is no verdict on the job as such."""
+
+
 class Refused(Exception):  # noqa: N818  (a verdict of the back end)
     """The back end will never take this job; nothing was left there. The text says why, for people."""
 

@@ -15,6 +15,7 @@ from platformctl.router.backend import (
     Backend,
     Busy,
     Claim,
+    Denied,
     Explanation,
     Load,
     Phase,
@@ -82,6 +83,10 @@ class Circuit:
         probe = self._enter()
         try:
             answer = await request()
+        except Denied:
+            # One person's job must not close the way for all the others.
+            self._succeed()
+            raise
         except Unavailable as error:
             if not counts(error):
                 # What is full has answered.

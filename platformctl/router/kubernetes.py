@@ -25,6 +25,7 @@ from platformctl.jobs.tokens import Token, parse_token
 from platformctl.router.backend import (
     Busy,
     Claim,
+    Denied,
     Explanation,
     Load,
     Phase,
@@ -40,6 +41,8 @@ from platformctl.router.kubernetes_states import ended, held, seen
 from platformctl.router.kubernetes_words import refusal_words
 
 _REMEMBERED = 4096
+# Answers that are about one object, not about the router's rights or the server.
+_ABOUT_ONE = (400, 404, 409, 422)
 _MAX_PODS = 500
 
 
@@ -236,5 +239,7 @@ def _path(namespace: str, name: str = "") -> str:
 def _unavailable(error: ApiError) -> Unavailable:
     if error.code == 429:
         return Busy(f"Kubernetes takes no more now: {error.message}")
+    if error.code in _ABOUT_ONE:
+        return Denied(f"Kubernetes refuses: {error.message}")
     verb = "does not answer" if error.code == 0 or error.code >= 500 else "refuses"
     return Unavailable(f"Kubernetes {verb}: {error.message}")

@@ -26,6 +26,7 @@ from platformctl.router.backend import (
     FINAL,
     Busy,
     Claim,
+    Denied,
     Explanation,
     Load,
     Phase,
@@ -102,7 +103,11 @@ class SlurmBackend:
 
     async def find(self, claim: Claim) -> list[str]:
         """From one list of all states, shared by everyone who asked before it was begun."""
-        return [job_id for found, job_id in await self._list() if found.token == claim.token]
+        return [
+            job_id
+            for found, job_id in await self._list()
+            if (found.token, found.user) == (claim.token, claim.user)
+        ]
 
     async def read(self, claim: Claim, job_id: str) -> Seen | None:
         """From slurmctld; from the accounting database what slurmctld has forgotten."""
@@ -115,7 +120,7 @@ class SlurmBackend:
         except SlurmError as error:
             raise _unavailable(error) from error
         self._learn(records)
-        if slurm_states.comment_token(records[0]) != claim.token:
+        if not slurm_states.carries(records[0], claim):
             return await self._forgotten(claim, number)
         if not slurm_states.array_id(records[0]):
             return slurm_states.seen(slurm_states.run_of(records[0]))
@@ -207,9 +212,7 @@ class SlurmBackend:
             raise Unavailable(_words(error)) from error
         except SlurmError:
             return []
-        return [
-            slurm_states.accounted_run(row) for row in rows if slurm_states.comment_token(row) == claim.token
-        ]
+        return [slurm_states.accounted_run(row) for row in rows if slurm_states.carries(row, claim)]
 
     async def _states(self) -> dict[str, str]:
         """All jobs' states; remembers which are live, and forgets whose jobs are where one got lost."""
@@ -307,8 +310,9 @@ def _own(key: str) -> int:
 
 
 def _unavailable(error: SlurmError) -> Unavailable:
-    kind = Busy if isinstance(error, SlurmBusyError) else Unavailable
-    return kind(_words(error))
+    if isinstance(error, SlurmBusyError):
+        return Busy(_words(error))
+    return (Unavailable if isinstance(error, SlurmUnavailableError) else Denied)(_words(error))
 
 
 def _words(error: SlurmError) -> str:

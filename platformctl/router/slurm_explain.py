@@ -20,6 +20,8 @@ async def explanation(
 ) -> Explanation:
     """Sentences, most important first. Raises SlurmError."""
     records = await client.records(reader, job_id)
+    if not slurm_states.carries(records[0], ticket.claim):
+        return Explanation((f"Slurm knows this job no more; {job_id} is another's id now.",))
     waits = [record for record in records if slurm_states.run_of(record).phase is Phase.QUEUED]
     if not waits:
         return Explanation((f"{slurm_states.run_of(records[0]).phase} in Slurm.",))

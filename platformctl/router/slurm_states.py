@@ -8,7 +8,7 @@ from typing import Any
 from platformctl.clients.slurmrestd import number, state_name
 from platformctl.jobs.tokens import Token, parse_token
 from platformctl.router import slurm_reasons
-from platformctl.router.backend import FINAL, Phase, Seen, Tasks, Usage
+from platformctl.router.backend import FINAL, Claim, Phase, Seen, Tasks, Usage
 
 PHASES: dict[str, Phase] = {
     "PENDING": Phase.QUEUED,
@@ -212,6 +212,16 @@ def exit_code(value: Any) -> int | None:
 def array_id(record: dict[str, Any]) -> int | None:
     """The id of the array that a record of slurmctld is of; None where it is none."""
     return number(record.get("array_job_id")) or None
+
+
+def carries(record: dict[str, Any], claim: Claim) -> bool:
+    """Whether a record is the claim's: its token, and of its user.
+
+    Users can read a Job's uid and write any comment, so a token alone proves nothing. The accounting database
+    names no user where it knows none.
+    """
+    user = record.get("user_name") or record.get("user") or claim.user
+    return comment_token(record) == claim.token and user == claim.user
 
 
 def comment_token(record: dict[str, Any]) -> Token | None:

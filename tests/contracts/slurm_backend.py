@@ -65,6 +65,17 @@ async def test_a_claim_knows_its_user(slurm: SlurmWorld) -> None:
     await slurm.backend.cancel(claim, job_id)
 
 
+async def test_a_token_that_another_user_wrote_proves_nothing(slurm: SlurmWorld) -> None:
+    """Comments are the users' own to write, and the uid in a token is no secret."""
+    ticket = slurm.ticket()
+    job_id = await slurm.backend.submit_held(ticket)
+    victim = replace(ticket.claim, user="somebody-else")
+    assert await slurm.backend.find(ticket.claim) == [job_id]
+    assert await slurm.backend.find(victim) == []
+    assert await slurm.backend.read(victim, job_id) is None
+    await slurm.backend.cancel(ticket.claim, job_id)
+
+
 async def test_an_id_that_slurm_never_gave_is_nobodys(slurm: SlurmWorld) -> None:
     assert await slurm.backend.read(slurm.ticket().claim, "99999999") is None
 

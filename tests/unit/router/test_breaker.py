@@ -7,7 +7,7 @@ import pytest
 
 from platformctl.jobs.model import Target
 from platformctl.router import breaker as module
-from platformctl.router.backend import Busy, Refused, Unavailable
+from platformctl.router.backend import Busy, Denied, Refused, Unavailable
 from platformctl.router.breaker import Breaker, CircuitOpenError, State
 from platformctl.router.queue import Key
 
@@ -117,6 +117,14 @@ async def test_an_answer_in_between_starts_the_count_anew() -> None:
         site.slurm.answer = answer
         await site.fail()
     assert site.breaker.state is State.CLOSED
+
+
+async def test_what_is_denied_to_one_job_closes_the_way_for_none() -> None:
+    site = Site()
+    site.slurm.answer = Denied("access denied")
+    found = await site.fail(5)
+    assert [type(error) for error in found] == [Denied] * 5
+    assert (site.slurm.calls, site.breaker.state) == (5, State.CLOSED)
 
 
 async def test_probes_come_later_and_later_and_one_at_a_time(clock: list[float]) -> None:

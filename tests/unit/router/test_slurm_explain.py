@@ -17,7 +17,8 @@ TICKET = Ticket(
 
 
 def record(job_id: int, state: str = "PENDING", **fields: Any) -> dict[str, Any]:
-    common = {"partition": "main", "priority": {"set": True, "number": 10}, "hold": False}
+    own = {"comment": str(TICKET.claim.token), "user_name": "alice"}
+    common = {**own, "partition": "main", "priority": {"set": True, "number": 10}, "hold": False}
     return {"job_id": job_id, "job_state": [state], **common, **fields}
 
 
@@ -104,3 +105,9 @@ async def test_nodes_that_take_no_jobs_are_named() -> None:
 
 async def test_a_job_that_does_not_wait_needs_no_reason() -> None:
     assert await explained(Rest(record(7, "RUNNING"))) == Explanation(("Running in Slurm.",))
+
+
+async def test_an_id_that_is_anothers_now_tells_nothing_of_it() -> None:
+    told = await explained(Rest(record(7, user_name="mallory", state_reason="Priority"), record(9)))
+    assert told.behind == ()
+    assert told.sentences == ("Slurm knows this job no more; 7 is another's id now.",)
