@@ -23,6 +23,20 @@ def test_one_variable_touches_only_its_stage(site: Site) -> None:
     site.events("install", "--yes")
 
 
+def test_a_change_that_would_end_running_work_is_refused(site: Site) -> None:
+    job = site.shell("ctl1", "sbatch --parsable --output=/dev/null --wrap='sleep 300'", "alice").strip()
+    try:
+        site.shell("ctl1", f"scontrol wait_job {job}")
+        before = site.host("ctl1", "cat", "/etc/slurm/slurm.conf")
+        with changed_variables(site, "slurm", slurm_cluster_name="other"):
+            refused = platformctl("install", "-i", str(site.inventory))
+        assert refused.returncode == 3
+        assert "ctl1: 1 slurm jobs: Slurm refuses the state of a cluster with another name" in refused.stderr
+        assert site.host("ctl1", "cat", "/etc/slurm/slurm.conf") == before
+    finally:
+        site.shell("ctl1", f"scancel {job}")
+
+
 def test_full_changes_nothing_on_a_converged_site(site: Site) -> None:
     done = site.events("install", "--full", "--yes")
     changed = [event for event in done if event["event"] == "host" and event["status"] == "changed"]
