@@ -80,7 +80,7 @@ class RouterConfig(_Strict):
     users: list[UserEntry]
     slurm: SlurmEntry | None = None
     script_image: str = DEFAULT_IMAGE
-    workers: Annotated[int, Field(ge=1, le=64)] = 8
+    workers: Annotated[int, Field(ge=1, le=64)] = 32
     sweep_seconds: Annotated[float, Field(gt=0)] = 300.0
     lease: LeaseEntry | None = None
     grace_seconds: Annotated[float, Field(ge=0, le=300)] = 15.0

@@ -136,7 +136,8 @@ class Controller:
         for brief in self._overview.values():
             waits = not brief.final and brief.phase not in _FOLLOWED
             if waits or any(brief.wishes[1:]):
-                self._queue.add(brief.key)
+                # What a back end has already may wait for those that none has.
+                self._queue.add(brief.key, urgent=brief.backend is None or any(brief.wishes[1:]))
         for target, differing in self._watched.items():
             live = [self._overview.get_job(key) for key in self._live[target]]
             for key in differing(known for known in live if known is not None):

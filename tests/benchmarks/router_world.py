@@ -98,7 +98,7 @@ class Router:
         """Wait until it has nothing more to do than to watch."""
         await self.ready()
         async with asyncio.timeout(300):
-            while await self.load(3) > 15:
+            while await self.load(3) > 5:
                 pass
 
     def stop(self, number: int = signal.SIGTERM) -> None:

@@ -20,7 +20,7 @@ _IN_TURN, _BESIDE = 1 / 350, 1 / 250 - 1 / 350
 
 def application() -> web.Application:
     """The application with the benchmark's requests."""
-    slurm = FakeSlurm()
+    slurm = FakeSlurm(max_jobs=10**6)
     app = slurm.app()
     turn = asyncio.Lock()
 
