@@ -1,7 +1,8 @@
 """What a person can do with Jobs from the command line, with no other rights than their own."""
 
+import asyncio
 import json
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -164,12 +165,15 @@ def test_names_are_completed_from_the_cluster(run: Run, control_plane: ControlPl
     assert CliRunner().invoke(app, [], env={**shell, "KUBECONFIG": "/no/such"}).stdout.split() == []
 
 
-async def _once_written(plane: ControlPlane, name: str, statuses: list[dict[str, Any]]) -> None:
-    """Write as soon as the Job is there."""
+async def _newest(plane: ControlPlane) -> str:
     async with KubernetesClient(from_kubeconfig(plane.kubeconfig("alice"))) as client:
-        listed = await client.get(path("default"))
-        events = client.watch(path("default"), listed["metadata"]["resourceVersion"], 30)
-        async for event in events:
+        return str((await client.get(path("default")))["metadata"]["resourceVersion"])
+
+
+async def _once_written(plane: ControlPlane, name: str, since: str, statuses: list[dict[str, Any]]) -> None:
+    """Write as soon as the Job is there; since: a resourceVersion from before it was."""
+    async with KubernetesClient(from_kubeconfig(plane.kubeconfig("alice"))) as client:
+        async for event in client.watch(path("default"), since, 30):
             if event["object"]["metadata"].get("name") == name:
                 break
     for status in statuses:
@@ -177,13 +181,12 @@ async def _once_written(plane: ControlPlane, name: str, statuses: list[dict[str,
 
 
 def test_a_watched_job_is_followed_to_its_end(run: Run, control_plane: ControlPlane) -> None:
-    import asyncio
-
     statuses = [{"phase": "Queued", "reason": "waits for cores"}, {"phase": "Succeeded", "reason": ""}]
-    router = threading.Thread(target=lambda: asyncio.run(_once_written(control_plane, "watched", statuses)))
-    router.start()
-    done = run("alice", "submit", "-", "--watch", "--name", "watched", text=SCRIPT)
-    router.join()
+    since = asyncio.run(_newest(control_plane))
+    with ThreadPoolExecutor(1) as router:
+        written = router.submit(lambda: asyncio.run(_once_written(control_plane, "watched", since, statuses)))
+        done = run("alice", "submit", "-", "--watch", "--name", "watched", text=SCRIPT)
+        written.result(timeout=60)
     assert done.exit_code == 0
     assert done.stdout.splitlines()[-1] == "watched: Succeeded"
 
