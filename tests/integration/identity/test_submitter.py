@@ -60,6 +60,18 @@ async def test_finalizers_of_others_stay_beside_the_routers(user: As) -> None:
     assert sorted(stored["metadata"]["finalizers"]) == sorted(given)
 
 
+async def test_a_job_does_not_hold_up_the_deletion_of_anothers(user: As, here: str) -> None:
+    theirs = (await user("alice").get(here))["metadata"]
+    owner = {
+        "apiVersion": "kfoundry.io/v1alpha1",
+        "kind": "Job",
+        **{key: theirs[key] for key in ("name", "uid")},
+    }
+    await make(user, "bob", ownerReferences=[owner])
+    with pytest.raises(ApiError, match="may not block the deletion"):
+        await make(user, "bob", ownerReferences=[owner | {"blockOwnerDeletion": True}])
+
+
 async def test_a_job_managed_by_others_has_its_submitter_but_not_the_routers_guard(user: As) -> None:
     stored = await user("alice").create(path("default"), job({**SCRIPT, "managedBy": "example.org/other"}))
     assert stored["metadata"]["annotations"] == {SUBMITTER: "alice"}
