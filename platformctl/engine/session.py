@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from platformctl.engine.fleet import Fleet
 from platformctl.engine.journal import Journal, private
 from platformctl.engine.outcome import HostResult, StageResult, Status
 
+_IMPORTING = threading.Lock()
 _MOST_FORKS = 50
 _TAIL_LINES = 15
 _HINTS = {
@@ -99,8 +101,10 @@ class Session:
 
     def _ansible(self, stage: str, hosts: tuple[str, ...], variables: Mapping[str, Any], handler: Any) -> int:
         """Run the playbook to its end, in a thread; returns its exit status."""
-        # Costs 0.2 s, and a run with nothing to do needs none.
-        from ansible_runner.interface import init_runner  # type: ignore[import-untyped]
+        # Costs 0.2 s, and a run with nothing to do needs none. Two threads that import it at once may find
+        # the name `plugins` of the package bound to its subpackage instead of to its list of plugins.
+        with _IMPORTING:
+            from ansible_runner.interface import init_runner  # type: ignore[import-untyped]
 
         folder = self._folder(stage)
         folder.mkdir(mode=0o700, exist_ok=True)
