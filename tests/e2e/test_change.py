@@ -26,7 +26,9 @@ def test_one_variable_touches_only_its_stage(site: Site) -> None:
 def test_a_change_that_would_end_running_work_is_refused(site: Site) -> None:
     job = site.shell("ctl1", "sbatch --parsable --output=/dev/null --wrap='sleep 300'", "alice").strip()
     try:
-        site.shell("ctl1", f"scontrol wait_job {job}")
+        # `scontrol wait_job` fails for a job that slurmctld has not started yet.
+        running = f"until squeue --noheader --states=running --jobs={job} | grep -q .; do sleep 0.2; done"
+        site.host("ctl1", "timeout", "60", "sh", "-c", running)
         before = site.host("ctl1", "cat", "/etc/slurm/slurm.conf")
         with changed_variables(site, "slurm", slurm_cluster_name="other"):
             refused = platformctl("install", "-i", str(site.inventory))
