@@ -5,8 +5,8 @@ class like those of `slurm` and `kubernetes`, a Target, and a fixture for tests/
 holds every back end to what is written here.
 
 The life of an attempt: `unfit` and `load` help to choose; `submit_held` makes a job that can not start,
-marked with the token; its id is recorded; `read` proves that the id is the token's (not where the back end
-is `durable`); `release` lets it start. From then on `states` says which jobs changed, and `read` what became
+marked with the token; `read` proves that the id is the token's (not where the back end is `durable`); the
+id is recorded; `release` lets it start. From then on `states` says which jobs changed, and `read` what became
 of them. `cancel` ends one. After a crash, `find` and `claimed` tell what was submitted and not recorded.
 
 A back end keeps nothing that it could not lose: the router may die between any two calls, and two calls
@@ -172,12 +172,13 @@ class Backend(Protocol):
         """Submit a job that does not start before `release`, marked with the token; returns its id.
 
         It is made whole and held by one request, or not at all. An array is one job with one id. Where the
-        attempt has been submitted before, the same id or another one: both are found by the token.
+        attempt has been submitted before, the same id or another one: `find` has them all. A back end that
+        is `durable` takes an attempt only once, and gets a token that names no copy.
         """
         ...
 
-    async def find(self, claim: Claim) -> list[str]:
-        """Ids of the unfinished jobs that carry the token, from an answer begun after the call."""
+    async def find(self, claim: Claim) -> list[tuple[Claim, str]]:
+        """Unfinished jobs of the attempt, any copy, and their ids; from an answer begun after the call."""
         ...
 
     async def read(self, claim: Claim, job_id: str) -> Seen | None:

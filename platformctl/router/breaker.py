@@ -203,7 +203,7 @@ class Breaker:
             lambda error: isinstance(error, Busy),
         )
 
-    async def find(self, claim: Claim) -> list[str]:
+    async def find(self, claim: Claim) -> list[tuple[Claim, str]]:
         """As the back end."""
         return await self._send(lambda: self._backend.find(claim))
 

@@ -54,7 +54,7 @@ async def explain(
 
 async def _explanation(job: JobResource, ticket: Ticket | None, backend: Backend | None) -> Explanation:
     own = _own(job)
-    waits_there = job.released and job.phase in (Phase.PENDING, Phase.QUEUED, Phase.RUNNING)
+    waits_there = bool(job.backend_id) and job.phase in (Phase.PENDING, Phase.QUEUED, Phase.RUNNING)
     if not waits_there or ticket is None or backend is None:
         return Explanation(own)
     if job.phase is Phase.RUNNING and not job.status.get("tasks"):

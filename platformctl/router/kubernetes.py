@@ -93,11 +93,11 @@ class KubernetesBackend:
                 self._made.popitem(last=False)
         return job_id
 
-    async def find(self, claim: Claim) -> list[str]:
+    async def find(self, claim: Claim) -> list[tuple[Claim, str]]:
         """The one batch Job that the attempt can have."""
         job_id = f"{claim.namespace}/{translation.batch_name(claim.name, claim.token)}"
         batch = await self._get(claim, job_id)
-        return [job_id] if batch is not None and not ended(batch) else []
+        return [(claim, job_id)] if batch is not None and not ended(batch) else []
 
     async def read(self, claim: Claim, job_id: str) -> Seen | None:
         """From the batch Job and its pods; where it can have none, from what events say of that."""

@@ -31,6 +31,7 @@ class Brief:
     attempt: int
     backend: Target | None
     backend_id: str
+    copy: str
     started: bool
     depends_on: tuple[Dependency, ...]
     holding: Holding | None
@@ -129,6 +130,7 @@ class Overview(Mapping[str, Brief]):
             attempt=job.attempt,
             backend=job.backend,
             backend_id=job.backend_id,
+            copy=job.copy,
             started=started,
             depends_on=() if job.final or job.let_through else _dependencies(job),
             holding=self._holding(job, before),

@@ -91,7 +91,7 @@ class Reconciler:
             return await self._ending.rest(job)
         if job.cancel_requested:
             return await self._ending.cancel(job)
-        return await (self._follow(job) if job.released else self._submission.advance(job))
+        return await (self._follow(job) if job.backend_id else self._submission.advance(job))
 
     async def _answer(self, job: JobResource) -> tuple[JobResource, float | None]:
         """Explain the Job if somebody asks; returns the seconds until that may be done, None once it is."""

@@ -131,8 +131,13 @@ class JobResource:
 
     @property
     def backend_id(self) -> str:
-        """The back end's id, once recorded."""
+        """The back end's id, once recorded: from then on the job there may run."""
         return str(self.status.get("backendId") or "")
+
+    @property
+    def copy(self) -> str:
+        """Which submission of the attempt was recorded."""
+        return str(self.status.get("copy") or "")
 
     @property
     def attempt(self) -> int:
@@ -148,11 +153,6 @@ class JobResource:
     def let_through(self) -> bool:
         """Whether the gates let it pass once: what it depended on is behind it."""
         return self.backend is not None or any(item.get("backend") for item in self.attempts)
-
-    @property
-    def released(self) -> bool:
-        """Whether the back end's job may have been released, and so may have run."""
-        return bool(self.status.get("released"))
 
     def _annotation(self, name: str) -> str:
         return str((self.metadata.get("annotations") or {}).get(name, ""))

@@ -101,12 +101,12 @@ class SlurmBackend:
         except SlurmError as error:
             raise Refused(f"Slurm: {_verdict(error)}") from error
 
-    async def find(self, claim: Claim) -> list[str]:
+    async def find(self, claim: Claim) -> list[tuple[Claim, str]]:
         """From one list of all states, shared by everyone who asked before it was begun."""
         return [
-            job_id
+            (found, job_id)
             for found, job_id in await self._list()
-            if (found.token, found.user) == (claim.token, claim.user)
+            if found.token.same_attempt(claim.token) and found.user == claim.user
         ]
 
     async def read(self, claim: Claim, job_id: str) -> Seen | None:

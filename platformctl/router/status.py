@@ -49,10 +49,8 @@ def waiting(job: JobResource, reason: str) -> dict[str, Any]:
     return {"phase": Phase.PENDING, "reason": why, **_conditions(job, Accepted=accepted, Released=gate)}
 
 
-def submitted(
-    job: JobResource, ticket: Ticket, backend: str, why: str, job_id: str, released: bool
-) -> dict[str, Any]:
-    """The decision and the back end's id. released: it may be released without being read back."""
+def submitted(job: JobResource, ticket: Ticket, backend: str, why: str, job_id: str) -> dict[str, Any]:
+    """The decision, the back end's id and the copy: from now on it may have run, whatever is forgotten."""
     conditions = _conditions(
         job, ["Reachable"], Accepted=("True", "Accepted", why), Released=("False", "Submitted", "")
     )
@@ -61,23 +59,13 @@ def submitted(
         "reason": "",
         "backend": backend,
         "backendId": job_id,
-        "released": released or None,
+        "copy": ticket.claim.token.copy or None,
         "attempt": job.attempt,
         "user": ticket.user.name,
         "queue": ticket.queue.name if ticket.queue else None,
         "decision": why,
         **conditions,
     }
-
-
-def lost_before_release() -> dict[str, Any]:
-    """The recorded job is gone; it never ran, so the same attempt is submitted again."""
-    return {"backendId": None, "reason": "the back end lost the held job; submitting it again"}
-
-
-def releasing() -> dict[str, Any]:
-    """The job is about to be released: from now on it may have run, whatever the back end forgets."""
-    return {"released": True}
 
 
 def unavailable(job: JobResource, why: str) -> dict[str, Any]:
@@ -100,7 +88,7 @@ def followed(job: JobResource, seen: Seen) -> dict[str, Any]:
         "estimatedStart": _time(seen.estimated_start) if seen.phase is Phase.QUEUED else None,
         **_tasks(seen.tasks),
     }
-    new = {"Released": ("True", "Released", "")} if job.released else {}
+    new = {"Released": ("True", "Released", "")} if job.backend_id else {}
     if seen.phase not in FINAL:
         return {**changes, **_conditions(job, ["Reachable"], **new)}
     new["Finished"] = ("True", str(seen.phase), seen.reason)
@@ -145,7 +133,7 @@ def another_attempt(job: JobResource, ended: dict[str, Any], why: str) -> dict[s
         key: last[key] for key in _OF_AN_ATTEMPT if last.get(key) is not None
     }
     waits = ("False", "Retrying", why)
-    forgotten = ("backendId", "released", "estimatedStart", "tasks", "exitCodes", "queue", "decision")
+    forgotten = ("backendId", "copy", "estimatedStart", "tasks", "exitCodes", "queue", "decision")
     return {
         **dict.fromkeys((*_OF_AN_ATTEMPT, *forgotten)),
         "usage": last.get("usage"),

@@ -1,11 +1,13 @@
-"""From a Job that nobody has submitted to one that is released: steps 1 to 5 of the protocol."""
+"""From a Job that nobody has submitted to one that is released: steps 1 to 4 of the protocol."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
 
 import structlog
 
 from platformctl.jobs.model import Refusal
+from platformctl.jobs.tokens import Token
 from platformctl.router import metrics, status
 from platformctl.router.backend import Backend, Busy, Refused, Ticket, Unavailable
 from platformctl.router.breaker import CircuitOpenError
@@ -41,20 +43,18 @@ class Submission:
     async def advance(self, job: JobResource) -> float | None:
         """Take a Job as far as it goes; returns the seconds until the next look, None to wait for news."""
         ticket = self._tickets.ticket(job)
-        if isinstance(ticket, Ticket) and not job.backend_id:
+        if isinstance(ticket, Ticket):
             ticket = self._gates.assign(ticket)
         if not isinstance(ticket, Ticket):
             return await self._ending.refuse(job, ticket)
         try:
-            if job.backend is None:
-                return await self._begin(job, ticket)
-            return await self._go_on(job, ticket, self._tickets.backend(job))
+            return await self._begin(job, ticket)
         except Refused as verdict:
             self._unsure.discard(job.uid)
             return await self._ending.refuse(job, [Refusal("spec", str(verdict))])
 
     async def release(self, job: JobResource, ticket: Ticket, backend: Backend) -> float:
-        """Step 5; a router that died before it comes here again."""
+        """Step 4; a router that died before it comes here again."""
         await backend.release(ticket, job.backend_id)
         log.info("released", **marks(job))
         return min(CONFIRM, backend.look_again or CONFIRM)
@@ -76,7 +76,7 @@ class Submission:
         if not job.guarded:
             job = await self._store.guard(job)
         backend = self._tickets.backends[route.target]
-        job_id = await self._submit_held(backend, ticket, look_first=job.uid in self._unsure)
+        ticket, job_id = await self._submit_held(backend, ticket)
         return await self._record(job, ticket, backend, route.why, job_id)
 
     async def _wait(self, job: JobResource, ticket: Ticket, gate: Wait) -> float | None:
@@ -92,21 +92,16 @@ class Submission:
             await self._store.write_status(job, changes)
         return gate.seconds
 
-    async def _go_on(self, job: JobResource, ticket: Ticket, backend: Backend) -> float | None:
-        """An attempt that was submitted: it is held, or lost and to be submitted again."""
-        if job.backend_id:
-            return await self._verify(job, ticket, backend)
-        job_id = await self._submit_held(backend, ticket, look_first=True)
-        return await self._record(job, ticket, backend, str(job.status.get("decision") or ""), job_id)
-
-    async def _submit_held(self, backend: Backend, ticket: Ticket, look_first: bool) -> str:
-        """Step 1: the id of the attempt's held job, one that an earlier look left behind or a new one."""
+    async def _submit_held(self, backend: Backend, ticket: Ticket) -> tuple[Ticket, str]:
+        """Step 1: a held job of the attempt, one that an earlier look left behind or a new one."""
         uid = ticket.claim.token.uid
-        if look_first:
+        unsure = uid in self._unsure
+        if unsure:
             # Of several, another router may be about to record any: the sweep ends the rest.
-            found = await backend.find(ticket.claim)
-            if found:
-                return found[0]
+            for claim, job_id in await backend.find(ticket.claim):
+                return _of_copy(ticket, claim.token), job_id
+        if not backend.durable:
+            ticket = _of_copy(ticket, ticket.claim.token.another_copy())
         self._unsure.add(uid)
         try:
             job_id = await backend.submit_held(ticket)
@@ -116,32 +111,29 @@ class Submission:
         except Unavailable as error:
             metrics.SUBMISSIONS.labels(backend.target, "unavailable").inc()
             nothing_done = isinstance(error, Busy) or (isinstance(error, CircuitOpenError) and not error.sent)
-            if nothing_done and not look_first:
+            if nothing_done and not unsure:
                 self._unsure.discard(uid)
             raise
         metrics.SUBMISSIONS.labels(backend.target, "accepted").inc()
-        return job_id
+        return ticket, job_id
 
     async def _record(
         self, job: JobResource, ticket: Ticket, backend: Backend, why: str, job_id: str
     ) -> float | None:
-        """Step 2: the decision and the id, and where nothing is ever lost step 4 with them."""
-        changes = status.submitted(job, ticket, backend.target, why, job_id, released=backend.durable)
-        job = await self._store.write_status(job, changes)
+        """Steps 2 and 3, and 4 while what was read still holds."""
+        asked, sure = monotonic(), backend.durable
+        if not backend.durable:
+            seen = await backend.read(ticket.claim, job_id)
+            if seen is None:
+                raise RetryLater("the held job was lost")
+            sure = seen.held
+        job = await self._store.write_status(job, status.submitted(job, ticket, backend.target, why, job_id))
         self._unsure.discard(job.uid)
         log.info("submitted", **marks(job))
-        if job.released:
-            return await self.release(job, ticket, backend)
-        return await self._verify(job, ticket, backend)
-
-    async def _verify(self, job: JobResource, ticket: Ticket, backend: Backend) -> float | None:
-        """Steps 3 and 4, and 5 while what was read still holds."""
-        asked = monotonic()
-        seen = await backend.read(ticket.claim, job.backend_id)
-        if seen is None:
-            await self._store.write_status(job, status.lost_before_release())
-            raise RetryLater("the held job was lost")
-        job = await self._store.write_status(job, status.releasing())
         # If it took long the id may be another's by now: following the job reads it again.
-        released = seen.held and monotonic() - asked < VERIFIED_FOR
-        return await self.release(job, ticket, backend) if released else 0.0
+        sure = sure and (backend.durable or monotonic() - asked < VERIFIED_FOR)
+        return await self.release(job, ticket, backend) if sure else 0.0
+
+
+def _of_copy(ticket: Ticket, token: Token) -> Ticket:
+    return replace(ticket, claim=replace(ticket.claim, token=token))

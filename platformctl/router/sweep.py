@@ -38,6 +38,11 @@ class Known(Protocol):
         ...
 
     @property
+    def copy(self) -> str:
+        """Which submission it recorded."""
+        ...
+
+    @property
     def phase(self) -> Phase | None:
         """Where the Job is."""
         ...
@@ -73,4 +78,5 @@ class Sweeper:
         if known.backend is None:
             # The Job is being submitted: this may be the job it will record.
             return known.phase not in FINAL
-        return known.backend is self._backend.target and known.backend_id in ("", job_id)
+        ours = (known.backend, known.backend_id, known.copy)
+        return ours == (self._backend.target, job_id, claim.token.copy)

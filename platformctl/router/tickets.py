@@ -50,7 +50,7 @@ class Tickets:
 
     def claim(self, job: JobResource, user: str = "") -> Claim:
         """What the current attempt is found with. user: by default the one it was submitted as."""
-        token = Token(self._site, job.uid, job.attempt)
+        token = Token(self._site, job.uid, job.attempt, job.copy)
         return Claim(token, job.namespace, job.name, user or str(job.status.get("user", "")))
 
     def backend(self, job: JobResource) -> Backend:

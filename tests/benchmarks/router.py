@@ -205,7 +205,6 @@ async def _seed(found: World, count: int, ended: bool) -> dict[str, int]:
         "backend": "slurm",
         "attempt": 1,
         "user": "alice",
-        "released": True,
         "reason": "",
         "nodes": "node1",
         "startTime": "2023-11-14T22:13:20Z",

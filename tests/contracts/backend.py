@@ -83,9 +83,19 @@ class Subject:
                 await asyncio.sleep(0.2)
 
 
+async def found_ids(backend: Backend, claim: Claim) -> list[str]:
+    """Ids of the unfinished jobs of an attempt."""
+    return [job_id for _, job_id in await backend.find(claim)]
+
+
 def other(claim: Claim) -> Claim:
     """A claim of another Job."""
     return replace(claim, token=replace(claim.token, uid=str(uuid.uuid4())))
+
+
+def copy_of(ticket: Ticket) -> Ticket:
+    """For one more submission of the same attempt."""
+    return replace(ticket, claim=replace(ticket.claim, token=ticket.claim.token.another_copy()))
 
 
 async def test_a_submitted_job_is_held_and_found_by_its_token(subject: Subject) -> None:
@@ -95,8 +105,8 @@ async def test_a_submitted_job_is_held_and_found_by_its_token(subject: Subject) 
     seen = await subject.backend.read(ticket.claim, job_id)
     assert seen is not None
     assert (seen.held, seen.phase, seen.started) == (True, Phase.QUEUED, None)
-    assert await subject.backend.find(ticket.claim) == [job_id]
-    assert await subject.backend.find(other(ticket.claim)) == []
+    assert await found_ids(subject.backend, ticket.claim) == [job_id]
+    assert await found_ids(subject.backend, other(ticket.claim)) == []
     claimed = {found: claim for claim, found in await subject.backend.claimed()}
     assert claimed[job_id].token == ticket.claim.token
     await subject.backend.cancel(ticket.claim, job_id)
@@ -106,9 +116,25 @@ async def test_what_is_submitted_twice_is_found_whole(subject: Subject) -> None:
     """One job where names are unique; else two, and both are told."""
     ticket = subject.ticket()
     ids = {await subject.backend.submit_held(ticket) for _ in range(2)}
-    assert set(await subject.backend.find(ticket.claim)) == ids
+    assert set(await found_ids(subject.backend, ticket.claim)) == ids
     for job_id in ids:
         await subject.backend.cancel(ticket.claim, job_id)
+
+
+async def test_each_copy_of_an_attempt_is_told_from_the_others(subject: Subject) -> None:
+    if subject.backend.durable:
+        pytest.skip("takes an attempt only once, so that there are no copies")
+    first = copy_of(subject.ticket())
+    second = copy_of(first)
+    ids = {await subject.backend.submit_held(ticket): ticket.claim for ticket in (first, second)}
+    assert {job_id: claim.token for claim, job_id in await subject.backend.find(second.claim)} == {
+        job_id: claim.token for job_id, claim in ids.items()
+    }
+    for job_id, claim in ids.items():
+        (another,) = (ticket.claim for ticket in (first, second) if ticket.claim is not claim)
+        assert await subject.backend.read(another, job_id) is None
+        assert await subject.backend.read(claim, job_id) is not None
+        await subject.backend.cancel(claim, job_id)
 
 
 async def test_an_id_without_the_token_is_nobodys(subject: Subject) -> None:
@@ -137,7 +163,7 @@ async def test_a_released_job_runs_and_its_end_is_told(subject: Subject) -> None
     assert seen.ended >= seen.started
     assert seen.usage is not None
     assert (seen.again, seen.overran) == (False, False)
-    assert await subject.backend.find(ticket.claim) == []
+    assert await found_ids(subject.backend, ticket.claim) == []
 
 
 async def test_states_change_when_there_is_something_to_read(subject: Subject) -> None:
@@ -158,7 +184,7 @@ async def test_a_cancelled_job_ends_and_may_be_cancelled_again(subject: Subject)
     await subject.backend.cancel(ticket.claim, job_id)
     await subject.over(ticket, job_id)
     await subject.backend.cancel(ticket.claim, job_id)
-    assert await subject.backend.find(ticket.claim) == []
+    assert await found_ids(subject.backend, ticket.claim) == []
     assert job_id not in [found for _, found in await subject.backend.claimed()]
 
 
@@ -166,7 +192,7 @@ async def test_what_can_never_run_is_refused_and_nothing_is_left(subject: Subjec
     ticket = subject.refused(subject.ticket())
     with pytest.raises(Refused, match=subject.words):
         await subject.backend.submit_held(ticket)
-    assert await subject.backend.find(ticket.claim) == []
+    assert await found_ids(subject.backend, ticket.claim) == []
 
 
 async def test_an_array_is_one_job_whose_elements_are_told(subject: Subject) -> None:
@@ -175,7 +201,7 @@ async def test_an_array_is_one_job_whose_elements_are_told(subject: Subject) -> 
     seen = await subject.backend.read(ticket.claim, job_id)
     assert seen is not None
     assert (seen.held, seen.tasks) == (True, Tasks(waiting=3))
-    assert await subject.backend.find(ticket.claim) == [job_id]
+    assert await found_ids(subject.backend, ticket.claim) == [job_id]
     assert [
         found for claim, found in await subject.backend.claimed() if claim.token == ticket.claim.token
     ] == [job_id]
@@ -187,7 +213,7 @@ async def test_an_array_is_one_job_whose_elements_are_told(subject: Subject) -> 
     assert seen.tasks == Tasks(succeeded=1, failed=2, exit_codes=((1, 1), (2, 2)))
     assert seen.usage is not None
     assert (await subject.backend.states()).get(job_id) != before
-    assert await subject.backend.find(ticket.claim) == []
+    assert await found_ids(subject.backend, ticket.claim) == []
 
 
 async def test_an_array_is_cancelled_as_a_whole(subject: Subject) -> None:
@@ -196,7 +222,7 @@ async def test_an_array_is_cancelled_as_a_whole(subject: Subject) -> None:
     await subject.backend.cancel(ticket.claim, job_id)
     seen = await subject.over(ticket, job_id)
     assert seen is None or seen.phase is Phase.CANCELLED
-    assert await subject.backend.find(ticket.claim) == []
+    assert await found_ids(subject.backend, ticket.claim) == []
 
 
 async def test_what_no_node_could_hold_is_named(subject: Subject) -> None:

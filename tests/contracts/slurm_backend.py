@@ -13,7 +13,7 @@ from platformctl.jobs.model import User
 from platformctl.router.backend import FINAL, Phase, Ticket
 from platformctl.router.slurm import SlurmBackend
 from tests.contracts.backend import *  # noqa: F403
-from tests.contracts.backend import Subject
+from tests.contracts.backend import Subject, found_ids
 
 
 @dataclass
@@ -70,8 +70,8 @@ async def test_a_token_that_another_user_wrote_proves_nothing(slurm: SlurmWorld)
     ticket = slurm.ticket()
     job_id = await slurm.backend.submit_held(ticket)
     victim = replace(ticket.claim, user="somebody-else")
-    assert await slurm.backend.find(ticket.claim) == [job_id]
-    assert await slurm.backend.find(victim) == []
+    assert await found_ids(slurm.backend, ticket.claim) == [job_id]
+    assert await found_ids(slurm.backend, victim) == []
     assert await slurm.backend.read(victim, job_id) is None
     await slurm.backend.cancel(ticket.claim, job_id)
 

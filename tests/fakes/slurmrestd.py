@@ -18,7 +18,7 @@ from aiohttp import web
 from platformctl.jobs.array import parse_array
 
 DIALECT = "v0.0.42"
-RESTART_SECONDS = 0.04
+RESTART_SECONDS = 0.08
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

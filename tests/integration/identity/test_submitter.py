@@ -163,7 +163,7 @@ async def _grant(user: As, *verbs: str) -> None:
 @pytest.mark.parametrize("who", ["alice", "bob", ADMIN])
 async def test_a_status_is_the_routers_alone(user: As, here: str, who: str) -> None:
     with pytest.raises(ApiError) as caught:
-        await user(who).merge(f"{here}/status", {"status": {"user": "bob", "released": True}})
+        await user(who).merge(f"{here}/status", {"status": {"user": "bob", "backendId": "7"}})
     assert caught.value.code == 403
     with pytest.raises(ApiError):
         await user("alice").merge(here, {"status": {"user": "bob"}, "spec": {"account": "biology"}})

@@ -13,8 +13,8 @@ from platformctl.router.resource import JobResource, path
 from tests.integration.router.faults import Executioner
 from tests.integration.router.world import SCRIPT, World
 
-# Choose, submit, write, read back, write, release; where nothing is ever lost choose, submit, write, release.
-STEPS = {Target.SLURM: 6, Target.KUBERNETES: 4}
+# Choose, submit, read back, write, release; where nothing is ever lost nothing is read back.
+STEPS = {Target.SLURM: 5, Target.KUBERNETES: 4}
 TARGETS = pytest.mark.parametrize("target", [Target.SLURM, Target.KUBERNETES])
 
 
@@ -133,6 +133,25 @@ async def test_a_job_lost_after_its_release_is_not_started_again(world: World) -
     assert found.status["phase"] == "Failed"
     assert "may have run" in found.status["reason"]
     assert await world.starts(Target.SLURM, job) == 1
+
+
+async def test_another_copy_that_comes_by_the_id_of_the_lost_one_is_not_started(world: World) -> None:
+    """A request to submit arrives after slurmctld has forgotten what ran: same attempt, and the same id."""
+    job = await world.submit(Target.SLURM)
+    executioner = Executioner(1, in_flight=True)
+    assert not await world.look(job, executioner)
+    await world.look(job)
+    (job_id,) = world.slurm.jobs
+    world.slurm.lose(job_id)
+    assert executioner.under_way is not None
+    assert await executioner.under_way() == str(job_id)
+    await world.look(job, times=3)
+    found = await world.read(job)
+    assert found is not None
+    assert "may have run" in found.status["reason"]
+    assert await world.starts(Target.SLURM, job) == 1
+    await world.sweep()
+    assert await world.held(Target.SLURM, job) == 0
 
 
 async def test_the_end_of_a_purged_job_is_read_from_accounting(world: World) -> None:

@@ -236,7 +236,7 @@ async def test_an_upgrade_of_the_definition_loses_nothing(tmp_path: Path) -> Non
     with start(tmp_path, {}) as plane:
         kubectl = [program("kubectl"), "--kubeconfig", plane.kubeconfig(ADMIN)]
         old = {**SCRIPT, "walltime": "1h", "nodes": 2, "tasks": 4, "queue": "main", "account": "physics"}
-        status = {"phase": "Running", "backend": "slurm", "backendId": "17", "attempt": 1, "released": True}
+        status = {"phase": "Running", "backend": "slurm", "backendId": "17", "attempt": 1}
         async with KubernetesClient(from_kubeconfig(plane.kubeconfig(ADMIN))) as root:
             _apply(kubectl, before.read_text())
             for spec in (old, CONTAINER):

@@ -10,6 +10,7 @@ from platformctl.clients.slurmrestd import SlurmError, SlurmRestClient, SlurmUna
 from platformctl.jobs.slurm import DIALECTS
 from platformctl.router.backend import Busy, Phase, Unavailable
 from platformctl.router.slurm import SlurmBackend
+from tests.contracts.backend import found_ids
 from tests.contracts.slurm_backend import *  # noqa: F403
 from tests.contracts.slurm_backend import SlurmWorld
 from tests.fakes.slurmrestd import FakeSlurm
@@ -81,7 +82,7 @@ async def test_many_who_look_for_tokens_share_one_list(fake: FakeSlurm, slurm: S
     tickets = [slurm.ticket() for _ in range(20)]
     ids = [await slurm.backend.submit_held(ticket) for ticket in tickets]
     before = fake.requests
-    found = await asyncio.gather(*(slurm.backend.find(ticket.claim) for ticket in tickets))
+    found = await asyncio.gather(*(found_ids(slurm.backend, ticket.claim) for ticket in tickets))
     assert found == [[job_id] for job_id in ids]
     # States and records for the first, states for those that asked while it was answered.
     assert fake.requests - before <= 3
@@ -116,13 +117,13 @@ async def test_what_slurm_lost_and_gave_to_another_is_known_again(fake: FakeSlur
     """The id is issued again while nobody looks: whose it was is not believed any longer."""
     lost = slurm.ticket()
     job_id = await slurm.backend.submit_held(lost)
-    assert await slurm.backend.find(lost.claim) == [job_id]
+    assert await found_ids(slurm.backend, lost.claim) == [job_id]
     fake.lose(int(job_id))
     await slurm.backend.states()
     theirs = slurm.ticket()
     assert await slurm.backend.submit_held(theirs) == job_id
-    assert await slurm.backend.find(theirs.claim) == [job_id]
-    assert await slurm.backend.find(lost.claim) == []
+    assert await found_ids(slurm.backend, theirs.claim) == [job_id]
+    assert await found_ids(slurm.backend, lost.claim) == []
 
 
 async def test_what_is_full_is_told_apart_from_what_is_away(fake: FakeSlurm, slurm: SlurmWorld) -> None:

@@ -65,9 +65,7 @@ def test_not_more_often_than_every_few_seconds() -> None:
 
 
 async def test_a_job_that_waits_in_a_back_end_is_explained_by_it() -> None:
-    waits = job(
-        phase="Queued", released=True, backendId="7", decision="slurm: chosen\nkubernetes: comes after"
-    )
+    waits = job(phase="Queued", backendId="7", decision="slurm: chosen\nkubernetes: comes after")
     backend: Any = Backend(Explanation(("Slurm: waits.",), ("3", "4"), 1_800_000_000))
     found = (await explain(waits, TICKET, backend, named=lambda job_id: f"job-{job_id}"))["explanation"]
     assert found["sentences"] == ["Slurm: waits.", "Routing: slurm: chosen; kubernetes: comes after."]
@@ -88,10 +86,10 @@ async def test_a_job_that_waits_in_a_back_end_is_explained_by_it() -> None:
             ["It is Refused: spec: kubernetes: no node."],
         ),
         (
-            {"phase": "Failed", "reason": "ended with an error", "exitCode": 3, "released": True},
+            {"phase": "Failed", "reason": "ended with an error", "exitCode": 3, "backendId": "7"},
             ["It is Failed: ended with an error.", "Its exit code is 3."],
         ),
-        ({"phase": "Running", "released": True, "backendId": "7"}, ["It is Running."]),
+        ({"phase": "Running", "backendId": "7"}, ["It is Running."]),
     ],
 )
 async def test_the_status_explains_what_it_knows(status: dict[str, Any], expected: list[str]) -> None:
@@ -100,7 +98,7 @@ async def test_the_status_explains_what_it_knows(status: dict[str, Any], expecte
 
 async def test_a_back_end_that_is_away_is_an_answer() -> None:
     away = {"type": "Reachable", "status": "False"}
-    waits = job(phase="Queued", reason="waits", released=True, backendId="7", conditions=[away])
+    waits = job(phase="Queued", reason="waits", backendId="7", conditions=[away])
     assert await sentences(waits) == [
         "It is Queued: waits.",
         "It goes on by itself when the back end answers again; nothing is lost.",
@@ -109,7 +107,7 @@ async def test_a_back_end_that_is_away_is_an_answer() -> None:
 
 
 async def test_an_explanation_stays_short() -> None:
-    waits = job(phase="Queued", released=True, backendId="7")
+    waits = job(phase="Queued", backendId="7")
     long = Explanation(tuple("x" * 5000 for _ in range(100)), tuple("7" for _ in range(100)))
     said = await sentences(waits, long)
     assert len(said) == 12

@@ -37,7 +37,7 @@ def test_conditions_keep_their_time_until_they_flip() -> None:
         "message": "",
         "lastTransitionTime": "2020-01-01T00:00:00Z",
     }
-    changes = status.submitted(job(conditions=[old]), TICKET, "slurm", "why", "7", released=False)
+    changes = status.submitted(job(conditions=[old]), TICKET, "slurm", "why", "7")
     accepted = next(item for item in changes["conditions"] if item["type"] == "Accepted")
     assert accepted["lastTransitionTime"] == "2020-01-01T00:00:00Z"
     assert accepted["observedGeneration"] == 3
@@ -63,7 +63,7 @@ def test_a_back_end_that_answers_again_loses_its_condition() -> None:
 
 def test_the_first_word_after_the_release_confirms_it() -> None:
     seen = Seen(held=False, phase=Phase.QUEUED, estimated_start=86400)
-    confirmed = status.followed(job(released=True), seen)
+    confirmed = status.followed(job(backendId="7"), seen)
     assert conditions(confirmed) == {"Released": ("True", "Released")}
     assert confirmed["estimatedStart"] == "1970-01-02T00:00:00Z"
     assert conditions(status.followed(job(), seen)) == {}
@@ -76,7 +76,7 @@ def test_an_attempt_becomes_history_and_its_usage_is_kept() -> None:
         phase="Running",
         backend="slurm",
         backendId="7",
-        released=True,
+        copy="0a1b2c3d",
         usage={"cpuSeconds": 2, "gpuSeconds": 0},
     )
     ended = status.followed(first, seen)
@@ -101,7 +101,7 @@ def test_an_attempt_becomes_history_and_its_usage_is_kept() -> None:
     ]
     assert (changes["attempt"], changes["phase"], changes["usage"]) == (2, "Pending", ended["usage"])
     assert all(
-        changes[key] is None for key in ("backend", "backendId", "released", "exitCode", "tasks", "startTime")
+        changes[key] is None for key in ("backend", "backendId", "copy", "exitCode", "tasks", "startTime")
     )
     assert "Finished" not in conditions(changes)
 

@@ -9,7 +9,7 @@ from platformctl.router.backend import Claim, Phase
 from platformctl.router.sweep import Sweeper
 
 UID = "11924ac8-3932-46d6-ad0c-b5501999851a"
-CLAIM = Claim(Token("lab", UID, 2), "default", "x", "alice")
+CLAIM = Claim(Token("lab", UID, 2, "0a1b2c3d"), "default", "x", "alice")
 
 
 @dataclass
@@ -18,6 +18,7 @@ class Known:
     backend: Target | None
     backend_id: str
     phase: Phase | None = Phase.PENDING
+    copy: str = "0a1b2c3d"
 
 
 class Backend:
@@ -48,6 +49,7 @@ async def sweep(known: dict[str, Known], times: int = 2) -> list[str]:
         {},
         {UID: Known(2, Target.SLURM, "8")},
         {UID: Known(1, Target.SLURM, "7")},
+        {UID: Known(2, Target.SLURM, "7", copy="ffffffff")},
         {UID: Known(2, Target.KUBERNETES, "")},
         {UID: Known(2, Target.SLURM, "7", Phase.CANCELLED)},
         {UID: Known(2, None, "", Phase.REFUSED)},
@@ -61,7 +63,6 @@ async def test_what_nobody_claims_is_cancelled(known: dict[str, Known]) -> None:
     "known",
     [
         {UID: Known(2, Target.SLURM, "7")},
-        {UID: Known(2, Target.SLURM, "")},
         {UID: Known(2, None, "")},
         {UID: Known(2, None, "", None)},
         {UID: Known(2, Target.SLURM, "7", Phase.FAILED)},
