@@ -1,4 +1,7 @@
-"""Lab hosts for tests: plain Debian hosts in no service's group. Nothing of them outlives the run."""
+"""Which tests share a process, and lab hosts for tests.
+
+The hosts are plain Debian ones in no service's group; nothing of them outlives the run.
+"""
 
 import itertools
 import os
@@ -15,7 +18,17 @@ from platformctl.lab import podman
 _PREFIX = "test-"
 _number = itertools.count(1)
 
+# What these directories start is dear (a control plane, a lab, a site), so one process runs all of each.
+_SHARED = (Path(__file__).parent / "integration", Path(__file__).parent / "e2e")
+
 LabFactory = Callable[..., labs.Lab]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests a process has to run together, where several of them share the work."""
+    for item in items:
+        shared = any(item.path.is_relative_to(folder) for folder in _SHARED)
+        item.add_marker(pytest.mark.xdist_group(str(item.path.parent if shared else item.path)))
 
 
 def light_inventory(folder: Path, hosts: list[str]) -> Path:
