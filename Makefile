@@ -27,7 +27,7 @@ test: setup ## Lint, types, unit, integration and end-to-end tests
 	@.ci/lint code
 	@$(PLATFORMCTL) artifacts fetch -i $(LAB)
 	@.ci/lint charts
-	@.venv/bin/pytest --numprocesses=2 --dist=loadgroup --no-loadscope-reorder \
+	@.venv/bin/pytest --numprocesses=2 --no-loadscope-reorder \
 	  tests/unit tests/properties tests/integration tests/e2e
 
 lint: setup ## Lint and types only

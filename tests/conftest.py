@@ -1,7 +1,4 @@
-"""Which tests share a process, and lab hosts for tests.
-
-The hosts are plain Debian ones in no service's group; nothing of them outlives the run.
-"""
+"""Lab hosts for tests: plain Debian hosts in no service's group. Nothing of them outlives the run."""
 
 import itertools
 import os
@@ -14,21 +11,12 @@ import pytest
 from platformctl import lab as labs
 from platformctl import paths
 from platformctl.lab import podman
+from tests.sharing import pytest_xdist_make_scheduler  # noqa: F401
 
 _PREFIX = "test-"
 _number = itertools.count(1)
 
-# What these directories start is dear (a control plane, a lab, a site), so one process runs all of each.
-_SHARED = (Path(__file__).parent / "integration", Path(__file__).parent / "e2e")
-
 LabFactory = Callable[..., labs.Lab]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests a process has to run together, where several of them share the work."""
-    for item in items:
-        shared = any(item.path.is_relative_to(folder) for folder in _SHARED)
-        item.add_marker(pytest.mark.xdist_group(str(item.path.parent if shared else item.path)))
 
 
 def light_inventory(folder: Path, hosts: list[str]) -> Path:
