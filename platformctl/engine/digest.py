@@ -38,7 +38,7 @@ def parts(stage: Stage, host: str, fleet: Fleet, data: Path, index: Mapping[str,
     data: folder with roles/ and playbooks/. index: contents of the artefact store's index.json, or empty.
     """
     found: dict[str, str] = {}
-    roles = _with_included(stage.roles, data / "roles")
+    roles = with_included(stage.roles, data / "roles")
     for role in roles:
         found[f"role:{role}"] = tree(data / "roles" / role)
     for folder in (*stage.folders, *([_SHARED_MODULES] if roles else [])):
@@ -93,8 +93,8 @@ def declared(role: Path) -> frozenset[str]:
     return frozenset(name for spec in specs.values() for name in (spec or {}).get("options") or {})
 
 
-def _with_included(roles: Iterable[str], folder: Path) -> tuple[str, ...]:
-    """The roles and those they include, once each."""
+def with_included(roles: Iterable[str], folder: Path) -> tuple[str, ...]:
+    """The roles, those they include and those they depend on, once each."""
     found: dict[str, None] = {}
     waiting = list(roles)
     while waiting:
@@ -108,7 +108,10 @@ def _with_included(roles: Iterable[str], folder: Path) -> tuple[str, ...]:
 @cache
 def _included(role: Path) -> tuple[str, ...]:
     texts = [path.read_text() for part in ("tasks", "handlers") for path in (role / part).glob("*.yml")]
-    return tuple(sorted({name for text in texts for name in _INCLUDED_ROLE.findall(text)}))
+    meta = role / "meta" / "main.yml"
+    described = (yaml.safe_load(meta.read_text()) or {}) if meta.is_file() else {}
+    dependencies = {str(found["role"]) for found in described.get("dependencies") or []}
+    return tuple(sorted(dependencies.union(*map(_INCLUDED_ROLE.findall, texts))))
 
 
 def _variables_host(stage: Stage, host: str, fleet: Fleet) -> Host | None:

@@ -59,6 +59,16 @@ def test_variables_of_included_roles_count(role: Callable[..., Path]) -> None:
     assert changed(stage, data, {"days": 30}, {"days": 60}) == {"n1", "n2"}
 
 
+def test_the_roles_that_a_role_depends_on_count(role: Callable[..., Path]) -> None:
+    data = role("common", "cluster")
+    role("node")
+    (data / "roles/node/meta").mkdir(exist_ok=True)
+    (data / "roles/node/meta/main.yml").write_text("dependencies: [{role: common}]\n")
+    stage = Stage("node", "node", ("node",))
+    assert changed(stage, data, {"cluster": "a"}, {"cluster": "b"}) == {"n1", "n2"}
+    assert "role:common" in digest.parts(stage, "n1", make_fleet(HOSTS), data, INDEX)
+
+
 def test_a_changed_role_file_and_a_changed_artefact_are_named(role: Callable[..., Path]) -> None:
     data = role("node")
     stage = Stage("node", "node", ("node",), artifacts=("kubelet",))
