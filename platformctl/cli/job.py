@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from platformctl.cli import cluster, job_import, job_output, job_rows, job_top
+from platformctl.cli import cluster, job_enter, job_import, job_output, job_rows, job_top
 from platformctl.cli.cluster import (
     Access,
     ContextOption,
@@ -342,5 +342,6 @@ _KEYS: dict[Order, Callable[[dict[str, Any]], Any]] = {
 
 
 job_output.register(app)
+job_enter.register(app)
 job_import.register(app)
 job_top.register(app)

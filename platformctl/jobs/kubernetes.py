@@ -19,6 +19,9 @@ from platformctl.jobs.tokens import Token
 
 JOB_UID_LABEL = "kfoundry.io/job-uid"
 TOKEN_ANNOTATION = "kfoundry.io/token"  # noqa: S105  (the name of an annotation)
+# Admission lets a user enter pods whose names begin with this and the user's uid, and keeps the names for the
+# router: RBAC knows no owner of a pod, and admission sees of an entrance only the pod's name.
+ENTERABLE = "kfoundry-enter-"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "job-router"}
 DEFAULT_IMAGE = "docker.io/library/debian:13"
 _SCRIPT_VOLUME = "kfoundry-script"
@@ -54,10 +57,23 @@ exit "$code"
 """
 
 
-def batch_name(name: str, token: Token) -> str:
-    """The one name that an attempt can have, at most 63 characters and a DNS label."""
-    stem = re.sub(r"[^a-z0-9-]", "-", name.lower())[:40].strip("-") or "job"
-    return f"{stem}-{token.uid[:8]}-{token.attempt}"
+def batch_name(name: str, token: Token, enterable_by: User | None = None) -> str:
+    """The one name that an attempt can have, at most 63 characters and a DNS label.
+
+    enterable_by: whose uid the names of its pods begin with; what begins like that else is renamed.
+    """
+    stem = re.sub(r"[^a-z0-9-]", "-", name.lower())
+    end = f"{token.uid[:8]}-{token.attempt}"
+    if enterable_by:
+        return f"{ENTERABLE}{enterable_by.uid}-{stem[:16].strip('-') or 'job'}-{end}"
+    stem = stem[:40].strip("-") or "job"
+    return f"job-{stem[:36]}-{end}" if stem.startswith(ENTERABLE) else f"{stem}-{end}"
+
+
+def entrance(job_id: str, shell: str) -> str:
+    """What the user of an interactive job types to enter its pod. job_id: `namespace/name`."""
+    namespace, _, name = job_id.partition("/")
+    return f"kubectl exec -it -n {namespace} job/{name} -- {shell}"
 
 
 def batch_job(
@@ -73,6 +89,7 @@ def batch_job(
     name: metadata.name of the Job resource; script_image runs scripts and copies files.
     """
     labels = {JOB_UID_LABEL: token.uid, **MANAGED_BY}
+    batch = batch_name(name, token, user if job.interactive else None)
     spec: dict[str, Any] = {
         "suspend": True,
         **(_elements(job.array) if job.array else _tasks(job.tasks)),
@@ -82,14 +99,14 @@ def batch_job(
             "metadata": {
                 "labels": labels,
             },
-            "spec": _pod(job, user, script_image, batch_name(name, token), queue),
+            "spec": _pod(job, user, script_image, batch, queue),
         },
     }
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": batch_name(name, token),
+            "name": batch,
             "labels": labels,
             "annotations": {TOKEN_ANNOTATION: str(token)},
             "ownerReferences": [

@@ -99,8 +99,12 @@ def _what(
 
 
 def _waiting_script(walltime: int) -> str:
-    """Keeps an allocation for people to enter. It ends by itself a little early, so that it succeeds."""
-    return f"#!/bin/sh\nexec sleep {max(walltime - 5, 1)}\n"
+    """Keeps an allocation for people to enter. It ends by itself a little early, so that it succeeds.
+
+    As the first process of a pod it gets only the signals that it asks for: without the trap it would outlive
+    its end by the whole grace period.
+    """
+    return f"#!/bin/sh\ntrap 'exit 143' TERM\nsleep {max(walltime - 5, 1)} &\nwait $!\n"
 
 
 def _script(reader: Reader, value: Any) -> str | None:
@@ -239,11 +243,6 @@ def _unsupported(
             array is not None and not array.from_zero,
             "array",
             f"{alone} unless it counts 0, 1, 2 without a gap",
-        ),
-        (
-            fields.get("interactive") is True,
-            "interactive",
-            f"{alone}: who may attach to a pod may attach to all pods of the namespace",
         ),
         (
             bool(fields.get("stageOut")) and not is_script,

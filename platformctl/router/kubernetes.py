@@ -94,10 +94,17 @@ class KubernetesBackend:
         return job_id
 
     async def find(self, claim: Claim) -> list[tuple[Claim, str]]:
-        """The one batch Job that the attempt can have."""
-        job_id = f"{claim.namespace}/{translation.batch_name(claim.name, claim.token)}"
-        batch = await self._get(claim, job_id)
-        return [(claim, job_id)] if batch is not None and not ended(batch) else []
+        """The one batch Job that the attempt can have. A claim does not say enough to name it."""
+        selector = f"{translation.JOB_UID_LABEL}={claim.token.uid}"
+        try:
+            listed = await self._client.get(_path(claim.namespace), labelSelector=selector)
+        except ApiError as error:
+            raise _unavailable(error) from error
+        return [
+            (claim, _id(batch))
+            for batch in listed["items"]
+            if _token(batch) == claim.token and not ended(batch)
+        ]
 
     async def read(self, claim: Claim, job_id: str) -> Seen | None:
         """From the batch Job and its pods; where it can have none, from what events say of that."""

@@ -43,7 +43,7 @@ def seen(batch: dict[str, Any], pods: Sequence[dict[str, Any]], trouble: str = "
         "held": held(batch),
         "started": epoch(min(started)) if started else epoch(status.get("startTime")),
         "nodes": _nodes(pods),
-        "output": f"kubectl logs -n {metadata['namespace']} job/{metadata['name']}",
+        "output": _output(metadata),
         "tasks": _tasks(batch, pods) if has_tasks(batch) else None,
     }
     if "Complete" in true:
@@ -99,6 +99,17 @@ def amount(spec: dict[str, Any], name: str) -> Fraction:
 def epoch(text: str | None) -> int | None:
     """Seconds since the epoch of a time as the API server writes it."""
     return int(datetime.fromisoformat(text).timestamp()) if text else None
+
+
+def _output(metadata: dict[str, Any]) -> str:
+    """The command that reads the output of the Job it belongs to: users may not read the logs of pods."""
+    owner = next(
+        (item["name"] for item in metadata.get("ownerReferences") or [] if item["kind"] == "Job"), ""
+    )
+    if not owner:
+        return ""
+    namespace = metadata["namespace"]
+    return f"platformctl job logs {owner}" + (f" -n {namespace}" if namespace != "default" else "")
 
 
 def _failed(condition: dict[str, Any], pods: Sequence[dict[str, Any]], common: dict[str, Any]) -> Seen:

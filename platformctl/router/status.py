@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from platformctl.jobs.model import Refusal, Target
-from platformctl.jobs.slurm import entrance
+from platformctl.jobs import entrance
+from platformctl.jobs.model import Refusal
 from platformctl.router.backend import FINAL, Phase, Seen, Tasks, Ticket, Usage
 from platformctl.router.resource import JobResource
 
@@ -152,9 +152,10 @@ def changed(job: JobResource, changes: dict[str, Any]) -> dict[str, Any]:
 
 def _entrance(job: JobResource, seen: Seen) -> str:
     """How its user enters an interactive job; empty for others."""
-    if seen.phase is not Phase.RUNNING or job.spec.get("interactive") is not True:
+    if seen.phase is not Phase.RUNNING:
         return ""
-    return f"enter it with: {entrance(job.backend_id)}" if job.backend is Target.SLURM else ""
+    command = entrance.command(job.spec, job.backend, job.backend_id or "")
+    return f"enter it with: {command}" if command else ""
 
 
 def _ended(epoch: int | None) -> dict[str, Any]:

@@ -258,6 +258,33 @@ def test_another_user_neither_reads_nor_cancels_nor_deletes(jobs: Jobs, target: 
     assert jobs.until(name, "Cancelled", "Failed", "Succeeded")["phase"] == "Cancelled"
 
 
+@pytest.mark.parametrize("target", ["slurm", "kubernetes"])
+def test_an_interactive_job_is_entered_by_the_command_in_its_status_and_ends_when_told(
+    jobs: Jobs, target: str
+) -> None:
+    name = jobs.submit(interactive=True, walltime="10m", target=target)
+    status = jobs.until(name, "Running")
+    command = status["reason"].removeprefix("enter it with: ")
+    if target == "kubernetes":
+        command = command.replace("kubectl exec -it", f"{ALICE} exec -i")
+        output = jobs.site.shell("ctl1", f"echo 'id -u; pwd' | {command}")
+    else:
+        command = command.replace("--pty ", "")
+        output = jobs.site.shell("ctl1", f"echo 'id -u; pwd' | {command}", user="alice")
+    assert output.split() == ["10001", "/home/alice"]
+    started = time.monotonic()
+    jobs.delete(name)
+    assert time.monotonic() - started < 20
+
+
+def test_nobody_enters_a_pod_but_the_one_of_their_own_interactive_job(jobs: Jobs) -> None:
+    interactive = jobs.submit(interactive=True, walltime="10m", target="kubernetes")
+    plain = jobs.submit(script="#!/bin/sh\nsleep 600\n", target="kubernetes")
+    places = [jobs.until(name, "Running")["backendId"].split("/")[1] for name in (interactive, plain)]
+    for place, who, code in ((places[0], ALICE, 0), (places[0], BOB, 1), (places[1], ALICE, 1)):
+        jobs.site.host("ctl1", *who.split(), "exec", f"job/{place}", "--", "true", code=code)
+
+
 def test_homes_are_the_users_own_on_kubernetes(jobs: Jobs) -> None:
     script = "#!/bin/sh\ncd\nid -u > e2e-home\nstat -c %u e2e-home\nls /home\n"
     name = jobs.submit(script=script, target="kubernetes")

@@ -24,6 +24,7 @@ USERS = {
     "operator": "operators",
     ROUTER: "system:serviceaccounts",
     "system:serviceaccount:kube-system:job-controller": "system:serviceaccounts:kube-system",
+    "system:serviceaccount:kube-system:replicaset-controller": "system:serviceaccounts:kube-system",
 }
 
 type As = Callable[[str], KubernetesClient]

@@ -222,7 +222,9 @@ async def test_users_act_as_nobody_else(user: As) -> None:
         {"verb": "create", "resource": "pods", "namespace": "default"},
         {"verb": "create", "group": "batch", "resource": "jobs", "namespace": "default"},
         {"verb": "get", "resource": "pods", "subresource": "log", "namespace": "default"},
-        {"verb": "create", "resource": "pods", "subresource": "exec", "namespace": "default"},
+        {"verb": "create", "resource": "pods", "subresource": "attach", "namespace": "default"},
+        {"verb": "create", "resource": "pods", "subresource": "portforward", "namespace": "default"},
+        {"verb": "create", "resource": "pods", "subresource": "exec", "namespace": "kube-system"},
         {"verb": "get", "resource": "secrets", "namespace": "default"},
         {"verb": "create", "resource": "serviceaccounts", "subresource": "token", "namespace": "default"},
         {
@@ -241,6 +243,9 @@ async def test_users_act_as_nobody_else(user: As) -> None:
             for verb in ("create", "get", "list", "watch", "patch", "delete")
         ),
         {"verb": "list", "group": "kfoundry.io", "resource": "queues"},
+        # Which pods is said by admission: see test_enter.
+        {"verb": "get", "resource": "pods", "subresource": "exec", "namespace": "default"},
+        {"verb": "create", "resource": "pods", "subresource": "exec", "namespace": "default"},
         {
             "verb": "get",
             "group": "logs.kfoundry.io",

@@ -280,3 +280,17 @@ async def test_the_node_that_nearly_fits_is_named(
         "The node n2 comes nearest; it has no room for cpu 4 (free: 2).",
     )
     assert (await backend.load()).cpus == 0.5
+
+
+async def test_an_interactive_job_is_found_again_though_its_name_is_its_users(
+    subject: Subject, backend: KubernetesBackend
+) -> None:
+    job = parse({"interactive": True, "walltime": "10m"})
+    assert isinstance(job, JobSpec)
+    ticket = replace(subject.ticket(), job=job)
+    job_id = await backend.submit_held(ticket)
+    assert job_id.startswith("default/kfoundry-enter-10001-")
+    assert await backend.find(ticket.claim) == [(ticket.claim, job_id)]
+    await backend.release(ticket, job_id)
+    await backend.cancel(ticket.claim, job_id)
+    assert await backend.find(ticket.claim) == []

@@ -109,7 +109,7 @@ FAILED = job(
         "reason": "the container ended with exit code 3",
         "startTime": at(600),
         "completionTime": at(555),
-        "output": "kubectl logs -n default job/bad-9xw4t-uid-of-b-1",
+        "output": "platformctl job logs bad-9xw4t",
     },
     who="bob",
     template={

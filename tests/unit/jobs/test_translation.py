@@ -14,6 +14,7 @@ from platformctl.jobs.tokens import Token, parse_token
 
 ALICE = User("alice", 10001, 10001, (20001,), "physics", "/home/alice")
 TOKEN = Token("lab", "11924ac8-3932-46d6-ad0c-b5501999851a", 1)
+WAITING = "#!/bin/sh\ntrap 'exit 143' TERM\nsleep 595 &\nwait $!\n"
 POD = {
     "containers": [
         {
@@ -123,8 +124,38 @@ def test_a_queue_and_a_priority_class_on_both() -> None:
 
 def test_an_interactive_job_without_a_script_keeps_its_allocation() -> None:
     spec = job(interactive=True, walltime="10m")
-    assert submitted(spec)["job"]["script"] == "#!/bin/sh\nexec sleep 595\n"
+    assert submitted(spec)["job"]["script"] == WAITING
     assert slurm.entrance("17") == "srun --jobid=17 --overlap --pty bash"
+
+
+def test_what_keeps_an_allocation_ends_at_once_when_it_is_told_to() -> None:
+    """As the first process it would not hear SIGTERM at all if it did not ask for it."""
+    process = subprocess.Popen(["/bin/sh", "-c", "read go\n" + WAITING], stdin=subprocess.PIPE)
+    assert process.stdin
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while not children.read_text():
+        assert process.poll() is None
+    process.terminate()
+    assert process.wait(10) == 143
+
+
+def test_an_interactive_pod_is_named_for_its_user_alone() -> None:
+    batch = kubernetes.batch_job(job(interactive=True, walltime="10m"), ALICE, "pi", TOKEN)
+    name = batch["metadata"]["name"]
+    assert name == "kfoundry-enter-10001-pi-11924ac8-1"
+    pod = batch["spec"]["template"]["spec"]
+    assert pod["volumes"][0]["configMap"]["name"] == name
+    assert pod["activeDeadlineSeconds"] == 600
+    assert kubernetes.entrance(f"team/{name}", "sh") == f"kubectl exec -it -n team job/{name} -- sh"
+    for other in ("kfoundry-enter-10002-x", "KFOUNDRY-ENTER-10002-x", ".kfoundry-enter-10002"):
+        plain = kubernetes.batch_name(other, TOKEN)
+        assert not plain.startswith("kfoundry-enter-"), plain
+        assert len(plain) <= 63
+    longest = kubernetes.batch_name("x" * 253, Token("lab", TOKEN.uid, 9999), replace(ALICE, uid=2**32 - 2))
+    # The pods of a batch Job have its name as a label, and their index in their host name.
+    assert len(longest) <= 60
 
 
 def test_the_elements_of_an_array_stand_for_themselves() -> None:

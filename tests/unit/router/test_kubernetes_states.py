@@ -36,6 +36,13 @@ def test_a_running_pod() -> None:
     assert (found.phase, found.nodes, found.started) == (Phase.RUNNING, "n1", 1767225600)
 
 
+@pytest.mark.parametrize(("namespace", "more"), [("default", ""), ("team", " -n team")])
+def test_its_output_is_read_by_the_name_of_the_job(namespace: str, more: str) -> None:
+    there = batch(active=1)
+    there["metadata"] |= {"namespace": namespace, "ownerReferences": [{"kind": "Job", "name": "pi"}]}
+    assert seen(there, [pod("Running")]).output == f"platformctl job logs pi{more}"
+
+
 def test_success() -> None:
     found = seen(batch(conditions=ended("Complete")), [pod("Succeeded")])
     assert (found.phase, found.exit_code, found.ended) == (Phase.SUCCEEDED, 0, 1767225600)

@@ -1,3 +1,5 @@
+from typing import Any
+
 from platformctl.jobs.model import JobSpec, Refusal, User
 from platformctl.jobs.tokens import Token
 from platformctl.router import status
@@ -117,5 +119,11 @@ def test_an_interactive_job_says_how_it_is_entered_while_it_runs() -> None:
     interactive = JobResource({**raw, "spec": {"interactive": True}})
     running = status.followed(interactive, Seen(held=False, phase=Phase.RUNNING))
     assert running["reason"] == "enter it with: srun --jobid=17 --overlap --pty bash"
+    spec = {"interactive": True}
+    ways: tuple[tuple[dict[str, Any], str], ...] = (({}, "bash"), ({"template": {}}, "sh"))
+    for more, shell in ways:
+        there = JobResource({**job(backend="kubernetes", backendId="team/a-1").raw, "spec": spec | more})
+        reason = status.followed(there, Seen(held=False, phase=Phase.RUNNING))["reason"]
+        assert reason == f"enter it with: kubectl exec -it -n team job/a-1 -- {shell}"
     ended = status.followed(interactive, Seen(held=False, phase=Phase.SUCCEEDED))
     assert ended["reason"] == ""
