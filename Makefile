@@ -1,7 +1,7 @@
 # Everything a person types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-down test lint unit bench docs lock
+.PHONY: help setup demo lab-down test lint unit molecule bench docs lock
 
 PLATFORMCTL := .venv/bin/platformctl
 LAB := inventories/lab
@@ -36,6 +36,10 @@ lint: setup ## Lint and types only
 
 unit: setup ## Unit tests only: no lab, no root
 	@.venv/bin/pytest tests/unit tests/properties
+
+molecule: setup ## Try every role on labs of its own (SINCE=REVISION: only what changed concerns)
+	@$(PLATFORMCTL) artifacts fetch -i $(LAB)
+	@$(PLATFORMCTL) verify --molecule -i $(LAB) $(if $(SINCE),--since $(SINCE))
 
 bench: setup ## Measure; writes build/bench/*.json and says what got worse
 	@.venv/bin/python -m tests.benchmarks

@@ -1,6 +1,7 @@
 """The commands that work on a site's hosts: install, plan, preflight, verify, charts, reset, unlock."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -111,15 +112,48 @@ def preflight(ctx: typer.Context, inventory: InventoryOption, limit: LimitOption
     raise typer.Exit(ExitCode.UNREACHABLE if errors else ExitCode.DONE)
 
 
-def verify(ctx: typer.Context, inventory: InventoryOption) -> None:
+def verify(
+    ctx: typer.Context,
+    inventory: InventoryOption,
+    molecule: Annotated[
+        bool, typer.Option("--molecule", help="Try the roles on a lab made after the site; its hosts rest.")
+    ] = False,
+    scenario: Annotated[
+        list[str] | None, typer.Option("--scenario", help="Only this molecule scenario; repeat for more.")
+    ] = None,
+    since: Annotated[
+        str, typer.Option(help="Only scenarios that changes of the checkout since this revision concern.")
+    ] = "",
+) -> None:
     """Run smoke jobs as a user would: a pod on Kubernetes and a batch job on Slurm."""
     from platformctl.engine.verify import verify as prove
 
     output: Output = ctx.obj
+    if molecule or scenario or since:
+        _try_on_a_lab(output, inventory, scenario or [], since)
     proofs = asyncio.run(prove(_load(inventory)))
     rows = [(proof.name, "ok" if proof.fine else "failed", proof.found, proof.seconds) for proof in proofs]
     output.table("", ("job", "result", "output", "seconds"), rows)
     raise typer.Exit(ExitCode.DONE if all(proof.fine for proof in proofs) else ExitCode.FAILED)
+
+
+def _try_on_a_lab(output: Output, inventory: Path, names: list[str], since: str) -> None:
+    """Run molecule scenarios for the inventory, one after the other; ends the command."""
+    from platformctl.engine import scenarios
+
+    data = paths.data_dir()
+    _load(inventory)
+    wanted = scenarios.chosen(scenarios.scenarios(data), names)
+    if since:
+        wanted = scenarios.touched(wanted, scenarios.changed_since(data, since))
+    rows = []
+    for scenario in wanted:
+        started = time.monotonic()
+        code = scenarios.prove(scenario, data, inventory)
+        seconds = round(time.monotonic() - started, 1)
+        rows.append((scenario.name, "ok" if code == 0 else "failed", seconds))
+    output.table("", ("scenario", "result", "seconds"), rows)
+    raise typer.Exit(ExitCode.DONE if all(row[1] == "ok" for row in rows) else ExitCode.FAILED)
 
 
 def charts(ctx: typer.Context, inventory: InventoryOption) -> None:
