@@ -24,6 +24,7 @@ TOKEN_ANNOTATION = "kfoundry.io/token"  # noqa: S105  (the name of an annotation
 ENTERABLE = "kfoundry-enter-"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "job-router"}
 DEFAULT_IMAGE = "docker.io/library/debian:13"
+STAGE_IN, STAGE_OUT = "kfoundry-stage-in", "kfoundry-stage-out"
 _SCRIPT_VOLUME = "kfoundry-script"
 _HOME_VOLUME = "kfoundry-home"
 _SCRIPT_FOLDER = "/kfoundry"
@@ -40,6 +41,20 @@ while [ "$#" -ge 3 ]; do
 done
 """
 _STAGE_IN = f"lost=0\n{_COPY}exit $lost\n"
+# Beside a container, whose image may have nothing to copy with. A signal says that the container ended. The
+# trap itself copies: a signal that comes just before a wait would be waited for in vain.
+_WAIT_AND_STAGE_OUT = f"""\
+stage() {{
+trap : TERM
+lost=0
+{_COPY}exit $lost
+}}
+trap 'stage "$@"' TERM
+sleep 2147483647 &
+wait $!
+"""
+# What follows the end of a container may take as long as the kubelet waits after it has asked it to end.
+_STAGE_OUT_SECONDS = 300
 # A pod's end is told to the first process alone, so that hands it on, and waits again for its child.
 _RUN_AND_STAGE_OUT = f"""\
 {_SCRIPT_FOLDER}/script &
@@ -177,14 +192,17 @@ def _pod(job: JobSpec, user: User, script_image: str, config_map: str, queue: Qu
         "containers": [
             _container(job.container, user) if job.container else _script(job, user, script_image)
         ],
-        "initContainers": [_stage_in(job, user, script_image)] if job.stage_in else [],
+        "initContainers": _stages(job, user, script_image),
+        # Beside one that copies, a container that ignores SIGTERM as first process would have its whole time.
+        **({"shareProcessNamespace": True} if _copies_beside(job) else {}),
         "volumes": _volumes(job, user, config_map),
         "nodeSelector": {**job.pod.node_selector, **(queue.node_selector if queue else {})},
         "priorityClassName": (job.priority.pod_priority_class if job.priority else None)
         or (queue.pod_priority_class if queue else None),
         # On the pod, not on the batch Job: the clock starts with the pod, not with the wait for a place.
         "activeDeadlineSeconds": job.walltime,
-        "terminationGracePeriodSeconds": job.pod.grace_seconds,
+        "terminationGracePeriodSeconds": job.pod.grace_seconds
+        or (_STAGE_OUT_SECONDS if _copies_beside(job) else None),
     }
     if job.array:
         for container in pod["containers"]:
@@ -237,14 +255,38 @@ def _container(container: Container, user: User) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value not in ([], {})}
 
 
-def _stage_in(job: JobSpec, user: User, image: str) -> dict[str, Any]:
-    command = ["/bin/sh", "-c", _STAGE_IN, "stage-in", *_arguments(job.stage_in, user)]
+def _copies_beside(job: JobSpec) -> bool:
+    """Whether the results of a container are copied by another one: a script's own shell does that itself."""
+    return bool(job.container and job.stage_out)
+
+
+def _stages(job: JobSpec, user: User, image: str) -> list[dict[str, Any]]:
+    """What copies before the container, and what waits beside it (a sidecar) and copies after its end.
+
+    The kubelet ends a sidecar when all other containers have ended, and only then is the pod's end known. The
+    exit code of a sidecar does not count for the pod: who reads the pod has to look at it.
+    """
+    found = []
+    if job.stage_in:
+        found.append(_stage(STAGE_IN, _STAGE_IN, job.stage_in, user, image))
+    if _copies_beside(job):
+        beside = _stage(STAGE_OUT, _WAIT_AND_STAGE_OUT, job.stage_out, user, image)
+        found.append(beside | {"restartPolicy": "Always"})
+    return found
+
+
+def _stage(
+    name: str, program: str, transfers: tuple[Transfer, ...], user: User, image: str
+) -> dict[str, Any]:
+    command = ["/bin/sh", "-c", program, name, *_arguments(transfers, user)]
     return {
-        "name": "kfoundry-stage-in",
+        "name": name,
         "image": image,
         "command": [_literal(word) for word in command],
         "volumeMounts": [{"name": _HOME_VOLUME, "mountPath": user.home}],
         "securityContext": _unprivileged(),
+        # What could not be copied is told in the pod's status.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
 
 

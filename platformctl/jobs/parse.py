@@ -245,9 +245,9 @@ def _unsupported(
             f"{alone} unless it counts 0, 1, 2 without a gap",
         ),
         (
-            bool(fields.get("stageOut")) and not is_script,
+            bool(fields.get("stageOut")) and not is_script and (tasks > 1 or array is not None),
             "stageOut",
-            f"{alone} for a container, whose image may have nothing to copy with",
+            f"{alone} for the tasks of a container or the elements of an array of it, which end one by one",
         ),
     )
     found[Target.KUBERNETES] += [Refusal(f"spec.{name}", why) for holds, name, why in rules if holds]

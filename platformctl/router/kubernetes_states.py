@@ -6,13 +6,16 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from platformctl.jobs.kubernetes import STAGE_IN, STAGE_OUT
 from platformctl.jobs.quantity import parse_quantity
+from platformctl.jobs.staging import CANNOT_COPY
 from platformctl.jobs.template import GPU
 from platformctl.router.backend import Phase, Seen, Tasks, Usage
 from platformctl.router.kubernetes_words import failure_words, scheduler_words, turned_down, waiting_words
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 _MAX_CODES = 100
+_KILLED = 137
 _MAX_NODES = 20
 _DEADLINE = "DeadlineExceeded"
 _DISRUPTIONS = frozenset({"Evicted", "NodeLost", "Preempting", "NodeShutdown", "Terminated"})
@@ -48,6 +51,12 @@ def seen(batch: dict[str, Any], pods: Sequence[dict[str, Any]], trouble: str = "
     }
     if "Complete" in true:
         end = epoch(true["Complete"]["lastTransitionTime"])
+        lost = _not_copied(batch, pods)
+        if lost:
+            used = usage(pods, end)
+            return Seen(
+                phase=Phase.FAILED, exit_code=CANNOT_COPY, ended=end, reason=lost, usage=used, **common
+            )
         return Seen(phase=Phase.SUCCEEDED, exit_code=0, ended=end, usage=usage(pods, end), **common)
     if "Failed" in true:
         return _failed(true["Failed"], pods, common)
@@ -147,9 +156,42 @@ def _failure(pods: Sequence[dict[str, Any]]) -> tuple[int | None, str]:
             continue
         ends = _terminated(pod)
         code = next((end["exitCode"] for end in ends if end.get("exitCode")), None)
+        before = _stage(pod, STAGE_IN).get("terminated") or {}
+        if code is None and before.get("exitCode"):
+            return CANNOT_COPY, _said(before)
         why = pod["status"].get("reason") or next((end["reason"] for end in ends if end.get("reason")), "")
         return code, why
     return None, ""
+
+
+def _not_copied(batch: dict[str, Any], pods: Sequence[dict[str, Any]]) -> str:
+    """What became of the results of a container that ended well, where they are not where they belong."""
+    there = batch["spec"].get("template", {}).get("spec", {}).get("initContainers") or []
+    if all(container["name"] != STAGE_OUT for container in there):
+        return ""
+    ends = [_stage(pod, STAGE_OUT).get("terminated") for pod in pods if pod["status"]["phase"] == "Succeeded"]
+    known = [end for end in ends if end]
+    if not known:
+        return "it ended well, but whether its results were copied is not known"
+    lost = next((end for end in known if end["exitCode"]), None)
+    if lost is None:
+        return ""
+    if lost["exitCode"] == CANNOT_COPY:
+        return f"it ended well, but: {_said(lost)}"
+    if lost["exitCode"] == _KILLED:
+        return "it ended well, but copying its results took longer than its terminationGracePeriodSeconds"
+    return f"it ended well, but copying its results was ended (exit code {lost['exitCode']})"
+
+
+def _said(end: dict[str, Any]) -> str:
+    """What a container that copies said last."""
+    return "; ".join(str(end.get("message") or "").splitlines()) or "a copy failed"
+
+
+def _stage(pod: dict[str, Any], name: str) -> dict[str, Any]:
+    """The state of one of the containers that copy."""
+    statuses = pod.get("status", {}).get("initContainerStatuses") or []
+    return next((dict(item["state"]) for item in statuses if item["name"] == name and "state" in item), {})
 
 
 def _is_disrupted(pod: dict[str, Any]) -> bool:

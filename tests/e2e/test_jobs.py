@@ -285,6 +285,73 @@ def test_nobody_enters_a_pod_but_the_one_of_their_own_interactive_job(jobs: Jobs
         jobs.site.host("ctl1", *who.split(), "exec", f"job/{place}", "--", "true", code=code)
 
 
+def staged(folder: str, program: str, **spec: Any) -> dict[str, Any]:
+    """A container in a home from whose folder a file is copied in, and to which one is copied back."""
+    container = {"name": "a", "image": "perl:5.34.0", "command": ["perl", "-e", f"chdir; {program}"]}
+    return {
+        "target": "kubernetes",
+        "template": {"spec": {"containers": [container], "restartPolicy": "Never"}},
+        "stageIn": [{"source": f"{folder}/in", "target": f"{folder}/work"}],
+        "stageOut": [{"source": f"{folder}/out", "target": f"{folder}/kept"}],
+        **spec,
+    }
+
+
+def test_what_a_container_needs_and_makes_is_copied_on_kubernetes(jobs: Jobs) -> None:
+    folder = f"e2e-stage-{time.time_ns()}"
+    jobs.site.shell("ctl1", f"mkdir {folder}; echo data > {folder}/in", user="alice")
+    work = f"rename '{folder}/work', '{folder}/out' or die;"
+    names = {
+        "well": jobs.submit(**staged(folder, work)),
+        "nothing": jobs.submit(**staged(f"{folder}-none", "1")),
+    }
+    status = jobs.until(names["well"], "Succeeded", "Failed")
+    assert status["phase"] == "Succeeded", status
+    assert jobs.site.shell("ctl1", f"cat {folder}/kept; rm {folder}/kept", user="alice") == "data\n"
+    status = jobs.until(names["nothing"], "Succeeded", "Failed")
+    assert (status["phase"], status["exitCode"]) == ("Failed", 74), status
+    assert f"{folder}-none/in" in status["reason"]
+    failing = jobs.submit(**staged(folder, f"{work} exit 3"))
+    status = jobs.until(failing, "Succeeded", "Failed")
+    assert (status["phase"], status["exitCode"]) == ("Failed", 3), status
+    assert jobs.site.shell("ctl1", f"cat {folder}/kept", user="alice") == "data\n"
+    empty = jobs.submit(**staged(folder, f"unlink '{folder}/out'"))
+    status = jobs.until(empty, "Succeeded", "Failed")
+    jobs.site.shell("ctl1", f"rm -r {folder}", user="alice")
+    assert (status["phase"], status["exitCode"]) == ("Failed", 74), status
+    assert f"cannot copy /home/alice/{folder}/out" in status["reason"]
+
+
+def test_an_image_that_does_not_exist_is_named_and_the_job_ends_with_its_wall_time(jobs: Jobs) -> None:
+    container = {"name": "a", "image": "docker.io/library/nosuch:1"}
+    template = {"spec": {"containers": [container], "restartPolicy": "Never"}}
+    name = jobs.submit(template=template, target="kubernetes", walltime="30s")
+    deadline = time.monotonic() + 60
+    while "the image docker.io/library/nosuch:1" not in (status := jobs.status(name)).get("reason", ""):
+        assert time.monotonic() < deadline, status
+        time.sleep(0.5)
+    assert jobs.until(name, "Failed", "Succeeded", seconds=90)["phase"] == "Failed"
+
+
+@pytest.mark.parametrize("target", ["slurm", "kubernetes"])
+def test_why_a_job_waits_is_explained_by_its_scheduler(jobs: Jobs, target: str) -> None:
+    """The Slurm node has one GPU, which the first Job takes; the Kubernetes node has none."""
+    spec = {"script": "#!/bin/sh\nsleep 600\n", "target": target, "resources": {"nvidia.com/gpu": "1"}}
+    if target == "slurm":
+        jobs.until(jobs.submit(**spec), "Running")
+    name = jobs.submit(**spec)
+    jobs.until(name, "Queued")
+    asked = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    wish = f"kfoundry.io/explain-requested={asked}"
+    jobs.site.host("ctl1", *ALICE.split(), "annotate", "kj", name, wish)
+    deadline = time.monotonic() + 30
+    while (found := jobs.status(name).get("explanation", {})).get("requested") != asked:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.5)
+    words = {"slurm": "Slurm", "kubernetes": "nvidia.com/gpu"}[target]
+    assert any(words in line for line in found["sentences"]), found
+
+
 def test_homes_are_the_users_own_on_kubernetes(jobs: Jobs) -> None:
     script = "#!/bin/sh\ncd\nid -u > e2e-home\nstat -c %u e2e-home\nls /home\n"
     name = jobs.submit(script=script, target="kubernetes")

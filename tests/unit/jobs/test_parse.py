@@ -210,11 +210,12 @@ def test_arrays_with_gaps_are_for_slurm_alone(array: str) -> None:
     assert accepted({**SCRIPT, "array": "0-3"}).unsupported == {}
 
 
-def test_results_of_a_container_are_staged_on_slurm_alone() -> None:
-    stage = {"stageOut": [{"source": "a", "target": "b"}]}
-    assert [found.path for found in accepted({**template(), **stage}).unsupported[Target.KUBERNETES]] == [
-        "spec.stageOut"
-    ]
+def test_results_of_a_container_are_staged_on_kubernetes_where_it_is_one() -> None:
+    stage = {**template(), "stageOut": [{"source": "a", "target": "b"}]}
+    assert accepted(stage).unsupported == {}
+    for several in ({"tasks": 2}, {"array": "0-3"}):
+        refused = accepted({**stage, **several}).unsupported[Target.KUBERNETES]
+        assert [found.path for found in refused] == ["spec.stageOut"]
 
 
 def test_fields_of_kubernetes_alone_leave_slurm_out() -> None:

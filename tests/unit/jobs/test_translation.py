@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -201,6 +203,40 @@ def test_the_program_that_stages_results_keeps_the_exit_code(tmp_path: Path, exi
     command[2] = command[2].replace("/kfoundry/script", str(tmp_path / "script"))
     assert subprocess.run(command, cwd=tmp_path, check=False).returncode == exit_code
     assert (tmp_path / "kept" / "out").read_text() == "x\n"
+
+
+def test_results_of_a_container_are_copied_beside_it() -> None:
+    bob = replace(ALICE, home_claim="kfoundry-home-10001")
+    transfers = [{"source": "a", "target": "b"}]
+    spec = job(template={"spec": POD}, stageIn=transfers, stageOut=transfers)
+    pod = kubernetes.batch_job(spec, bob, "pi", TOKEN)["spec"]["template"]["spec"]
+    before, beside = pod["initContainers"]
+    assert "restartPolicy" not in before
+    assert beside["restartPolicy"] == "Always"
+    assert (pod["shareProcessNamespace"], pod["terminationGracePeriodSeconds"]) == (True, 300)
+    own = job(template={"spec": {**POD, "terminationGracePeriodSeconds": 7}}, stageOut=transfers)
+    pod = kubernetes.batch_job(own, bob, "pi", TOKEN)["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] == 7
+
+
+@pytest.mark.parametrize(("there", "code"), [(True, 0), (False, 74)])
+def test_what_waits_beside_a_container_copies_when_it_is_told_to_end(
+    tmp_path: Path, there: bool, code: int
+) -> None:
+    bob = replace(ALICE, home=str(tmp_path), home_claim="kfoundry-home-10001")
+    spec = job(template={"spec": POD}, stageOut=[{"source": "out", "target": "kept/out"}])
+    pod = kubernetes.batch_job(spec, bob, "pi", TOKEN)["spec"]["template"]["spec"]
+    process = subprocess.Popen([word.replace("$$", "$") for word in pod["initContainers"][0]["command"]])
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while not (found := children.read_text()):
+        assert process.poll() is None
+    child = int(found)
+    if there:
+        (tmp_path / "out").write_text("x")
+    process.terminate()
+    assert process.wait(10) == code
+    os.kill(child, signal.SIGTERM)
+    assert (tmp_path / "kept" / "out").exists() is there
 
 
 def test_the_older_dialect_has_the_script_beside_the_job() -> None:

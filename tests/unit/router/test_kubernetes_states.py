@@ -64,6 +64,46 @@ def test_failure_has_a_code_and_a_reason(status: dict[str, Any], code: int | Non
     assert (found.phase, found.exit_code, found.reason) == (Phase.FAILED, code, reason)
 
 
+@pytest.mark.parametrize(
+    ("end", "phase", "code", "reason"),
+    [
+        ({"exitCode": 0}, Phase.SUCCEEDED, 0, ""),
+        (
+            {"exitCode": 74, "message": "cp: no a\ncannot copy a to b\n"},
+            *(Phase.FAILED, 74, "it ended well, but: cp: no a; cannot copy a to b"),
+        ),
+        (
+            {"exitCode": 137},
+            *(Phase.FAILED, 74),
+            "it ended well, but copying its results took longer than its terminationGracePeriodSeconds",
+        ),
+        (
+            {"exitCode": 143},
+            *(Phase.FAILED, 74, "it ended well, but copying its results was ended (exit code 143)"),
+        ),
+        (None, Phase.FAILED, 74, "it ended well, but whether its results were copied is not known"),
+    ],
+)
+def test_a_job_has_succeeded_when_its_results_are_copied(
+    end: dict[str, Any] | None, phase: Phase, code: int, reason: str
+) -> None:
+    there = batch(conditions=ended("Complete"))
+    beside = "kfoundry-stage-out"
+    there["spec"]["template"] = {"spec": {"initContainers": [{"name": beside}]}}
+    state = {"terminated": end} if end else {"running": {}}
+    found = seen(there, [pod("Succeeded", initContainerStatuses=[{"name": beside, "state": state}])])
+    assert (found.phase, found.exit_code, found.reason) == (phase, code, reason)
+
+
+def test_what_could_not_be_copied_before_the_start_is_told() -> None:
+    end = {"exitCode": 74, "message": "cannot copy a to b\n"}
+    copied = [{"name": "kfoundry-stage-in", "state": {"terminated": end}}]
+    waits = [{"state": {"waiting": {"reason": "PodInitializing"}}}]
+    failed = pod("Failed", initContainerStatuses=copied, containerStatuses=waits)
+    found = seen(batch(conditions=ended("Failed")), [failed])
+    assert (found.exit_code, found.reason) == (74, "cannot copy a to b")
+
+
 def test_failure_without_a_pod_left() -> None:
     assert seen(batch(conditions=ended("Failed")), []).phase is Phase.FAILED
 
