@@ -15,6 +15,8 @@ from platformctl.jobs.quoting import bash_word, expand_references
 from platformctl.jobs.staging import CANNOT_COPY, copies
 
 RUNNER = "/usr/local/bin/platform-run-image"
+# Its exit code when the image cannot be had.
+NO_IMAGE = 125
 INDEX = "KFOUNDRY_INDEX"
 
 # Privileged: whatever a container's environment holds (BASH_ENV, SHELLOPTS), this bash runs nothing of it.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from platformctl.clients.slurmrestd import number, state_name
+from platformctl.jobs.batch_script import NO_IMAGE
 from platformctl.jobs.tokens import Token, parse_token
 from platformctl.router import slurm_reasons
 from platformctl.router.backend import FINAL, Claim, Phase, Seen, Tasks, Usage
@@ -48,6 +49,8 @@ AGAIN = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "LAUNCH_FAILED"})
 # What slurmrestd writes for an element that has no number yet: NO_VAL in a file name's %a.
 _NO_INDEX = "4294967294"
 _MAX_NODES = 200
+# A command of the user's may end with this code too.
+_NO_IMAGE = f"ended with {NO_IMAGE}: a container's image could not be had, see the output"
 _GPU = re.compile(r"gres[/:]gpu(?::[^:,]+)?:\d+")
 
 
@@ -110,7 +113,7 @@ def run_of(record: dict[str, Any], indices: tuple[int, ...] | None = None) -> Ru
         indices=_indices(record) if indices is None else indices,
         # Slurm 22.05 has no `hold`: there, a held job is one of priority 0.
         held=queued and bool(record["hold"] if "hold" in record else number(record.get("priority")) == 0),
-        reason=_reason(state, now, str(record.get("state_reason") or "")),
+        reason=_reason(state, now, str(record.get("state_reason") or ""), record.get("exit_code")),
         code=None if live else exit_code(record.get("exit_code")),
         started=None if queued else number(record.get("start_time")) or None,
         ended=None if live else number(record.get("end_time")) or None,
@@ -133,7 +136,7 @@ def accounted_run(row: dict[str, Any]) -> Run:
     return Run(
         state=state,
         indices=_element(array.get("job_id"), array.get("task_id"), str(array.get("task") or "")),
-        reason=_reason(state, now, ""),
+        reason=_reason(state, now, "", row.get("exit_code")),
         code=None if live else exit_code(row.get("exit_code")),
         started=number(times.get("start")) or None,
         ended=number(times.get("end")) or None,
@@ -332,7 +335,7 @@ def _allocated(row: dict[str, Any]) -> list[dict[str, Any]]:
     return list((row.get("tres") or {}).get("allocated") or [])
 
 
-def _reason(state: Sequence[str], now: Phase, reason: str) -> str:
+def _reason(state: Sequence[str], now: Phase, reason: str, code: Any) -> str:
     if now is Phase.QUEUED:
         if "REQUEUE_HOLD" in state or "SPECIAL_EXIT" in state:
             return "is held after it was put back into the queue"
@@ -340,4 +343,6 @@ def _reason(state: Sequence[str], now: Phase, reason: str) -> str:
     if state[0] == "SUSPENDED":
         return "is suspended"
     known = next((ENDINGS[word] for word in reversed(state) if word in ENDINGS), "")
-    return known or ("ended with an error" if now is Phase.FAILED else "")
+    if known or now is not Phase.FAILED:
+        return known
+    return _NO_IMAGE if exit_code(code) == NO_IMAGE else "ended with an error"

@@ -156,6 +156,29 @@ def test_a_script_runs_as_its_submitter_and_its_exit_code_is_told(jobs: Jobs, ta
     assert folder == "/home/alice"
 
 
+def container(image: str, *command: str) -> dict[str, Any]:
+    """A pod template with one container."""
+    words = {"name": "tool", "image": image, "command": list(command)}
+    return {"spec": {"restartPolicy": "Never", "containers": [words]}}
+
+
+def test_a_container_on_slurm_is_the_submitter_in_the_home(jobs: Jobs) -> None:
+    """Whatever container runtime the site has chosen."""
+    program = 'open F, ">made"; print F "hello"; exec "sh", "-c", "id -u; pwd; cat made; rm made; exit 4"'
+    name = jobs.submit(template=container("perl:5.34.0", "perl", "-e", program), target="slurm")
+    status = jobs.until(name, "Succeeded", "Failed")
+    assert (status["phase"], status["exitCode"]) == ("Failed", 4), status
+    assert jobs.output(name) == "10001\n/home/alice\nhello"
+
+
+def test_an_image_that_is_missing_on_slurm_is_named_in_the_output(jobs: Jobs) -> None:
+    name = jobs.submit(template=container("nothing:1", "true"), target="slurm")
+    status = jobs.until(name, "Succeeded", "Failed")
+    assert (status["phase"], status["exitCode"]) == ("Failed", 125), status
+    assert "image" in status["reason"]
+    assert "nothing:1: there is no such image in the registry" in jobs.output(name)
+
+
 @pytest.mark.parametrize("target", ["slurm", "kubernetes"])
 def test_deleting_a_running_job_ends_it(jobs: Jobs, target: str) -> None:
     name = jobs.submit(script="#!/bin/sh\nsleep 600\n", target=target)

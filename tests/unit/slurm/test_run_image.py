@@ -8,6 +8,8 @@ import json
 import os
 import platform
 import ssl
+import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -19,10 +21,12 @@ import pytest
 import zstandard
 from cryptography.hazmat.primitives import serialization
 
-from tests.ansible_files import load
+from tests.ansible_files import package_module
 from tests.unit.slurm.certificates import self_signed
 
-run_image = load("roles/slurm_node/templates/platform_run_image.py")
+run_image = package_module("roles/slurm_node/templates", "platform_run_image.images")
+unpacked = package_module("roles/slurm_node/templates", "platform_run_image.unpacked")
+settings = run_image.settings
 
 
 @pytest.mark.parametrize(
@@ -43,7 +47,7 @@ def test_names_mean_what_they_mean_to_container_engines(name, expected):
 
 
 def test_the_sites_own_registry_is_not_a_part_of_the_repository(monkeypatch):
-    monkeypatch.setattr(run_image, "REGISTRY", "registry.site.example:5000")
+    monkeypatch.setattr(settings, "REGISTRY", "registry.site.example:5000")
     assert run_image.parse("registry.site.example:5000/team/tool:3") == ("team/tool", "3")
 
 
@@ -130,8 +134,8 @@ def registry(served, tmp_path, monkeypatch):
     registry, port, authority = served
     registry.content.clear()
     registry.asked.clear()
-    monkeypatch.setattr(run_image, "REGISTRY", f"127.0.0.1:{port}")
-    monkeypatch.setattr(run_image, "BINDS", ["/home"])
+    monkeypatch.setattr(settings, "REGISTRY", f"127.0.0.1:{port}")
+    monkeypatch.setattr(settings, "BINDS", ["/home"])
     monkeypatch.setattr(run_image, "CACHES", tmp_path)
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}),
@@ -238,7 +242,7 @@ def test_many_tasks_at_once_pull_once(registry):
 def test_a_silent_registry_leaves_the_images_that_are_here(registry, monkeypatch, capsys):
     registry.image("docker.io/library/tool", "1", layer(("a", "1")))
     root = obtain()
-    monkeypatch.setattr(run_image, "REGISTRY", "127.0.0.1:1")
+    monkeypatch.setattr(settings, "REGISTRY", "127.0.0.1:1")
     assert obtain() == root
     assert "does not answer" in capsys.readouterr().err
     with pytest.raises(run_image.ImageError, match="does not answer"):
@@ -278,8 +282,98 @@ def close_lock_of(image):
             os.close(int(entry.name))
 
 
-def test_the_jobs_variables_win_and_the_path_is_the_images(monkeypatch):
+def test_the_jobs_variables_win_and_the_path_is_the_images(registry, monkeypatch):
     monkeypatch.setenv("LANG", "C.UTF-8")
-    monkeypatch.setenv("PATH", "/opt/host/bin")
-    found = run_image.environment({"Env": ["PATH=/image/bin", "LANG=de_DE", "ONLY_IMAGE=1"]})
+    monkeypatch.setenv("PATH", "/opt/host/bin:/usr/bin:/bin")
+    config = {"Env": ["PATH=/image/bin", "LANG=de_DE", "ONLY_IMAGE=1"]}
+    registry.image("docker.io/library/tool", "1", layer(("a", "1")), config=config)
+    found = unpacked.Unpacked("tool:1").environment()
     assert (found["PATH"], found["LANG"], found["ONLY_IMAGE"]) == ("/image/bin", "C.UTF-8", "1")
+
+
+def test_the_program_says_in_words_that_an_image_is_missing(registry, monkeypatch, capsys):
+    monkeypatch.setattr(settings, "RUNTIME", "podman")
+    monkeypatch.setattr(sys, "argv", ["platform-run-image", "nothing:1", "--", "true"])
+    with pytest.raises(SystemExit) as ended:
+        package_module("roles/slurm_node/templates", "platform_run_image.main").main()
+    assert ended.value.code == 125
+    assert "platform-run-image: nothing:1: there is no such image" in capsys.readouterr().err
+
+
+# What stands between the runtime and the command, where ROOT is the unpacked image and CACHE the user's.
+EXPECTED = {
+    "charliecloud": """/usr/bin/ch-run --write-fake --bind=/home:/home --site-option
+        --set-env=HOME=/home/alice --set-env=PATH=/image/bin --env-no-expand --cd=/tmp ROOT --""",
+    "podman": """/usr/bin/unshare --user --map-root-user --mount /bin/sh -c PREPARE sh CACHE/podman ROOT
+        /usr/bin/podman --log-level=fatal --root=CACHE/podman/store --runroot=CACHE/podman/run
+        --storage-driver=vfs --runtime=crun --cgroup-manager=cgroupfs --events-backend=none
+        run --rm --init --log-driver=passthrough --cgroups=disabled --network=host --ipc=host --uts=host
+        --userns=keep-id --group-add=keep-groups --security-opt=label=disable --volume=/dev:/dev:rslave
+        --volume=/tmp:/tmp:rslave --volume=/var/tmp:/var/tmp:rslave --volume=/home:/home:rslave
+        --env=PATH=/image/bin --env=USER --env=HOME --env=SECRET --workdir=/tmp --entrypoint=[] --site-option
+        --rootfs CACHE/podman/image""",
+    "apptainer": """/usr/bin/apptainer --silent exec --userns --writable-tmpfs --no-mount=home,cwd,tmp
+        --bind=/tmp:/tmp --bind=/var/tmp:/var/tmp --bind=/home:/home --site-option --pwd=/tmp ROOT""",
+    "pyxis": """/usr/bin/srun --overlap --nodes=1 --ntasks=1
+        --container-image=REGISTRY#docker.io/library/tool:1 --container-mounts=/tmp:/tmp,/home:/home
+        --container-workdir=/tmp --container-env=HOME,SECRET --no-container-remap-root
+        --no-container-mount-home --no-container-entrypoint --container-writable --site-option""",
+}
+
+
+@pytest.mark.parametrize("runtime", EXPECTED)
+@pytest.mark.parametrize("words", [["echo", "a b"], []])
+def test_each_runtime_gets_its_exact_command_line(registry, tmp_path, monkeypatch, runtime, words):
+    """Recorded by a stand-in for the runtime: apptainer and pyxis are no packages of Debian."""
+    digest = registry.image(
+        "docker.io/library/tool", "1", layer(("a", "1")), config={"Env": ["PATH=/image/bin"], "Cmd": ["own"]}
+    )
+    monkeypatch.setattr(settings, "OPTIONS", ["--site-option"])
+    monkeypatch.chdir("/tmp")
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    for name, value in {"PATH": "/usr/bin:/bin", "HOME": "/home/alice", "SECRET": "s3"}.items():
+        monkeypatch.setenv(name, value)
+    program = package_module("roles/slurm_node/templates", f"platform_run_image.{runtime}")
+    arguments, variables = program.start("tool:1", words)
+
+    stand_in = tmp_path / "stand-in"
+    stand_in.write_text('#!/bin/sh\nfor word; do printf \'%s\\0\' "$word"; done\nprintf %s "$SECRET"\n')
+    stand_in.chmod(0o755)
+    out = subprocess.run(
+        [stand_in, *arguments], env=variables, capture_output=True, text=True, check=True
+    ).stdout
+    *recorded, secret = out.split("\0")
+
+    cache = tmp_path / f"platform-images-{os.getuid()}"
+    stands_for = {
+        "ROOT": f"{cache}/{digest.replace(':', '-')}/root",
+        "CACHE": str(cache),
+        "REGISTRY": settings.REGISTRY,
+    }
+    expected = EXPECTED[runtime]
+    for name, value in stands_for.items():
+        expected = expected.replace(name, value)
+    wanted = [getattr(program, "PREPARE", "") if word == "PREPARE" else word for word in expected.split()]
+    assert recorded == wanted + (words or ["own"])
+    assert secret == "s3"
+    assert not any("s3" in word for word in recorded)
+
+
+def test_apptainer_takes_the_images_path(registry, monkeypatch):
+    registry.image("docker.io/library/tool", "1", layer(("a", "1")), config={"Env": ["PATH=/image/bin"]})
+    apptainer = package_module("roles/slurm_node/templates", "platform_run_image.apptainer")
+    assert apptainer.start("tool:1", ["true"])[1]["APPTAINERENV_PATH"] == "/image/bin"
+
+
+def test_pyxis_refuses_tasks_that_would_all_be_the_first(registry, monkeypatch):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    pyxis = package_module("roles/slurm_node/templates", "platform_run_image.pyxis")
+    with pytest.raises(run_image.ImageError, match="srun --container-image"):
+        pyxis.start("tool:1", ["true"])
+
+
+def test_pyxis_says_in_words_that_an_image_is_missing(registry):
+    pyxis = package_module("roles/slurm_node/templates", "platform_run_image.pyxis")
+    with pytest.raises(run_image.ImageError, match="there is no such image"):
+        pyxis.start("nothing:1", ["true"])

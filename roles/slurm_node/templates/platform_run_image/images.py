@@ -1,24 +1,14 @@
-#!/usr/bin/python3
-"""Run a command of a Slurm job in a container image, as the job's user and in the job's folder.
+"""Images of the site's registry, unpacked as plain files: once for each user and node.
 
-    platform-run-image IMAGE -- COMMAND [ARGUMENT...]
-
-IMAGE is named as for any container engine; a name without a registry means docker.io/library/NAME. Images
-come from the site's registry. Without COMMAND the image's own entry point runs. The environment is passed on,
-the exit status is the command's; 125 means that the image could not be had. Images are unpacked once for each
-user and node, under /var/tmp/platform-images-UID, and are removed after 30 days without use.
-
-No daemon and no privilege: the layers are unpacked as plain files and ch-run (charliecloud) enters them in a
-user namespace. What the command writes outside the shared folders is gone when it ends.
+They lie under /var/tmp/platform-images-UID and are removed after 30 days without use. Every blob is checked
+against its digest. When the registry is silent, an image that is here already is used as it is.
 """
 
-import argparse
 import fcntl
 import hashlib
 import json
 import os
 import platform
-import pwd
 import shutil
 import stat
 import subprocess
@@ -30,11 +20,10 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-REGISTRY = "{{ slurm_node_image_registry }}"
-BINDS = "{{ slurm_node_image_binds | join(' ') }}".split()  # noqa: SIM905
+from platform_run_image import settings
+
 CACHES = Path("/var/tmp")  # noqa: S108
 KEPT_SECONDS = 30 * 24 * 3600
-FAILED = 125
 MANIFESTS = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.oci.image.manifest.v1+json",
@@ -61,7 +50,7 @@ def parse(name):
         head = "docker.io"
     if head == "docker.io" and "/" not in rest:
         rest = f"library/{rest}"
-    repository = rest if head == REGISTRY else f"{head}/{rest}"
+    repository = rest if head == settings.REGISTRY else f"{head}/{rest}"
     return repository, digest or (tag if colon else "latest")
 
 
@@ -125,7 +114,7 @@ class Cache:
 
 def resolve(repository, reference):
     """Return the digest and the manifest of an image for this machine's processor."""
-    base = f"https://{REGISTRY}/v2/{repository}/manifests"
+    base = f"https://{settings.REGISTRY}/v2/{repository}/manifests"
     for _ in range(2):
         with fetch(f"{base}/{reference}", ", ".join(MANIFESTS)) as answer:
             body = answer.read()
@@ -151,7 +140,8 @@ def resolve(repository, reference):
 def download(repository, digest, target):
     """Write a blob to a file and check its digest."""
     seen = hashlib.sha256()
-    with fetch(f"https://{REGISTRY}/v2/{repository}/blobs/{digest}") as answer, target.open("wb") as file:
+    url = f"https://{settings.REGISTRY}/v2/{repository}/blobs/{digest}"
+    with fetch(url) as answer, target.open("wb") as file:
         while block := answer.read(1 << 20):
             seen.update(block)
             file.write(block)
@@ -221,8 +211,9 @@ def make_folder(root, name):
 
 
 def add_mount_points(root):
-    """Make what ch-run mounts over: folders, and files of /etc that it replaces."""
-    for name in ("dev", "etc", "proc", "sys", "tmp", "var/tmp", *(bind.strip("/") for bind in BINDS)):
+    """Make what runners mount over: folders, and files of /etc that they replace."""
+    binds = [bind.strip("/") for bind in settings.BINDS]
+    for name in ("dev", "etc", "proc", "sys", "tmp", "var/tmp", *binds):
         make_folder(root, name)
     for name in ("hosts", "resolv.conf", "passwd", "group"):
         place = root / "etc" / name
@@ -257,7 +248,7 @@ def obtain(cache, name):
     except OSError as error:
         digest = cache.recall(name)
         if digest is None:
-            raise ImageError(f"the registry {REGISTRY} does not answer: {error}") from error
+            raise ImageError(f"the registry {settings.REGISTRY} does not answer: {error}") from error
         sys.stderr.write(
             f"platform-run-image: the registry does not answer; using the {name} of the last time\n"
         )
@@ -269,7 +260,7 @@ def obtain(cache, name):
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if not image.is_dir():
             if manifest is None:
-                raise ImageError(f"the registry {REGISTRY} does not answer")
+                raise ImageError(f"the registry {settings.REGISTRY} does not answer")
             pull(cache, repository, digest, manifest)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
     (image / "used").touch()
@@ -277,58 +268,9 @@ def obtain(cache, name):
     return image
 
 
-def environment(config):
-    """Return the image's PATH and the job's variables, and those of the image that the job does not set."""
-    image = dict(entry.split("=", 1) for entry in config.get("Env") or [])
-    path = image.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-    user = pwd.getpwuid(os.getuid())
-    return {**image, "USER": user.pw_name, "HOME": user.pw_dir, **os.environ, "PATH": path}
-
-
-def enter(image, command):
-    """Replace this process by the command in the image."""
-    config = json.loads((image / "config.json").read_text()).get("config") or {}
-    command = command or [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
-    if not command:
+def command(config, words):
+    """Return the words, or else the entry point of an image's configuration."""
+    found = words or [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
+    if not found:
         raise ImageError("the image has no entry point: say which command to run after --")
-    variables, root = environment(config), image / "root"
-    folder = Path.cwd()
-    shared = any(folder.is_relative_to(place) for place in (*BINDS, "/tmp"))  # noqa: S108
-    inside = shared or (root / str(folder)[1:]).is_dir()
-    arguments = [
-        "ch-run",
-        "--write-fake",
-        *(f"--bind={bind}:{bind}" for bind in BINDS),
-        f"--set-env=HOME={variables['HOME']}",
-        f"--set-env=PATH={variables['PATH']}",
-        "--env-no-expand",
-        f"--cd={folder if inside else config.get('WorkingDir') or '/'}",
-        str(root),
-        "--",
-        *command,
-    ]
-    sys.stdout.flush()
-    os.execvpe("/usr/bin/ch-run", arguments, variables)  # noqa: S606
-
-
-def main():
-    """Get the image and run the command."""
-    parser = argparse.ArgumentParser(
-        prog="platform-run-image", description="Run a command in a container image."
-    )
-    parser.add_argument("image", help="name of the image, for instance perl:5.34.0")
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="-- COMMAND [ARGUMENT...]")
-    arguments = parser.parse_args()
-    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
-    try:
-        cache = Cache()
-        image = obtain(cache, arguments.image)
-        cache.prune()
-        enter(image, command)
-    except (ImageError, OSError) as error:
-        sys.stderr.write(f"platform-run-image: {arguments.image}: {error}\n")
-        sys.exit(FAILED)
-
-
-if __name__ == "__main__":
-    main()
+    return found

@@ -1,0 +1,39 @@
+"""An unpacked image as the place where a job's command runs, the same for every runtime."""
+
+import json
+import os
+import pwd
+from pathlib import Path
+
+from platform_run_image import images, settings
+
+# Both are the host's in every container; the rest of the host is not.
+SCRATCH = ("/tmp", "/var/tmp")  # noqa: S108
+# For the runtime itself; the container has its image's.
+HOST_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+
+
+class Unpacked:
+    """An image that stays in the user's cache while this process, or the one it becomes, lives."""
+
+    def __init__(self, name):
+        cache = images.Cache()
+        self.cache = cache.root
+        folder = images.obtain(cache, name)
+        cache.prune()
+        self.root = folder / "root"
+        self.config = json.loads((folder / "config.json").read_text()).get("config") or {}
+
+    def environment(self):
+        """Return the image's PATH and the job's variables, and those of the image that it does not set."""
+        image = dict(entry.split("=", 1) for entry in self.config.get("Env") or [])
+        path = image.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        user = pwd.getpwuid(os.getuid())
+        return {**image, "USER": user.pw_name, "HOME": user.pw_dir, **os.environ, "PATH": path}
+
+    def folder(self):
+        """Return where the command starts: here if the container has this folder, else as the image says."""
+        folder = Path.cwd()
+        shared = any(folder.is_relative_to(place) for place in (*settings.BINDS, *SCRATCH))
+        inside = shared or (self.root / str(folder)[1:]).is_dir()
+        return str(folder) if inside else self.config.get("WorkingDir") or "/"
