@@ -233,3 +233,8 @@ def test_a_row_of_accounting_tells_the_end() -> None:
     assert slurm_states.accounted_run(one).output == "/home/a/x-7_%a.out"
     never = {**row, "state": {"current": ["CANCELLED"]}, "array": {"job_id": 7, "task": "4-5%2"}, "tres": {}}
     assert slurm_states.accounted_run(never).indices == (4, 5)
+
+
+def test_the_runners_own_exit_code_means_that_it_had_no_image() -> None:
+    assert "image could not be had" in array(element(0, "FAILED", 125)).reason
+    assert "image" not in array(element(0, "FAILED", 1)).reason
