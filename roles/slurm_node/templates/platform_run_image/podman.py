@@ -16,7 +16,7 @@ from platform_run_image import images, settings
 from platform_run_image.unpacked import HOST_PATH, SCRATCH, Unpacked
 
 # Variables that podman itself needs with other values than the container.
-OWN = ("PATH", "XDG_RUNTIME_DIR")
+OWN = ("HOME", "PATH", "XDG_RUNTIME_DIR")
 # $1 the mount point of the tmpfs, $2 the unpacked image, then podman's command line.
 PREPARE = """\
 set -e
@@ -28,7 +28,7 @@ cd "$scratch"
 /usr/bin/mkdir upper work image run
 /usr/bin/mount -t overlay -o "lowerdir=$image,upperdir=upper,workdir=work,userxattr" platform-run-image image
 cd "$folder"
-XDG_RUNTIME_DIR=$scratch/run exec "$@"
+HOME=$scratch XDG_RUNTIME_DIR=$scratch/run exec "$@"
 """
 
 
