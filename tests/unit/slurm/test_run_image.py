@@ -310,7 +310,8 @@ EXPECTED = {
         run --rm --init --log-driver=passthrough --cgroups=disabled --network=host --ipc=host --uts=host
         --userns=keep-id --group-add=keep-groups --security-opt=label=disable --volume=/dev:/dev:rslave
         --volume=/tmp:/tmp:rslave --volume=/var/tmp:/var/tmp:rslave --volume=/home:/home:rslave
-        --env=PATH=/image/bin --env=USER --env=HOME=/home/alice --env=SECRET --workdir=/tmp --entrypoint=[] --site-option
+        --env=PATH=/image/bin --env=USER --env=HOME=/home/alice --env=SECRET --workdir=/tmp --entrypoint=[]
+        --site-option
         --rootfs CACHE/podman/image""",
     "apptainer": """/usr/bin/apptainer --silent exec --userns --writable-tmpfs --no-mount=home,cwd,tmp
         --bind=/tmp:/tmp --bind=/var/tmp:/var/tmp --bind=/home:/home --site-option --pwd=/tmp ROOT""",
