@@ -18,7 +18,15 @@ import pytest
 import yaml
 
 # The installation's own report comes first; what changes the site, and takes it away, comes last.
-_ORDER = ("test_install", "test_platform", "test_kubernetes", "test_jobs", "test_command", "test_change")
+_ORDER = (
+    "test_install",
+    "test_platform",
+    "test_slurm",
+    "test_kubernetes",
+    "test_jobs",
+    "test_command",
+    "test_change",
+)
 PLATFORMCTL = str(Path(sys.executable).parent / "platformctl")
 
 
