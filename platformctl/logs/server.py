@@ -22,7 +22,10 @@ from platformctl.logs.sources import FileSource, ForbiddenError, NoOutputError, 
 _JOBS = "/apis/kfoundry.io/v1alpha1/namespaces/{namespace}/jobs/{name}"
 _REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _BASE = f"/apis/{discovery.GROUP}"
-_LOG = f"{_BASE}/{discovery.VERSION}/namespaces/{{namespace}}/jobs/{{name}}/log"
+# Matched against the path as sent: an escaped slash or dot-dot cannot become part of another address.
+_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_NAME = rf"(?=[a-z0-9.-]{{1,253}}/){_LABEL}(?:\.{_LABEL})*"
+_LOG = f"{_BASE}/{discovery.VERSION}/namespaces/{{namespace:{_LABEL}}}/jobs/{{name:{_NAME}}}/log"
 _REASONS = {
     400: "BadRequest",
     401: "Unauthorized",
