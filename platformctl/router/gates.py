@@ -73,8 +73,8 @@ class Gates:
         return Wait(why) if why else None
 
     def awaited(self, job: JobResource) -> bool:
-        """Whether some Job still waits for this one."""
-        return self._jobs.awaited((job.namespace, job.name))
+        """Whether a Job of the same submitter still waits for this one."""
+        return self._jobs.awaited(job)
 
     def _before_the_queue(self, job: JobResource, spec: JobSpec) -> Wait | list[Refusal] | None:
         if spec.suspend:

@@ -4,6 +4,7 @@ Fed with every Job that is listed or reported. It tells whom a change concerns: 
 user asked for something, Jobs that wait for it, and Jobs that wait for the room it held in a queue.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ class Brief:
 
     uid: str
     key: Key
+    submitter: str
     phase: Phase | None
     attempt: int
     backend: Target | None
@@ -81,9 +83,10 @@ class Overview(Mapping[str, Brief]):
         """The Job of a namespace and name."""
         return self._by_key.get(key)
 
-    def awaited(self, key: Key) -> bool:
-        """Whether some Job still waits for this one."""
-        return bool(self._dependents.get(key))
+    def awaited(self, job: JobResource) -> bool:
+        """Whether a Job of the same submitter still waits for this one."""
+        waiting = self._dependents.get((job.namespace, job.name), ())
+        return any(self._by_key[key].submitter == job.submitter for key in waiting)
 
     def __getitem__(self, uid: str) -> Brief:
         return self._by_uid[uid]
@@ -126,6 +129,8 @@ class Overview(Mapping[str, Brief]):
         return Brief(
             uid=job.uid,
             key=(job.namespace, job.name),
+            # One copy of each name: there may be 20,000 Jobs.
+            submitter=sys.intern(job.submitter),
             phase=job.phase,
             attempt=job.attempt,
             backend=job.backend,

@@ -23,7 +23,7 @@ from platformctl.router.backend import Claim, Ticket
 from platformctl.router.gates import Gates, Wait
 from platformctl.router.overview import Overview
 from platformctl.router.queue import Key
-from platformctl.router.resource import JobResource
+from platformctl.router.resource import SUBMITTER, JobResource
 
 ALICE = User("alice", 10001, 10001, (), "physics", "/home/alice")
 BOB = User("bob", 10002, 10002, (), "physics", "/home/bob")
@@ -39,8 +39,13 @@ class Site:
         self.overview = Overview(USERS, lambda key: self.woken.append(key[1]))
         self.gates = Gates(self.overview, lambda: queues)
 
-    def put(self, name: str, spec: dict[str, Any] | None = None, **status: Any) -> JobResource:
-        metadata = {"namespace": "ns", "name": name, "uid": name, "generation": 1}
+    def put(
+        self, name: str, spec: dict[str, Any] | None = None, submitter: str = "alice", **status: Any
+    ) -> JobResource:
+        metadata = {
+            **{"namespace": "ns", "name": name, "uid": name, "generation": 1},
+            "annotations": {SUBMITTER: submitter},
+        }
         job = JobResource(
             {"metadata": metadata, "spec": {"script": SCRIPT, **(spec or {})}, "status": status}
         )
@@ -157,9 +162,19 @@ def test_whoever_waits_is_woken_when_the_other_appears_starts_or_ends() -> None:
         site.woken.clear()
         site.put("first", **change)
         assert ("second" in site.woken) is woken
-    assert site.overview.awaited(("ns", "first"))
+    first = site.put("first", phase="Succeeded")
+    assert site.overview.awaited(first)
     site.put("second", {"dependsOn": [{"name": "first"}]}, phase="Pending", backend="slurm")
-    assert not site.overview.awaited(("ns", "first"))
+    assert not site.overview.awaited(first)
+
+
+def test_nobody_elses_job_keeps_one_from_expiring() -> None:
+    site = Site()
+    site.put("theirs", {"dependsOn": [{"name": "mine"}], "suspend": True}, submitter="bob")
+    mine = site.put("mine", phase="Succeeded", submitter="alice")
+    assert not site.gates.awaited(mine)
+    site.put("next", {"dependsOn": [{"name": "mine"}], "suspend": True}, submitter="alice")
+    assert site.gates.awaited(mine)
 
 
 def test_without_queues_nothing_is_assigned() -> None:
