@@ -83,6 +83,18 @@ def test_the_configuration_is_one_that_the_router_reads() -> None:
     )
 
 
+def test_metrics_are_for_the_namespaces_that_the_site_names() -> None:
+    def sources(**values: Any) -> list[dict[str, Any]]:
+        (rule,) = named(render(**values), "NetworkPolicy")["spec"]["ingress"]
+        assert rule["ports"] == [{"protocol": "TCP", "port": "health"}]
+        return list(rule["from"])
+
+    own = {"podSelector": {}}
+    assert sources() == [own]
+    theirs = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    assert sources(metrics={"namespaces": ["monitoring"]}) == [own, theirs]
+
+
 @pytest.mark.parametrize("monitor", [False, True])
 def test_metrics_are_found_by_annotations_or_by_a_service_monitor(monitor: bool) -> None:
     objects = render(metrics={"serviceMonitor": monitor})
