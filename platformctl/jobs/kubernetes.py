@@ -98,10 +98,12 @@ def batch_job(
     token: Token,
     script_image: str = DEFAULT_IMAGE,
     queue: Queue | None = None,
+    strict_groups: bool = False,
 ) -> dict[str, Any]:
     """The batch/v1 Job, suspended.
 
-    name: metadata.name of the Job resource; script_image runs scripts and copies files.
+    name: metadata.name of the Job resource; script_image runs scripts and copies files. strict_groups: the
+    user has no groups but the site's; else those that the image's /etc/group gives their name as well.
     """
     labels = {JOB_UID_LABEL: token.uid, **MANAGED_BY}
     batch = batch_name(name, token, user if job.interactive else None)
@@ -114,7 +116,7 @@ def batch_job(
             "metadata": {
                 "labels": labels,
             },
-            "spec": _pod(job, user, script_image, batch, queue),
+            "spec": _pod(job, user, script_image, batch, queue, strict_groups),
         },
     }
     return {
@@ -175,7 +177,9 @@ def _elements(array: Array) -> dict[str, Any]:
     }
 
 
-def _pod(job: JobSpec, user: User, script_image: str, config_map: str, queue: Queue | None) -> dict[str, Any]:
+def _pod(
+    job: JobSpec, user: User, script_image: str, config_map: str, queue: Queue | None, strict_groups: bool
+) -> dict[str, Any]:
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -186,6 +190,7 @@ def _pod(job: JobSpec, user: User, script_image: str, config_map: str, queue: Qu
             # It would change owner and mode of every file of a home.
             **({} if user.home_claim else {"fsGroup": user.gid}),
             "supplementalGroups": list(user.groups),
+            **({"supplementalGroupsPolicy": "Strict"} if strict_groups else {}),
             "runAsNonRoot": True,
             "seccompProfile": {"type": "RuntimeDefault"},
         },

@@ -74,8 +74,9 @@ class KubernetesBackend:
     async def submit_held(self, ticket: Ticket) -> str:
         """Create the suspended batch Job, or find that this attempt has made it before."""
         claim = ticket.claim
+        strict = await self._nodes.strict_groups()
         body = translation.batch_job(
-            ticket.job, ticket.user, claim.name, claim.token, self._script_image, ticket.queue
+            ticket.job, ticket.user, claim.name, claim.token, self._script_image, ticket.queue, strict
         )
         job_id = f"{claim.namespace}/{body['metadata']['name']}"
         try:

@@ -21,12 +21,13 @@ _PASSING = "node.kubernetes.io/"
 
 @dataclass(frozen=True)
 class Node:
-    """A node that is meant for jobs. open: it takes some now."""
+    """A node that is meant for jobs. open: it takes some now. strict_groups: see Nodes."""
 
     name: str
     labels: Mapping[str, str]
     there: fit.Amounts
     open: bool
+    strict_groups: bool
 
 
 class Nodes:
@@ -41,6 +42,11 @@ class Nodes:
         """The nodes whose labels the job and its queue ask for."""
         wanted = selector(ticket)
         return [node for node in await self._nodes.get() if wanted.items() <= node.labels.items()]
+
+    async def strict_groups(self) -> bool:
+        """Whether every node can keep the groups of an image's /etc/group away (containerd 2 and later)."""
+        nodes = await self._nodes.get()
+        return bool(nodes) and all(node.strict_groups for node in nodes)
 
     async def unfit(self, ticket: Ticket) -> str:
         """Compares the request with what each node could give if it were empty, cordoned ones too."""
@@ -111,7 +117,9 @@ def _node(item: dict[str, Any]) -> Node:
     allocatable = item.get("status", {}).get("allocatable") or {}
     there = {name: parse_quantity(value) for name, value in allocatable.items() if name in _COUNTED}
     shut = bool((item.get("spec") or {}).get("unschedulable")) or any(True for _ in _closing(item))
-    return Node(item["metadata"]["name"], item["metadata"].get("labels") or {}, there, not shut)
+    features = item.get("status", {}).get("features") or {}
+    strict = features.get("supplementalGroupsPolicy") is True
+    return Node(item["metadata"]["name"], item["metadata"].get("labels") or {}, there, not shut, strict)
 
 
 def _for_jobs(item: dict[str, Any]) -> bool:

@@ -124,6 +124,22 @@ def sized(ticket: Ticket, millicores: int, tasks: int = 1) -> Ticket:
     return replace(ticket, job=replace(ticket.job, resources=Resources(millicores=millicores), tasks=tasks))
 
 
+async def test_groups_of_the_image_are_kept_away_where_all_nodes_can(
+    subject: Subject, kubelet: Kubelet, world: World
+) -> None:
+    async def policy() -> str | None:
+        backend = KubernetesBackend(world.api, SITE, "debian:13")
+        job_id = await backend.submit_held(subject.ticket())
+        batch = await world.root.get(f"{BATCH}/{job_id.split('/')[1]}")
+        return batch["spec"]["template"]["spec"]["securityContext"].get("supplementalGroupsPolicy")
+
+    # ctl1 takes no jobs, so it does not count.
+    for name, expected in (("n1", None), ("n2", "Strict")):
+        status = {"features": {"supplementalGroupsPolicy": True}}
+        await kubelet.root.merge(f"{NODES}/{name}/status", {"status": status})
+        assert await policy() == expected
+
+
 async def test_the_nodes_that_take_jobs_are_compared_one_by_one(subject: Subject) -> None:
     ticket = subject.ticket()
     assert await subject.backend.unfit(sized(ticket, 4000)) == ""
@@ -155,6 +171,8 @@ async def test_a_plain_job_starts_with_two_requests(
     ticket = subject.ticket()
     container = {"name": "a", "image": "debian:13", "command": ["true"]}
     job = parse_container(container)
+    # Whoever chose this back end has the nodes listed.
+    assert await backend.unfit(ticket) == ""
     monkeypatch.setattr(KubernetesClient, "_text", counted)
     await subject.released(replace(ticket, job=job))
     assert requests == 2
