@@ -80,7 +80,7 @@ def followed(job: JobResource, seen: Seen) -> dict[str, Any]:
     """What the back end says about a job. Its first word after the release confirms the release."""
     changes: dict[str, Any] = {
         "phase": seen.phase,
-        "reason": (seen.reason or _entrance(job, seen))[:_MAX_REASON],
+        "reason": (_reason(job, seen) or _entrance(job, seen))[:_MAX_REASON],
         "nodes": seen.nodes or None,
         "output": seen.output or None,
         "exitCode": seen.exit_code,
@@ -148,6 +148,12 @@ def another_attempt(job: JobResource, ended: dict[str, Any], why: str) -> dict[s
 def changed(job: JobResource, changes: dict[str, Any]) -> dict[str, Any]:
     """The part of changes that the status does not say already."""
     return {key: value for key, value in changes.items() if job.status.get(key) != value}
+
+
+def _reason(job: JobResource, seen: Seen) -> str:
+    """Why it is so; with what it waited for, if it never got as far as running within its wall time."""
+    waited = job.status.get("reason") if seen.overran and job.phase is Phase.QUEUED else None
+    return f"{seen.reason}; until then: {waited}" if waited else seen.reason
 
 
 def _entrance(job: JobResource, seen: Seen) -> str:

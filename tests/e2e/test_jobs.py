@@ -353,7 +353,9 @@ def test_an_image_that_does_not_exist_is_named_and_the_job_ends_with_its_wall_ti
     while "the image docker.io/library/nosuch:1" not in (status := jobs.status(name)).get("reason", ""):
         assert time.monotonic() < deadline, status
         time.sleep(0.5)
-    assert jobs.until(name, "Failed", "Succeeded", seconds=90)["phase"] == "Failed"
+    ended = jobs.until(name, "Failed", "Succeeded", seconds=90)
+    assert ended["phase"] == "Failed"
+    assert "the image docker.io/library/nosuch:1" in ended["reason"]
 
 
 @pytest.mark.parametrize("target", ["slurm", "kubernetes"])

@@ -71,6 +71,17 @@ def test_the_first_word_after_the_release_confirms_it() -> None:
     assert conditions(status.followed(job(), seen)) == {}
 
 
+def test_what_a_job_waited_for_until_its_wall_time_was_over_is_kept() -> None:
+    over = Seen(False, Phase.FAILED, "ran longer than its wall time", overran=True)
+    waits = "Kubernetes: cannot pull the image nowhere.example/x"
+    never = status.followed(job(phase="Queued", reason=waits, backendId="7"), over)
+    assert never["reason"] == f"ran longer than its wall time; until then: {waits}"
+    ran = status.followed(job(phase="Running", reason="", backendId="7"), over)
+    assert ran["reason"] == "ran longer than its wall time"
+    failed = status.followed(job(phase="Queued", reason=waits, backendId="7"), Seen(False, Phase.FAILED, "x"))
+    assert failed["reason"] == "x"
+
+
 def test_an_attempt_becomes_history_and_its_usage_is_kept() -> None:
     tasks = Tasks(succeeded=1, failed=2, exit_codes=((1, 3), (2, 4)))
     seen = Seen(False, Phase.FAILED, "ended with an error", 3, 60, 120, "n1", tasks=tasks, usage=Usage(40, 2))
