@@ -17,6 +17,9 @@ _UNTESTED = {("debian", "12"), ("ubuntu", "24.04")}
 _ARCHITECTURES = ("x86_64", "aarch64")
 _OLDEST_PYTHON = (3, 9)
 _DISK_NEEDED, _DISK_WANTED = 3 * GIB, 10 * GIB
+# The kubelet's default for imagefs.available.
+_DISK_SHARE = 0.15
+_KUBERNETES = frozenset({"kubernetes_control_plane", "kubernetes_node"})
 # kubeadm asks for 1700 MB on a control plane.
 _MEMORY_NEEDED = {"kubernetes_control_plane": 1_700_000_000}
 _MEMORY_WANTED = 1 * GIB
@@ -114,6 +117,13 @@ def _space(subject: Subject) -> Iterator[Finding]:
             level = Level.ERROR if free < _DISK_NEEDED else Level.WARNING
             remedy = f"free space: {_DISK_NEEDED // GIB} GiB are needed, {_DISK_WANTED // GIB} GiB are good"
             yield Finding(subject.name, "disk", level, f"{free / GIB:.1f} GiB free at {path}", remedy)
+        share = free / subject.probe["disk_size"][path]
+        if share < _DISK_SHARE and subject.groups & _KUBERNETES:
+            remedy = (
+                f"free space: below {_DISK_SHARE:.0%} a kubelet takes no pods (evictionHard in "
+                "kubernetes_kubelet_overrides says otherwise)"
+            )
+            yield Finding(subject.name, "disk", Level.WARNING, f"{share:.0%} free at {path}", remedy)
     memory = subject.probe["memory"]
     needed = max((_MEMORY_NEEDED.get(group, 0) for group in subject.groups), default=0)
     if memory < max(needed, _MEMORY_WANTED):
@@ -126,7 +136,7 @@ def _kernel(subject: Subject) -> Iterator[Finding]:
     if subject.probe["cgroup"] != "v2":
         remedy = "boot with systemd.unified_cgroup_hierarchy=1; limits of jobs and pods are weaker without"
         yield Finding(subject.name, "cgroup", Level.WARNING, f"cgroup {subject.probe['cgroup']}", remedy)
-    if subject.probe["swap"] and subject.groups & {"kubernetes_control_plane", "kubernetes_node"}:
+    if subject.probe["swap"] and subject.groups & _KUBERNETES:
         found = f"{subject.probe['swap'] / GIB:.1f} GiB of swap"
         yield Finding(subject.name, "swap", Level.WARNING, found, "switch swap off (swapoff -a, /etc/fstab)")
 

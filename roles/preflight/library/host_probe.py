@@ -66,7 +66,8 @@ def probe(peers, operator_epoch):
         "python": platform.python_version(),
         "uid": os.geteuid(),
         "clock_offset": round(time.time() - operator_epoch, 1) if operator_epoch else None,
-        "disk_free": {path: _free(path) for path in ("/", "/var/lib")},
+        "disk_free": {path: shutil.disk_usage(path).free for path in ("/", "/var/lib")},
+        "disk_size": {path: shutil.disk_usage(path).total for path in ("/", "/var/lib")},
         "memory": _meminfo().get("MemTotal", 0),
         "swap": _meminfo().get("SwapTotal", 0),
         "listening": sorted(_listening()),
@@ -95,10 +96,6 @@ def _os_release():
         "version": found.get("VERSION_ID", ""),
         "name": found.get("PRETTY_NAME", "an unknown system"),
     }
-
-
-def _free(path):
-    return shutil.disk_usage(path).free
 
 
 def _meminfo():

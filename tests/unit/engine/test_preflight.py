@@ -10,6 +10,7 @@ PROBE = {
     "uid": 0,
     "clock_offset": 0.2,
     "disk_free": {"/": 50 * GIB},
+    "disk_size": {"/": 100 * GIB},
     "memory": 8 * GIB,
     "swap": 0,
     "listening": [22],
@@ -48,6 +49,9 @@ def test_other_systems_are_refused_with_their_name() -> None:
 def test_space_clock_ports_and_swap() -> None:
     assert bad(subject(disk_free={"/": 2 * GIB})) == {("n1", "disk", Level.ERROR)}
     assert bad(subject(disk_free={"/": 5 * GIB})) == {("n1", "disk", Level.WARNING)}
+    large = {"disk_free": {"/": 50 * GIB}, "disk_size": {"/": 500 * GIB}}
+    assert bad(subject(**large)) == set()
+    assert bad(subject(groups=("kubernetes_node",), **large)) == {("n1", "disk", Level.WARNING)}
     assert bad(subject(clock_offset=-120.0)) == {("n1", "clock", Level.ERROR)}
     assert bad(subject(clock_offset=9.0)) == {("n1", "clock", Level.WARNING)}
     assert bad(subject(listening=[6818])) == {("n1", "port", Level.ERROR)}
