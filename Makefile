@@ -28,7 +28,7 @@ test: setup ## Lint, types, unit, integration and end-to-end tests
 	@$(PLATFORMCTL) artifacts fetch -i $(LAB)
 	@.ci/lint charts
 	@.venv/bin/pytest --numprocesses=2 --no-loadscope-reorder \
-	  tests/unit tests/properties tests/integration tests/e2e
+	  tests/unit tests/properties tests/e2e tests/integration
 
 lint: setup ## Lint and types only
 	@.ci/lint code
