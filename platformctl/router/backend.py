@@ -105,7 +105,8 @@ class Seen:
     held: submitted and not yet released. phase: Queued, Running or final. reason: plain words. Times
     are seconds since the epoch. exit_code: 128 + signal when a signal ended it. output: where to read it.
     estimated_start: the scheduler's guess. again: a failure that another attempt may mend (a node failed,
-    it was preempted). overran: it failed because its wall time was over, as it would again.
+    it was preempted). overran: it failed because its wall time was over, as it would again. unsettled: it
+    is between two states, and what was said of it before is better than what can be said now.
     """
 
     held: bool
@@ -121,6 +122,7 @@ class Seen:
     usage: Usage | None = None
     again: bool = False
     overran: bool = False
+    unsettled: bool = False
 
 
 @dataclass(frozen=True)

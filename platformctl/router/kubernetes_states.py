@@ -60,8 +60,8 @@ def seen(batch: dict[str, Any], pods: Sequence[dict[str, Any]], trouble: str = "
         return Seen(phase=Phase.SUCCEEDED, exit_code=0, ended=end, usage=usage(pods, end), **common)
     if "Failed" in true:
         return _failed(true["Failed"], pods, common)
-    phases = {pod.get("status", {}).get("phase") for pod in pods}
-    if phases & {"Running", "Succeeded", "Failed"} or status.get("succeeded") or status.get("failed"):
+    common["unsettled"] = _unsettled(batch, pods, true, trouble)
+    if any(map(_began, pods)) or status.get("succeeded") or status.get("failed"):
         return Seen(phase=Phase.RUNNING, reason=_stragglers(batch, pods), **common)
     common["started"] = None
     return Seen(phase=Phase.QUEUED, reason=waits(pods) or trouble, **common)
@@ -119,6 +119,33 @@ def _output(metadata: dict[str, Any]) -> str:
         return ""
     namespace = metadata["namespace"]
     return f"platformctl job logs {owner}" + (f" -n {namespace}" if namespace != "default" else "")
+
+
+def _unsettled(
+    batch: dict[str, Any], pods: Sequence[dict[str, Any]], true: dict[str, Any], trouble: str
+) -> bool:
+    """Whether it is about to fail, or its pods are gone or going: the next look will tell.
+
+    The Job controller deletes the pods before it writes why, and kubelet calls a pod Failed that it
+    removes before any container ran.
+    """
+    if "FailureTarget" in true:
+        return True
+    stand = any("deletionTimestamp" not in pod["metadata"] and not _ended_unbegun(pod) for pod in pods)
+    return not (stand or trouble or held(batch))
+
+
+def _ended_unbegun(pod: dict[str, Any]) -> bool:
+    return pod.get("status", {}).get("phase") == "Failed" and not _began(pod)
+
+
+def _began(pod: dict[str, Any]) -> bool:
+    """Whether one of its containers ever ran."""
+    status = pod.get("status", {})
+    if status.get("phase") != "Failed":
+        return status.get("phase") in ("Running", "Succeeded")
+    states = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    return any((item.get("state", {}).get("terminated") or {}).get("startedAt") for item in states)
 
 
 def _failed(condition: dict[str, Any], pods: Sequence[dict[str, Any]], common: dict[str, Any]) -> Seen:

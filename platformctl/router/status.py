@@ -88,6 +88,8 @@ def followed(job: JobResource, seen: Seen) -> dict[str, Any]:
         "estimatedStart": _time(seen.estimated_start) if seen.phase is Phase.QUEUED else None,
         **_tasks(seen.tasks),
     }
+    if seen.unsettled and job.phase in (Phase.QUEUED, Phase.RUNNING):
+        changes = {}
     new = {"Released": ("True", "Released", "")} if job.backend_id else {}
     if seen.phase not in FINAL:
         return {**changes, **_conditions(job, ["Reachable"], **new)}

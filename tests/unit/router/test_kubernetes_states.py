@@ -15,7 +15,8 @@ def batch(suspend: bool = False, **status: Any) -> dict[str, Any]:
 
 
 def pod(phase: str, node: str = "n1", **status: Any) -> dict[str, Any]:
-    return {"spec": {"nodeName": node}, "status": {"phase": phase, "startTime": THEN, **status}}
+    shown = {"phase": phase, "startTime": THEN, **status}
+    return {"metadata": {}, "spec": {"nodeName": node}, "status": shown}
 
 
 def ended(kind: str) -> list[dict[str, Any]]:
@@ -121,6 +122,40 @@ def test_why_an_image_does_not_start() -> None:
     assert found.reason == "the image a:b can not be pulled: there is no such image"
     starting = {"state": {"waiting": {"reason": "ContainerCreating"}}}
     assert seen(batch(active=1), [pod("Pending", containerStatuses=[starting])]).reason == ""
+
+
+NEVER: dict[str, Any] = {
+    "containerStatuses": [{"state": {"terminated": {"exitCode": 137, "startedAt": None}}}]
+}
+DELETED = {**pod("Pending"), "metadata": {"deletionTimestamp": THEN}}
+
+
+@pytest.mark.parametrize(
+    ("batch", "pods", "unsettled"),
+    [
+        (batch(active=1), [pod("Pending")], False),
+        (batch(active=1), [DELETED], True),
+        (batch(active=1), [DELETED, pod("Pending")], False),
+        (batch(active=1), [pod("Failed", **NEVER)], True),
+        (batch(active=1), [pod("Failed", reason="Evicted")], True),
+        (batch(active=1), [], True),
+        (batch(suspend=True), [], False),
+        (batch(conditions=ended("FailureTarget")), [pod("Pending")], True),
+    ],
+)
+def test_a_job_that_never_ran_and_is_being_ended_is_between_two_states(
+    batch: dict[str, Any], pods: list[dict[str, Any]], unsettled: bool
+) -> None:
+    found = seen(batch, pods)
+    assert (found.phase, found.unsettled) == (Phase.QUEUED, unsettled)
+
+
+def test_a_container_that_ran_and_failed_has_run() -> None:
+    ran: dict[str, Any] = {
+        "containerStatuses": [{"state": {"terminated": {"exitCode": 3, "startedAt": THEN}}}]
+    }
+    found = seen(batch(active=1), [pod("Failed", **ran)])
+    assert (found.phase, found.unsettled) == (Phase.RUNNING, False)
 
 
 def test_why_it_has_no_pods_at_all() -> None:

@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from platformctl.jobs.model import JobSpec, Refusal, User
 from platformctl.jobs.tokens import Token
 from platformctl.router import status
@@ -80,6 +82,14 @@ def test_what_a_job_waited_for_until_its_wall_time_was_over_is_kept() -> None:
     assert ran["reason"] == "ran longer than its wall time"
     failed = status.followed(job(phase="Queued", reason=waits, backendId="7"), Seen(False, Phase.FAILED, "x"))
     assert failed["reason"] == "x"
+
+
+@pytest.mark.parametrize(("phase", "kept"), [("Queued", True), ("Running", True), ("Pending", False)])
+def test_what_was_said_holds_while_its_back_end_is_between_two_states(phase: str, kept: bool) -> None:
+    unsettled = Seen(False, Phase.QUEUED, nodes="n1", unsettled=True)
+    found = status.followed(job(phase=phase, reason="waits", backendId="7"), unsettled)
+    assert ("phase" not in found and "reason" not in found) == kept
+    assert conditions(found)["Released"] == ("True", "Released")
 
 
 def test_an_attempt_becomes_history_and_its_usage_is_kept() -> None:
