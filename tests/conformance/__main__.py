@@ -1,0 +1,175 @@
+"""`make conformance`: the suite, its images, a lab with a whole site, the run, and what it came to.
+
+python -m tests.conformance --focus 'sig-network' --lab mine    # a part, on a lab that is kept
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from platformctl.artifacts.registry_layout import write_archive
+from platformctl.paths import cache_dir
+from tests.conformance import exclusions, images, suite
+
+_ROOT = Path(__file__).parents[2]
+_BUILD = _ROOT / "build/conformance"
+_PLATFORMCTL = str(Path(sys.executable).parent / "platformctl")
+_REGISTRY = "/var/lib/docker-registry"
+_FOCUS = r"\[Conformance\]"
+_SAY_SECONDS = 60
+
+
+def main() -> None:
+    """Exit 1 when a spec failed or did not run."""
+    options = argparse.ArgumentParser(description="Kubernetes' conformance suite on a lab")
+    options.add_argument("--focus", default="", help="only specs whose name has this text")
+    options.add_argument("--lab", help="use this lab, and keep it")
+    options.add_argument("--procs", default="4", help="specs at a time")
+    chosen = options.parse_args()
+    names = [name for name in exclusions.specs(suite.module_folder()) if chosen.focus in name]
+    left_out = exclusions.exclusions(names, exclusions.FILE.read_text()) if not chosen.focus else {}
+    _BUILD.mkdir(parents=True, exist_ok=True)
+    _say(f"{len(names)} specs, {len(left_out)} left out; building what is missing")
+    _programs()
+    archives = _archives()
+    with _lab(chosen.lab) as (lab, inventory):
+        _install(lab, inventory, archives)
+        report = _run(inventory, [name for name in names if name not in left_out], chosen.procs)
+    sys.exit(_tell(report, names, left_out))
+
+
+def _programs() -> None:
+    for name in suite.PACKAGES:
+        link = _BUILD / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(suite.program(name, cache_dir() / "artifacts/programs"))
+
+
+def _archives() -> list[Path]:
+    """The images as archives in the layout of the registry."""
+    made = []
+    for name in images.IMAGES:
+        path = _BUILD / f"{name.replace('/', '_')}.tar"
+        write_archive(path, images.make(name, cache_dir() / "artifacts"))
+        made.append(path)
+    return made
+
+
+@contextlib.contextmanager
+def _lab(name: str | None) -> Iterator[tuple[str, Path]]:
+    """A lab for the site of inventories/lab with one Kubernetes node more: some specs want two."""
+    site = _BUILD / "site"
+    shutil.rmtree(site, ignore_errors=True)
+    shutil.copytree(_ROOT / "inventories/lab", site)
+    hosts = yaml.safe_load((site / "hosts.yml").read_text())
+    hosts["all"]["hosts"]["node3"] = {"ansible_host": "198.51.100.14", "node_owner": "kubernetes"}
+    hosts["all"]["children"]["kubernetes"]["children"]["kubernetes_node"]["hosts"]["node3"] = {}
+    (site / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    lab = name or f"conformance-{os.getpid()}"
+    try:
+        _platformctl("lab", "up", "--name", lab, "--inventory", str(site))
+        status = _platformctl("--output", "json", "lab", "status", "--name", lab)
+        yield lab, Path(json.loads(status)["inventory"])
+    finally:
+        if not name:
+            _platformctl("lab", "down", "--name", lab)
+
+
+def _install(lab: str, inventory: Path, archives: list[Path]) -> None:
+    _say("installing the site")
+    _platformctl("install", "--yes", "-i", str(inventory))
+    kubeconfig = _BUILD / "kubeconfig"
+    _platformctl("kubeconfig", "-i", str(inventory), "--file", str(kubeconfig))
+    _say("filling its registry")
+    for archive in archives:
+        unpack = ["podman", "exec", "-i", f"platformctl-{lab}-ctl1", "tar", "-x", "-C", _REGISTRY]
+        with archive.open("rb") as stream:
+            subprocess.run(unpack, stdin=stream, check=True)
+
+
+def _run(inventory: Path, names: list[str], procs: str) -> list[dict[str, Any]]:
+    """Run the specs; returns ginkgo's reports of them. inventory: tells which kubectl is the site's."""
+    kubectl = cache_dir() / "store" / _source(inventory) / "bin/kubectl"
+    report = _BUILD / "report.json"
+    report.unlink(missing_ok=True)
+    log = (_BUILD / "ginkgo.log").open("w")
+    focus = exclusions.pattern(names)
+    command = [str(_BUILD / "ginkgo"), "--no-color", f"--procs={procs}", f"--focus={focus}"]
+    command += ["--keep-going", "--timeout=3h", "--output-dir", str(_BUILD), "--json-report", report.name]
+    command += [str(_BUILD / "e2e.test"), "--", "--provider=skeleton", f"--kubectl-path={kubectl}"]
+    command += [f"--kubeconfig={_BUILD / 'kubeconfig'}", "--disable-log-dump"]
+    started = said = time.monotonic()
+    with log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=_BUILD) as running:
+        while running.poll() is None:
+            time.sleep(1)
+            if time.monotonic() - said > _SAY_SECONDS:
+                said = time.monotonic()
+                _progress(Path(log.name), len(names), said - started)
+    suites = json.loads(report.read_text())
+    return [spec for found in suites for spec in found["SpecReports"] or [] if spec["LeafNodeType"] == "It"]
+
+
+def _progress(log: Path, total: int, seconds: float) -> None:
+    lines = log.read_text(errors="replace").splitlines()
+    done = sum(line.startswith("•") for line in lines)
+    failed = sum(line.startswith("•") and "[FAILED]" in line for line in lines)
+    left = f", about {seconds / done * (total - done) / 60:.0f} min left" if done else ""
+    _say(f"{done} of {total} specs, {failed} failed, {seconds / 60:.0f} min{left}")
+
+
+def _tell(report: list[dict[str, Any]], names: list[str], left_out: dict[str, str]) -> int:
+    """Print what became of each spec; returns the exit code."""
+    states = {_name(spec): spec for spec in report if spec["State"] != "skipped"}
+    for name, reason in left_out.items():
+        print(f"left out: {name}\n    {reason}")
+    missing = [name for name in names if name not in left_out and name not in states]
+    for name in missing:
+        print(f"did not run: {name}")
+    failed = {name: spec for name, spec in states.items() if spec["State"] != "passed"}
+    for name, spec in failed.items():
+        print(f"{spec['State']}: {name}\n    {(spec.get('Failure') or {}).get('Message', '')[:600]}")
+    slowest = sorted(states.items(), key=lambda item: -item[1]["RunTime"])[:10]
+    for name, spec in slowest:
+        print(f"{spec['RunTime'] / 1e9:7.1f} s  {name}")
+    counts = Counter(spec["State"] for spec in states.values())
+    passed = counts.pop("passed", 0)
+    print(
+        f"conformance: {passed} passed, {sum(counts.values())} failed, {len(missing)} did not run, "
+        f"{len(left_out)} left out, of {len(names)}"
+    )
+    return 1 if failed or missing else 0
+
+
+def _name(spec: dict[str, Any]) -> str:
+    parts = [*(spec["ContainerHierarchyTexts"] or []), spec["LeafNodeText"]]
+    return " ".join(" ".join(parts).split())
+
+
+def _source(inventory: Path) -> str:
+    values = yaml.safe_load((inventory / "group_vars/all/artifacts.yml").read_text()) or {}
+    return str(values.get("artifacts_source", "modules"))
+
+
+def _platformctl(*arguments: str) -> str:
+    done = subprocess.run([_PLATFORMCTL, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(arguments)} failed:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+    return done.stdout
+
+
+def _say(message: str) -> None:
+    print(time.strftime("%H:%M:%S"), message, flush=True)
+
+
+main()
