@@ -22,6 +22,7 @@ _ORDER = (
     "test_install",
     "test_platform",
     "test_slurm",
+    "test_slurm_rest",
     "test_kubernetes",
     "test_jobs",
     "test_command",
