@@ -1,7 +1,7 @@
 # Everything a person types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-down test lint unit molecule bench docs lock
+.PHONY: help setup demo lab-down test lint unit molecule bench docs source lock
 
 PLATFORMCTL := .venv/bin/platformctl
 LAB := inventories/lab
@@ -32,6 +32,7 @@ test: setup ## Lint, types, unit, integration and end-to-end tests
 
 lint: setup ## Lint and types only
 	@.ci/lint code
+	@$(PLATFORMCTL) artifacts fetch -i $(LAB)
 	@.ci/lint charts
 
 unit: setup ## Unit tests only: no lab, no root
@@ -47,6 +48,11 @@ bench: setup ## Measure; writes build/bench/*.json and says what got worse
 docs: setup ## Write docs/variables.md and docs/benchmarks.md again from what they describe
 	@$(PLATFORMCTL) schema --markdown > docs/variables.md
 	@.venv/bin/python -m tests.benchmarks.document > docs/benchmarks.md
+
+source: setup ## Take the lab's artefacts from elsewhere, and pin what is there: SOURCE=upstream, their publishers
+	@echo 'artifacts_source: $(or $(SOURCE),$(error which? SOURCE=upstream or SOURCE=modules))' \
+	  > $(LAB)/group_vars/all/artifacts.yml
+	@$(PLATFORMCTL) artifacts lock -i $(LAB)
 
 lock: ## Pin the Python packages again (needs .venv)
 	@$${XDG_CACHE_HOME:-$$HOME/.cache}/platformctl/uv/bin/uv pip compile --quiet --upgrade --universal \

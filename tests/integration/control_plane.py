@@ -19,7 +19,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from platformctl import paths
+from tests.programs import program
 
 ADMIN = "root"
 
@@ -48,23 +48,6 @@ class ControlPlane:
             "contexts": [{{"name": "x", "context": {{"cluster": "x", "user": "x"}}}}]}}"""
         )
         return path
-
-
-def program(name: str) -> Path:
-    """A program of the artefacts: in the store of modules, or built for an image."""
-    store = paths.cache_dir() / "store" / "modules" / "bin" / name
-    built = sorted(
-        (
-            path
-            for path in (paths.cache_dir() / "artifacts" / "programs").glob(f"{name}-*")
-            if not path.suffix
-        ),
-        key=lambda path: path.stat().st_mtime,
-    )
-    built = [path for path in built if path.name.rsplit("-", 1)[0] == name]
-    if not store.exists() and not built:
-        raise FileNotFoundError(f"{name}: run `platformctl artifacts fetch --source modules` first")
-    return store if store.exists() else built[-1]
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ from pathlib import Path
 from platformctl.clients.kubernetes import KubernetesClient, UnavailableError, from_kubeconfig
 from platformctl.paths import data_dir
 from platformctl.router.resource import SUBMITTER, path
-from tests.integration.control_plane import ADMIN, ControlPlane, program
+from tests.integration.control_plane import ADMIN, ControlPlane
+from tests.programs import program
 
 
 def install_chart(plane: ControlPlane, folder: Path, values: str, user: str) -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from platformctl.paths import data_dir
 from platformctl.router.config import RouterConfig
-from tests.integration.control_plane import program
+from tests.programs import program
 
 GOLDEN = Path(__file__).parent / "golden" / "job-router-rights.yml"
 ACCOUNT = {"kind": "ServiceAccount", "name": "job-router", "namespace": "platform-jobs"}

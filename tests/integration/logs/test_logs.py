@@ -10,9 +10,10 @@ import aiohttp
 import pytest
 
 from platformctl.router.resource import path
-from tests.integration.control_plane import ADMIN, ControlPlane, program
+from tests.integration.control_plane import ADMIN, ControlPlane
 from tests.integration.logs.conftest import PAGE
 from tests.integration.logs.world import IDS, World
+from tests.programs import program
 
 
 async def test_the_output_of_slurm_is_read_as_the_user(world: World) -> None:

@@ -16,8 +16,9 @@ from platformctl.jobs.queues import parse_queue
 from platformctl.jobs.tokens import Token
 from platformctl.paths import data_dir
 from platformctl.router.resource import path
-from tests.integration.control_plane import ADMIN, ControlPlane, program, start
+from tests.integration.control_plane import ADMIN, ControlPlane, start
 from tests.integration.router.world import ROUTER
+from tests.programs import program
 
 SCRIPT = {"script": "#!/bin/bash\ndate\n"}
 CONTAINER = {"template": {"spec": {"containers": [{"name": "a", "image": "b", "command": ["c"]}]}}}
