@@ -42,8 +42,8 @@ molecule: setup ## Try every role on labs of its own (SINCE=REVISION: only what 
 	@$(PLATFORMCTL) artifacts fetch -i $(LAB)
 	@$(PLATFORMCTL) verify --molecule -i $(LAB) $(if $(SINCE),--since $(SINCE))
 
-bench: setup ## Measure; writes build/bench/*.json and says what got worse
-	@.venv/bin/python -m tests.benchmarks
+bench: setup ## Measure, and say what got worse (RUNS=N: how often; FAIL=1: exit 1 then)
+	@.venv/bin/python -m tests.benchmarks $(if $(RUNS),--runs $(RUNS)) $(if $(filter 1,$(FAIL)),--fail-on-worse)
 
 docs: setup ## Write docs/variables.md and docs/benchmarks.md again from what they describe
 	@$(PLATFORMCTL) schema --markdown > docs/variables.md

@@ -1,20 +1,71 @@
-"""`make bench`: every benchmark in turn, or those that are named: `python -m tests.benchmarks install`."""
+"""`make bench`: every benchmark in turn, or those that are named: `python -m tests.benchmarks install`.
 
+A benchmark is a module with NAME, ABOUT, RUNS (how often it is measured) and measure(figures), one run.
+"""
+
+import argparse
 import importlib
 import sys
+from types import ModuleType
+
+from tests.benchmarks.comparison import compare
+from tests.benchmarks.figures import Figures, committed, machine
 
 BENCHMARKS = ("site_load", "router", "install", "hosts")
 # Only when it is named: it takes as long as all the others, and no lab may be running.
 NAMED = ("cold",)
 
 
-def main(chosen: list[str]) -> None:
-    """Run the benchmarks; an unknown name is refused before anything is measured."""
-    unknown = sorted(set(chosen) - {*BENCHMARKS, *NAMED})
-    if unknown:
-        sys.exit(f"unknown benchmark {', '.join(unknown)}; known are {', '.join((*BENCHMARKS, *NAMED))}")
-    for name in chosen or BENCHMARKS:
-        importlib.import_module(f"tests.benchmarks.{name}").main()
+def main(arguments: list[str]) -> int:
+    """Measure and compare; 1 when something got worse and that was to fail.
+
+    An unknown name is refused before anything is measured.
+    """
+    options = _options(arguments)
+    worse = False
+    for name in options.names or BENCHMARKS:
+        module = importlib.import_module(f"tests.benchmarks.{name}")
+        worse |= measured_worse(module, options.runs or module.RUNS)
+    return 1 if worse and options.fail_on_worse else 0
 
 
-main(sys.argv[1:])
+def measured_worse(module: ModuleType, runs: int) -> bool:
+    """Measure one benchmark that many times, print, write and compare its figures."""
+    figures = Figures(module.NAME, module.ABOUT)
+    try:
+        for _ in range(runs):
+            module.measure(figures)
+    finally:
+        # What was measured before something broke is worth keeping.
+        document = figures.write()
+    before = committed(module.NAME)
+    if before is None:
+        print(f"{module.NAME}: nothing is committed to compare with")
+        return False
+    compared = compare(before["figures"], document["figures"])
+    print(f"{module.NAME}: compared with the committed figures of {before['machine']}; here: {machine()}")
+    print("\n".join(compared.lines()))
+    return bool(compared.worse)
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Measure and compare.")
+    known = (*BENCHMARKS, *NAMED)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}")
+    parser.add_argument("--runs", type=_positive, help="how often to measure, instead of RUNS")
+    parser.add_argument("--fail-on-worse", action="store_true", help="exit 1 when a figure got worse")
+    options = parser.parse_args(arguments)
+    if unknown := sorted(set(options.names) - set(known)):
+        parser.error(f"unknown benchmark {', '.join(unknown)}; known are {', '.join(known)}")
+    return options
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1 run is needed")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from tests.benchmarks.figures import Figures
 
+NAME = "cold"
+ABOUT = "`make demo` in a fresh clone with a new home and empty caches: every artefact is built."
+RUNS = 1
 _ROOT = Path(__file__).parents[2]
 # Set by the machine for its user; a new user would not have them.
 _OWN = (
@@ -29,11 +32,8 @@ _PARTS = {
 }
 
 
-def main() -> None:
-    """Measure, print and write the figures."""
-    figures = Figures(
-        "cold", "`make demo` in a fresh clone with a new home and empty caches: every artefact is built."
-    )
+def measure(figures: Figures) -> None:
+    """One run."""
     with tempfile.TemporaryDirectory() as folder:
         clone, home = Path(folder) / "clone", Path(folder) / "home"
         home.mkdir()
@@ -54,8 +54,3 @@ def main() -> None:
         found = re.search(pattern, done.stdout + done.stderr)
         assert found, f"the demo no longer tells {name}"
         figures.add(name, float(found[1]), "s")
-    figures.finish()
-
-
-if __name__ == "__main__":
-    main()

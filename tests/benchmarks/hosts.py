@@ -1,30 +1,27 @@
 """What one stage costs by the number of hosts: the stage base on 3, 6 and 12 plain hosts."""
 
 from tests.benchmarks.figures import Figures
-from tests.benchmarks.labs import lab, platformctl
+from tests.benchmarks.labs import STAGE_RESOLUTION, lab, platformctl
 
+NAME = "hosts"
+ABOUT = "The stages preflight and base on 3, 6 and 12 plain hosts of a lab."
+RUNS = 3
 _SIZES = (3, 6, 12)
 _OWN = 3
 
 
-def main() -> None:
-    """Measure, print and write the figures."""
-    figures = Figures("hosts", "The stages preflight and base on 3, 6 and 12 plain hosts of a lab.")
+def measure(figures: Figures) -> None:
+    """One run."""
     seconds = {}
     for size in _SIZES:
         with lab(f"bench-hosts{size}", "--light", str(size - _OWN)) as inventory:
             stage = ("--stage", "preflight", "--stage", "base")
             fresh = platformctl("install", "--yes", "-i", str(inventory), *stage)
-            figures.add(f"fresh, {size} hosts", fresh.stages()["base"], "s")
+            figures.add(f"fresh, {size} hosts", fresh.stages()["base"], "s", resolution=STAGE_RESOLUTION)
             again = platformctl("install", "--full", "--yes", "-i", str(inventory), *stage)
             seconds[size] = again.stages()["base"]
-            figures.add(f"converged, {size} hosts", seconds[size], "s")
+            figures.add(f"converged, {size} hosts", seconds[size], "s", resolution=STAGE_RESOLUTION)
             plan = platformctl("plan", "-i", str(inventory), *stage)
             figures.add(f"plan, {size} hosts", plan.seconds, "s")
     slope = (seconds[_SIZES[-1]] - seconds[_SIZES[0]]) / (_SIZES[-1] - _SIZES[0])
     figures.add("slope, converged", slope, "s/host")
-    figures.finish()
-
-
-if __name__ == "__main__":
-    main()

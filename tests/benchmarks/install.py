@@ -18,30 +18,32 @@ import yaml
 from platformctl import paths
 from tests.benchmarks.archives import write_oci
 from tests.benchmarks.figures import Figures
-from tests.benchmarks.labs import lab, platformctl
+from tests.benchmarks.labs import STAGE_RESOLUTION, lab, platformctl
+from tests.programs import lab_source
 
-_NAME = "bench-install"
+NAME = "install"
+RUNS = 3
+_LAB = "bench-install"
 _IMAGES = ("registry.k8s.io/", "ghcr.io/flannel-io/", "docker.io/library/busybox")
-_ABOUT = (
+ABOUT = (
     "An installation of three fresh hosts with artefacts and package cache ready; branches of the "
     "graph run at the same time. The floor is a script that does the least that lets a pod and an "
     "srun run on such hosts, and nothing else; measured in the same run."
 )
 
 
-def main() -> None:
-    """Measure, print and write the figures."""
-    figures = Figures("install", _ABOUT)
-    platformctl("artifacts", "fetch", "--source", "modules")
+def measure(figures: Figures) -> None:
+    """One run."""
+    platformctl("artifacts", "fetch", "-i", str(paths.data_dir() / "inventories" / "lab"))
     floor = _floor(os.environ["FLOOR"]) if "FLOOR" in os.environ else None
-    with lab(_NAME) as inventory:
+    with lab(_LAB) as inventory:
         fresh = platformctl("install", "--yes", "-i", str(inventory))
         figures.add("fresh hosts, all stages", fresh.seconds, "s")
         if floor:
             figures.add("the floor script on such hosts", floor, "s")
             figures.add("ratio to the floor", fresh.seconds / floor, "1", at_most=1.5)
         for stage, seconds in fresh.stages().items():
-            figures.add(f"stage {stage}", seconds, "s")
+            figures.add(f"stage {stage}", seconds, "s", resolution=STAGE_RESOLUTION)
         again = platformctl("install", "-i", str(inventory))
         figures.add("nothing to do", again.seconds, "s", at_most=10)
         full = platformctl("install", "--full", "--yes", "-i", str(inventory))
@@ -53,7 +55,6 @@ def main() -> None:
         figures.add(
             "stages run for it", len(one.stages().keys() - {"artifacts", "preflight"}), "stages", at_most=1
         )
-    figures.finish()
 
 
 def _change(inventory: Path) -> None:
@@ -65,8 +66,8 @@ def _change(inventory: Path) -> None:
 
 def _floor(script: str) -> float:
     """Seconds that the floor script takes on fresh hosts of a lab of its own."""
-    name = f"{_NAME}-floor"
-    store = paths.cache_dir() / "store" / "modules"
+    name = f"{_LAB}-floor"
+    store = paths.cache_dir() / "store" / lab_source()
     index = json.loads((store / "index.json").read_text())
     listed = subprocess.run(
         [store / "bin" / "kubeadm", "config", "images", "list", "--kubernetes-version", "v1.37.2"],
@@ -93,7 +94,3 @@ def _floor(script: str) -> float:
         print(done.stdout, done.stderr[-2000:])
         done.check_returncode()
         return float(done.stdout.split()[-1])
-
-
-if __name__ == "__main__":
-    main()

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# Events give a stage's seconds with one decimal.
+STAGE_RESOLUTION = 0.1
 _PLATFORMCTL = str(Path(sys.executable).parent / "platformctl")
 
 

@@ -24,6 +24,8 @@ from tests.benchmarks.figures import Figures
 from tests.benchmarks.router_world import BATCH_JOBS, EARLIER, JOBS, SITE, World, planes, world
 from tests.integration.control_plane import ControlPlane
 
+NAME = "router-earlier" if os.environ.get(EARLIER) else "router"
+RUNS = 1
 ABOUT = (
     "The router against an API server with etcd and a stand-in for slurmrestd that is as slow as the real "
     "one, all on this machine, beside bare loops of the same client, which write no status to the API "
@@ -38,16 +40,12 @@ _SCRIPT = "#!/bin/sh\ndate\n"
 _names = (f"bench-{number}" for number in itertools.count())
 
 
-def main() -> None:
-    """Measure, print and write the figures."""
-    figures = Figures("router-earlier" if os.environ.get(EARLIER) else "router", ABOUT)
+def measure(figures: Figures) -> None:
+    """One run."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with planes(folder) as (plane, slurm):
-            try:
-                uvloop.run(_measure(plane, slurm, folder, figures))
-            finally:
-                figures.finish()
+            uvloop.run(_measure(plane, slurm, folder, figures))
 
 
 async def _measure(plane: ControlPlane, slurm: str, folder: Path, figures: Figures) -> None:
@@ -70,10 +68,15 @@ async def _rates(found: World, figures: Figures) -> None:
         times = sorted(found.seen.accepted[name] for name in names)
         found.router.stop()
         routed = (times[-1] - times[0]) / (len(times) - 1)
-        figures.add(f"{target}: bare loop, one at a time", 1 / one, "jobs/s")
-        figures.add(f"{target}: bare loop, {_AT_ONCE} at a time", 1 / many, "jobs/s")
-        figures.add(f"{target}: bare loop that also releases, {_AT_ONCE} at a time", 1 / whole, "jobs/s")
-        figures.add(f"{target}: router", 1 / routed, "jobs/s")
+        figures.add(f"{target}: bare loop, one at a time", 1 / one, "jobs/s", better="higher")
+        figures.add(f"{target}: bare loop, {_AT_ONCE} at a time", 1 / many, "jobs/s", better="higher")
+        figures.add(
+            f"{target}: bare loop that also releases, {_AT_ONCE} at a time",
+            1 / whole,
+            "jobs/s",
+            better="higher",
+        )
+        figures.add(f"{target}: router", 1 / routed, "jobs/s", better="higher")
         figures.add(f"{target}: router slower than one at a time by", routed / one, "1", at_most=1.25)
         figures.add(f"{target}: router slower than {_AT_ONCE} at a time by", routed / many, "1")
         figures.add(f"{target}: router slower than the loop that also releases by", routed / whole, "1")
@@ -252,7 +255,3 @@ def _percentiles(figures: Figures, what: str, seconds: list[float], at_most: flo
     ordered = sorted(seconds)
     figures.add(f"{what}, p50", ordered[len(ordered) // 2], "s")
     figures.add(f"{what}, p99", ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)], "s", at_most)
-
-
-if __name__ == "__main__":
-    main()

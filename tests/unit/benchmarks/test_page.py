@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.benchmarks.document import document
 from tests.benchmarks.figures import COMMITTED
 
-PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+PAGE = Path(__file__).parents[3] / "docs" / "benchmarks.md"
 
 
 def test_the_page_is_made_from_the_committed_figures() -> None:
