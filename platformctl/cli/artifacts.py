@@ -105,13 +105,38 @@ def lock(ctx: typer.Context, inventory: InventoryOption = None, source: SourceOp
     output.say(f"artifacts: {len(pinned.pins)} pins for the source {chosen} written to {path}")
 
 
+@app.command()
+def export(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Option("--file", "-f", help="The archive to write.")],
+    images: Annotated[
+        list[str] | None, typer.Argument(help="Images, by name or its last part; all if none is named.")
+    ] = None,
+    inventory: InventoryOption = None,
+    source: SourceOption = None,
+) -> None:
+    """Write images of the store as one OCI archive, to load them into another cluster or registry.
+
+    Example: `platformctl artifacts export -f images.tar job-router && kind load image-archive images.tar`
+    """
+    from platformctl.artifacts import export as exporting
+
+    output: Output = ctx.obj
+    store = _store(inventory, source)
+    index = store.index()
+    names = exporting.chosen(index, images or ())
+    exporting.write(store.folder, index, names, file)
+    rows = [(name, index["images"][name]["tag"], index["images"][name]["digest"]) for name in names]
+    output.table(f"written to {file}", ("image", "tag", "digest"), rows)
+
+
 def _chosen(inventory: Path | None, source: Source | None) -> tuple[str, str | None]:
     """The source and the mirror's address: the option's, or the site's."""
     if inventory is None:
         return (source or Source.MODULES).value, None
     from platformctl.site import load
 
-    variables = next(iter(load(inventory).hosts.values())).vars
+    variables = load(inventory).shared
     chosen = source.value if source else str(variables.get("artifacts_source", Source.UPSTREAM))
     return chosen, variables.get("artifacts_mirror_url")
 
