@@ -1,13 +1,13 @@
 # Everything a person types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-down test lint unit molecule bench docs source lock
+.PHONY: help setup demo lab-down test lint unit molecule kind kind-down kind-test conformance bench docs source lock
 
 PLATFORMCTL := .venv/bin/platformctl
 LAB := inventories/lab
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 setup: ## Install the Debian packages and make the Python environment in .venv
 	@.ci/packages
@@ -41,6 +41,23 @@ unit: setup ## Unit tests only: no lab, no root
 molecule: setup ## Try every role on labs of its own (SINCE=REVISION: only what changed concerns)
 	@$(PLATFORMCTL) artifacts fetch -i $(LAB)
 	@$(PLATFORMCTL) verify --molecule -i $(LAB) $(if $(SINCE),--since $(SINCE))
+
+kind: setup ## Make a kind cluster, install the charts on it (IMAGE=a public node image)
+	@$(PLATFORMCTL) artifacts fetch -i inventories/kind
+	@.venv/bin/python -m tests.kind up $(if $(IMAGE),--image $(IMAGE))
+	@$(PLATFORMCTL) install -i inventories/kind --yes
+	@$(PLATFORMCTL) status -i inventories/kind
+
+kind-down: ## Remove the kind cluster
+	@.venv/bin/python -m tests.kind down
+
+kind-test: setup ## Test the charts on the kind cluster: install, again, remove
+	@$(PLATFORMCTL) artifacts fetch -i inventories/kind
+	@.venv/bin/pytest tests/kind
+
+conformance: setup ## Run Kubernetes' conformance suite on a lab of its own (FOCUS=part of the names)
+	@$(PLATFORMCTL) artifacts fetch -i $(LAB)
+	@.venv/bin/python -m tests.conformance $(if $(FOCUS),--focus '$(FOCUS)')
 
 bench: setup ## Measure, and say what got worse (RUNS=N: how often; FAIL=1: exit 1 then)
 	@.venv/bin/python -m tests.benchmarks $(if $(RUNS),--runs $(RUNS)) $(if $(filter 1,$(FAIL)),--fail-on-worse)

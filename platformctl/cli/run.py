@@ -181,6 +181,8 @@ def reset(
 
     output: Output = ctx.obj
     fleet, data = _load(inventory), paths.data_dir()
+    if fleet.foreign_cluster and not fleet.hosts:
+        _reset_cluster(output, fleet, yes)
     hosts = tuple(hosts_of(fleet, limit or ()))
     found = asyncio.run(undo.removal(fleet, hosts, graph.ordered(STAGES), data))
     for host, why in found.down.items():
@@ -197,13 +199,33 @@ def reset(
     raise typer.Exit(asyncio.run(undo.reset(fleet, found, data, output)))
 
 
+def _reset_cluster(output: Output, fleet: Fleet, yes: str) -> None:
+    """Take the charts from a cluster that others made; ends the command."""
+    from platformctl.engine import uninstall
+
+    found = asyncio.run(uninstall.removal(fleet))
+    if found.nothing:
+        output.say("nothing to remove: the cluster has nothing from platformctl")
+        raise typer.Exit(ExitCode.DONE)
+    if not output.json:
+        output.table("To be removed", ("what", "how much"), found.rows)
+    _confirm(fleet, yes)
+    asyncio.run(uninstall.remove(fleet, found))
+    output.say("removed")
+    raise typer.Exit(ExitCode.DONE)
+
+
 def unlock(ctx: typer.Context, inventory: InventoryOption) -> None:
     """Remove the lock of a run that is certainly over, e.g. of a machine that is gone."""
-    from platformctl.engine import lock
+    from platformctl.engine import cluster_lock, lock
 
     output: Output = ctx.obj
     fleet = _load(inventory)
-    removed = asyncio.run(lock.release(fleet, tuple(fleet.hosts)))
+    if fleet.hosts:
+        removed = asyncio.run(lock.release(fleet, tuple(fleet.hosts)))
+    else:
+        owner = asyncio.run(cluster_lock.release(fleet))
+        removed = {"the cluster": owner} if owner else {}
     output.table("", ("host", "was held by"), removed.items())
 
 

@@ -88,6 +88,20 @@ class Helm:
             ) from error
         return True
 
+    async def remove(self, name: str, namespace: str) -> None:
+        """Uninstall a release and wait until its objects are gone; one that is not there is fine."""
+        client = await self._connect()
+        try:
+            await client.uninstall_release(name, namespace=namespace, timeout=_PATIENCE, wait=True)
+        except errors.ReleaseNotFoundError:
+            return
+        except errors.Error as error:
+            raise PlatformError(
+                f"the chart {name} could not be removed: {str(error).strip()}",
+                where=f"release {namespace}/{name}",
+                next="the same command again",
+            ) from error
+
     async def _connect(self) -> pyhelm3.Client:
         if self._client is None:
             if not self._executable.is_file():

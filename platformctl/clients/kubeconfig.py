@@ -22,6 +22,7 @@ from kubernetes import client, config
 from platformctl.errors import PlatformError
 
 USERS_GROUP = "platform:users"
+_FILES = ("certificate-authority", "client-certificate", "client-key")
 _SIGNER = "kubernetes.io/kube-apiserver-client"
 
 
@@ -38,6 +39,40 @@ def for_operator(admin: str, address: str, server_name: str) -> dict[str, Any]:
         cluster["server"] = f"https://{address}:{port}"
         cluster["tls-server-name"] = server_name
     return document
+
+
+def of_file(path: Path, context: str = "") -> dict[str, Any]:
+    """One context of a kubeconfig (the current one if none is named) without the others or other files.
+
+    ValueError: the file is no kubeconfig, or has no such context.
+    """
+    document = yaml.safe_load(path.read_text())
+    if not isinstance(document, dict):
+        raise ValueError("it is no kubeconfig")
+    name = context or str(document.get("current-context") or "")
+    found = _entry(document, "context", name)
+    cluster, user = (_entry(document, kind, str(found["context"].get(kind))) for kind in ("cluster", "user"))
+    for entry, kind in ((cluster, "cluster"), (user, "user")):
+        for key in _FILES:
+            if file := entry[kind].pop(key, None):
+                content = (path.parent / file).read_bytes()
+                entry[kind][f"{key}-data"] = base64.b64encode(content).decode()
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [cluster],
+        "users": [user],
+        "contexts": [found],
+        "current-context": name,
+    }
+
+
+def _entry(document: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
+    for item in document.get(f"{kind}s") or []:
+        if item.get("name") == name and isinstance(item.get(kind), dict):
+            return {"name": name, kind: dict(item[kind])}
+    known = ", ".join(str(item.get("name")) for item in document.get(f"{kind}s") or []) or "none"
+    raise ValueError(f"it has no {kind} {name!r}; it has {known}")
 
 
 def for_user(

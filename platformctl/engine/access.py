@@ -1,21 +1,81 @@
 """Ways into the site's Kubernetes API: the administrator's over ssh, and users' by certificates."""
 
 import asyncio
+import shlex
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+from platformctl import paths
 from platformctl.clients import kubeconfig
 from platformctl.engine import remote
-from platformctl.engine.fleet import Fleet
+from platformctl.engine.fleet import Connection, Fleet
 from platformctl.errors import ExitCode, PlatformError
 
 _ADMIN = "/etc/kubernetes/admin.conf"
 
 
+@dataclass(frozen=True)
+class Kubectl:
+    """Where kubectl runs as the cluster's administrator, and how it is called there. where: for people."""
+
+    connection: Connection
+    command: str
+    where: str
+
+
+@asynccontextmanager
+async def kubectl(fleet: Fleet) -> AsyncIterator[Kubectl | None]:
+    """The site's kubectl: on its control plane, or on this machine for a cluster that others made.
+
+    None: the site has no Kubernetes. Raises PlatformError when the inventory's kubeconfig is not usable.
+    """
+    host = fleet.first("kubernetes_control_plane")
+    if host is not None:
+        yield Kubectl(host.connection, f"kubectl --kubeconfig {_ADMIN}", host.name)
+    elif not fleet.foreign_cluster:
+        yield None
+    else:
+        program = paths.cache_dir() / "store" / fleet.artifacts_source / "bin/kubectl"
+        if not program.is_file():
+            raise PlatformError(
+                "kubectl is not there", where=str(program), next="platformctl artifacts fetch"
+            )
+        with tempfile.TemporaryDirectory() as private:
+            path = Path(private) / "kubeconfig"
+            kubeconfig.write(await admin_kubeconfig(fleet), path)
+            command = shlex.join([str(program), "--kubeconfig", str(path)])
+            # As this user: the credentials are in the file.
+            yield Kubectl(Connection("", "root", local=True), command, "this machine")
+
+
+def _given_kubeconfig(fleet: Fleet) -> dict[str, Any]:
+    given = Path(str(fleet.variables["kubernetes_kubeconfig"])).expanduser()
+    path = given if given.is_absolute() else fleet.folder / given
+    try:
+        return kubeconfig.of_file(path, str(fleet.variables.get("kubernetes_context") or ""))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise PlatformError(
+            f"the cluster's kubeconfig cannot be used: {error}",
+            where=f"{path} (kubernetes_kubeconfig of {fleet.inventory})",
+            next=f"kubectl --kubeconfig {path} get nodes",
+            code=ExitCode.INVALID,
+        ) from error
+
+
 async def admin_kubeconfig(fleet: Fleet) -> dict[str, Any]:
     """The cluster's admin.conf, made to work from this machine; the API's certificate stays verified.
 
-    Raises PlatformError when the site has no control plane, it cannot be reached, or it is not installed.
+    Of a cluster that others made, the kubeconfig that the inventory names. Raises PlatformError when the site
+    has no control plane, it cannot be reached, or it is not installed.
     """
+    if fleet.foreign_cluster:
+        return await asyncio.to_thread(_given_kubeconfig, fleet)
     host = fleet.first("kubernetes_control_plane")
     if host is None:
         raise PlatformError(
@@ -46,8 +106,7 @@ async def user_kubeconfig(fleet: Fleet, user: str, namespace: str, days: int) ->
 
     Raises PlatformError (code INVALID) for a name that is not in the inventory's users_accounts.
     """
-    host = fleet.first("kubernetes_control_plane")
-    accounts = (host.variables.get("users_accounts") or []) if host else []
+    accounts = fleet.variables.get("users_accounts") or []
     names = sorted(str(account["name"]) for account in accounts)
     if user not in names:
         raise PlatformError(

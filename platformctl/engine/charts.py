@@ -1,15 +1,13 @@
 """The charts stage: what runs inside the cluster, brought to what the inventory and the artefacts say."""
 
 import asyncio
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from platformctl import paths
+from platformctl.clients import kubeconfig
 from platformctl.clients.helm import Helm, Release
 from platformctl.clients.kubernetes import ApiError, KubernetesClient, from_kubeconfig
 from platformctl.engine import access, queues
@@ -17,11 +15,12 @@ from platformctl.engine.fleet import Fleet
 from platformctl.errors import ExitCode, PlatformError
 
 NAMESPACE = "platform-system"
+# Names of the releases, in the order in which they are taken away.
+RELEASES = ("job-router", "dask-operator")
 _KEY_SECRET = "job-router-slurm"  # noqa: S105  (the name of a Secret)
 _REST_PORT = 6820
 _ROUTER_IMAGE = "ghcr.io/platformctl/job-router"
 _DASK_IMAGE = "ghcr.io/dask/dask-kubernetes-operator"
-_SOURCE = "upstream"
 
 
 async def apply(fleet: Fleet, _data: Path, index: Mapping[str, Any]) -> list[str]:
@@ -30,24 +29,24 @@ async def apply(fleet: Fleet, _data: Path, index: Mapping[str, Any]) -> list[str
     index: the artefact store's index.json. Raises PlatformError when artefacts are missing, the cluster
     is not reachable, or a chart does not become ready.
     """
-    folder = _store(fleet)
-    releases = [router(fleet, folder, index), dask_operator(folder, index)]
+    folder = paths.cache_dir() / "store" / fleet.artifacts_source
+    releases = [router(fleet, folder, index), dask_operator(fleet, folder, index)]
     with tempfile.TemporaryDirectory() as private:
-        kubeconfig = Path(private) / "kubeconfig"
-        _write_private(kubeconfig, yaml.safe_dump(await access.admin_kubeconfig(fleet)))
-        await _prepare(fleet, kubeconfig)
-        helm = Helm(folder / "bin" / "helm", kubeconfig)
+        path = Path(private) / "kubeconfig"
+        kubeconfig.write(await access.admin_kubeconfig(fleet), path)
+        await _prepare(fleet, path)
+        helm = Helm(folder / "bin" / "helm", path)
         changed = await asyncio.gather(*(helm.ensure(release) for release in releases))
         names = [release.name for release, did in zip(releases, changed, strict=True) if did]
-        return names + (["queues"] if await _queues(fleet, kubeconfig) else [])
+        return names + (["queues"] if await _queues(fleet, path) else [])
 
 
 def router(fleet: Fleet, folder: Path, index: Mapping[str, Any]) -> Release:
     """The job router, knowing the site's users and its Slurm."""
-    variables = _site_variables(fleet)
+    variables = fleet.variables
     values: dict[str, Any] = {
         "site": fleet.site,
-        "image": {"tag": _tag(index, _ROUTER_IMAGE)},
+        "image": _image(fleet, index, _ROUTER_IMAGE),
         "users": users(variables),
         "slurm": {"enabled": False},
     }
@@ -63,12 +62,19 @@ def router(fleet: Fleet, folder: Path, index: Mapping[str, Any]) -> Release:
             "certificateAuthority": str(variables["secret_site_ca_certificate"]),
             "keySecret": _KEY_SECRET,
         }
+    elif fleet.has_slurm:
+        values["slurm"] = {
+            "enabled": True,
+            "address": str(variables["slurm_rest_url"]).rstrip("/"),
+            "certificateAuthority": str(variables.get("slurm_rest_certificate_authority", "")),
+            "keySecret": _KEY_SECRET,
+        }
     return Release("job-router", NAMESPACE, _chart(folder, index, "job-router"), values)
 
 
-def dask_operator(folder: Path, index: Mapping[str, Any]) -> Release:
+def dask_operator(fleet: Fleet, folder: Path, index: Mapping[str, Any]) -> Release:
     """The operator of dask-kubernetes."""
-    values = {"image": {"tag": _tag(index, _DASK_IMAGE)}}
+    values = {"image": _image(fleet, index, _DASK_IMAGE)}
     return Release("dask-operator", NAMESPACE, _chart(folder, index, "dask-operator"), values)
 
 
@@ -94,11 +100,11 @@ def _home(variables: Mapping[str, Any]) -> str:
     return str(variables.get("shared_home_path") or "/home").rstrip("/")
 
 
-async def _queues(fleet: Fleet, kubeconfig: Path) -> bool:
-    slurm, kubernetes = fleet.first("slurm_rest") is not None, fleet.first("kubernetes_node") is not None
-    wanted = queues.queues(_site_variables(fleet), slurm, kubernetes)
+async def _queues(fleet: Fleet, path: Path) -> bool:
+    kubernetes = fleet.foreign_cluster or fleet.first("kubernetes_node") is not None
+    wanted = queues.queues(fleet.variables, fleet.has_slurm, kubernetes)
     try:
-        async with KubernetesClient(from_kubeconfig(kubeconfig)) as client:
+        async with KubernetesClient(from_kubeconfig(path)) as client:
             return await queues.apply(client, wanted)
     except ApiError as error:
         raise PlatformError(
@@ -108,7 +114,7 @@ async def _queues(fleet: Fleet, kubeconfig: Path) -> bool:
         ) from error
 
 
-async def _prepare(fleet: Fleet, kubeconfig: Path) -> None:
+async def _prepare(fleet: Fleet, path: Path) -> None:
     """The namespace, and the Secret with Slurm's key: no chart value, so that no release holds it."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted", "app.kubernetes.io/part-of": "platformctl"}
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
@@ -116,12 +122,12 @@ async def _prepare(fleet: Fleet, kubeconfig: Path) -> None:
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": _KEY_SECRET, "namespace": NAMESPACE},
-        "data": {"jwt.key": _site_variables(fleet).get("secret_slurm_jwt_key", "")},
+        "data": {"jwt.key": fleet.variables.get("secret_slurm_jwt_key", "")},
     }
     try:
-        async with KubernetesClient(from_kubeconfig(kubeconfig)) as client:
+        async with KubernetesClient(from_kubeconfig(path)) as client:
             await client.apply(f"/api/v1/namespaces/{NAMESPACE}", namespace)
-            if fleet.first("slurm_rest") is not None:
+            if fleet.has_slurm:
                 await client.apply(f"/api/v1/namespaces/{NAMESPACE}/secrets/{_KEY_SECRET}", secret)
     except ApiError as error:
         raise PlatformError(
@@ -131,18 +137,11 @@ async def _prepare(fleet: Fleet, kubeconfig: Path) -> None:
         ) from error
 
 
-def _store(fleet: Fleet) -> Path:
-    source = _site_variables(fleet).get("artifacts_source") or _SOURCE
-    return paths.cache_dir() / "store" / str(source)
-
-
-def _site_variables(fleet: Fleet) -> Mapping[str, Any]:
-    """Variables of the whole site, as the first host has them."""
-    return next(iter(fleet.hosts.values())).variables
-
-
-def _tag(index: Mapping[str, Any], image: str) -> str:
-    return str(_entry(index, "images", image)["tag"])
+def _image(fleet: Fleet, index: Mapping[str, Any], image: str) -> dict[str, str]:
+    """Values that name an image of ours: its tag, and its repository where it is not the chart's own."""
+    tag = {"tag": str(_entry(index, "images", image)["tag"])}
+    registry = fleet.variables.get("kubernetes_image_registry")
+    return tag | ({"repository": f"{registry.rstrip('/')}/{image.rpartition('/')[2]}"} if registry else {})
 
 
 def _chart(folder: Path, index: Mapping[str, Any], name: str) -> Path:
@@ -157,9 +156,3 @@ def _entry(index: Mapping[str, Any], section: str, name: str) -> Mapping[str, An
             f"the artefacts lack {name}", next="platformctl artifacts fetch", code=ExitCode.FAILED
         ) from None
     return entry
-
-
-def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)

@@ -12,6 +12,7 @@ from typing import Any
 from platformctl import paths
 
 LOCALHOST = "localhost"
+_DEFAULT_SOURCE = "upstream"
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,45 @@ class Host:
 class Fleet:
     """All hosts of a site in inventory order; `groups` maps a group to its hosts in that order.
 
-    secrets: values that must never be written anywhere by the engine.
+    shared: variables of the whole site. secrets: values that must never be written anywhere by the engine.
     """
 
     site: str
     inventory: Path
     hosts: Mapping[str, Host]
     groups: Mapping[str, tuple[str, ...]]
+    shared: Mapping[str, Any] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """Variables of the whole site, as its first host has them."""
+        return next((host.variables for host in self.hosts.values()), self.shared)
+
+    @property
+    def folder(self) -> Path:
+        """The inventory's folder."""
+        return self.inventory if self.inventory.is_dir() else self.inventory.parent
+
+    @property
+    def artifacts_source(self) -> str:
+        """Where this site's artefacts come from."""
+        return str(self.variables.get("artifacts_source") or _DEFAULT_SOURCE)
+
+    @property
+    def foreign_cluster(self) -> bool:
+        """Whether its Kubernetes was made by others (kubernetes_provider: existing)."""
+        return self.variables.get("kubernetes_provider") == "existing"
+
+    @property
+    def has_cluster(self) -> bool:
+        """Whether it has a Kubernetes at all."""
+        return self.foreign_cluster or bool(self.members("kubernetes_control_plane"))
+
+    @property
+    def has_slurm(self) -> bool:
+        """Whether jobs can be handed to a slurmrestd: of the site, or of others (slurm_rest_url)."""
+        return bool(self.members("slurm_rest") or self.variables.get("slurm_rest_url"))
 
     @property
     def key(self) -> str:

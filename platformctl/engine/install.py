@@ -1,13 +1,14 @@
 """Brings a site to what its inventory says: lock, plan, run what differs, record what ended well."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from platformctl import paths
 from platformctl.console import Output
-from platformctl.engine import graph, impact, lock, plan, progress, record, steps
+from platformctl.engine import cluster_lock, graph, impact, lock, plan, progress, record, steps
 from platformctl.engine.execution import Execution
 from platformctl.engine.fleet import LOCALHOST, Fleet
 from platformctl.engine.interrupt import ends_cleanly
@@ -84,7 +85,7 @@ class Installation:
         results = await self._fetch(journal, reporter)
         if not _fine(results):
             return results
-        async with lock.hold(self.fleet, tuple(self.fleet.hosts), "install"):
+        async with _lock(self.fleet):
             records = await self._read()
             draft = await self._draft(records)
             self._announce(draft, journal)
@@ -134,6 +135,17 @@ class Installation:
                 code=ExitCode.REFUSED,
                 details=[f"{found.host}: {found.running}: {found.effect}" for found in harmful],
             )
+
+
+@asynccontextmanager
+async def _lock(fleet: Fleet) -> AsyncIterator[None]:
+    """The site's lock: on one of its hosts, or in the cluster of others if it has none."""
+    if fleet.hosts:
+        async with lock.hold(fleet, tuple(fleet.hosts), "install"):
+            yield
+    else:
+        async with cluster_lock.hold(fleet, "install"):
+            yield
 
 
 def hosts_of(fleet: Fleet, limit: Sequence[str]) -> list[str]:

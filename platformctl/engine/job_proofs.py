@@ -30,10 +30,13 @@ echo "a Job of uid $(id -u) ran on $(hostname)"
 """
 
 
-def targets(fleet: Fleet) -> dict[str, str]:
-    """The schedulers of the site that a Job can go to, with the group of the hosts that run it."""
-    known = {"slurm": "slurm_node", "kubernetes": "kubernetes_control_plane"}
-    return {target: group for target, group in known.items() if fleet.members(group)}
+_HOSTS = {"slurm": "slurm_node", "kubernetes": "kubernetes_control_plane"}
+
+
+def targets(fleet: Fleet) -> tuple[str, ...]:
+    """The schedulers of the site that a Job can go to."""
+    slurm = bool(fleet.members("slurm_node")) or (fleet.has_slurm and not fleet.members("slurm_rest"))
+    return tuple(name for name, there in (("slurm", slurm), ("kubernetes", fleet.has_cluster)) if there)
 
 
 async def prove_jobs(fleet: Fleet, user: str) -> list[Proof]:
@@ -98,6 +101,8 @@ async def _output(client: KubernetesClient, name: str) -> str:
 
 
 async def _on_host(fleet: Fleet, target: str, script: str) -> str:
-    """What a script prints on the first host of the scheduler."""
-    host = fleet.hosts[fleet.members(targets(fleet)[target])[0]]
+    """What a script prints on the first host of the scheduler; nothing where the site has none."""
+    host = fleet.first(_HOSTS[target])
+    if host is None:
+        return ""
     return (await remote.run(host.connection, script, seconds=30)).out.strip()

@@ -2,7 +2,7 @@
 
 import getpass
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,14 @@ def load(inventory: Path) -> Fleet:
         )
         for name, host in checked.hosts.items()
     }
+    shared = {**checked.shared, **known}
     return Fleet(
-        checked.name, checked.inventory.resolve(), hosts, dict(checked.groups), tuple(sorted(_secrets(hosts)))
+        checked.name,
+        checked.inventory.resolve(),
+        hosts,
+        dict(checked.groups),
+        shared,
+        tuple(sorted(_secrets([shared, *(host.variables for host in hosts.values())], hosts))),
     )
 
 
@@ -91,12 +97,12 @@ def _trusted(found: Any, trust: Callable[[str], str]) -> Any:
     return found
 
 
-def _secrets(hosts: Mapping[str, Host]) -> set[str]:
+def _secrets(places: Iterable[Mapping[str, Any]], hosts: Mapping[str, Host]) -> set[str]:
     """Every secret value: those of the vault, and variables that are named like one."""
     named = {
         str(value)
-        for host in hosts.values()
-        for name, value in host.variables.items()
+        for variables in places
+        for name, value in variables.items()
         if (name.startswith(_SECRET_PREFIX) and not name.endswith(_PUBLIC_SUFFIX))
         or name.endswith(_SECRET_SUFFIXES)
     }

@@ -24,8 +24,8 @@ from platformctl.engine.remote import run
 from platformctl.errors import ExitCode, PlatformError
 
 _LOCK = f"{FOLDER}/lock"
-_BEAT_SECONDS = 15
-_STALE_SECONDS = 90
+BEAT_SECONDS = 15
+STALE_SECONDS = 90
 _TRIES = 3
 
 _TAKE = f"""
@@ -63,6 +63,19 @@ class Owner:
             command=command,
         )
 
+    @classmethod
+    def read(cls, text: str) -> "Owner | None":
+        """An owner as it was written down; None for what is none."""
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError):
+            return None
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return f"{self.user} on {self.machine}, pid {self.pid}, since {self.since}: {self.command}"
+
     @property
     def gone(self) -> bool:
         """Whether the process ran on this machine and is no more."""
@@ -95,8 +108,8 @@ async def release(fleet: Fleet, candidates: tuple[str, ...]) -> dict[str, str]:
         script = f"[ -d {_LOCK} ] || exit 3; cat {_LOCK}/owner 2>/dev/null; rm -rf {_LOCK}"
         reply = await run(fleet.hosts[name].connection, script)
         if reply.code == 0:
-            owner = _owner(reply.out)
-            removed[name] = _who(owner) if owner else "unknown"
+            owner = Owner.read(reply.out)
+            removed[name] = owner.words if owner else "unknown"
     return removed
 
 
@@ -126,9 +139,9 @@ async def _take(host: Host, me: Owner) -> str:
         head, _, rest = reply.out.partition("\n")
         if head == "taken":
             return ""
-        owner, age = _owner(rest), int(head.split()[1])
-        if age < _STALE_SECONDS and not (owner and owner.gone):
-            raise _held(host, owner, age)
+        owner, age = Owner.read(rest), int(head.split()[1])
+        if age < STALE_SECONDS and not (owner and owner.gone):
+            raise held(f"{host.name}:{_LOCK}", owner, age)
         token = owner.token if owner else ""
         # Only the lock that was judged is moved away: another run may have replaced it meanwhile.
         await run(
@@ -142,30 +155,20 @@ async def _take(host: Host, me: Owner) -> str:
 async def _beat(host: Host, me: Owner) -> None:
     """Touch the lock until cancelled. A host that does not answer is asked again later."""
     while True:
-        await asyncio.sleep(_BEAT_SECONDS)
+        await asyncio.sleep(BEAT_SECONDS)
         await run(host.connection, f"grep -q {me.token} {_LOCK}/owner && touch {_LOCK}/owner", seconds=10)
 
 
-def _held(host: Host, owner: Owner | None, age: int) -> PlatformError:
-    who = _who(owner) if owner else "somebody who is just taking it"
+def held(where: str, owner: Owner | None, age: int) -> PlatformError:
+    """The refusal of a second run. age: seconds since the owner's last sign of life."""
+    who = owner.words if owner else "somebody who is just taking it"
     return PlatformError(
         "another run is at work on this site",
-        where=f"{host.name}:{_LOCK}",
+        where=where,
         next="wait for it to end; if that machine is gone, the lock is free 90 s after its last sign of life",
         code=ExitCode.REFUSED,
         details=[f"held by {who}", f"last sign of life {age} s ago"],
     )
-
-
-def _who(owner: Owner) -> str:
-    return f"{owner.user} on {owner.machine}, pid {owner.pid}, since {owner.since}: {owner.command}"
-
-
-def _owner(text: str) -> Owner | None:
-    try:
-        return Owner(**json.loads(text))
-    except (ValueError, TypeError):
-        return None
 
 
 def _boot() -> str:

@@ -18,6 +18,7 @@ from platformctl.engine.stages import Kind, Stage, Workload
 _NEW = "not applied yet"
 _UNFINISHED = "did not end well last time"
 _FULL = "--full"
+_NO_RECORD = "compared every time, since no host of the site could remember it"
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ def _step(
     index: Mapping[str, Any],
 ) -> Step | None:
     keeper = stage.recorded_on(fleet, host)
+    if host == LOCALHOST and not keeper:
+        return Step(stage.name, host, (_NO_RECORD,), fresh=False)
     if host == LOCALHOST and keeper not in scope.hosts:
         return None
     old = records.parts(keeper, stage.name)

@@ -66,7 +66,8 @@ class Stage:
     group: hosts it runs on; LOCALHOST for a step on the operator's machine. roles: applied in this order.
     artifacts: patterns over names of the artefact index. folders: further files it is made of, relative to
     the data folder. variables: read by a step that has no role (a role's argument_specs name its own).
-    record: for LOCALHOST, the group whose first host keeps the digest, so that every operator sees it.
+    record: for LOCALHOST, the group whose first host keeps the digest, so that every operator sees it; where
+    that group is empty, the first host of the site does. cluster: it needs a Kubernetes.
     fleetwide: whether it concerns that workload on all hosts, not only on its own.
     effect: what users notice when it runs on a host in service. harms: variables whose change ends running
     work, and how.
@@ -83,6 +84,7 @@ class Stage:
     folders: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     record: str = ""
+    cluster: bool = False
     workload: Workload = Workload.NONE
     fleetwide: bool = False
     effect: str = ""
@@ -91,7 +93,7 @@ class Stage:
     def targets(self, fleet: Fleet) -> tuple[str, ...]:
         """Hosts of the site that this stage runs on, in inventory order."""
         if self.group == LOCALHOST:
-            return (LOCALHOST,) if not self.record or fleet.members(self.record) else ()
+            return (LOCALHOST,) if fleet.has_cluster or not self.cluster else ()
         members = fleet.members(self.group)
         return members[:1] if self.first else members
 
@@ -99,7 +101,7 @@ class Stage:
         """The host that keeps the digest of this stage for `host`; empty when nothing is recorded."""
         if host != LOCALHOST:
             return host
-        keeper = fleet.first(self.record)
+        keeper = self.record and (fleet.first(self.record) or fleet.first("all"))
         return keeper.name if keeper else ""
 
 
@@ -250,10 +252,16 @@ STAGES: tuple[Stage, ...] = (
             "slurm_rest_port",
             "shared_home_path",
             "shared_home_kubernetes",
+            "kubernetes_provider",
+            "kubernetes_context",
+            "kubernetes_image_registry",
+            "slurm_rest_url",
+            "slurm_rest_certificate_authority",
             "secret_slurm_jwt_key",
             "secret_site_ca_certificate",
         ),
         record="kubernetes_control_plane",
+        cluster=True,
     ),
     # Its digest is the list of hosts: a fresh site or a new host is proven; `platformctl verify` any time.
     Stage(
@@ -263,5 +271,6 @@ STAGES: tuple[Stage, ...] = (
         needs=every("charts") + some("slurm_node"),
         peers=(Peers("all"),),
         record="kubernetes_control_plane",
+        cluster=True,
     ),
 )

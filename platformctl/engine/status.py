@@ -10,16 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from platformctl.engine import remote
+from platformctl.engine import access, remote
 from platformctl.engine.fleet import Fleet, Host
 from platformctl.engine.remote import Reply
 
-_KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=10s"
-_KUBERNETES = f"""
-echo '{{"nodes":'; {_KUBECTL} get nodes -o json || exit 1
-echo ', "deployments":'; {_KUBECTL} get deployments,daemonsets -A -o json || exit 1
-echo ', "version":'; {_KUBECTL} version -o json || exit 1
-echo '}}'
+_KUBERNETES = """
+echo '{"nodes":'; kubectl get nodes -o json || exit 1
+echo ', "deployments":'; kubectl get deployments,daemonsets -A -o json || exit 1
+echo ', "version":'; kubectl version -o json || exit 1
+echo '}'
 """
 # %T state, %v slurmd's version, %E reason: one line for each node and partition, `|` between.
 _SLURM = "scontrol ping && echo -- && sinfo --noheader --Node --format='%N|%T|%v|%P|%E'"
@@ -75,7 +74,7 @@ class _NodeState:
 async def gather(fleet: Fleet) -> SiteStatus:
     """Ask both schedulers; what does not answer is reported as such, never raised."""
     kubernetes, slurm, accounting, rest = await asyncio.gather(
-        _ask(fleet.first("kubernetes_control_plane"), _KUBERNETES),
+        _ask_kubernetes(fleet),
         _ask(fleet.first("slurm_controller"), _SLURM),
         _ask(fleet.first("slurm_accounting"), _ACCOUNTING),
         _ask(fleet.first("slurm_rest"), _REST),
@@ -86,11 +85,24 @@ async def gather(fleet: Fleet) -> SiteStatus:
     services += _simple(fleet, "slurm_accounting", "slurmdbd", accounting)
     services += _simple(fleet, "slurm_rest", "slurmrestd", rest)
     hosts = tuple(_host(host, nodes, slurm_nodes) for host in fleet.hosts.values())
+    if fleet.foreign_cluster:
+        hosts += tuple(
+            HostStatus(name, "", "others", node.state, "", node.healthy, node.remark)
+            for name, node in nodes.items()
+        )
     return SiteStatus(fleet.site, hosts, tuple(services))
 
 
 async def _ask(host: Host | None, script: str) -> Reply | None:
     return await remote.run(host.connection, script, seconds=30) if host else None
+
+
+async def _ask_kubernetes(fleet: Fleet) -> Reply | None:
+    async with access.kubectl(fleet) as kubectl:
+        if kubectl is None:
+            return None
+        alias = f'kubectl() {{ {kubectl.command} --request-timeout=10s "$@"; }}'
+        return await remote.run(kubectl.connection, alias + _KUBERNETES, seconds=30)
 
 
 def _host(host: Host, nodes: Mapping[str, _NodeState], slurm: Mapping[str, _NodeState]) -> HostStatus:
@@ -122,14 +134,15 @@ def _simple(fleet: Fleet, group: str, service: str, reply: Reply | None) -> list
 
 
 def _kubernetes(fleet: Fleet, reply: Reply | None) -> tuple[dict[str, _NodeState], list[ServiceStatus]]:
-    host = fleet.first("kubernetes_control_plane")
-    if host is None or reply is None:
+    if reply is None:
         return {}, []
+    host = fleet.first("kubernetes_control_plane")
+    where = host.name if host else str(fleet.variables.get("kubernetes_kubeconfig"))
     if reply.code != 0:
-        return {}, [ServiceStatus("kube-apiserver", host.name, reply.message, False)]
+        return {}, [ServiceStatus("kube-apiserver", where, reply.message, False)]
     answer = json.loads(reply.out)
     version = answer["version"]["serverVersion"]["gitVersion"]
-    services = [ServiceStatus("kube-apiserver", host.name, f"up, {version}", True)]
+    services = [ServiceStatus("kube-apiserver", where, f"up, {version}", True)]
     services += [_workload(item) for item in answer["deployments"]["items"]]
     nodes = {item["metadata"]["name"]: _kubernetes_node(item) for item in answer["nodes"]["items"]}
     return nodes, services

@@ -21,8 +21,6 @@ from platformctl.engine.outcome import HostResult, StageResult, Status
 from platformctl.engine.stages import Kind, Stage
 from platformctl.errors import PlatformError
 
-_DEFAULT_SOURCE = "upstream"
-
 
 class _Relay(Output):
     """An output for work in another thread: what it says becomes events of the run."""
@@ -51,15 +49,9 @@ class Context:
     journal: Journal
 
 
-def source(fleet: Fleet) -> str:
-    """Where this site's artefacts come from: the variable artifacts_source."""
-    values = (host.variables.get("artifacts_source") for host in fleet.hosts.values())
-    return str(next((found for found in values if found), _DEFAULT_SOURCE))
-
-
 def index(fleet: Fleet) -> Mapping[str, Any]:
     """The artefact store's index.json; empty when nothing is fetched yet."""
-    path = paths.cache_dir() / "store" / source(fleet) / "index.json"
+    path = paths.cache_dir() / "store" / fleet.artifacts_source / "index.json"
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -100,10 +92,11 @@ async def _artifacts(context: Context, _hosts: tuple[str, ...]) -> Mapping[str, 
 
     fleet = context.fleet
     relay = _Relay(context.journal, asyncio.get_running_loop())
-    mirrors = (host.variables.get("artifacts_mirror_url") for host in fleet.hosts.values())
-    mirror = next((str(found) for found in mirrors if found), None)
+    mirror = fleet.variables.get("artifacts_mirror_url")
     lock = lock_path(fleet.inventory)
-    result = await asyncio.to_thread(fetch, source(fleet), relay, lock=lock, mirror=mirror)
+    result = await asyncio.to_thread(
+        fetch, fleet.artifacts_source, relay, lock=lock, mirror=mirror and str(mirror)
+    )
     status = Status.CHANGED if result.changed else Status.OK
     return {LOCALHOST: HostResult(status, changes=tuple(result.changed))}
 

@@ -5,35 +5,36 @@ import json
 import shlex
 import time
 
-from platformctl.engine import remote
-from platformctl.engine.fleet import Fleet, Host
+from platformctl.engine import access, remote
+from platformctl.engine.fleet import Connection, Fleet, Host
 from platformctl.engine.job_proofs import prove_jobs
 from platformctl.engine.proof import Proof
 
 _SECONDS = 120
 _POD_IMAGE = "docker.io/library/debian:13"
-_KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=20s"
 
 
 async def verify(fleet: Fleet) -> list[Proof]:
     """Run the smoke jobs of the schedulers that the site has, at the same time."""
     jobs = []
-    if control := fleet.first("kubernetes_control_plane"):
-        jobs.append(
-            _prove("pod", control, _pod_script(), json.dumps(_pod(f"platformctl-verify-{time.time_ns()}")))
-        )
-    if controller := fleet.first("slurm_controller"):
-        jobs.append(_prove("sbatch", controller, _batch_script(_user(controller))))
-    proofs = list(await asyncio.gather(*jobs))
-    if control and (accounts := control.variables.get("users_accounts")):
+    async with access.kubectl(fleet) as kubectl:
+        if kubectl:
+            pod = json.dumps(_pod(f"platformctl-verify-{time.time_ns()}"))
+            jobs.append(_prove("pod", kubectl.connection, kubectl.where, _pod_script(kubectl.command), pod))
+        if controller := fleet.first("slurm_controller"):
+            script = _batch_script(_user(controller))
+            jobs.append(_prove("sbatch", controller.connection, controller.name, script))
+        proofs = list(await asyncio.gather(*jobs))
+    accounts = fleet.variables.get("users_accounts")
+    if fleet.has_cluster and accounts:
         proofs += await prove_jobs(fleet, str(accounts[0]["name"]))
     return proofs
 
 
-async def _prove(name: str, host: Host, script: str, data: str = "") -> Proof:
+async def _prove(name: str, connection: Connection, where: str, script: str, data: str = "") -> Proof:
     started = time.monotonic()
-    reply = await remote.run(host.connection, script, data, seconds=_SECONDS + 30)
-    found = reply.out.strip() if reply.code == 0 else f"on {host.name}: {reply.message}"
+    reply = await remote.run(connection, script, data, seconds=_SECONDS + 30)
+    found = reply.out.strip() if reply.code == 0 else f"on {where}: {reply.message}"
     return Proof(name, reply.code == 0, found, round(time.monotonic() - started, 1))
 
 
@@ -60,14 +61,15 @@ def _pod(name: str) -> dict[str, object]:
     }
 
 
-def _pod_script() -> str:
+def _pod_script(kubectl: str) -> str:
     return f"""
-pod=$({_KUBECTL} create -f - -o name) || exit 1
-trap '{_KUBECTL} delete --wait=false "$pod" >/dev/null' EXIT
-if {_KUBECTL} wait --request-timeout=0 --timeout={_SECONDS}s \\
+kubectl() {{ {kubectl} --request-timeout=20s "$@"; }}
+pod=$(kubectl create -f - -o name) || exit 1
+trap 'kubectl delete --wait=false "$pod" >/dev/null' EXIT
+if kubectl wait --request-timeout=0 --timeout={_SECONDS}s \\
      --for=jsonpath='{{.status.phase}}'=Succeeded "$pod" >/dev/null
-then {_KUBECTL} logs "$pod"
-else {_KUBECTL} get "$pod" -o jsonpath='{{.status.conditions}}{{.status.containerStatuses}}' >&2; exit 1
+then kubectl logs "$pod"
+else kubectl get "$pod" -o jsonpath='{{.status.conditions}}{{.status.containerStatuses}}' >&2; exit 1
 fi
 """
 

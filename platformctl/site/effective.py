@@ -49,6 +49,11 @@ class Effective:
                     found[host].add(name)
         return {host: frozenset(names) for host, names in found.items()}
 
+    @cached_property
+    def shared(self) -> dict[str, Any]:
+        """The variables of the whole site; Jinja not evaluated."""
+        return _merged(_group_sources([self._inventory.groups[ALL]]))
+
     def variables(self, host: str) -> dict[str, Any]:
         """The variables of a host; Jinja not evaluated."""
         groups = self._ordered_groups(host)

@@ -10,6 +10,30 @@ EXTRA: dict[str, dict[str, Any]] = {
     "artifacts_mirror_url": {
         "description": "Address of the site's own server of artifacts, for artifacts_source mirror.",
     },
+    "kubernetes_provider": {
+        "choices": ["kubeadm", "existing"],
+        "default": "kubeadm",
+        "description": "Who makes the cluster: platformctl on the site's hosts, or others (existing).",
+    },
+    "kubernetes_kubeconfig": {
+        "type": "path",
+        "description": "An administrator's kubeconfig of the existing cluster; relative to the inventory.",
+    },
+    "kubernetes_context": {
+        "description": "Its context in kubernetes_kubeconfig; the current one if not given.",
+    },
+    "kubernetes_image_registry": {
+        "description": "Registry, with folder, from which the existing cluster pulls the images that nobody "
+        "publishes. Not needed where its nodes have them (platformctl artifacts export).",
+    },
+    "slurm_rest_url": {
+        "description": "Address of the slurmrestd of a Slurm that platformctl does not run. Its JWT key is "
+        "secret_slurm_jwt_key of the vault.",
+    },
+    "slurm_rest_certificate_authority": {
+        "description": "Certificate (PEM) of the authority that signed the certificate of slurm_rest_url; "
+        "the public ones if not given.",
+    },
     "lab_state": {
         "type": "path",
         "description": "Folder with the ssh key and the host keys of a lab. Set by platformctl lab.",

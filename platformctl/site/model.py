@@ -36,7 +36,7 @@ class Site:
     """A site without mistakes.
 
     inventory: its folder. hosts: in Ansible's order. groups: members of every group in Ansible's order, so
-    that the first of a group is the same one that roles mean.
+    that the first of a group is the same one that roles mean. shared: variables of the whole site, raw.
     """
 
     inventory: Path
@@ -44,6 +44,7 @@ class Site:
     domain: str
     hosts: Mapping[str, Host]
     groups: Mapping[str, tuple[str, ...]]
+    shared: Mapping[str, Any] = field(repr=False)
 
     def hosts_of(self, group: str) -> tuple[Host, ...]:
         """Hosts of a group; none when there is no such group."""
@@ -63,13 +64,14 @@ def load(inventory: Path) -> Site:
             details=[str(mistake) for mistake in mistakes],
         )
     hosts = {name: _host(facts, name) for name in facts.effective.hosts}
-    shared = next(iter(hosts.values())).vars
+    shared = next((host.vars for host in hosts.values()), facts.effective.shared)
     return Site(
         inventory=read.folder,
         name=shared["site_name"],
         domain=shared["site_domain"],
         hosts=MappingProxyType(hosts),
         groups=MappingProxyType(facts.effective.members),
+        shared=MappingProxyType(facts.effective.shared),
     )
 
 

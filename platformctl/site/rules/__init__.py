@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from platformctl.site.mistakes import Mistake
-from platformctl.site.rules import groups, hosts, networks, required, slurm, users
+from platformctl.site.rules import cluster, groups, hosts, networks, required, slurm, users
 from platformctl.site.rules.facts import Facts
 
-_RULES = (hosts, groups, networks, users, slurm, required)
+_RULES = (hosts, groups, cluster, networks, users, slurm, required)
 
 
 def check_rules(facts: Facts) -> Iterator[Mistake]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from platformctl.site.inventory import ALL
 from platformctl.site.mistakes import Mistake, nearest
 from platformctl.site.refinements import is_label
+from platformctl.site.rules.cluster import existing
 from platformctl.site.rules.facts import Facts
 
 SERVICE_NAMES = ("api", "registry", "rest")
@@ -20,7 +21,7 @@ def check(facts: Facts) -> Iterator[Mistake]:
 
 
 def _names(facts: Facts) -> Iterator[Mistake]:
-    if not facts.effective.hosts:
+    if not facts.effective.hosts and not existing(facts):
         yield facts.inventory.mistake((), None, "has no hosts", "list them under `all: hosts:`")
     for host in facts.effective.hosts:
         if not is_label(host):

@@ -202,6 +202,30 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "default too",
         "one default",
     ),
+    "hosts for a cluster of others": (
+        lambda b: b.vars.update(kubernetes_provider="existing", kubernetes_kubeconfig="kubeconfig"),
+        "all.children.kubernetes_node",
+        "group kubernetes_node has hosts",
+        "kubeadm",
+    ),
+    "a kubeconfig for a cluster of one's own": (
+        lambda b: b.vars.update(kubernetes_kubeconfig="kubeconfig"),
+        "kubernetes_kubeconfig",
+        "existing cluster only",
+        "kubernetes_provider",
+    ),
+    "two slurmrestd": (
+        lambda b: b.vars.update(slurm_rest_url="https://rest.example:6820"),
+        "slurm_rest_url",
+        "runs a slurmrestd itself",
+        "slurm_rest",
+    ),
+    "a slurmrestd without a scheme": (
+        lambda b: b.vars.update(slurm_rest_url="rest.example:6820"),
+        "slurm_rest_url",
+        "not an http address",
+        "https://",
+    ),
     "missing variable": (
         lambda b: b.vars.pop("slurm_cluster_name"),
         "",
@@ -235,4 +259,33 @@ def test_own_groups_and_partitions_of_them_are_allowed(sandbox: Sandbox) -> None
 
 def test_absent_users_collide_with_nobody(sandbox: Sandbox) -> None:
     sandbox.vars["users_accounts"].append({"name": "alice", "uid": 10001, "state": "absent"})
+    assert sandbox.mistakes() == []
+
+
+def _without_hosts(box: Sandbox, **variables: object) -> None:
+    box.hosts.clear()
+    box.groups.clear()
+    box.vars = {"kubernetes_provider": "existing", **variables}
+
+
+def test_a_cluster_of_others_needs_no_hosts(sandbox: Sandbox) -> None:
+    _without_hosts(sandbox, kubernetes_kubeconfig="kubeconfig", site_name="tiny", site_domain="tiny.example")
+    assert sandbox.mistakes() == []
+
+
+def test_what_must_be_said_of_a_cluster_of_others(sandbox: Sandbox) -> None:
+    _without_hosts(sandbox)
+    problems = sorted(mistake.problem for mistake in sandbox.mistakes())
+    assert [problem.split()[0] for problem in problems] == [
+        "kubernetes_kubeconfig",
+        "site_domain",
+        "site_name",
+    ]
+
+
+def test_slurm_hosts_beside_a_cluster_of_others(sandbox: Sandbox) -> None:
+    for group in ("registry", "containerd", "kubernetes_control_plane", "kubernetes_node"):
+        del sandbox.groups[group]
+    del sandbox.hosts["node1"]
+    sandbox.vars |= {"kubernetes_provider": "existing", "kubernetes_kubeconfig": "kubeconfig"}
     assert sandbox.mistakes() == []
