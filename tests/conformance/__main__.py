@@ -37,7 +37,7 @@ def main() -> None:
     options.add_argument("--lab", help="use this lab, and keep it")
     options.add_argument("--procs", default="4", help="specs at a time")
     chosen = options.parse_args()
-    names = [name for name in exclusions.specs(suite.module_folder()) if chosen.focus in name]
+    names = [name for name in exclusions.specs(suite.kubernetes()) if chosen.focus in name]
     left_out = exclusions.exclusions(names, exclusions.FILE.read_text()) if not chosen.focus else {}
     _BUILD.mkdir(parents=True, exist_ok=True)
     _say(f"{len(names)} specs, {len(left_out)} left out; building what is missing")
@@ -53,7 +53,7 @@ def _programs() -> None:
     for name in suite.PACKAGES:
         link = _BUILD / name
         link.unlink(missing_ok=True)
-        link.symlink_to(suite.program(name, cache_dir() / "artifacts/programs"))
+        link.symlink_to(suite.program(name))
 
 
 def _archives() -> list[Path]:
@@ -121,9 +121,8 @@ def _run(inventory: Path, names: list[str], procs: str) -> list[dict[str, Any]]:
 
 
 def _progress(log: Path, total: int, seconds: float) -> None:
-    lines = log.read_text(errors="replace").splitlines()
-    done = sum(line.startswith("•") for line in lines)
-    failed = sum(line.startswith("•") and "[FAILED]" in line for line in lines)
+    text = log.read_text(errors="replace")
+    done, failed = text.count("•"), text.count("• [FAILED]")
     left = f", about {seconds / done * (total - done) / 60:.0f} min left" if done else ""
     _say(f"{done} of {total} specs, {failed} failed, {seconds / 60:.0f} min{left}")
 

@@ -45,7 +45,7 @@ http {
 
 @dataclass(frozen=True)
 class TestImage:
-    """By path in the image, programs: name. files: text. sources: path in Kubernetes. links: target."""
+    """What is in an image, by path. mode: of its programs. sources: paths in the module k8s.io/kubernetes."""
 
     root: Root | None = None
     programs: dict[str, str] = field(default_factory=dict)
@@ -54,6 +54,7 @@ class TestImage:
     links: dict[str, str] = field(default_factory=dict)
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    mode: int = layers.EXECUTABLE
 
 
 _AGNHOST_IMAGE = TestImage(
@@ -65,6 +66,18 @@ _AGNHOST_IMAGE = TestImage(
     entrypoint=("/agnhost",),
     command=("pause",),
 )
+
+
+def _web_site(name: str) -> TestImage:
+    return TestImage(
+        root=_AGNHOST,
+        programs={"agnhost": "agnhost"},
+        sources={file: f"test/images/{name}/html/{file}" for file in (f"{name}.jpg", "data.json")},
+        entrypoint=("/agnhost",),
+        command=("test-webserver",),
+    )
+
+
 _NGINX_IMAGE = TestImage(
     root=_NGINX,
     files={"etc/nginx/nginx.conf": _NGINX_CONF, "var/www/html/index.html": "Welcome to nginx!\n"},
@@ -80,13 +93,11 @@ IMAGES: dict[str, TestImage] = {
     "e2e-test-images/glibc-dns-testing:2.1.1": TestImage(
         root=_DNS, programs={"coredns": "coredns"}, command=("bash",)
     ),
-    "e2e-test-images/nautilus:1.8": TestImage(
-        root=_AGNHOST,
-        programs={"agnhost": "agnhost"},
-        sources={name: f"test/images/nautilus/html/{name}" for name in ("nautilus.jpg", "data.json")},
-        entrypoint=("/agnhost",),
-        command=("test-webserver",),
+    "e2e-test-images/nonewprivs:1.4": TestImage(
+        root=_BUSYBOX, programs={"usr/local/bin/nnp": "nonewprivs"}, command=("nnp",), mode=0o4755
     ),
+    "e2e-test-images/kitten:1.8": _web_site("kitten"),
+    "e2e-test-images/nautilus:1.8": _web_site("nautilus"),
     "e2e-test-images/nginx:1.27.0-2": _NGINX_IMAGE,
     "e2e-test-images/nginx:1.28.0-2": _NGINX_IMAGE,
     "e2e-test-images/sample-apiserver:1.29.2": TestImage(
@@ -109,7 +120,7 @@ def make(name: str, artifacts: Path) -> Repository:
     parts = []
     if image.root:
         parts.append(roots.make_root(name, image.root, blobs, artifacts / "roots"))
-    parts.append(_own_layer(image, blobs, artifacts))
+    parts.append(_own_layer(image, blobs))
     path, _, tag = name.partition(":")
     settings: dict[str, object] = {
         "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
@@ -120,25 +131,16 @@ def make(name: str, artifacts: Path) -> Repository:
     return image_repository(f"{_REGISTRY}/{path}", tag, placed, settings, {})
 
 
-def _own_layer(image: TestImage, blobs: BlobStore, artifacts: Path) -> Layer:
-    module = suite.module_folder()
+def _own_layer(image: TestImage, blobs: BlobStore) -> Layer:
+    module = suite.kubernetes()
     entries = [
-        *(
-            layers.file(path, _program(name, artifacts), layers.EXECUTABLE)
-            for path, name in image.programs.items()
-        ),
+        *(layers.file(path, suite.program(name), image.mode) for path, name in image.programs.items()),
         *(layers.file(path, text.encode()) for path, text in image.files.items()),
         *(layers.file(path, module / source) for path, source in image.sources.items()),
         *(layers.link(path, target) for path, target in image.links.items()),
     ]
     key = hash_value([_content(entry) for entry in entries])
     return blobs.find(key) or blobs.write(key, _with_folders(entries))
-
-
-def _program(name: str, artifacts: Path) -> Path:
-    if name in suite.PACKAGES:
-        return suite.program(name, artifacts / "programs")
-    return suite.own_program(name, artifacts)
 
 
 def _content(entry: Entry) -> list[str]:

@@ -41,7 +41,6 @@ replace (
 require (
 	github.com/onsi/ginkgo/v2 v2.32.0
 	k8s.io/kubernetes v1.37.2
-	k8s.io/sample-apiserver v0.0.0
 )
 
 require (
