@@ -1,7 +1,7 @@
 # Everything a person types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-down test lint unit molecule kind kind-down kind-test conformance bench docs source lock
+.PHONY: help setup demo lab-down test lint unit molecule mutation kind kind-down kind-test conformance bench docs source lock
 
 PLATFORMCTL := .venv/bin/platformctl
 LAB := inventories/lab
@@ -41,6 +41,9 @@ unit: setup ## Unit tests only: no lab, no root
 molecule: setup ## Try every role on labs of its own (SINCE=REVISION: only what changed concerns)
 	@$(PLATFORMCTL) artifacts fetch -i $(LAB)
 	@$(PLATFORMCTL) verify --molecule -i $(LAB) $(if $(SINCE),--since $(SINCE))
+
+mutation: setup ## Change the code in small ways and tell what no test notices (MODULE=PATH: only there)
+	@nice -n 15 .venv/bin/python -m tests.mutation $(MODULE)
 
 kind: setup ## Make a kind cluster, install the charts on it (IMAGE=a public node image)
 	@$(PLATFORMCTL) artifacts fetch -i inventories/kind

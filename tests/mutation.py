@@ -1,0 +1,102 @@
+"""`make mutation`: changes the code in small ways, one at a time, and tells which of them no test notices.
+
+mutmut makes the mutants of the modules that pyproject.toml names, finds which tests run which function, and
+runs those alone. It works in a copy of the checkout, so that nothing here is ever a mutant.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from mutmut.mutation.data import SourceFileMutationData
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.stats import status_by_exit_code
+from mutmut.utils.file_utils import walk_mutatable_files
+
+_BUILD = Path("build/mutation")
+_TREE = _BUILD / "tree"
+_SURVIVORS = _BUILD / "survivors"
+_NOTICED = frozenset({"killed", "timeout"})
+_UNNOTICED = frozenset({"survived", "no tests"})
+_COLUMNS = ("killed", "timeout", "survived", "no tests")
+
+
+def main(chosen: list[str]) -> None:
+    """Try the mutants of all modules, or of the chosen files and folders (platformctl/router/sweep.py)."""
+    wrong = [name for name in chosen if not Path(name).exists()]
+    if wrong:
+        sys.exit(f"there is no {', '.join(wrong)}; give paths such as platformctl/router/sweep.py")
+    _copy_checkout()
+    survivors = _SURVIVORS.resolve()
+    shutil.rmtree(survivors, ignore_errors=True)
+    os.chdir(_TREE)
+    names = [f"{name.rstrip('/').removesuffix('.py').replace('/', '.')}.*" for name in chosen]
+    mutmut = [str(Path(sys.executable).parent / "mutmut"), "run", "--max-children", str(os.cpu_count())]
+    # Its progress is one line that is written again and again: only for a person who watches.
+    shown = None if sys.stdout.isatty() else subprocess.DEVNULL
+    if subprocess.run([*mutmut, *names], stdout=shown).returncode:
+        sys.exit(f"mutmut failed; see what it says: cd {_TREE} && {' '.join([*mutmut, *names])}")
+    _report(survivors)
+
+
+def _copy_checkout() -> None:
+    """What is tracked or new, without what git ignores."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\0")
+    shutil.rmtree(_TREE, ignore_errors=True)
+    for name in filter(None, listed):
+        if Path(name).exists():
+            (_TREE / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(name, _TREE / name, follow_symlinks=False)
+
+
+def _report(survivors: Path) -> None:
+    """A line for each module and each package that was tried; a file of diffs for each module."""
+    modules, packages = {}, {}
+    for path in sorted(walk_mutatable_files()):
+        data = SourceFileMutationData(path=path)
+        data.load()
+        verdicts = {
+            name: status_by_exit_code[code]
+            for name, code in data.exit_code_by_key.items()
+            if code is not None
+        }
+        if not verdicts:
+            continue
+        modules[str(path)] = Counter(verdicts.values())
+        packages.setdefault(str(path.parent), Counter()).update(modules[str(path)])
+        _write_diffs(path, verdicts, survivors)
+    print(f"{'':44}{''.join(f'{name:>10}' for name in (*_COLUMNS, 'other'))}   score")
+    for rows in (modules, packages, {"all": sum(packages.values(), Counter())}):
+        for name, counts in rows.items():
+            print(_line(name, counts))
+        print()
+    print(f"What no test noticed: {_SURVIVORS}")
+
+
+def _write_diffs(path: Path, verdicts: dict[str, str], survivors: Path) -> None:
+    unnoticed = [name for name, verdict in verdicts.items() if verdict in _UNNOTICED]
+    if not unnoticed:
+        return
+    target = (survivors / path).with_suffix(".diff")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    diffs = (f"# {name}: {verdicts[name]}\n{get_diff_for_mutant(name, path=path)}" for name in unnoticed)
+    target.write_text("\n".join(diffs))
+
+
+def _line(name: str, counts: Counter[str]) -> str:
+    """How many mutants came to which end; score: the share that a test noticed, in per cent."""
+    other = counts.total() - sum(counts[column] for column in _COLUMNS)
+    score = 100 * sum(counts[verdict] for verdict in _NOTICED) / counts.total()
+    return f"{name:44}{''.join(f'{counts[column]:10}' for column in _COLUMNS)}{other:10}{score:8.1f}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
