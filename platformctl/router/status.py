@@ -135,7 +135,7 @@ def another_attempt(job: JobResource, ended: dict[str, Any], why: str) -> dict[s
         key: last[key] for key in _OF_AN_ATTEMPT if last.get(key) is not None
     }
     waits = ("False", "Retrying", why)
-    forgotten = ("backendId", "copy", "estimatedStart", "tasks", "exitCodes", "queue", "decision")
+    forgotten = ("copy", "estimatedStart", "tasks", "exitCodes", "queue", "decision")
     return {
         **dict.fromkeys((*_OF_AN_ATTEMPT, *forgotten)),
         "usage": last.get("usage"),

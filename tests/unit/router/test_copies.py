@@ -42,3 +42,18 @@ def test_large_jobs_and_too_many_are_read_when_they_are_needed() -> None:
     copies.drop(KEY)
     copies.put(("ns", "b"), job(2, script="x" * 800))
     assert copies.get(("ns", "b")) is not None
+
+
+def test_no_more_is_kept_than_there_is_room_for() -> None:
+    one = job(1, script="x" * 800)
+    least = next(size for size in range(800, 1600) if kept(Copies(each=size), [one]))
+    assert kept(Copies(each=least, together=3 * least), [one] * 4) == 3
+    assert kept(Copies(each=least, together=3 * least - 1), [one] * 4) == 2
+
+
+def kept(copies: Copies, jobs: list[JobResource]) -> int:
+    """How many are there after all were put, under names of their own; one that is not there is dropped."""
+    for number, one in enumerate(jobs):
+        copies.put(("ns", str(number)), one)
+        copies.drop(("ns", "another"))
+    return sum(copies.get(("ns", str(number))) is not None for number in range(len(jobs)))

@@ -1,6 +1,5 @@
 """How Jobs end otherwise than by themselves: nothing of them is left, and what is not theirs stays."""
 
-import time
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ async def write(world: World, **changes: Any) -> None:
 async def ended(world: World, phase: Phase = Phase.SUCCEEDED, **spec: Any) -> None:
     """A Job that has ended by itself, and whose status says so."""
     await world.run(**spec)
-    world.slurm.end("1", phase, exit_code=0, ended=int(time.time()))
+    world.slurm.end("1", phase, exit_code=0)
     await world.look()
     assert world.status()["phase"] == phase
     world.slurm.log.clear()
@@ -347,3 +346,30 @@ async def test_the_ledger_adds_up_over_attempts() -> None:
     world.api.annotate("a", {CANCEL: "true"})
     await world.look()
     assert world.status()["usage"] == {"cpuSeconds": 107, "gpuSeconds": 10}
+
+
+async def test_every_end_is_in_the_log_with_the_job_it_is_about() -> None:
+    """What an administrator searches for by namespace, job or uid."""
+    world = World()
+    with structlog.testing.capture_logs() as lines:
+        job = await world.run(ttlAfterFinished="1h")
+        world.api.annotate("a", {CANCEL: "true"})
+        await world.look()
+        world.api.annotate("a", {CANCEL: None, RETRY: "1"})
+        await world.look()
+        world.api.annotate("a", {CANCEL: "true"})
+        await world.look()
+        await write(world, phase="Pending")
+        world.api.annotate("a", {CANCEL: None})
+        world.users.clear()
+        await world.look()
+        await write(world, completionTime=LONG_AGO)
+        await world.look()
+        await world.look()
+    events = ["submitted", "released", "followed", "cancelled", "retried by its user", "cancelled"]
+    assert [line["event"] for line in lines] == [*events, "refused", "expired", "deleted"]
+    assert {(line["namespace"], line["job"], line["uid"]) for line in lines} == {("default", "a", job.uid)}
+    assert [line.get("phase") for line in lines if line["event"] == "cancelled"] == ["Cancelled"] * 2
+    (refused,) = [line for line in lines if line["event"] == "refused"]
+    (why,) = refused["refusals"]
+    assert why.startswith("metadata.annotations: 'alice' is no user of this site")

@@ -39,15 +39,14 @@ async def test_a_running_job_is_followed_and_written_once(look_again: float | No
 async def test_a_job_that_ended_says_how() -> None:
     world = World()
     await world.run()
-    world.slurm.end("1", Phase.FAILED, exit_code=3, reason="ended with code 3", nodes="n1", output="/x")
+    world.slurm.end("1", Phase.FAILED, exit_code=3, reason="ended with code 3", ended=1200, nodes="n1")
     assert await world.look() is None
     found = world.status()
-    assert {name: found[name] for name in ("phase", "exitCode", "reason", "nodes", "output")} == {
+    assert {name: found[name] for name in ("phase", "exitCode", "reason", "nodes")} == {
         "phase": "Failed",
         "exitCode": 3,
         "reason": "ended with code 3",
         "nodes": "n1",
-        "output": "/x",
     }
     assert found["completionTime"] == "1970-01-01T00:20:00Z"
     assert world.conditions()["Finished"] == ("True", "Failed")
@@ -275,16 +274,19 @@ async def test_while_the_circuit_is_open_jobs_are_parked_and_told_one_after_the_
     woken: list[Key] = []
     circuit = Circuit(woken.append, 1)
     world = World()
-    for name in ("a", "b"):
+    for name in ("a", "b", "c"):
         world.submit(name)
         world.slurm.fail("submit_held", CircuitOpenError(circuit, AWAY, sent=False))
     assert await world.look("a") == 600.0
-    turn = await world.look("b")
-    assert turn is not None
-    assert 0 < turn <= 0.02
-    assert (world.status("a")["reason"], world.status("b")) == (AWAY, {})
+    second, third = await world.look("b"), await world.look("c")
+    assert second is not None
+    assert third is not None
+    assert 0 < second <= 0.02 < third <= 0.04
+    assert (world.status("a")["reason"], world.status("b"), world.status("c")) == (AWAY, {}, {})
+    world.slurm.fail("submit_held", CircuitOpenError(circuit, AWAY, sent=False))
+    assert await world.look("a") == 600.0
     circuit._release(9)
-    assert woken == [("default", "a"), ("default", "b")]
+    assert woken == [("default", name) for name in ("a", "b", "c")]
 
 
 async def test_a_job_that_is_deleted_in_an_outage_says_what_else_helps_and_says_it_once() -> None:

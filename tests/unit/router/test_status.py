@@ -1,3 +1,5 @@
+import time
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -123,10 +125,57 @@ def test_an_attempt_becomes_history_and_its_usage_is_kept() -> None:
         }
     ]
     assert (changes["attempt"], changes["phase"], changes["usage"]) == (2, "Pending", ended["usage"])
-    assert all(
-        changes[key] is None for key in ("backend", "backendId", "copy", "exitCode", "tasks", "startTime")
-    )
-    assert "Finished" not in conditions(changes)
+    gone = {"backend", "backendId", "copy", "decision", "queue", "nodes", "output", "tasks", "estimatedStart"}
+    gone |= {"exitCode", "exitCodes", "startTime", "completionTime"}
+    assert {key for key, value in changes.items() if value is None} == gone
+    assert changes["reason"] == "again"
+
+
+def test_conditions_of_an_attempt_end_with_it() -> None:
+    away = job(**status.unavailable(job(), "slurmctld is away"), backendId="7")
+    failed = Seen(False, Phase.FAILED, "x")
+    ended = status.followed(away, failed)
+    assert conditions(ended) == {"Released": ("True", "Released"), "Finished": ("True", "Failed")}
+    again = status.another_attempt(away, ended, "again")
+    assert conditions(again) == {"Released": ("False", "Retrying")}
+    finished = job(**status.followed(job(backendId="7"), failed))
+    assert conditions(status.another_attempt(finished, {}, "again")) == {"Released": ("False", "Retrying")}
+
+
+def test_whoever_submits_or_cancels_has_reached_the_back_end() -> None:
+    away = job(**status.unavailable(job(), "slurmctld is away"))
+    assert set(conditions(status.submitted(away, TICKET, "slurm", "why", "7"))) == {"Accepted", "Released"}
+    assert set(conditions(status.cancelled(away, "was cancelled", None))) == {"Finished"}
+
+
+def test_a_guess_of_the_start_is_given_only_while_a_job_waits() -> None:
+    running = status.followed(job(), Seen(held=False, phase=Phase.RUNNING, estimated_start=86400))
+    assert running["estimatedStart"] is None
+    assert status.cancelled(job(), "was cancelled", None)["estimatedStart"] is None
+
+
+def test_tasks_are_counted_by_what_became_of_them() -> None:
+    tasks = Tasks(waiting=4, running=3, succeeded=2, failed=1)
+    found = status.followed(job(), Seen(held=False, phase=Phase.RUNNING, tasks=tasks))
+    assert found["tasks"] == {"waiting": 4, "running": 3, "succeeded": 2, "failed": 1}
+    assert found["exitCodes"] is None
+
+
+def test_times_are_of_utc_wherever_the_router_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        found = status.followed(job(), Seen(False, Phase.SUCCEEDED, started=3600, ended=7200))
+        now = status.cancelled(job(), "was cancelled", None)["completionTime"]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert (found["startTime"], found["completionTime"]) == ("1970-01-01T01:00:00Z", "1970-01-01T02:00:00Z")
+    assert abs(datetime.fromisoformat(now).timestamp() - time.time()) < 60
+
+
+def test_the_status_says_of_which_generation_it_is() -> None:
+    assert status.waiting(job(), "is suspended")["observedGeneration"] == 3
 
 
 def test_the_history_has_an_end() -> None:

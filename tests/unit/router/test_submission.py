@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from platformctl.clients.kubernetes import ConflictError
-from platformctl.jobs.model import Queue, Target
+from platformctl.jobs.model import Policy, Priority, Queue, Target
 from platformctl.jobs.tokens import parse_token
 from platformctl.router import metrics, submission
 from platformctl.router.backend import Busy, Claim, Phase, Refused, Seen, Ticket, Unavailable
@@ -384,6 +384,15 @@ async def test_a_rule_of_the_site_keeps_a_job_from_where_it_wants_to_go(spec: di
     assert world.slurm.jobs == {}
 
 
+async def test_a_class_of_the_site_is_told_to_the_back_end() -> None:
+    world = World()
+    world.policy = Policy({"urgent": Priority(qos="high")})
+    world.restart()
+    world.submit(priorityClassName="urgent")
+    await world.look()
+    assert world.slurm.jobs["1"].ticket.job.priority == Priority(qos="high")
+
+
 async def test_every_request_is_made_as_the_jobs_user() -> None:
     world = World()
     await world.run()
@@ -398,6 +407,7 @@ async def test_every_line_of_the_log_says_which_job_it_is_about() -> None:
     with structlog.testing.capture_logs() as lines:
         job = await world.run()
     assert [line["event"] for line in lines] == ["submitted", "released", "followed"]
+    assert (lines[-1]["phase"], lines[-1]["reason"]) == ("Running", "")
     for line in lines:
         about = {name: line[name] for name in ("namespace", "job", "uid", "backend", "backend_id")}
         assert about == {

@@ -2,6 +2,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import structlog
 
 from platformctl.jobs.model import Target
 from platformctl.jobs.tokens import Token
@@ -74,3 +75,18 @@ async def test_what_a_job_claims_or_may_adopt_stays(known: dict[str, Known]) -> 
 
 async def test_one_sweep_alone_cancels_nothing() -> None:
     assert await sweep({}, times=1) == []
+
+
+async def test_the_log_keeps_what_was_cancelled_unasked() -> None:
+    """Nothing else tells an administrator why a job of that id ended."""
+    with structlog.testing.capture_logs() as lines:
+        await sweep({})
+    assert lines == [
+        {
+            "event": "cancelling an unclaimed job",
+            "log_level": "warning",
+            "backend": "slurm",
+            "job_id": "7",
+            "token": f"kf:lab:{UID}:2:0a1b2c3d",
+        }
+    ]

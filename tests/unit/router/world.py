@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from platformctl.jobs.model import Queue, Target, User
+from platformctl.jobs.model import Policy, Queue, Target, User
 from platformctl.router.gates import Gates
 from platformctl.router.overview import Overview
 from platformctl.router.queue import RetryLater
@@ -22,7 +22,7 @@ SCRIPT = "#!/bin/sh\ndate\n"
 class World:
     """What outlives a router, and one router that goes on until `restart`. slurm: the first back end.
 
-    users, queues, rules, backends: of the site; a restart makes changes of them known.
+    users, queues, rules, policy, backends: of the site; a restart makes changes of them known.
     """
 
     def __init__(self, *schedulers: Scheduler) -> None:
@@ -32,6 +32,7 @@ class World:
         self.users: dict[str, User] = {"alice": ALICE}
         self.queues: dict[str, Queue] = {}
         self.rules: Sequence[Rule] = DEFAULT_RULES
+        self.policy = Policy()
         self.backends: dict[Target, Any] = {scheduler.target: scheduler for scheduler in self.schedulers}
         self.overview = Overview(self.users, lambda _key: None)
         self.restart()
@@ -45,7 +46,7 @@ class World:
         api: Any = self.api
         store: Any = Watched(JobStore(api), executioner)
         gates = Gates(self.overview, lambda: self.queues)
-        self.router = Reconciler(store, backends, self.users, "lab", gates, rules=self.rules)
+        self.router = Reconciler(store, backends, self.users, "lab", gates, self.policy, self.rules)
 
     def submit(self, name: str = "a", guarded: bool = True, **spec: Any) -> JobResource:
         """Alice creates a Job."""
