@@ -235,3 +235,113 @@ def test_usage_is_what_was_asked_for_times_the_seconds() -> None:
     found = seen(batch(conditions=ended("Complete")), [held, held])
     assert found.usage == Usage(180, 240)
     assert seen(batch(conditions=ended("Complete")), []).usage == Usage(0, 0)
+
+
+def test_a_failure_says_when_it_ended_and_what_it_used() -> None:
+    failed = pod("Failed", **exited(3))
+    failed["spec"]["containers"] = [{"resources": {"requests": {"cpu": "2"}}}]
+    later = [{**ended("Failed")[0], "lastTransitionTime": "2026-01-01T00:00:10Z"}]
+    found = seen(batch(conditions=later), [failed])
+    assert (found.ended, found.usage) == (1767225610, Usage(20, 0))
+
+
+def test_what_ended_well_but_was_not_copied_is_charged_too() -> None:
+    there = batch(conditions=[{**ended("Complete")[0], "lastTransitionTime": "2026-01-01T00:00:10Z"}])
+    there["spec"]["template"] = {"spec": {"initContainers": [{"name": "kfoundry-stage-out"}]}}
+    done = pod("Succeeded")
+    done["spec"]["containers"] = [{"resources": {"requests": {"cpu": "1"}}}]
+    found = seen(there, [done])
+    assert (found.phase, found.ended, found.usage) == (Phase.FAILED, 1767225610, Usage(10, 0))
+
+
+def test_a_part_of_a_second_of_a_part_of_a_core_counts_as_one() -> None:
+    done = pod("Succeeded")
+    done["spec"]["containers"] = [{"resources": {"requests": {"cpu": "100m"}}}]
+    end = [{**ended("Complete")[0], "lastTransitionTime": "2026-01-01T00:00:01Z"}]
+    assert seen(batch(conditions=end), [done]).usage == Usage(1, 0)
+
+
+def test_clocks_that_differ_and_pods_that_never_started_charge_nothing() -> None:
+    early = pod("Succeeded", startTime="2026-01-01T00:01:00Z")
+    never = pod("Failed", startTime=None)
+    for one in (early, never):
+        one["spec"]["containers"] = [{"resources": {"requests": {"cpu": "1"}}}]
+    assert seen(batch(conditions=ended("Complete")), [early, never]).usage == Usage(0, 0)
+
+
+def test_a_start_that_no_pod_tells_is_the_batch_jobs() -> None:
+    then = {"startTime": "2025-12-31T23:59:00Z"}
+    assert seen(batch(conditions=ended("Complete"), **then), []).started == 1767225540
+    assert seen(batch(conditions=ended("Complete"), **then), [pod("Succeeded")]).started == 1767225600
+
+
+def test_a_batch_job_that_its_controller_has_not_seen_yet_waits() -> None:
+    new = {"metadata": {"namespace": "default", "name": "x"}, "spec": {"suspend": False}}
+    bare = {"metadata": {}, "spec": {}}
+    assert seen(new, [bare]).phase is Phase.QUEUED
+    assert seen(new, []).phase is Phase.QUEUED
+
+
+@pytest.mark.parametrize("counted", ["succeeded", "failed"])
+def test_tasks_that_ended_and_whose_pods_are_gone_have_run(counted: str) -> None:
+    assert seen(indexed(3, **{counted: 1}), []).phase is Phase.RUNNING
+
+
+def test_a_pod_that_ended_before_it_was_looked_at_has_run() -> None:
+    assert seen(batch(active=1), [pod("Succeeded")]).phase is Phase.RUNNING
+
+
+def test_a_job_that_copied_its_files_and_then_failed_has_run() -> None:
+    copied = [{"name": "kfoundry-stage-in", "state": {"terminated": {"exitCode": 0, "startedAt": THEN}}}]
+    found = seen(batch(active=1), [pod("Failed", initContainerStatuses=copied)])
+    assert (found.phase, found.unsettled) == (Phase.RUNNING, False)
+
+
+def test_a_reason_for_having_no_pods_is_settled() -> None:
+    assert not seen(batch(), [], "the quota q is used up").unsettled
+
+
+def test_an_image_of_the_container_that_copies_may_be_missing_too() -> None:
+    waiting = {"state": {"waiting": {"reason": "ErrImagePull", "message": "a:b: not found"}}, "image": "a:b"}
+    found = seen(batch(active=1), [pod("Pending", initContainerStatuses=[waiting])])
+    assert found.reason == "the image a:b can not be pulled: there is no such image"
+
+
+def test_a_pod_that_has_a_node_does_not_wait_for_one() -> None:
+    unready = [
+        {"type": "PodScheduled", "status": "True"},
+        {"type": "Ready", "status": "False", "message": "containers with unready status: [a]"},
+    ]
+    assert seen(batch(active=1), [pod("Pending", conditions=unready)]).reason == ""
+
+
+def test_the_pod_that_failed_says_why_wherever_it_stands() -> None:
+    found = seen(batch(conditions=ended("Failed")), [pod("Succeeded"), pod("Failed", **exited(3))])
+    assert found.exit_code == 3
+
+
+def test_a_disruption_is_told_as_what_it_is() -> None:
+    disrupted = {"conditions": [{"type": "DisruptionTarget", "status": "True"}], **exited(137)}
+    found = seen(batch(conditions=ended("Failed")), [pod("Failed", **disrupted)])
+    assert (found.again, found.reason) == (True, "lost its node, or was pushed out by a more urgent job")
+
+
+def test_failed_tasks_are_counted_among_all() -> None:
+    pods = [task(1, "Failed", 7), task(2, "Running")]
+    found = seen(indexed(9, succeeded=2, failed=1, conditions=ended("Failed")), pods)
+    assert found.reason == "1 of 9 tasks failed: ended with an error"
+    gone = seen(indexed(3, failed=1, conditions=ended("Failed")), [])
+    assert (gone.phase, gone.exit_code) == (Phase.FAILED, None)
+
+
+def test_a_copy_that_said_nothing() -> None:
+    copied = [{"name": "kfoundry-stage-in", "state": {"terminated": {"exitCode": 74}}}]
+    found = seen(batch(conditions=ended("Failed")), [pod("Failed", initContainerStatuses=copied)])
+    assert (found.exit_code, found.reason) == (74, "a copy failed")
+
+
+@pytest.mark.parametrize(("count", "end"), [(20, "n19"), (21, "n19,...")])
+def test_many_nodes_are_cut_short(count: int, end: str) -> None:
+    found = seen(indexed(30), [pod("Running", node=f"n{number:02}") for number in range(count)])
+    assert found.nodes.endswith(f"n18,{end}")
+    assert found.nodes.startswith("n00,n01,")

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from platformctl.clients.slurmrestd import number, state_name
+from platformctl.jobs.tokens import parse_token
 from platformctl.router import slurm_states
-from platformctl.router.backend import Phase, Seen, Tasks, Usage
+from platformctl.router.backend import Claim, Phase, Seen, Tasks, Usage
 
 TOKEN = "kf:lab:11924ac8-3932-46d6-ad0c-b5501999851a:1"
 
@@ -238,3 +239,137 @@ def test_a_row_of_accounting_tells_the_end() -> None:
 def test_the_runners_own_exit_code_means_that_it_had_no_image() -> None:
     assert "image could not be had" in array(element(0, "FAILED", 125)).reason
     assert "image" not in array(element(0, "FAILED", 1)).reason
+
+
+def test_a_job_says_where_it_runs_and_writes() -> None:
+    running = record(["RUNNING"], nodes="n[1-2]", start_time=100, end_time=900, exit_code=0)
+    found = seen(running)
+    assert (found.nodes, found.output) == ("n[1-2]", "/home/a/x-7.out")
+    assert (found.started, found.ended, found.exit_code) == (100, None, None)
+
+
+def test_a_job_that_was_put_back_into_the_queue_has_nothing_of_its_last_run() -> None:
+    held = {"tres_alloc_str": "cpu=4,gres/gpu=1"}
+    again = record(["PENDING"], nodes="n1", start_time=100, end_time=160, exit_code=256, **held)
+    found = slurm_states.run_of(again)
+    assert (found.nodes, found.started, found.ended, found.code) == ("", None, None, None)
+    assert (found.cpus, found.gpus) == (0, 0)
+    assert seen(record(["COMPLETED"], start_time=100, end_time=160, tres_alloc_str="node=1")).usage == Usage()
+
+
+def test_other_states_that_people_ask_about() -> None:
+    assert seen(record(["SUSPENDED"])).reason == "is suspended"
+    assert seen(record(["PENDING", "SPECIAL_EXIT"])).reason == "is held after it was put back into the queue"
+    assert seen(record(["RUNNING"])).reason == ""
+    assert seen(record(["COMPLETED"])).reason == ""
+    assert seen(record(["TIMEOUT"])).overran
+    assert not seen(record(["FAILED"])).overran
+
+
+@pytest.mark.parametrize(
+    ("fields", "mine"),
+    [
+        ({"user_name": "alice"}, True),
+        ({"user": "alice"}, True),
+        ({}, True),
+        ({"user_name": "mallory"}, False),
+        ({"user": "mallory"}, False),
+        ({"user_name": "alice", "comment": TOKEN + "1"}, False),
+        ({"user_name": "alice", "comment": TOKEN + ":0a1b2c3d"}, False),
+        ({"user_name": "alice", "comment": ""}, False),
+        ({"user_name": "alice", "comment": {"job": TOKEN}}, True),
+        ({"user": "mallory", "comment": {"job": TOKEN}}, False),
+    ],
+)
+def test_a_token_in_the_comment_of_somebody_elses_job_proves_nothing(
+    fields: dict[str, Any], mine: bool
+) -> None:
+    token = parse_token(TOKEN)
+    assert token is not None
+    claim = Claim(token, "default", "x", "alice")
+    assert slurm_states.carries(record(["RUNNING"], **fields), claim) is mine
+
+
+def test_an_array_says_on_which_nodes_it_runs_and_when_the_rest_starts() -> None:
+    later = waiting("4-5", start_time=900)
+    found = array(
+        later, element(0, "RUNNING"), {**element(1, "RUNNING"), "nodes": "n2"}, element(2, "RUNNING")
+    )
+    assert (found.nodes, found.estimated_start) == ("n1,n2", 900)
+    assert array(waiting("4-5", start_time=900, hold=True), element(0, "RUNNING")).estimated_start is None
+    assert not array(waiting("4-5", hold=True), element(0, "RUNNING")).held
+    assert not array(waiting("4-5")).held
+    assert array(waiting("4-5")).output == "/home/a/x-7.out"
+    assert found.usage is None
+
+
+def test_an_array_on_many_nodes_names_whole_nodes() -> None:
+    records = [{**element(number, "RUNNING"), "nodes": f"node{number:04}"} for number in range(60)]
+    names = array(*records).nodes
+    assert len(names) <= 204
+    assert names.endswith(",node0021,...")
+    assert array(*records[:22]).nodes.endswith(",node0021")
+
+
+@pytest.mark.parametrize(
+    ("states", "again"),
+    [
+        (["COMPLETED", "NODE_FAIL"], True),
+        (["NODE_FAIL", "FAILED"], False),
+        (["COMPLETED"], False),
+        (["NODE_FAIL", "PREEMPTED"], True),
+    ],
+)
+def test_an_array_is_worth_another_attempt_when_nothing_in_it_failed_by_itself(
+    states: list[str], again: bool
+) -> None:
+    assert array(*(element(number, state) for number, state in enumerate(states))).again is again
+
+
+def test_why_an_array_waits() -> None:
+    assert array(waiting("0-5", state_reason="Resources")).reason == "waits for free resources"
+    assert array(element(0, "COMPLETED")).reason == ""
+    assert array(element(0, "CANCELLED")).reason == "was cancelled"
+    assert array(element(0, "RUNNING"), waiting("1-2")).reason == ""
+
+
+def test_the_codes_of_a_thousand_failed_elements_have_an_end() -> None:
+    found = array(*(element(number, "FAILED", 3) for number in range(150)))
+    assert found.tasks is not None
+    assert (found.tasks.failed, len(found.tasks.exit_codes)) == (150, 100)
+
+
+@pytest.mark.parametrize(
+    ("fields", "gpus"),
+    [
+        ({"tasks": 3, "tres_per_task": "gres/gpu:2"}, 6),
+        ({"tres_per_node": "gres:gpu:a100:2,gres:nvme:5"}, 2),
+        ({"tres_per_node": "gres/gpu:1", "tres_per_task": "gres/gpu:1", "tasks": 2}, 3),
+        ({"tres_per_task": "gres/gpu:2"}, 2),
+    ],
+)
+def test_gpus_that_slurm_does_not_account_are_those_asked_for(fields: dict[str, Any], gpus: int) -> None:
+    ended = record(["COMPLETED"], start_time=100, end_time=101, tres_alloc_str="cpu=4", **fields)
+    assert seen(ended).usage == Usage(4, gpus)
+
+
+def test_accounting_names_the_end_the_node_and_the_file() -> None:
+    row = {
+        "job_id": 9,
+        "state": {"current": ["OUT_OF_MEMORY"]},
+        "nodes": "n1",
+        "stdout_expanded": "/home/a/x-9.out",
+        "exit_code": {"return_code": 125},
+        "tres": {"allocated": [{"type": "gres", "name": "nvme", "count": 1}, {"type": "cpu"}]},
+        "time": {"start": 5, "end": 9},
+    }
+    found = slurm_states.seen(slurm_states.accounted_run(row))
+    assert (found.reason, found.nodes) == ("used more memory than it asked for", "n1")
+    assert (found.output, found.usage) == ("/home/a/x-9.out", Usage(0, 0))
+    failed = slurm_states.accounted_run({**row, "state": {"current": ["FAILED"]}, "nodes": "None assigned"})
+    assert "image could not be had" in failed.reason
+    assert failed.nodes == ""
+    runs = slurm_states.accounted_run({**row, "state": {"current": ["RUNNING"]}})
+    assert (runs.code, runs.reason) == (None, "")
+    element = {**row, "array": {"job_id": 7, "task_id": 1}, "stdout": "/home/a/x-%j.out"}
+    assert slurm_states.accounted_run(element).output == "/home/a/x-9.out"
