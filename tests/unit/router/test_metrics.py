@@ -14,6 +14,12 @@ from platformctl.router.health import answering
 from tests.integration.control_plane import free_port
 
 
+@pytest.fixture(autouse=True)
+def _from_nothing() -> None:
+    """Metrics are the process's: also of one that runs its tests more than once."""
+    metrics.REQUEST_SECONDS.clear()
+
+
 async def fetch(address: str, path: str) -> tuple[int, str]:
     async with aiohttp.ClientSession() as session, session.get(address + path) as answer:
         return answer.status, await answer.text()
