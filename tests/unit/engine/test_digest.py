@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 from platformctl.engine import digest
@@ -86,3 +87,108 @@ def test_values_are_not_in_the_parts(role: Callable[..., Path]) -> None:
     parts = digest.parts(Stage("node", "node", ("node",)), "n1", fleet, data, {})
     assert "variable:secret_key" in parts
     assert "correct-horse" not in str(parts)
+
+
+def test_the_order_of_keys_is_no_change(role: Callable[..., Path]) -> None:
+    data = role("node", "limits")
+    stage = Stage("node", "node", ("node",))
+    before, after = {"limits": {"a": 1, "b": 2}}, {"limits": {"b": 2, "a": 1}}
+    assert changed(stage, data, before, after) == set()
+
+
+def test_values_that_only_yaml_has_count(role: Callable[..., Path]) -> None:
+    data = role("node", "until")
+    stage = Stage("node", "node", ("node",))
+    assert changed(stage, data, {"until": date(2026, 1, 1)}, {"until": date(2026, 1, 2)}) == {"n1", "n2"}
+
+
+def test_variables_that_mention_each_other_have_an_end(role: Callable[..., Path]) -> None:
+    data = role("node", "a")
+    stage = Stage("node", "node", ("node",))
+    before = {"a": "{{ b }}{{ c }}", "b": "{{ a }}", "c": "{% if d %}{{ a }}{% endif %}", "d": 1}
+    assert changed(stage, data, before, {**before, "d": 2}) == {"n1", "n2"}
+    plain = {"a": "b c", "b": 1, "c": 1}
+    assert changed(stage, data, plain, {**plain, "b": 2}) == set()
+
+
+def test_the_first_of_a_group_alone_counts_where_a_stage_says_so(role: Callable[..., Path]) -> None:
+    data = role("controller")
+    stage = Stage(
+        "controller", "controller", ("controller",), peers=(Peers("node", ("memory",), first=True),)
+    )
+    assert changed(stage, data, {}, {}, own={"n1": {"memory": 3}}) == {"ctl1"}
+    assert changed(stage, data, {}, {}, own={"n2": {"memory": 3}}) == set()
+
+
+def test_another_group_changes_what_all_hosts_get() -> None:
+    stage = Stage("base", "all")
+    old, new = make_fleet({"n1": ("node",)}), make_fleet({"n1": ("node", "login")})
+    parts = [digest.parts(stage, "n1", fleet, Path(), {}) for fleet in (old, new)]
+    assert digest.differences(*parts) == ("membership of groups changed",)
+    node = Stage("node", "node")
+    assert digest.parts(node, "n1", old, Path(), {}) == digest.parts(node, "n1", new, Path(), {}) == {}
+
+
+def test_modules_that_roles_share_and_folders_of_a_stage_count(role: Callable[..., Path]) -> None:
+    data = role("node")
+    module, chart = data / "playbooks/library/x.py", data / "charts/y/values.yaml"
+    stages = [Stage("node", "node", ("node",)), Stage("charts", "node", folders=("charts/y",))]
+    for path in (module, chart):
+        path.parent.mkdir(parents=True)
+        path.write_text("1")
+    old = [digest.parts(stage, "n1", make_fleet(HOSTS), data, {}) for stage in stages]
+    digest.tree.cache_clear()
+    for path in (module, chart):
+        path.write_text("2")
+    new = [digest.parts(stage, "n1", make_fleet(HOSTS), data, {}) for stage in stages]
+    assert [digest.differences(*both) for both in zip(old, new, strict=True)] == [
+        ("files in playbooks/library changed",),
+        ("files in charts/y changed",),
+    ]
+
+
+def test_a_step_on_this_machine_reads_the_variables_of_the_host_that_keeps_its_digest() -> None:
+    stage = Stage("charts", "localhost", variables=("memory",), record="node")
+    old = digest.parts(stage, "localhost", make_fleet(HOSTS, {"memory": 1}), Path(), {})
+    new = digest.parts(
+        stage, "localhost", make_fleet(HOSTS, {"memory": 1}, {"n1": {"memory": 2}}), Path(), {}
+    )
+    other = digest.parts(
+        stage, "localhost", make_fleet(HOSTS, {"memory": 1}, {"n2": {"memory": 2}}), Path(), {}
+    )
+    assert digest.differences(old, new) == ("variable memory changed",)
+    assert other == old
+
+
+def test_what_came_and_what_went_is_told() -> None:
+    old = {"variable:a": "1", "variable:b": "1", "peers:node": "1"}
+    new = {"variable:b": "2", "variable:c": "1", "peers:node": "2"}
+    assert digest.differences(old, new) == (
+        "data of hosts in group node changed",
+        "variable a is gone",
+        "variable b changed",
+        "variable c is new",
+    )
+
+
+def test_artefacts_are_told_apart_by_what_identifies_them() -> None:
+    index = {
+        "lock": "0123456789abcdef0123",
+        "binaries": {"kubelet": {"sha256": "1" * 64}},
+        "images": {"pause": {"digest": "sha256:" + "2" * 64}},
+        "charts": {"cni": {"version": "1"}, "dns": {"version": "2"}},
+    }
+    stage = Stage("node", "node", artifacts=("kubelet", "pause", "cni"))
+    parts = digest.parts(stage, "n1", make_fleet(HOSTS), Path(), index)
+    assert (parts["artifact:kubelet"], parts["artifact:pause"]) == ("1" * 16, "2" * 16)
+    assert "artifact:dns" not in parts
+    newer = {**index, "charts": {"cni": {"version": "2"}}}
+    other = digest.parts(stage, "n1", make_fleet(HOSTS), Path(), newer)
+    assert digest.differences(parts, other) == ("artefact cni changed",)
+
+
+def test_a_stage_of_all_artefacts_follows_the_lock_of_the_store() -> None:
+    stage = Stage("registry", "node", artifacts=("*",))
+    whole = digest.parts(stage, "n1", make_fleet(HOSTS), Path(), INDEX)
+    assert whole == {"artifact:store": "abc"}
+    assert digest.parts(stage, "n1", make_fleet(HOSTS), Path(), {}) == {}

@@ -40,3 +40,20 @@ def test_unknown_stage_lists_the_known() -> None:
         graph.select(graph.ordered(STAGES), ["slurm_nod"])
     assert error.value.code is ExitCode.INVALID
     assert "slurm_node" in error.value.next
+
+
+def test_unknown_stages_are_all_named() -> None:
+    with pytest.raises(PlatformError, match="there is no stage a, b"):
+        graph.select((Stage("c", "all"),), ["b", "c", "a"])
+
+
+def test_chosen_stages_keep_the_order_of_the_graph() -> None:
+    stages = tuple(Stage(name, "all") for name in ("a", "b", "c"))
+    assert [stage.name for stage in graph.select(stages, ["c", "a"])] == ["a", "c"]
+    assert graph.select(stages, []) == stages
+
+
+def test_stages_that_do_not_need_each_other_keep_the_order_of_the_table() -> None:
+    names = ["m", "b", "z", "a", "q"]
+    stages = [Stage(name, "all", needs=each("last")) for name in names] + [Stage("last", "all")]
+    assert [stage.name for stage in graph.ordered(stages)] == ["last", *names]

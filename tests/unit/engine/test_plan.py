@@ -112,3 +112,89 @@ async def test_records_survive_on_the_host(hosts: Hosts) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     path.write_text("{broken")
     assert (await record.read(fleet, ("n1",))).stages == {"n1": {}}
+
+
+FLEETWIDE = Stage(
+    "controller", "controller", ("node",), workload=Workload.JOBS, fleetwide=True, effect="slurmctld restarts"
+)
+LOCAL = Stage("charts", "localhost", kind=Kind.CHARTS, variables=("memory",), record="node")
+
+
+def local(records: Records, hosts: set[str], memory: int = 1) -> Plan:
+    """The plan of a step on the operator's machine whose digest the first node keeps."""
+    scope = Scope(frozenset(hosts), frozenset({"charts"}))
+    return plan.make((LOCAL,), make_fleet(HOSTS, {"memory": memory}), records, scope, Path(), {})
+
+
+def kept(memory: int = 1) -> Records:
+    fleet = make_fleet(HOSTS, {"memory": memory})
+    parts = digest.parts(LOCAL, "localhost", fleet, Path(), {})
+    return Records({"n1": {"charts": {"parts": parts}}})
+
+
+def test_a_step_on_this_machine_is_recorded_on_its_host_and_goes_with_it() -> None:
+    assert local(kept(), {"n1", "n2"}).steps == ()
+    (step,) = local(kept(), {"n1"}, memory=2).steps
+    assert (step.host, step.reasons) == ("localhost", ("variable memory changed",))
+    assert local(kept(), {"n2"}, memory=2).steps == ()
+
+
+def test_a_host_that_is_down_says_so_and_is_in_service(data: Path) -> None:
+    fleet = make_fleet(HOSTS)
+    records = applied(fleet, data)
+    records.down["n2"] = Reply(255, "", "No route to host")
+    found = make(fleet, records, data)
+    (step,) = [step for step in found.steps if step.stage == "node"]
+    assert (step.reasons, step.fresh) == (("the host does not answer",), False)
+    assert plan.impacts(STAGES, found, {Workload.JOBS: {"n2": 3}}) == ()
+
+
+def test_only_a_host_without_anything_is_fresh(data: Path) -> None:
+    records = Records({"n1": {"base": {"parts": {}}}, "n2": {}})
+    found = make(make_fleet(HOSTS), records, data)
+    checks = {step.host: step for step in found.steps if step.stage == "preflight"}
+    assert {name: step.fresh for name, step in checks.items()} == {"n1": False, "n2": True}
+    assert checks["n1"].reasons == ("before anything is done to the host",)
+    assert {step.fresh for step in found.steps if step.stage == "node"} == {True}
+
+
+def test_with_full_hosts_are_checked_though_nothing_else_is_due_there(data: Path) -> None:
+    fleet = make_fleet({"n1": ("node",), "other": ()})
+    records = applied(fleet, data)
+    assert make(fleet, records, data, full=True).work["preflight"] == ("n1", "other")
+    assert make(fleet, records, data).work == {}
+
+
+def test_schedulers_are_asked_only_about_hosts_in_service(data: Path) -> None:
+    fleet = make_fleet(HOSTS, {"memory": 1})
+    records = applied(fleet, data)
+    assert plan.workloads(STAGES, make(fleet, records, data)) == set()
+    assert plan.workloads(STAGES, make(fleet, Records({}), data)) == set()
+    changed = make_fleet(HOSTS, {"memory": 2})
+    assert plan.workloads(STAGES, make(changed, records, data)) == {Workload.JOBS}
+
+
+def test_an_impact_says_what_users_would_notice(data: Path) -> None:
+    records = applied(make_fleet(HOSTS, {"memory": 1, "key": "a"}), data)
+    mild = make(make_fleet(HOSTS, {"memory": 2, "key": "a"}), records, data)
+    harmful = make(make_fleet(HOSTS, {"memory": 2, "key": "b"}), records, data)
+    found = [plan.impacts(STAGES, one, {Workload.JOBS: {"n1": 3}})[0] for one in (mild, harmful)]
+    assert [(one.stage, one.effect) for one in found] == [
+        ("node", "slurmd may restart"),
+        ("node", "jobs lose their daemons"),
+    ]
+    assert plan.impacts(STAGES, mild, {})[0].running == ""
+
+
+def test_what_is_applied_anew_or_only_once_more_disturbs_nothing(data: Path) -> None:
+    fleet = make_fleet(HOSTS)
+    running = {Workload.JOBS: {"n1": 3}}
+    again = make(fleet, applied(fleet, data), data, full=True)
+    assert plan.impacts(STAGES, again, running) == ()
+    assert plan.impacts(STAGES, make(fleet, Records({}), data), running) == ()
+
+
+def test_a_stage_of_the_whole_fleet_disturbs_what_runs_anywhere() -> None:
+    step = plan.Step("controller", "ctl1", ("role node changed",), fresh=False)
+    (found,) = plan.impacts((FLEETWIDE,), Plan((step,), {}), {Workload.JOBS: {"n1": 3, "n2": 4}})
+    assert found.running == "7 slurm jobs"

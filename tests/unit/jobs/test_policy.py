@@ -68,3 +68,19 @@ def test_a_queue_is_no_partition_and_leads_where_it_leads() -> None:
     assert [str(found) for found in only.unsupported[Target.SLURM]] == [
         "spec.queue: the queue batch does not lead there"
     ]
+
+
+def test_a_site_without_classes_says_so() -> None:
+    found = settle(job(priorityClassName="high"), ALICE, Policy())
+    assert [str(refusal) for refusal in found] == [
+        "spec.priorityClassName: there is no class high; there are none"
+    ]
+
+
+def test_what_a_backend_cannot_do_stays_beside_what_its_home_does_not_allow() -> None:
+    both = job(stageOut=[{"source": "a", "target": "b"}], account="physics")
+    assert [found.path for found in settled(both).unsupported[Target.KUBERNETES]] == [
+        *(found.path for found in both.unsupported[Target.KUBERNETES]),
+        "spec.stageOut",
+    ]
+    assert both.unsupported[Target.KUBERNETES]

@@ -39,14 +39,15 @@ async def test_a_running_job_is_followed_and_written_once(look_again: float | No
 async def test_a_job_that_ended_says_how() -> None:
     world = World()
     await world.run()
-    world.slurm.end("1", Phase.FAILED, exit_code=3, reason="ended with code 3", ended=1200, nodes="n1")
+    world.slurm.end("1", Phase.FAILED, exit_code=3, reason="ended badly", ended=1200, nodes="n1", output="/x")
     assert await world.look() is None
     found = world.status()
-    assert {name: found[name] for name in ("phase", "exitCode", "reason", "nodes")} == {
+    assert {name: found[name] for name in ("phase", "exitCode", "reason", "nodes", "output")} == {
         "phase": "Failed",
         "exitCode": 3,
-        "reason": "ended with code 3",
+        "reason": "ended badly",
         "nodes": "n1",
+        "output": "/x",
     }
     assert found["completionTime"] == "1970-01-01T00:20:00Z"
     assert world.conditions()["Finished"] == ("True", "Failed")
