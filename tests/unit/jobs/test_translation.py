@@ -312,6 +312,11 @@ def test_a_script_for_kubernetes() -> None:
     assert pod["containers"][0]["command"] == ["/kfoundry/script"]
     config_map = kubernetes.script_config_map("#!/bin/sh\ndate\n", "my-job-11924ac8-1", "u", TOKEN)
     assert config_map["data"]["script"] == "#!/bin/sh\ndate\n"
+    # What runs is what was submitted, and goes with it.
+    assert config_map["immutable"] is True
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "my-job-11924ac8-1", "uid": "u"}
+    assert config_map["metadata"]["ownerReferences"] == [{**owner, "controller": True}]
+    assert str(TOKEN) in config_map["metadata"]["annotations"].values()
     assert pod["volumes"][0]["configMap"]["name"] == config_map["metadata"]["name"]
 
 

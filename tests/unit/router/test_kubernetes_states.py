@@ -345,3 +345,19 @@ def test_many_nodes_are_cut_short(count: int, end: str) -> None:
     found = seen(indexed(30), [pod("Running", node=f"n{number:02}") for number in range(count)])
     assert found.nodes.endswith(f"n18,{end}")
     assert found.nodes.startswith("n00,n01,")
+
+
+def test_tasks_that_nobody_has_counted_yet_wait() -> None:
+    found = seen(indexed(3), [task(0, "Pending", node="")])
+    assert found.tasks == Tasks(waiting=3)
+    assert seen(indexed(3, succeeded=1), [task(1, "Pending", node="")]).reason == ""
+
+
+def test_each_container_that_copies_speaks_for_itself() -> None:
+    failed = {"terminated": {"exitCode": 74, "message": "cannot copy a to b"}}
+    copied = [
+        {"name": "kfoundry-stage-out", "state": {"terminated": {"exitCode": 0}}},
+        {"name": "kfoundry-stage-in", "state": failed},
+    ]
+    found = seen(batch(conditions=ended("Failed")), [pod("Failed", initContainerStatuses=copied)])
+    assert (found.exit_code, found.reason) == (74, "cannot copy a to b")

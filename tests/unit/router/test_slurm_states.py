@@ -55,6 +55,7 @@ def waiting(indices: str, **fields: Any) -> dict[str, Any]:
     [
         (["PENDING"], Phase.QUEUED),
         ("PENDING", Phase.QUEUED),
+        ("RUNNING", Phase.RUNNING),
         (["RUNNING"], Phase.RUNNING),
         (["COMPLETED", "COMPLETING"], Phase.SUCCEEDED),
         (["TIMEOUT"], Phase.FAILED),
@@ -134,6 +135,8 @@ def test_an_array_that_waits() -> None:
     found = array(waiting("0-5%2", hold=True, standard_output="/home/a/x-7_4294967294.out"))
     assert (found.phase, found.held, found.tasks) == (Phase.QUEUED, True, Tasks(waiting=6))
     assert found.output == "/home/a/x-7_%a.out"
+    assert array(waiting("0-5", standard_output="/home/a/x-%A_%a.out")).output == "/home/a/x-7_%a.out"
+    assert slurm_states.run_of(waiting("0-1..."), (0, 1, 2)).indices == (0, 1, 2)
 
 
 def test_an_array_runs_while_any_element_is_not_ended() -> None:
@@ -254,7 +257,9 @@ def test_a_job_that_was_put_back_into_the_queue_has_nothing_of_its_last_run() ->
     found = slurm_states.run_of(again)
     assert (found.nodes, found.started, found.ended, found.code) == ("", None, None, None)
     assert (found.cpus, found.gpus) == (0, 0)
-    assert seen(record(["COMPLETED"], start_time=100, end_time=160, tres_alloc_str="node=1")).usage == Usage()
+    for nothing in ("node=1", ""):
+        ended = record(["COMPLETED"], start_time=100, end_time=160, tres_alloc_str=nothing)
+        assert seen(ended).usage == Usage(0, 0)
 
 
 def test_other_states_that_people_ask_about() -> None:
@@ -369,6 +374,7 @@ def test_accounting_names_the_end_the_node_and_the_file() -> None:
     failed = slurm_states.accounted_run({**row, "state": {"current": ["FAILED"]}, "nodes": "None assigned"})
     assert "image could not be had" in failed.reason
     assert failed.nodes == ""
+    assert slurm_states.accounted_run({**row, "tres": {}}).usage == Usage(0, 0)
     runs = slurm_states.accounted_run({**row, "state": {"current": ["RUNNING"]}})
     assert (runs.code, runs.reason) == (None, "")
     element = {**row, "array": {"job_id": 7, "task_id": 1}, "stdout": "/home/a/x-%j.out"}
