@@ -1,9 +1,10 @@
 """`make mutation`: changes the code in small ways, one at a time, and tells which of them no test notices.
 
-mutmut makes the mutants of the modules that pyproject.toml names, finds which tests run which function, and
-runs those alone. It works in a copy of the checkout, so that nothing here is ever a mutant.
+mutmut makes the mutants, finds which tests reach which function, and runs those alone. It works in a copy of
+the checkout, so that nothing here is ever a mutant.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +17,30 @@ from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.file_utils import walk_mutatable_files
 
+# What is pure, or decides; the rest is tested against what it talks to, which takes too long for each mutant.
+_LISTED = {
+    "platformctl/jobs": ("*",),
+    "platformctl/site": ("*",),
+    "platformctl/engine": ("graph.py", "plan.py", "impact.py", "digest.py"),
+    "platformctl/router": (
+        *("submission.py", "copies.py", "sweep.py", "ending.py", "reconcile.py", "status.py"),
+        *("kubernetes_states.py", "slurm_states.py", "resource.py"),
+    ),
+}
+MODULES = tuple(f"{folder}/{name}" for folder, names in _LISTED.items() for name in names)
+_SETTINGS = {
+    "source_paths": ["platformctl"],
+    "also_copy": ["README.md", "charts", "docs", "inventories", "molecule", ".config", "playbooks", "roles"],
+    # How many times as long as on the code as it is, on a machine that does other things too.
+    "timeout_multiplier": 5.0,
+    # The same examples for each mutant and in each run, and nothing remembered of the code as it is.
+    "pytest_add_cli_args": ["--hypothesis-seed=0", "-p", "no:cacheprovider", "-p", "tests.forgetful"],
+    "pytest_add_cli_args_test_selection": [
+        *(f"tests/unit/{name}" for name in ("router", "jobs", "engine", "site", "cli")),
+        "tests/properties",
+    ],
+}
+
 _BUILD = Path("build/mutation")
 _TREE = _BUILD / "tree"
 _SURVIVORS = _BUILD / "survivors"
@@ -25,21 +50,33 @@ _COLUMNS = ("killed", "timeout", "survived", "no tests")
 
 
 def main(chosen: list[str]) -> None:
-    """Try the mutants of all modules, or of the chosen files and folders (platformctl/router/sweep.py)."""
+    """Try the mutants of MODULES, of those in the chosen folders, or of any chosen file."""
     wrong = [name for name in chosen if not Path(name).exists()]
     if wrong:
         sys.exit(f"there is no {', '.join(wrong)}; give paths such as platformctl/router/sweep.py")
+    patterns = [pattern for name in chosen for pattern in _patterns(name.rstrip("/"))] or list(MODULES)
     _copy_checkout()
+    with (_TREE / "pyproject.toml").open("a") as settings:
+        settings.write("\n[tool.mutmut]\n")
+        for key, value in {**_SETTINGS, "only_mutate": patterns}.items():
+            # Texts, numbers and lists are written in TOML as they are in JSON.
+            settings.write(f"{key} = {json.dumps(value)}\n")
     survivors = _SURVIVORS.resolve()
     shutil.rmtree(survivors, ignore_errors=True)
     os.chdir(_TREE)
-    names = [f"{name.rstrip('/').removesuffix('.py').replace('/', '.')}.*" for name in chosen]
+    names = [pattern.removesuffix(".py").removesuffix("/*").replace("/", ".") + ".*" for pattern in patterns]
     mutmut = [str(Path(sys.executable).parent / "mutmut"), "run", "--max-children", str(os.cpu_count())]
     # Its progress is one line that is written again and again: only for a person who watches.
     shown = None if sys.stdout.isatty() else subprocess.DEVNULL
     if subprocess.run([*mutmut, *names], stdout=shown).returncode:
         sys.exit(f"mutmut failed; see what it says: cd {_TREE} && {' '.join([*mutmut, *names])}")
     _report(survivors)
+
+
+def _patterns(name: str) -> list[str]:
+    """What a file or folder stands for: the modules of the list that are in it, or else itself."""
+    listed = [pattern for pattern in MODULES if pattern == name or pattern.startswith(f"{name}/")]
+    return listed or [name if name.endswith(".py") else f"{name}/*"]
 
 
 def _copy_checkout() -> None:

@@ -104,13 +104,18 @@ def test_the_origin_of_a_value(intricate: Path) -> None:
         ("n[08:10]", ["n08", "n09", "n10"]),
         ("r[a:b]n[1:2]", ["ran1", "ran2", "rbn1", "rbn2"]),
         ("n[0:6:3]", ["n0", "n3", "n6"]),
+        ("n[9:11]", ["n9", "n10", "n11"]),
+        ("n[5:6]", ["n5", "n6"]),
+        ("r[w:z:2]", ["rw", "ry"]),
     ],
 )
 def test_ranges(pattern: str, names: list[str]) -> None:
     assert list(expand(pattern)) == names
 
 
-@pytest.mark.parametrize("pattern", ["n[3:1]", "n[01:100]", "n[a:9]"])
+@pytest.mark.parametrize(
+    "pattern", ["n[3:1]", "n[01:100]", "n[a:9]", "n[1:b]", "n[aa:c]", "n[a:cc]", "n[b:a]"]
+)
 def test_ranges_that_make_no_sense(pattern: str, sandbox: Sandbox) -> None:
     sandbox.hosts[pattern] = {"ansible_host": "192.0.2.50"}
     assert "name[01:20]" in sandbox.only().remedy
