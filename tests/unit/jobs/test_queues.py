@@ -51,6 +51,16 @@ def test_an_empty_queue_leads_everywhere() -> None:
         ({"targets": [{}]}, "spec.targets[0]"),
         ({"targets": [{"slurm": {}, "kubernetes": {}}]}, "spec.targets[0]"),
         ({"targets": [{"slurm": {}}, {"slurm": {}}]}, "spec.targets[1]"),
+        ({"targets": "slurm"}, "spec.targets"),
+        ({"targets": ["slurm"]}, "spec.targets[0]"),
+        ({"targets": [{"slurm": "main"}]}, "spec.targets[0].slurm"),
+        ({"limits": 3}, "spec.limits"),
+        ({"limits": {"perAccount": {"gpus": -1}}}, "spec.limits.perAccount.gpus"),
+        ({"limits": {"perAccount": []}}, "spec.limits.perAccount"),
+        ({"accounts": ["a b"]}, "spec.accounts[0]"),
+        ({"accounts": "physics"}, "spec.accounts"),
+        ({"preemptible": "yes"}, "spec.preemptible"),
+        ({"defaultWalltime": "x"}, "spec.defaultWalltime"),
         ({"targets": [{"flux": {}}]}, "spec.targets[0].flux"),
         ({"targets": [{"slurm": {"partition": "a\nb"}}]}, "spec.targets[0].slurm.partition"),
         ({"targets": [{"slurm": {"partion": "a"}}]}, "spec.targets[0].slurm.partion"),
@@ -84,3 +94,16 @@ def test_an_unknown_queue_is_refused_with_those_there_are() -> None:
     refused = pick({"a": Queue("a"), "b": Queue("b")}, "x")
     assert refused == Refusal("spec.queue", "there is no queue x; there are a, b")
     assert pick({}, "main") is None
+
+
+def test_every_wrong_target_is_named_and_not_only_the_first() -> None:
+    found = parse_queue("q", {"targets": [{}, {"slurm": {"partition": "a b"}}]})
+    assert isinstance(found, list)
+    assert [refusal.path for refusal in found] == ["spec.targets[0]", "spec.targets[1].slurm.partition"]
+
+
+def test_a_default_may_be_as_long_as_the_longest() -> None:
+    assert isinstance(parse_queue("q", {"defaultWalltime": "1h", "maxWalltime": "1h"}), Queue)
+    slurm = parse_queue("q", {"targets": [{"slurm": {}}]})
+    assert isinstance(slurm, Queue)
+    assert slurm.node_selector == {}

@@ -162,6 +162,7 @@ def test_words_are_split_as_sbatch_splits_them(line: str, words: list[str]) -> N
         (("-n 2", "-n 3"), {"tasks": 3}),
         (("-n 2 --",), {"tasks": 2}),
         (("-N2 --tasks-per-node=4",), {"nodes": 2, "tasksPerNode": 4, "tasks": 8}),
+        (("--tasks-per-node=4",), {"tasksPerNode": 4, "tasks": 4}),
     ],
 )
 def test_every_way_to_write_an_option(directives: tuple[str, ...], expected: dict[str, Any]) -> None:
@@ -193,7 +194,13 @@ def test_times_in_all_formats(text: str, expected: str) -> None:
         (("--mem=1T", "-N2", "-n8"), {"memory": "262144Mi"}),
         (("--mem=10M", "--ntasks-per-node=3"), {"memory": "4Mi"}),
         (("--mem-per-cpu=2G", "-c4"), {"cpu": "4", "memory": "8192Mi"}),
+        (("--mem-per-cpu=2G",), {"memory": "2048Mi"}),
+        (("--mem=3M", "-N2"), {"memory": "3Mi"}),
         (("--gres=gpu",), {"nvidia.com/gpu": "1"}),
+        (("--gpus-per-task=2", "-n4"), {"nvidia.com/gpu": "2"}),
+        (("--gpus-per-task=2", "-n4", "--gpus=8"), {"nvidia.com/gpu": "2"}),
+        (("--gpus=3",), {"nvidia.com/gpu": "3"}),
+        (("--gpus=4", "-N2"), {"nvidia.com/gpu": "2"}),
         (("--gres=gres/gpu:4", "-N2", "-n4"), {"nvidia.com/gpu": "2"}),
         (("--gpus-per-node=2", "--mem-per-gpu=1G"), {"memory": "2048Mi", "nvidia.com/gpu": "2"}),
         (("-G8", "-n4", "--cpus-per-gpu=3"), {"cpu": "6", "nvidia.com/gpu": "2"}),
@@ -211,6 +218,13 @@ def test_amounts_are_those_of_one_task(directives: tuple[str, ...], resources: d
     ("directives", "words"),
     [
         (("--mem=1G", "-n4"), "line 2: --mem: is for each node"),
+        (("--gres=gpu:2", "-n2"), "line 2: --gres: is for each node"),
+        (
+            ("--gpus-per-task=1", "--gpus=3"),
+            "line 3: --gpus: is not what 1 tasks have together: give --ntasks",
+        ),
+        (("--gpus=3", "-N2"), "line 2: --gpus: 3 GPUs cannot be shared out to 2 tasks"),
+        (("-n\u0663",), "is no number above zero"),
         (("--mem=1G --mem-per-cpu=1G",), "cannot be given with --mem"),
         (("--gres=gpu:3", "-N1 -n2"), "3 GPUs of a node cannot be shared out to 2 tasks"),
         (("--gpus=3", "-n2"), "3 GPUs cannot be shared out to 2 tasks"),
