@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from platformctl.router import kubernetes_states
 from platformctl.router.backend import Phase, Tasks, Usage
 from platformctl.router.kubernetes_states import seen
 
@@ -361,3 +362,17 @@ def test_each_container_that_copies_speaks_for_itself() -> None:
     ]
     found = seen(batch(conditions=ended("Failed")), [pod("Failed", initContainerStatuses=copied)])
     assert (found.exit_code, found.reason) == (74, "cannot copy a to b")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "over"),
+    [
+        (ended("Complete"), True),
+        (ended("Failed"), True),
+        (ended("FailureTarget"), False),
+        ([{**ended("Complete")[0], "status": "False"}], False),
+        ([], False),
+    ],
+)
+def test_what_is_only_about_to_end_has_not_ended(conditions: list[dict[str, Any]], over: bool) -> None:
+    assert kubernetes_states.ended(batch(conditions=conditions)) is over
