@@ -3,25 +3,37 @@
 import re
 import shutil
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from platformctl.errors import ExitCode, PlatformError
-from platformctl.lab import addresses
+from platformctl.lab import addresses, connection
 from platformctl.site.effective import Effective
-from platformctl.site.inventory import HOSTS_FILES, read_inventory
+from platformctl.site.inventory import EXTENSIONS, HOSTS_FILES, Inventory, read_inventory
+from platformctl.site.reading import Document
 
+ASIDE = "x_site_"
+"""What the site's own connection variables begin with in a copy; validation leaves such names alone."""
+
+_SETTINGS = "platformctl-lab.yml"
 _NETWORK_VARIABLES = ("kubernetes_pod_network", "kubernetes_service_network")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a lab needs to know of an inventory: addresses of its hosts, networks inside the site."""
+    """What a lab needs to know of an inventory: addresses of its hosts, networks inside the site.
+
+    others: further addresses that hosts have besides ansible_host, with the host of each.
+    """
 
     hosts: dict[str, IPv4Address]
+    others: dict[IPv4Address, str]
     inner_networks: tuple[IPv4Network, ...]
 
     @property
@@ -41,12 +53,14 @@ def read_layout(inventory: Path) -> Layout:
     read = read_inventory(inventory)
     effective = Effective(read)
     hosts: dict[str, IPv4Address] = {}
+    others: dict[IPv4Address, str] = {}
     inner: dict[IPv4Network, None] = {}
     problems = [str(mistake) for mistake in read.mistakes]
     for host in effective.hosts:
         variables = effective.variables(host)
         try:
-            hosts[host] = IPv4Address(str(variables.get("ansible_host", "")))
+            hosts[host] = IPv4Address(str(variables.get(connection.ADDRESS, "")))
+            others |= dict.fromkeys(_other_addresses(variables), host)
             inner.update(
                 (IPv4Network(variables[name]), None) for name in _NETWORK_VARIABLES if name in variables
             )
@@ -63,13 +77,14 @@ def read_layout(inventory: Path) -> Layout:
             code=ExitCode.INVALID,
             details=problems or ["it has no hosts"],
         )
-    return Layout(hosts, tuple(inner))
+    return Layout(hosts, others, tuple(inner))
 
 
 def copy(source: Path, target: Path, slot: IPv4Network, state: Path) -> None:
-    """Copy an inventory for a lab: addresses moved to the slot, `lab_state` set.
+    """Copy an inventory for a lab: addresses moved to the slot, connections those of the lab.
 
-    The copy gets secrets of its own. It appears whole or not at all.
+    The copy gets secrets of its own. It appears whole or not at all. PlatformError: it would reach another
+    place than the lab.
     """
     from platformctl.site.secrets import VAULT_NAME  # late: loads ansible-vault
 
@@ -77,9 +92,13 @@ def copy(source: Path, target: Path, slot: IPv4Network, state: Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns(VAULT_NAME))
     moved = _moves(read_layout(unfinished), slot)
-    for path in unfinished.rglob("*"):
-        if path.suffix in {".yml", ".yaml"}:
-            path.write_text(moved_text(path.read_text(), moved, state))
+    for document in _documents(read_inventory(unfinished)):
+        # Lines end as they do in the file: the marks of the parser count characters.
+        text = set_aside(document, document.path.read_bytes().decode("utf-8-sig"))
+        document.path.write_bytes(moved_text(text, moved).encode())
+    _write_settings(unfinished, state)
+    remedy = f"write these as plain `name: value` in {source}, then run the same command again"
+    connection.check(unfinished, slot, str(state), remedy)
     unfinished.rename(target)
 
 
@@ -98,16 +117,74 @@ def add_light_hosts(inventory: Path, count: int, slot: IPv4Network) -> None:
     path.write_text(yaml.safe_dump(document, sort_keys=False))
 
 
-def moved_text(text: str, moved: dict[IPv4Address, IPv4Address], state: Path) -> str:
-    """The text of a YAML file with addresses replaced and `lab_state` set; comments stay."""
+def set_aside(document: Document, text: str) -> str:
+    """The text of a file with its connection variables renamed, so that nothing reads them; comments stay."""
+    marks = {
+        (key.start_mark.index, key.end_mark.index): key.value
+        for key in _keys(document.node)
+        if connection.concerns(key.value) and key.value != connection.ADDRESS
+    }
+    for (start, end), name in sorted(marks.items(), reverse=True):
+        text = text[:start] + text[start:end].replace(name, f"{ASIDE}{name}") + text[end:]
+    return text
+
+
+def moved_text(text: str, moved: dict[IPv4Address, IPv4Address]) -> str:
+    """The text of a YAML file with addresses replaced; comments stay."""
     texts = {str(old): str(new) for old, new in moved.items()}
-    if texts:
-        pattern = re.compile(rf"(?<![\d.])({'|'.join(map(re.escape, texts))})(?![\d]|\.\d)")
-        text = pattern.sub(lambda found: texts[found[0]], text)
-    return re.sub(r"^lab_state:.*$", lambda _: f"lab_state: {state}", text, flags=re.MULTILINE)
+    if not texts:
+        return text
+    pattern = re.compile(rf"(?<![\d.])({'|'.join(map(re.escape, texts))})(?![\d]|\.\d)")
+    return pattern.sub(lambda found: texts[found[0]], text)
+
+
+def _other_addresses(variables: Mapping[str, Any]) -> Iterator[IPv4Address]:
+    """Those that are written out; Jinja follows other variables."""
+    for name in connection.OTHER_ADDRESSES:
+        with suppress(ValueError):
+            yield IPv4Address(str(variables.get(name, "")))
 
 
 def _moves(layout: Layout, slot: IPv4Network) -> dict[IPv4Address, IPv4Address]:
     placed = addresses.place(layout.hosts, slot)
-    moved = {address: placed[host] for host, address in layout.hosts.items()}
+    moved = {address: placed[host] for address, host in layout.others.items()}
+    moved |= {address: placed[host] for host, address in layout.hosts.items()}
     return moved | {addresses.gateway(layout.slot): addresses.gateway(slot)}
+
+
+def _documents(inventory: Inventory) -> list[Document]:
+    """Every file that the inventory is read from."""
+    read = [inventory.hosts_document, *(source.document for source in inventory.sources())]
+    return list({document.path: document for document in read}.values())
+
+
+def _keys(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
+    """All keys of a document at any depth: variables stand in hosts, groups, whole files and anchors."""
+    waiting, seen = [node], set[int]()
+    while waiting:
+        found = waiting.pop()
+        if id(found) in seen:
+            continue
+        seen.add(id(found))
+        if isinstance(found, yaml.SequenceNode):
+            waiting += found.value
+        elif isinstance(found, yaml.MappingNode):
+            for key, value in found.value:
+                waiting.append(value)
+                if isinstance(key, yaml.ScalarNode):
+                    yield key
+
+
+def _write_settings(inventory: Path, state: Path) -> None:
+    """Write the lab's own connection variables for all hosts, into the folder of variables of `all`."""
+    folder = inventory / "group_vars" / "all"
+    single = next((path for end in EXTENSIONS if (path := folder.with_name(f"all{end}")).is_file()), None)
+    if single:
+        # Ansible reads the one or the other.
+        kept = single.rename(folder.with_name(".all"))
+        folder.mkdir()
+        kept.rename(folder / single.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(connection.variables(str(state)), sort_keys=False, width=1000)
+    said = f"# How the lab's hosts are reached; what the site says of this is kept under {ASIDE}*.\n"
+    (folder / _SETTINGS).write_text(said + text)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from platformctl import paths
 from platformctl.errors import ExitCode, PlatformError
-from platformctl.lab import hosts, image, inventory, network, podman, ssh, state
+from platformctl.lab import connection, hosts, image, inventory, network, podman, ssh, state
 from platformctl.lab.hosts import Host
 
 DEFAULT_NAME = "lab"
@@ -99,6 +99,9 @@ def up(
         from platformctl.site import secrets
 
         lab_network, where, origin = _settle(name, (source or _default_inventory()).resolve(), light)
+        told = connection.IN_PLACE if where == origin else str(state.folder(name))
+        remedy = f"undo these, or platformctl lab down --name {name}; then the same command again"
+        connection.check(where, lab_network.slot, told, remedy)
         layout = inventory.read_layout(where)
         lab = Lab(name, where, lab_network.slot, _hosts(name, layout))
         # From here on `find` and `down` know the lab, whatever happens to this process.

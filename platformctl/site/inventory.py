@@ -15,9 +15,10 @@ from platformctl.site.reading import Document, read
 
 ALL = "all"
 HOSTS_FILES = ("hosts.yml", "hosts.yaml")
+EXTENSIONS = ("", ".yml", ".yaml", ".json")
+"""Of files of variables, in the order in which Ansible takes the first that is there."""
 _SECTIONS = ("hosts", "vars", "children")
 _PRIORITY = "ansible_group_priority"
-_EXTENSIONS = ("", ".yml", ".yaml", ".json")
 # What Ansible leaves out of an inventory folder by itself.
 _IGNORED = (".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry")
 
@@ -225,7 +226,7 @@ def _read_variable_files(inventory: Inventory, section: str, names: list[str], k
 
 def _files_of(folder: Path, name: str, mistakes: list[Mistake]) -> list[Path]:
     """The files of one group or host: a folder of them or a single one, as Ansible picks."""
-    found = [path for path in (folder / f"{name}{extension}" for extension in _EXTENSIONS) if path.exists()]
+    found = [path for path in (folder / f"{name}{extension}" for extension in EXTENSIONS) if path.exists()]
     for unused in found[1:]:
         problem = f"is not read, because {found[0].name} exists beside it"
         mistakes.append(Mistake(unused, 0, "", "", problem, f"move its content into {found[0]}"))
@@ -236,7 +237,7 @@ def _files_of(folder: Path, name: str, mistakes: list[Mistake]) -> list[Path]:
 
 def _files_below(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name.endswith("~") or path.suffix not in _EXTENSIONS:
+        if path.name.startswith(".") or path.name.endswith("~") or path.suffix not in EXTENSIONS:
             continue
         if path.is_dir() and not path.suffix:
             yield from _files_below(path)

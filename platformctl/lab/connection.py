@@ -1,0 +1,91 @@
+"""Which variables of an inventory decide how and where a host is reached, and what a lab sets them to.
+
+A lab made after a real site must never reach the site: one variable left over, such as `ansible_connection:
+local` or a jump host, and Ansible works as root on something that is no lab. So not the harmful ones are
+listed here; all are the lab's, and `check` refuses what has any other.
+"""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+from platformctl.errors import ExitCode, PlatformError
+from platformctl.lab import ssh
+from platformctl.site.effective import Effective
+from platformctl.site.inventory import read_inventory
+
+ADDRESS = "ansible_host"
+STATE = "lab_state"
+OTHER_ADDRESSES = ("base_address", "kubernetes_kubelet_address")
+"""Addresses of a host besides ADDRESS. A lab's hosts have one address, which these follow when not set."""
+
+IN_PLACE = "{{ lookup('ansible.builtin.env', 'HOME') }}/.local/state/platformctl/labs/lab"
+"""STATE as the committed inventory has it."""
+
+_PREFIX = "ansible_"
+_ORDER_OF_GROUPS = "ansible_group_priority"
+
+
+def concerns(name: str) -> bool:
+    """Whether a variable of this name decides how or where a host is reached."""
+    own = name.startswith(_PREFIX) and name != _ORDER_OF_GROUPS
+    return own or name in (STATE, *OTHER_ADDRESSES)
+
+
+def variables(state: str) -> dict[str, Any]:
+    """What all hosts of a lab have; state: the lab's folder, or Jinja that gives it."""
+    return {
+        STATE: state,
+        "ansible_connection": "ssh",
+        "ansible_user": ssh.USER,
+        "ansible_become": True,
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "ansible_pipelining": True,
+        "ansible_ssh_private_key_file": "{{ lab_state }}/id_ed25519",
+        # The first of all arguments, and ssh takes the first of two values: the user's own ssh settings may
+        # have a jump host for every address, and molecule switches the check of host keys off.
+        "ansible_ssh_args": "-F none -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes "
+        "-o ControlMaster=auto -o ControlPersist=300s",
+        "ansible_ssh_common_args": "-o UserKnownHostsFile={{ lab_state }}/known_hosts",
+    }
+
+
+def check(inventory: Path, slot: IPv4Network, state: str, remedy: str) -> None:
+    """Refuse an inventory that would reach any other place than the lab in this slot.
+
+    remedy: the next command of the PlatformError, which names each host, variable and place.
+    """
+    read = read_inventory(inventory)
+    effective = Effective(read)
+    problems = [str(mistake) for mistake in read.mistakes]
+    for host in effective.hosts:
+        found = {name: value for name, value in effective.variables(host).items() if concerns(name)}
+        for name in _differing(found, slot, state):
+            source = effective.origin(host, name)
+            place = source.mistake((name,), None, "", "").place if source else "is not set"
+            problems.append(f"{host}: {name} is not the lab's ({place})")
+    if problems:
+        raise PlatformError(
+            "this inventory may reach other machines than the lab's hosts; nothing was changed on any",
+            where=str(inventory),
+            next=remedy,
+            code=ExitCode.REFUSED,
+            details=problems,
+        )
+
+
+def _differing(found: Mapping[str, Any], slot: IPv4Network, state: str) -> list[str]:
+    """Names of one host's connection variables that are not as the lab sets them."""
+    absent = object()
+    expected = variables(state)
+    names = {*expected, *found} - {ADDRESS}
+    wrong = {name for name in names if found.get(name, absent) != expected.get(name, absent)}
+    return sorted(wrong if _within(found.get(ADDRESS), slot) else wrong | {ADDRESS})
+
+
+def _within(address: Any, slot: IPv4Network) -> bool:
+    try:
+        return IPv4Address(str(address)) in slot
+    except ValueError:
+        return False
