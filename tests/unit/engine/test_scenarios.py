@@ -1,10 +1,13 @@
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
+from ansible.template import Templar, trust_as_template
 
 from platformctl import paths
-from platformctl.engine import scenarios
+from platformctl.engine import loading, scenarios
 from platformctl.engine.stages import STAGES, Kind
 from platformctl.errors import ExitCode, PlatformError
 
@@ -70,6 +73,24 @@ def test_variants_have_variables_and_the_playbooks_of_their_scenario() -> None:
         folder = paths.data_dir() / "molecule" / variant.name
         assert (folder / "variables.yml").is_file()
         assert f"molecule/{variant.name.removesuffix('-alternative')}" in variant.sources
+
+
+def test_each_checkout_and_user_has_labs_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = paths.data_dir() / "molecule" / "lab" / "variables.yml"
+    variables = {name: trust_as_template(text) for name, text in yaml.safe_load(file.read_text()).items()}
+
+    def lab(scenario: str, project: str, home: str) -> str:
+        monkeypatch.setenv("MOLECULE_SCENARIO_NAME", scenario)
+        monkeypatch.setenv("MOLECULE_PROJECT_DIRECTORY", project)
+        monkeypatch.setenv("HOME", home)
+        return str(Templar(loader=loading._loader(file), variables=variables).template(variables["lab"]))
+
+    places = [("/one", "/home/a"), ("/two", "/home/a"), ("/one", "/home/b")]
+    labs = [lab(scenario.name, *place) for scenario in ALL for place in places]
+    assert len(set(labs)) == len(ALL) * len(places)
+    assert all(re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) for name in labs)
+    # What create made, destroy finds.
+    assert lab(ALL[-1].name, *places[-1]) == labs[-1]
 
 
 def test_an_unknown_scenario_is_named_with_those_there_are() -> None:
