@@ -1,5 +1,8 @@
+import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,6 +94,35 @@ def test_each_checkout_and_user_has_labs_of_its_own(monkeypatch: pytest.MonkeyPa
     assert all(re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) for name in labs)
     # What create made, destroy finds.
     assert lab(ALL[-1].name, *places[-1]) == labs[-1]
+
+
+@pytest.mark.parametrize("connection", ["ssh", "local"])
+def test_no_scenario_runs_where_ansible_would_reach_something_else(tmp_path: Path, connection: str) -> None:
+    lab = {"inventory": str(tmp_path / "lab"), "hosts": {"a": "198.18.0.75"}}
+    (tmp_path / "lab" / "host_vars").mkdir(parents=True)
+    (tmp_path / "lab" / "hosts.yml").write_text("all: {hosts: {a: {ansible_host: 198.18.0.75}}}")
+    (tmp_path / "lab" / "host_vars" / "a").write_text(f"ansible_connection: {connection}")
+    (tmp_path / "platformctl").write_text(f"#!/bin/sh\necho '{json.dumps(lab)}'\n")
+    (tmp_path / "platformctl").chmod(0o700)
+    programs = Path(sys.executable).parent
+    (tmp_path / "ansible-inventory").symlink_to(programs / "ansible-inventory")
+    playbook = paths.data_dir() / "molecule" / "lab" / "create.yml"
+    done = subprocess.run(
+        [programs / "ansible-playbook", "--extra-vars", f"programs={tmp_path}", playbook],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={
+            **os.environ,
+            "MOLECULE_SCENARIO_NAME": "slurm",
+            "MOLECULE_PROJECT_DIRECTORY": "/project",
+            "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path),
+        },
+    )
+    assert (done.returncode == 0) == (connection == "ssh"), done.stdout
+    # Without the link, no step of the scenario has a host.
+    assert (tmp_path / "site").is_symlink() == (connection == "ssh")
+    assert ("leads to other places than the lab" in done.stdout) == (connection != "ssh")
 
 
 def test_an_unknown_scenario_is_named_with_those_there_are() -> None:
