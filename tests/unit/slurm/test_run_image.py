@@ -1,5 +1,6 @@
 """Images for jobs: names, layers and the cache, against a registry with TLS on this machine."""
 
+import fcntl
 import gzip
 import hashlib
 import http.server
@@ -269,6 +270,78 @@ def test_images_without_use_are_removed_unless_a_job_has_them(registry):
     cache.prune()
     assert not idle.exists()
     assert busy.exists()
+
+
+def entries(tmp_path):
+    """Folders in the user's cache, by name."""
+    return {entry.name for entry in (tmp_path / f"platform-images-{os.getuid()}").iterdir() if entry.is_dir()}
+
+
+def test_what_killed_pulls_left_is_removed_but_not_a_pull_that_goes_on(registry, tmp_path):
+    cache = run_image.Cache()
+    for name in ("sha256-killed", "sha256-going-on", "of-an-older-version"):
+        (cache.root / f"pull-{name}" / "image" / "root").mkdir(parents=True)
+    descriptor = cache.lock("sha256-going-on", fcntl.LOCK_EX)
+    cache.prune()
+    assert entries(tmp_path) == {"pull-sha256-going-on"}
+    os.close(descriptor)
+    cache.prune()
+    assert entries(tmp_path) == set()
+
+
+def test_a_pull_begins_anew_where_a_killed_one_stopped(registry, tmp_path):
+    digest = registry.image("docker.io/library/tool", "1", layer(("a", "1"))).replace(":", "-")
+    left = tmp_path / f"platform-images-{os.getuid()}" / f"pull-{digest}" / "image" / "root" / "left"
+    run_image.Cache()
+    left.mkdir(parents=True)
+    assert not (obtain() / "left").exists()
+    assert entries(tmp_path) == {digest}
+
+
+def idle_image(registry, name):
+    """Pull an image that nobody has used for long."""
+    registry.image(f"docker.io/library/{name}", "1", layer(("a", name), ("b", "2")))
+    image = run_image.obtain(run_image.Cache(), f"{name}:1")
+    close_lock_of(image)
+    long_ago = time.time() - run_image.KEPT_SECONDS - 60
+    os.utime(image / "used", (long_ago, long_ago))
+    return image
+
+
+def test_a_cleaning_that_is_killed_leaves_no_half_image(registry, monkeypatch):
+    image = idle_image(registry, "tool")
+
+    def killed(folder, **_):
+        if folder.exists():
+            (folder / "root" / "a").unlink()
+            raise KeyboardInterrupt
+
+    rmtree = run_image.shutil.rmtree
+    monkeypatch.setattr(run_image.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run_image.Cache().prune()
+    monkeypatch.setattr(run_image.shutil, "rmtree", rmtree)
+    assert not image.exists()
+    assert (obtain() / "a").read_text() == "tool"
+
+
+def test_jobs_that_clean_at_the_same_time_do_not_fail(registry):
+    for number in range(20):
+        idle_image(registry, f"tool{number}")
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda _: run_image.Cache().prune(), range(8)))
+    assert done == [None] * 8
+    assert not list(run_image.Cache().root.glob("sha256-*/"))
+
+
+def test_an_image_that_a_job_took_up_again_is_not_removed(registry, monkeypatch):
+    image = idle_image(registry, "tool")
+    cache = run_image.Cache()
+    lock = cache.lock
+    # Between the look at its age and the lock, a short job has used it and ended.
+    monkeypatch.setattr(cache, "lock", lambda *arguments: (image / "used").touch() or lock(*arguments))
+    cache.prune()
+    assert (image / "root" / "a").exists()
 
 
 def close_lock_of(image):

@@ -4,6 +4,7 @@ They lie under /var/tmp/platform-images-UID and are removed after 30 days withou
 against its digest. When the registry is silent, an image that is here already is used as it is.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -24,6 +25,8 @@ from platform_run_image import settings
 
 CACHES = Path("/var/tmp")  # noqa: S108
 KEPT_SECONDS = 30 * 24 * 3600
+# Before a digest: an image that is not whole, since it is being pulled or removed, or this was killed.
+PARTIAL = "pull-"
 MANIFESTS = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.oci.image.manifest.v1+json",
@@ -89,7 +92,7 @@ class Cache:
 
     def remember(self, name, digest):
         """Keep which image a name meant, for when the registry does not answer."""
-        descriptor, temporary = tempfile.mkstemp(prefix="pull-", dir=self.root)
+        descriptor, temporary = tempfile.mkstemp(prefix="naming-", dir=self.root)
         with os.fdopen(descriptor, "w") as file:
             file.write(digest)
         Path(temporary).rename(self.root / f"name-{urllib.parse.quote(name, safe='')}")
@@ -100,16 +103,59 @@ class Cache:
         digest = path.read_text() if path.exists() else ""
         return digest if digest and (self.root / digest).is_dir() else None
 
+    def partial(self, digest):
+        """Return where an image lies while it is not whole; only for who has the image's lock."""
+        return self.root / f"{PARTIAL}{digest}"
+
     def prune(self):
-        """Remove images that nobody has used for long and nobody uses now."""
-        for used in self.root.glob("*/used"):
-            image = used.parent
-            if time.time() - used.stat().st_mtime < KEPT_SECONDS:
-                continue
-            descriptor = self.lock(image.name, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if descriptor is not None:
-                shutil.rmtree(image)
-                os.close(descriptor)
+        """Remove images that nobody has used for long and nobody uses now, and what killed jobs left of some.
+
+        Other jobs may do the same at the same time, and no job fails because of it.
+        """
+        for entry in list(self.root.iterdir()):
+            with contextlib.suppress(OSError):
+                if unwanted(entry):
+                    self._remove(entry)
+
+    def _remove(self, entry):
+        digest = entry.name.removeprefix(PARTIAL)
+        descriptor = self.lock(digest, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if descriptor is None:
+            return
+        try:
+            # A job may have taken it up again before the lock was here.
+            if unwanted(entry):
+                remove(self.partial(digest))
+                if entry.exists():
+                    # At once: a kill must not leave half of it under the name of a whole one.
+                    entry.rename(self.partial(digest))
+                    remove(self.partial(digest))
+        finally:
+            os.close(descriptor)
+
+
+def unwanted(entry):
+    """Whether an entry of the cache is an image that is not whole, or that nobody has used for long."""
+    if entry.name.startswith(PARTIAL):
+        return entry.is_dir()
+    used = entry / "used"
+    return used.exists() and time.time() - used.stat().st_mtime >= KEPT_SECONDS
+
+
+def remove(folder):
+    """Remove a folder of image files with all that is in it, as far as that is possible."""
+    open_folders(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def open_folders(root):
+    """Let the owner into all folders: without, neither the next layer nor the cache's cleaning gets in."""
+    for folder, names, _ in os.walk(root):
+        for name in names:
+            inner = Path(folder, name)
+            mode = inner.lstat().st_mode
+            if stat.S_ISDIR(mode) and mode & 0o700 != 0o700:
+                inner.chmod(stat.S_IMODE(mode) | 0o700)
 
 
 def resolve(repository, reference):
@@ -193,11 +239,8 @@ def unpack(layer, root, first):
         "--exclude=./dev/*",
         "--exclude=dev/*",
     )
-    # Folders that even their owner may not write would stop the next layer, and the cache's own cleaning.
-    for folder, _, _ in os.walk(root):
-        mode = os.lstat(folder).st_mode
-        if mode & 0o700 != 0o700:
-            Path(folder).chmod(stat.S_IMODE(mode) | 0o700)
+    # From above: a layer may also say the mode of the image's own folder.
+    open_folders(root.parent)
 
 
 def make_folder(root, name):
@@ -223,9 +266,10 @@ def add_mount_points(root):
 
 
 def pull(cache, repository, digest, manifest):
-    """Unpack an image beside its place in the cache, then move it there whole."""
-    with tempfile.TemporaryDirectory(prefix="pull-", dir=cache.root, ignore_cleanup_errors=True) as folder:
-        work = Path(folder)
+    """Unpack an image beside its place in the cache, then move it there whole. Its lock is held."""
+    work = cache.partial(digest)
+    remove(work)
+    try:
         image = work / "image"
         root = (image / "root").resolve()
         root.mkdir(parents=True)
@@ -236,6 +280,8 @@ def pull(cache, repository, digest, manifest):
         add_mount_points(root)
         (image / "used").touch()
         image.rename(cache.root / digest)
+    finally:
+        remove(work)
 
 
 def obtain(cache, name):
