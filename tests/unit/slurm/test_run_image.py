@@ -8,6 +8,7 @@ import io
 import json
 import os
 import platform
+import shutil
 import ssl
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import pytest
 import zstandard
 from cryptography.hazmat.primitives import serialization
 
+from platformctl import paths
 from tests.ansible_files import package_module
 from tests.unit.slurm.certificates import self_signed
 
@@ -360,8 +362,58 @@ def test_the_jobs_variables_win_and_the_path_is_the_images(registry, monkeypatch
     monkeypatch.setenv("PATH", "/opt/host/bin:/usr/bin:/bin")
     config = {"Env": ["PATH=/image/bin", "LANG=de_DE", "ONLY_IMAGE=1"]}
     registry.image("docker.io/library/tool", "1", layer(("a", "1")), config=config)
-    found = unpacked.Unpacked("tool:1").environment()
-    assert (found["PATH"], found["LANG"], found["ONLY_IMAGE"]) == ("/image/bin", "C.UTF-8", "1")
+    image = unpacked.Unpacked("tool:1")
+    assert image.inside() == {"PATH": "/image/bin", "ONLY_IMAGE": "1"}
+    assert image.environment()["LANG"] == "C.UTF-8"
+
+
+@pytest.mark.parametrize("runtime", ["charliecloud", "podman", "apptainer"])
+def test_an_images_variables_reach_the_container_and_no_program_of_the_host(registry, monkeypatch, runtime):
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    own = {"LD_PRELOAD": "/image/lib.so", "CONTAINER_HOST": "tcp://192.0.2.1", "PYTHONHOME": "/image"}
+    config = {"Env": [f"{key}={value}" for key, value in own.items()]}
+    registry.image("docker.io/library/tool", "1", layer(("a", "1")), config=config)
+    program = package_module("roles/slurm_node/templates", f"platform_run_image.{runtime}")
+    arguments, variables = program.start("tool:1", ["true"])
+    assert not own.keys() & variables.keys()
+    options = {"charliecloud": "--set-env={}={}", "podman": "--env={}={}"}
+    for key, value in own.items():
+        if runtime in options:
+            assert options[runtime].format(key, value) in arguments
+        else:
+            assert variables[f"APPTAINERENV_{key}"] == value
+
+
+def test_a_jobs_variables_do_not_change_how_layers_are_unpacked(registry, tmp_path, monkeypatch):
+    (tmp_path / "tar").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "tar").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("TAR_OPTIONS", "--no-such-option")
+    registry.image("docker.io/library/tool", "1", zstandard.compress(layer(("a", "1"))))
+    assert (obtain() / "a").exists()
+
+
+@pytest.mark.parametrize("variable", ["PYTHONHOME", "PYTHONPATH"])
+def test_the_program_starts_whatever_python_the_job_is_told_of(tmp_path, variable):
+    """As in a script of a job for a Python of its own."""
+    source = paths.data_dir() / "roles/slurm_node/templates/platform_run_image"
+    installed = tmp_path / "lib" / "platform_run_image"
+    shutil.copytree(source, installed)
+    (installed / "settings.py").write_text("RUNTIME = 'podman'\n")
+    program = tmp_path / "platform-run-image"
+    text = (
+        (source / "main.py").read_text().replace("/usr/local/lib/platform-run-image", str(tmp_path / "lib"))
+    )
+    program.write_text(text)
+    program.chmod(0o755)
+    trap = tmp_path / "trap"
+    trap.mkdir()
+    (trap / "argparse.py").write_text("raise SystemExit(3)\n")
+    done = subprocess.run(
+        [program, "--help"], env={variable: str(trap)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "usage: platform-run-image" in done.stdout
 
 
 def test_the_program_says_in_words_that_an_image_is_missing(registry, monkeypatch, capsys):
@@ -383,7 +435,7 @@ EXPECTED = {
         run --rm --init --log-driver=passthrough --cgroups=disabled --network=host --ipc=host --uts=host
         --userns=keep-id --group-add=keep-groups --security-opt=label=disable --volume=/dev:/dev:rslave
         --volume=/tmp:/tmp:rslave --volume=/var/tmp:/var/tmp:rslave --volume=/home:/home:rslave
-        --env=PATH=/image/bin --env=USER --env=HOME=/home/alice --env=SECRET --workdir=/tmp --entrypoint=[]
+        --env=USER --env=HOME=/home/alice --env=SECRET --env=PATH=/image/bin --workdir=/tmp --entrypoint=[]
         --site-option
         --rootfs CACHE/podman/image""",
     "apptainer": """/usr/bin/apptainer --silent exec --userns --writable-tmpfs --no-mount=home,cwd,tmp

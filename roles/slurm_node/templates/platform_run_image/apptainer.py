@@ -5,13 +5,12 @@ https://apptainer.org/docs/user/latest/cli/apptainer_exec.html
 """
 
 from platform_run_image import images, settings
-from platform_run_image.unpacked import HOST_PATH, SCRATCH, Unpacked
+from platform_run_image.unpacked import SCRATCH, Unpacked
 
 
 def start(name, words):
     """Return the command line and its environment."""
     image = Unpacked(name)
-    variables = image.environment()
     arguments = [
         "/usr/bin/apptainer",
         "--silent",
@@ -25,5 +24,5 @@ def start(name, words):
         str(image.root),
         *images.command(image.config, words),
     ]
-    # It gives the container a PATH of its own otherwise.
-    return arguments, variables | {"PATH": HOST_PATH, "APPTAINERENV_PATH": variables["PATH"]}
+    inside = {f"APPTAINERENV_{key}": value for key, value in image.inside().items()}
+    return arguments, image.environment() | inside

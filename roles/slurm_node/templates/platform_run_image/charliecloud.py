@@ -17,7 +17,7 @@ def start(name, words):
         *(f"--bind={bind}:{bind}" for bind in settings.BINDS),
         *settings.OPTIONS,
         f"--set-env=HOME={variables['HOME']}",
-        f"--set-env=PATH={variables['PATH']}",
+        *(f"--set-env={key}={value}" for key, value in image.inside().items()),
         "--env-no-expand",
         f"--cd={image.folder()}",
         str(image.root),

@@ -23,6 +23,8 @@ from pathlib import Path
 
 from platform_run_image import settings
 
+# Where the host's own programs are; the job's PATH is what the job makes of it.
+HOST_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 CACHES = Path("/var/tmp")  # noqa: S108
 KEPT_SECONDS = 30 * 24 * 3600
 # Before a digest: an image that is not whole, since it is being pulled or removed, or this was killed.
@@ -201,7 +203,12 @@ def tar(layer, *options):
         start = file.read(4)
     compression = [option for magic, option in COMPRESSIONS.items() if start.startswith(magic)]
     done = subprocess.run(
-        ["tar", "--file", str(layer), *compression, *options], capture_output=True, text=True, check=False
+        ["/usr/bin/tar", "--file", str(layer), *compression, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        # Nothing of the job's, such as TAR_OPTIONS; the locale decides how names are listed.
+        env={"PATH": HOST_PATH, "LC_ALL": "C.UTF-8"},
     )
     if done.returncode:
         raise ImageError(f"a layer could not be unpacked: {done.stderr.strip()[-500:]}")

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -I
 """Run a command of a Slurm job in a container image, as the job's user and in the job's folder.
 
     platform-run-image IMAGE -- COMMAND [ARGUMENT...]

@@ -13,10 +13,10 @@ reach it. That needs a process table of its own, whose first process ignores sig
 import os
 
 from platform_run_image import images, settings
-from platform_run_image.unpacked import HOST_PATH, SCRATCH, Unpacked
+from platform_run_image.unpacked import SCRATCH, Unpacked
 
-# Variables that podman itself needs with other values than the container.
-OWN = ("HOME", "PATH", "XDG_RUNTIME_DIR")
+# Variables that podman itself gets with other values than the container.
+OWN = ("HOME", "XDG_RUNTIME_DIR")
 # $1 the mount point of the tmpfs, $2 the unpacked image, then podman's command line.
 PREPARE = """\
 set -e
@@ -69,7 +69,9 @@ def _podman(scratch):
 
 
 def _container(image, variables):
-    """What the container shares with the node. Others can read command lines: no values of it there."""
+    """What the container shares with the node. Others can read command lines: no values of the job there."""
+    inside = image.inside()
+    passed = {key: value for key, value in variables.items() if key not in inside}
     places = ("/dev", *SCRATCH, *settings.BINDS)
     return [
         "run",
@@ -84,7 +86,8 @@ def _container(image, variables):
         "--group-add=keep-groups",
         "--security-opt=label=disable",
         *(f"--volume={place}:{place}:rslave" for place in places),
-        *(f"--env={key}={value}" if key in OWN else f"--env={key}" for key, value in variables.items()),
+        *(f"--env={key}={value}" if key in OWN else f"--env={key}" for key, value in passed.items()),
+        *(f"--env={key}={value}" for key, value in inside.items()),
         f"--workdir={image.folder()}",
         "--entrypoint=[]",
     ]
@@ -96,7 +99,6 @@ def _inside():
         "_CONTAINERS_USERNS_CONFIGURED": "done",
         "_CONTAINERS_ROOTLESS_UID": str(os.getuid()),
         "_CONTAINERS_ROOTLESS_GID": str(os.getgid()),
-        "PATH": HOST_PATH,
         # Not the user's own settings of podman: the site chose.
         "CONTAINERS_CONF": "/dev/null",
     }

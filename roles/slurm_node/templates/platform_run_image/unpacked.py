@@ -9,8 +9,6 @@ from platform_run_image import images, settings
 
 # Both are the host's in every container; the rest of the host is not.
 SCRATCH = ("/tmp", "/var/tmp")  # noqa: S108
-# For the runtime itself; the container has its image's.
-HOST_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
 
 class Unpacked:
@@ -25,11 +23,16 @@ class Unpacked:
         self.config = json.loads((folder / "config.json").read_text()).get("config") or {}
 
     def environment(self):
-        """Return the image's PATH and the job's variables, and those of the image that it does not set."""
+        """Return the variables of the runtime, a program of the host: the job's, none of the image's."""
+        user = pwd.getpwuid(os.getuid())
+        return {"USER": user.pw_name, "HOME": user.pw_dir, **os.environ, "PATH": images.HOST_PATH}
+
+    def inside(self):
+        """Return what only the container gets: the image's PATH, and what the job does not set."""
         image = dict(entry.split("=", 1) for entry in self.config.get("Env") or [])
         path = image.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-        user = pwd.getpwuid(os.getuid())
-        return {**image, "USER": user.pw_name, "HOME": user.pw_dir, **os.environ, "PATH": path}
+        taken = self.environment()
+        return {key: value for key, value in image.items() if key not in taken} | {"PATH": path}
 
     def folder(self):
         """Return where the command starts: here if the container has this folder, else as the image says."""
