@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import time
 import urllib.request
@@ -308,6 +309,51 @@ def idle_image(registry, name):
     long_ago = time.time() - run_image.KEPT_SECONDS - 60
     os.utime(image / "used", (long_ago, long_ago))
     return image
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes other users")
+def test_caches_of_users_who_do_not_come_back_are_cleaned_with_their_rights():
+    with tempfile.TemporaryDirectory() as folder:  # others may not enter pytest's own
+        caches = Path(folder)
+        caches.chmod(0o755)
+        idle, attacker = old_cache(caches, 20001), old_cache(caches, 20002)
+        # Links to what another user or root has, and a folder with a name that is not its user's.
+        (attacker / "pull-trap").symlink_to(idle)
+        (attacker / "sha256-trap.lock").symlink_to(caches / "made-by-root")
+        (attacker / "sha256-trap").symlink_to(idle / "sha256-kept")
+        (caches / "platform-images-20003").symlink_to(idle)
+        (caches / "platform-images-0").mkdir(mode=0o700)
+        for path in (
+            *attacker.glob("*trap*"),
+            caches / "platform-images-20003",
+            caches / "platform-images-0",
+        ):
+            os.chown(path, 20002, 20002, follow_symlinks=False)
+        before = set(caches.iterdir())
+        script = "import sys, pathlib; from platform_run_image import clean, images; "
+        script += "images.CACHES = pathlib.Path(sys.argv[1]); clean.main()"
+        package = str(paths.data_dir() / "roles/slurm_node/templates")
+        command = [sys.executable, "-c", script, folder]
+        subprocess.run(command, env={"PYTHONPATH": package}, check=True, timeout=60)
+        for cache in (idle, attacker):
+            assert not (cache / "sha256-old").exists()
+            assert (cache / "sha256-kept" / "used").exists()
+            assert (cache / "sha256-old.lock").stat().st_uid == cache.stat().st_uid
+        assert set(caches.iterdir()) == before
+
+
+def old_cache(caches, user):
+    """A user's cache with an image that has been idle for long and one that was used just now."""
+    cache = caches / f"platform-images-{user}"
+    for name in ("sha256-old", "sha256-kept"):
+        (cache / name).mkdir(parents=True)
+        (cache / name / "used").touch()
+    long_ago = time.time() - run_image.KEPT_SECONDS - 60
+    os.utime(cache / "sha256-old" / "used", (long_ago, long_ago))
+    for path in (cache, *cache.rglob("*")):
+        os.chown(path, user, user)
+    cache.chmod(0o700)
+    return cache
 
 
 def test_a_cleaning_that_is_killed_leaves_no_half_image(registry, monkeypatch):
