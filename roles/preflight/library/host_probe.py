@@ -54,6 +54,7 @@ _FOREIGN = {
     ),
     "slurm": (("/etc/slurm/slurm.conf", "/etc/slurm-llnl/slurm.conf"), ("slurmd", "slurmctld", "slurmdbd")),
 }
+_FILLING = ("/", "/var/lib")
 _CONNECT_SECONDS = 3
 
 
@@ -66,8 +67,8 @@ def probe(peers, operator_epoch):
         "python": platform.python_version(),
         "uid": os.geteuid(),
         "clock_offset": round(time.time() - operator_epoch, 1) if operator_epoch else None,
-        "disk_free": {path: shutil.disk_usage(path).free for path in ("/", "/var/lib")},
-        "disk_size": {path: shutil.disk_usage(path).total for path in ("/", "/var/lib")},
+        "disk_free": {path: shutil.disk_usage(path).free for path in _disks()},
+        "disk_size": {path: shutil.disk_usage(path).total for path in _disks()},
         "memory": _meminfo().get("MemTotal", 0),
         "swap": _meminfo().get("SwapTotal", 0),
         "listening": sorted(_listening()),
@@ -96,6 +97,11 @@ def _os_release():
         "version": found.get("VERSION_ID", ""),
         "name": found.get("PRETTY_NAME", "an unknown system"),
     }
+
+
+def _disks():
+    """The folders that fill up; of those on one file system the first."""
+    return {pathlib.Path(path).stat().st_dev: path for path in reversed(_FILLING)}.values()
 
 
 def _meminfo():

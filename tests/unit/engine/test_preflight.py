@@ -1,6 +1,10 @@
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from platformctl.engine.preflight import GIB, Level, Subject, judge, peers_of
+from tests.ansible_files import load
 
 PROBE = {
     "os": {"id": "debian", "version": "13", "name": "Debian GNU/Linux 13 (trixie)"},
@@ -60,6 +64,16 @@ def test_space_clock_ports_and_swap() -> None:
     assert bad(subject(groups=("kubernetes_node",), swap=GIB)) == {("n1", "swap", Level.WARNING)}
     assert bad(subject(groups=("kubernetes_control_plane",), memory=GIB)) == {("n1", "memory", Level.ERROR)}
     assert bad(subject(cgroup="hybrid")) == {("n1", "cgroup", Level.WARNING)}
+
+
+def test_each_file_system_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    probe = load("roles/preflight/library/host_probe.py")
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    other = "/proc"  # a file system of its own wherever there is Linux
+    monkeypatch.setattr(probe, "_FILLING", (str(tmp_path), str(inner), other))
+    found = probe.probe({}, 0)
+    assert set(found["disk_free"]) == set(found["disk_size"]) == {str(tmp_path), other}
 
 
 def test_what_others_installed_is_named_and_ours_is_not() -> None:
