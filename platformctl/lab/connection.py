@@ -43,11 +43,11 @@ def variables(state: str) -> dict[str, Any]:
         "ansible_python_interpreter": "/usr/bin/python3",
         "ansible_pipelining": True,
         "ansible_ssh_private_key_file": "{{ lab_state }}/id_ed25519",
-        # The first of all arguments, and ssh takes the first of two values: the user's own ssh settings may
-        # have a jump host for every address, and molecule switches the check of host keys off.
-        "ansible_ssh_args": "-F none -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes "
-        "-o ControlMaster=auto -o ControlPersist=300s",
-        "ansible_ssh_common_args": "-o UserKnownHostsFile={{ lab_state }}/known_hosts",
+        # Ansible's first arguments, and ssh takes the first of two values: molecule switches this check off.
+        "ansible_ssh_args": "-o StrictHostKeyChecking=yes -o ControlMaster=auto -o ControlPersist=300s",
+        # The user's own settings of ssh may have a jump host for every address.
+        "ansible_ssh_common_args": "-F none -o IdentitiesOnly=yes "
+        "-o UserKnownHostsFile={{ lab_state }}/known_hosts",
     }
 
 

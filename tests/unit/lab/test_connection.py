@@ -13,6 +13,8 @@ import yaml
 from ansible.plugins.loader import become_loader, connection_loader
 
 from platformctl import paths
+from platformctl.engine import loading
+from platformctl.engine.fleet import Connection
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.lab import connection, inventory
 from platformctl.site.effective import Effective
@@ -131,6 +133,20 @@ def test_ansible_itself_reads_the_copy_so(tmp_path: Path) -> None:
         for host, variables in json.loads(done.stdout)["_meta"]["hostvars"].items()
     }
     assert found == _expected(tmp_path / "state", HOSTS_OF_EVERYWHERE)
+
+
+def test_the_engines_own_commands_have_no_settings_but_the_labs(tmp_path: Path) -> None:
+    copied = _copied(tmp_path, _everywhere())
+    found = loading._connection("a", Effective(read_inventory(copied)).variables("a"), copied)
+    assert found == Connection(
+        address="198.18.0.75",
+        user="ops",
+        key=f"{tmp_path}/state/id_ed25519",
+        arguments=(
+            *("-F", "none", "-o", "IdentitiesOnly=yes"),
+            *("-o", f"UserKnownHostsFile={tmp_path}/state/known_hosts"),
+        ),
+    )
 
 
 @pytest.mark.parametrize("place", ["all.yml", "all.yaml", "all.json", "all"])
