@@ -1,8 +1,19 @@
-"""Faults that tests inject into the hosts of a lab. Each is a context manager and undoes itself."""
+"""Faults that tests inject into the hosts of a lab. Each is a context manager and undoes itself.
 
+What a fault makes lives in the host's memory (mounts, firewall rules, queues), never on its disk: a host
+that dies takes its faults with it, and to undo one that is no longer there does nothing. An error that
+leaves the block carries a note that says which fault was active.
+"""
+
+import json
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import wraps
+from importlib.resources import files
+from pathlib import Path
+from typing import Concatenate
 
 from platformctl.errors import PlatformError
 from platformctl.lab import podman, ssh
@@ -11,17 +22,57 @@ from platformctl.lab.lifecycle import Lab
 HostFault = Callable[[Lab, str], AbstractContextManager[None]]
 """A fault that needs only the lab and the name of a host."""
 
-_SUDO_RULE = "/etc/sudoers.d/ops"
-_OS_RELEASE = "/usr/lib/os-release"
-_CUT = """\
-table inet fault {
-  chain input { type filter hook input priority raw; iifname != "lo" drop; }
-  chain output { type filter hook output priority raw; oifname != "lo" drop; }
-}
+_NOT_LOCAL = ('iifname != "lo"', 'oifname != "lo"')
+_LOSE = """\
+table inet {table} {{
+  chain input {{ type filter hook input priority raw; {arriving} drop; }}
+  chain output {{ type filter hook output priority raw; {leaving} drop; }}
+}}
 """
+# Declared first, so that the table can be deleted whether it is there or not.
+_REMOVE = "table inet {table} {{}}\ndelete table inet {table}\n"
+# A file on a memory file system of its own, over another file, which is made if it does not exist: empty,
+# it means nothing to anybody, and stays.
+_COVER = """\
+set -e
+mkdir -p /run/fault
+mount -t tmpfs fault /run/fault
+cat > /run/fault/file
+chmod 644 /run/fault/file
+[ -e "$0" ] || touch "$0"
+mount --bind /run/fault/file "$0"
+umount --lazy /run/fault
+rmdir /run/fault
+"""
+# Only a fault's own mount. Lazily: a program that the fault made hang may still have files open there.
+_UNCOVER = 'if grep -q "^fault $0 " /proc/self/mounts; then umount --lazy "$0"; fi'
+# With its files come its programs; those want to see their own entry in /proc.
+_NETWORK, _FILES = ("--net",), ("--mount", "--pid")
+_CLOCK = "/run/skewed-clock.so"
+_PRELOAD = "/etc/ld.so.preload"
 
 
-@contextmanager
+def _fault[**P](
+    inject: Callable[Concatenate[Lab, str, P], Iterator[None]],
+) -> Callable[Concatenate[Lab, str, P], AbstractContextManager[None]]:
+    """A context manager whose name and host are noted on an error that leaves its block."""
+    injected = contextmanager(inject)
+
+    @contextmanager
+    @wraps(inject)
+    def noted(lab: Lab, host: str, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[None]:
+        with injected(lab, host, *args, **kwargs):
+            try:
+                yield
+            except BaseException as error:
+                values = [*map(str, args), *(f"{name}={value}" for name, value in kwargs.items())]
+                error.add_note(f"fault: {' '.join([host, 'of lab', lab.name, inject.__name__, *values])}")
+                raise
+
+    return noted
+
+
+@_fault
 def killed(lab: Lab, host: str) -> Iterator[None]:
     """The host loses its power; afterwards it boots again, and answers when the block is left."""
     target = lab.host(host)
@@ -30,12 +81,13 @@ def killed(lab: Lab, host: str) -> Iterator[None]:
     try:
         yield
     finally:
-        podman.run("start", target.container)
-        ssh.await_banner(target)
-        ssh.await_login(lab.state, target)
+        if _state(lab, host) is not None:
+            podman.run("start", target.container)
+            ssh.await_banner(target)
+            ssh.await_login(lab.state, target)
 
 
-@contextmanager
+@_fault
 def frozen(lab: Lab, host: str) -> Iterator[None]:
     """The host hangs: its address still answers pings of the kernel, and no process on it runs."""
     container = lab.host(host).container
@@ -43,69 +95,148 @@ def frozen(lab: Lab, host: str) -> Iterator[None]:
     try:
         yield
     finally:
-        podman.run("unpause", container)
+        if _state(lab, host) == "paused":
+            podman.run("unpause", container)
 
 
-@contextmanager
+@_fault
 def cut_off(lab: Lab, host: str) -> Iterator[None]:
     """Every packet to and from the host is lost without a word; open connections stay open."""
-    pid = podman.run("inspect", "--format", "{{.State.Pid}}", lab.host(host).container).stdout.strip()
-    inside = ["nsenter", "--target", pid, "--net", "nft"]
-    _machine([*inside, "-f", "-"], data=_CUT)
-    try:
+    with _lost(lab, host, "fault_cut_off", *_NOT_LOCAL):
         yield
+
+
+@_fault
+def parted(lab: Lab, host: str, other: str) -> Iterator[None]:
+    """Every packet between two hosts is lost without a word; all others reach both."""
+    address = lab.host(other).address
+    with _lost(lab, host, f"fault_parted_{int(address)}", f"ip saddr {address}", f"ip daddr {address}"):
+        yield
+
+
+@_fault
+def slow(lab: Lab, host: str, kilobits: int = 256, loss: int = 2) -> Iterator[None]:
+    """The host's link carries so many kbit/s in each direction, and loses so many packets of a hundred.
+
+    A queue of up to two seconds stands before the link. The usual netem is no part of many machines'
+    kernels, so there is no delay beyond what the rate makes.
+    """
+    link = ["tbf", "rate", f"{kilobits}kbit", "burst", "4kb", "latency", "2s"]
+    lost = (f"{end} numgen random mod 100 < {loss}" for end in _NOT_LOCAL)
+    try:
+        _shape(lab, host, *link)
+        with _lost(lab, host, "fault_slow", *lost):
+            yield
     finally:
-        _machine([*inside, "delete", "table", "inet", "fault"])
+        if _pid(lab, host):
+            _shape(lab, host, "noqueue")
 
 
-@contextmanager
+@_fault
 def full_disk(lab: Lab, host: str, path: str = "/var/cache/apt/archives") -> Iterator[None]:
     """The file system at a folder of the host has no byte left. It is a small one of its own."""
-    _on(lab, host, "mkdir", "-p", path)
-    _on(lab, host, "mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "fault", path)
-    try:
-        # dd ends with an error when nothing more fits, which is the purpose.
-        lab.exec(host, ["dd", "if=/dev/zero", f"of={path}/fault", "bs=4k", "status=none"])
+    fill = 'mkdir -p "$0" && mount -t tmpfs -o size=64k,mode=755 fault "$0" && ! cat /dev/zero > "$0/fault"'
+    with _mounted(lab, host, fill, path):
         yield
-    finally:
-        # Lazily: a program that the full disk made hang may still have files open there.
-        _on(lab, host, "umount", "--lazy", path)
 
 
-@contextmanager
+@_fault
 def without_sudo(lab: Lab, host: str) -> Iterator[None]:
     """The administrator may log in and not become root."""
-    aside = "/root/sudo-rule"
-    _on(lab, host, "mv", _SUDO_RULE, aside)
-    try:
+    with _mounted(lab, host, 'mount -t tmpfs -o mode=750 fault "$0"', "/etc/sudoers.d"):
         yield
+
+
+@_fault
+def other_system(lab: Lab, host: str, os_release: str) -> Iterator[None]:
+    """The host says that it runs another operating system; os_release is the text of that file."""
+    with _mounted(lab, host, _COVER, "/usr/lib/os-release", os_release):
+        yield
+
+
+@_fault
+def skewed_clock(lab: Lab, host: str, seconds: int) -> Iterator[None]:
+    """Programs that start on the host read a wall clock that is so far ahead, or behind if negative.
+
+    The kernel has one clock for all hosts of a machine, so libc lies to them. Those that do not ask libc
+    (programs in Go, journald's own stamps) know the right time, as do services that are not restarted.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "clock.so"
+        source = str(files("platformctl.lab") / "skewed_clock.c")
+        _machine(["cc", "-shared", "-fPIC", "-O2", f"-DSKEW=({seconds})", "-o", str(library), source])
+        # /run is memory as well, and what runs keeps its copy when the file goes.
+        _root(lab, host, _CLOCK).write_bytes(library.read_bytes())
+    try:
+        with _mounted(lab, host, _COVER, _PRELOAD, f"{_CLOCK}\n"):
+            yield
     finally:
-        _on(lab, host, "mv", aside, _SUDO_RULE)
+        if _pid(lab, host):
+            _root(lab, host, _CLOCK).unlink(missing_ok=True)
 
 
 @contextmanager
-def other_system(lab: Lab, host: str, os_release: str) -> Iterator[None]:
-    """The host says that it runs another operating system; os_release is the text of that file."""
-    aside = "/root/os-release"
-    _on(lab, host, "mv", _OS_RELEASE, aside)
+def _lost(lab: Lab, host: str, table: str, arriving: str, leaving: str) -> Iterator[None]:
+    """Packets that the two conditions of nft select are lost on the host."""
+    rules = _LOSE.format(table=table, arriving=arriving, leaving=leaving)
+    _enter(lab, host, _NETWORK, "nft", "-f", "-", data=rules)
     try:
-        _on(lab, host, "tee", _OS_RELEASE, data=os_release)
         yield
     finally:
-        _on(lab, host, "mv", aside, _OS_RELEASE)
+        if _pid(lab, host):
+            _enter(lab, host, _NETWORK, "nft", "-f", "-", data=_REMOVE.format(table=table))
 
 
-def _on(lab: Lab, host: str, *argv: str, data: str | None = None) -> None:
-    done = lab.exec(host, argv, data=data)
-    if done.returncode:
-        raise PlatformError(
-            f"a fault could not be made or undone: {done.stderr.strip()}", where=f"{host}: {argv}"
-        )
+@contextmanager
+def _mounted(lab: Lab, host: str, script: str, path: str, data: str = "") -> Iterator[None]:
+    """A script has mounted something called `fault` at a path of the host."""
+    try:
+        _enter(lab, host, _FILES, "sh", "-c", script, path, data=data)
+        yield
+    finally:
+        if _pid(lab, host):
+            _enter(lab, host, _FILES, "sh", "-c", _UNCOVER, path)
 
 
-def _machine(argv: Sequence[str], data: str | None = None) -> None:
+def _shape(lab: Lab, host: str, *queue: str) -> None:
+    """Put a queue before both ends of the host's link: its own, and the machine's towards it."""
+    shown = _enter(lab, host, _NETWORK, "ip", "-json", "link", "show", "eth0")
+    index = json.loads(shown)[0]["link_index"]
+    ours = {link["ifindex"]: link["ifname"] for link in json.loads(_machine(["ip", "-json", "link"]))}
+    _enter(lab, host, _NETWORK, "tc", "qdisc", "replace", "dev", "eth0", "root", *queue)
+    _machine(["tc", "qdisc", "replace", "dev", ours[index], "root", *queue])
+
+
+def _root(lab: Lab, host: str, path: str) -> Path:
+    """A file of the host, as this machine finds it."""
+    return Path(f"/proc/{_pid(lab, host)}/root{path}")
+
+
+def _enter(lab: Lab, host: str, namespaces: Sequence[str], *argv: str, data: str = "") -> str:
+    """Run a program in namespaces of the host, from outside: that works on a frozen host too."""
+    return _machine(["nsenter", "--target", str(_pid(lab, host)), *namespaces, *argv], data)
+
+
+def _pid(lab: Lab, host: str) -> int:
+    """The host's first process; 0 when it is not up."""
+    return int(_inspect(lab, host, "{{.State.Pid}}") or 0)
+
+
+def _state(lab: Lab, host: str) -> str | None:
+    """What podman calls it: running, paused, exited; None when the host was removed."""
+    return _inspect(lab, host, "{{.State.Status}}")
+
+
+def _inspect(lab: Lab, host: str, template: str) -> str | None:
+    done = podman.run("inspect", "--format", template, lab.host(host).container, check=False)
+    return None if done.returncode else done.stdout.strip()
+
+
+def _machine(argv: Sequence[str], data: str = "") -> str:
+    """What a program of this machine prints."""
     done = subprocess.run(argv, capture_output=True, text=True, input=data, check=False)
     if done.returncode:
         raise PlatformError(
             f"a fault could not be made or undone: {done.stderr.strip()}", where=" ".join(argv)
         )
+    return done.stdout
