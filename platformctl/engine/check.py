@@ -34,27 +34,30 @@ async def check(fleet: Fleet, names: tuple[str, ...], data: Path) -> Verdict:
     source = _source(data)
     addresses = {host.name: host.connection.address for host in fleet.hosts.values()}
 
-    async def probe(host: Host) -> tuple[str, Reply]:
+    async def probe(host: Host) -> tuple[Host, Reply, float]:
+        asked = time.monotonic()
         arguments = {"peers": preflight.peers_of(host.name, addresses), "operator_epoch": time.time()}
         script = f"exec python3 - {shlex.quote(json.dumps(arguments))}"
-        return host.name, await remote.run(host.connection, script, source)
+        reply = await remote.run(host.connection, script, source)
+        return host, reply, time.monotonic() - asked
 
-    # A first touch opens the connections, so that the probe's clock is not read seconds after ours.
-    await remote.run_all((fleet.hosts[name] for name in names), dict.fromkeys(names, "true"))
-    replies = dict(await asyncio.gather(*(probe(fleet.hosts[name]) for name in names)))
-    subjects, failures, unreachable = [], [], set()
-    for name, reply in replies.items():
-        host = fleet.hosts[name]
+    # A first touch opens the connections, so that the probe's clock is not read seconds after ours. Who does
+    # not answer it is not waited for a second time.
+    hosts = [fleet.hosts[name] for name in names]
+    touched = await remote.run_all(hosts, dict.fromkeys(names, "true"))
+    subjects = []
+    failures = [_failure(host, touched[host.name]) for host in hosts if touched[host.name].unreachable]
+    reached = [host for host in hosts if not touched[host.name].unreachable]
+    for host, reply, seconds in await asyncio.gather(*map(probe, reached)):
         if reply.code == 0:
-            subjects.append(
-                Subject(name, host.connection.address, host.groups, fleet.site, json.loads(reply.out))
-            )
+            found = json.loads(reply.out)
+            address = host.connection.address
+            subjects.append(Subject(host.name, address, host.groups, fleet.site, found, seconds))
         else:
             failures.append(_failure(host, reply))
-            unreachable.add(name)
     order = {name: index for index, name in enumerate(names)}
     findings = sorted([*failures, *preflight.judge(subjects)], key=lambda finding: order[finding.host])
-    return Verdict(tuple(findings), frozenset(unreachable))
+    return Verdict(tuple(findings), frozenset(failure.host for failure in failures))
 
 
 async def take_on(fleet: Fleet, names: tuple[str, ...]) -> dict[str, Reply]:

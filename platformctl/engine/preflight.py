@@ -46,13 +46,17 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Subject:
-    """A host to judge: its name, address, groups of the inventory, the site's name, and its probe."""
+    """A host to judge: its name, address, groups of the inventory, the site's name, and its probe.
+
+    clock_window: its clock was read at some moment within so many seconds after the operator's.
+    """
 
     name: str
     address: str
     groups: frozenset[str]
     site: str
     probe: Probe
+    clock_window: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,11 @@ def _rights(subject: Subject) -> Iterator[Finding]:
 
 def _clock(subject: Subject) -> Iterator[Finding]:
     offset = subject.probe["clock_offset"]
-    if offset is None or abs(offset) < _CLOCK_WARNING:
+    if offset is None:
+        return
+    # A slow answer is no wrong clock: only what the wait cannot explain counts.
+    offset = min(offset, max(offset - subject.clock_window, 0.0))
+    if abs(offset) < _CLOCK_WARNING:
         return
     level = Level.ERROR if abs(offset) >= _CLOCK_ERROR else Level.WARNING
     direction = "ahead of" if offset > 0 else "behind"

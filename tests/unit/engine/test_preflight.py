@@ -76,6 +76,16 @@ def test_each_file_system_is_measured_once(tmp_path: Path, monkeypatch: pytest.M
     assert set(found["disk_free"]) == set(found["disk_size"]) == {str(tmp_path), other}
 
 
+def test_a_slow_answer_is_no_wrong_clock() -> None:
+    def judged(offset: float, window: float) -> set[tuple[str, str, Level]]:
+        return bad(replace(subject(clock_offset=offset), clock_window=window))
+
+    assert judged(40.0, 38.0) == set()
+    assert judged(40.0, 8.0) == {("n1", "clock", Level.ERROR)}
+    assert judged(40.0, 20.0) == {("n1", "clock", Level.WARNING)}
+    assert judged(-40.0, 38.0) == {("n1", "clock", Level.ERROR)}
+
+
 def test_what_others_installed_is_named_and_ours_is_not() -> None:
     assert bad(subject(foreign=["slurm"])) == {("n1", "existing", Level.ERROR)}
     assert bad(subject(foreign=["docker"])) == {("n1", "existing", Level.WARNING)}
