@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from platformctl import lab as labs
+from platformctl.lab import faults
 from tests.integration.engine import tiny
 from tests.integration.engine.conftest import Script
 from tests.integration.engine.test_install import Place, ends, finished, started
@@ -42,16 +42,13 @@ def ansible_processes(folder: Path) -> list[str]:
 
 def test_a_host_that_is_down_is_named_and_done_when_it_is_back(site: Place, lab: labs.Lab) -> None:
     inventory, data = site
-    subprocess.run(
-        ["podman", "stop", "--time", "0", lab.host("node2").container], check=True, capture_output=True
-    )
-    events = tiny.install(inventory, data, code=4)
+    with faults.killed(lab, "node2"):
+        events = tiny.install(inventory, data, code=4)
     assert (finished(events)["changed"], finished(events)["unreachable"]) == (2, 1)
     (end,) = ends(events, "node2").values()
     assert end["status"] == "unreachable"
     assert end["retry"].endswith("--limit node2")
 
-    labs.up(lab.name)
     again = tiny.install(inventory, data)
     assert set(map(tuple, started(again).values())) == {("node2",)}
 
@@ -104,16 +101,11 @@ def test_the_second_of_two_runs_says_who_is_at_work(site: Place, on: Script) -> 
     assert first.returncode == 0
 
 
-def test_hosts_without_sudo_or_with_another_system_are_left_out(site: Place, on: Script) -> None:
+def test_hosts_without_sudo_or_with_another_system_are_left_out(site: Place, lab: labs.Lab) -> None:
     inventory, data = site
-    on("node1", "chmod 0 /etc/sudoers.d/* && mv /etc/sudoers.d /etc/sudoers.away && mkdir /etc/sudoers.d")
-    on("node2", "cp -L /etc/os-release /etc/os-release.away; rm /etc/os-release")
-    on("node2", "printf 'ID=fedora\\nVERSION_ID=43\\nPRETTY_NAME=\"Fedora Linux 43\"\\n' > /etc/os-release")
-    try:
+    fedora = 'ID=fedora\nVERSION_ID=43\nPRETTY_NAME="Fedora Linux 43"\n'
+    with faults.without_sudo(lab, "node1"), faults.other_system(lab, "node2", fedora):
         events = tiny.install(inventory, data, code=4)
-    finally:
-        on("node1", "rmdir /etc/sudoers.d; mv /etc/sudoers.away /etc/sudoers.d; chmod 440 /etc/sudoers.d/*")
-        on("node2", "mv /etc/os-release.away /etc/os-release")
     (sudo,) = ends(events, "node1").values()
     assert "sudo" in sudo["message"]
     system = ends(events, "node2")["preflight"]
@@ -123,20 +115,25 @@ def test_hosts_without_sudo_or_with_another_system_are_left_out(site: Place, on:
     assert started(tiny.install(inventory, data))["second"] == ["node1", "node2"]
 
 
-def test_a_host_that_loses_its_network_stops_alone(site: Place, on: Script) -> None:
+def test_a_host_that_loses_its_network_stops_alone(site: Place, lab: labs.Lab, on: Script) -> None:
     inventory, data = site
-    gateway = on("node2", "ip route show default").split()[2]
     on("node2", "echo 5 > /var/tmp/tiny/seconds")
     process = tiny.start(inventory, data)
     wait(lambda: at_work(on))
-    on("node2", "ip link set eth0 down")
-    try:
+    with faults.cut_off(lab, "node2"):
         out, _ = process.communicate(timeout=150)
-    finally:
-        on("node2", f"ip link set eth0 up; ip route replace default via {gateway}")
     assert process.returncode == 4, out
     events = [json.loads(line) for line in out.splitlines()]
     assert ends(events, "node2")["second"]["status"] == "unreachable"
     assert ends(events, "ctl1")["second"]["status"] == "changed"
 
     assert started(tiny.install(inventory, data))["second"] == ["node2"]
+
+
+def test_an_installation_gets_there_over_a_slow_and_lossy_link(site: Place, lab: labs.Lab) -> None:
+    inventory, data = site
+    with faults.slow(lab, "node2", kilobits=1000):
+        events = tiny.install(inventory, data, "node2")
+    assert (finished(events)["changed"], finished(events)["unreachable"]) == (1, 0)
+    assert {end["status"] for end in ends(events, "node2").values()} == {"ok", "changed"}
+    assert started(tiny.install(inventory, data, "node2")) == {}

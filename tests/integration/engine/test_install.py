@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from platformctl import lab as labs
+from platformctl.lab import faults
 from tests.integration.engine import tiny
 from tests.integration.engine.conftest import Script
 
@@ -69,16 +71,10 @@ def test_a_failing_host_is_named_and_the_others_go_on(site: Place, on: Script) -
     assert started(again) == {"preflight": ["node1"], "first": ["node1"], "second": ["node1"]}
 
 
-def test_a_full_disk_is_called_so(site: Place, on: Script) -> None:
+def test_a_full_disk_is_called_so(site: Place, lab: labs.Lab) -> None:
     inventory, data = site
-    on(
-        "node1",
-        "mount -t tmpfs -o size=4k tmpfs /var/tmp/tiny && head -c 4096 /dev/zero > /var/tmp/tiny/full",
-    )
-    try:
+    with faults.full_disk(lab, "node1", "/var/tmp/tiny"):
         events = tiny.install(inventory, data, code=1)
-    finally:
-        on("node1", "umount /var/tmp/tiny")
     assert "the disk of this host is full" in ends(events, "node1")["first"]["message"]
 
 
