@@ -28,6 +28,8 @@ _UNKNOWN_JOB = 2017
 _ALREADY_DONE = 2021
 _NO_CONTROLLER = -1
 _STANDBY = frozenset({2027, 2131})
+# slurmdbd cannot be reached, or lost the connection to its database.
+_NO_DATABASE = frozenset({7000, 7008})
 # EAGAIN and 2007: MaxJobCount is reached; 1804: the user's rate limit; 2105: submissions are disabled;
 # 4034: a slurmd is too busy.
 _BUSY: dict[int, str] = {
@@ -322,12 +324,12 @@ def checked(status: int, text: bytes) -> dict[str, Any]:
 
 
 def _error_type(status: int, number: int) -> type[SlurmError]:
-    """2000s and 7000s are Slurm's verdicts, 9000s its parser's; the rest is about reaching it."""
+    """2000s and 7000s are Slurm's verdicts mostly, 9000s its parser's; the rest is about reaching it."""
     if number == _UNKNOWN_JOB:
         return UnknownJobError
     if status == 429:
         return SlurmBusyError
-    if number in _STANDBY or status in (502, 503, 504):
+    if number in _STANDBY | _NO_DATABASE or status in (502, 503, 504):
         return SlurmUnavailableError
     verdict = 2000 <= number < 3000 or 7000 <= number < 8000 or 9000 <= number < 10000
     if verdict or (number == 0 and status < 500):

@@ -41,6 +41,8 @@ from platformctl.router.slurm_explain import explanation
 
 # Records of waiting jobs that are read again with each look at the states.
 _REFRESH = 2
+# How long the accounting database may lag behind slurmctld before what it does not know is taken for lost.
+_LATE_SECONDS = 600
 _READS_AT_ONCE = 8
 # So many unknown jobs are read one by one; more of them from the list of all jobs, unless that is long.
 _FEW, _MANY = 10, 2000
@@ -64,6 +66,8 @@ class SlurmBackend:
         self._site = site
         self.reader = reader
         self._arrays = Arrays()
+        # Since when the accounting database is waited for, by the id of a job.
+        self._behind: dict[int, float] = {}
         self._cluster = Cluster(client, reader)
         self._listing = asyncio.Lock()
         self._listed_at = 0.0
@@ -121,7 +125,7 @@ class SlurmBackend:
             raise _unavailable(error) from error
         self._learn(records)
         if not slurm_states.carries(records[0], claim):
-            return await self._forgotten(claim, number)
+            return await self._forgotten(claim, number, reissued=True)
         if not slurm_states.array_id(records[0]):
             return slurm_states.seen(slurm_states.run_of(records[0]))
         return await self._read_array(claim, number, records)
@@ -171,15 +175,18 @@ class SlurmBackend:
         return await self._list()
 
     async def _read_array(self, claim: Claim, number: int, records: list[dict[str, Any]]) -> Seen:
-        restarted = not self._arrays.knows(number)
         runs = [await self._run(record) for record in records]
         own = [record["job_id"] for record in records]
         merged, missing = self._arrays.merge(number, runs, own)
-        # A router that has just begun does not know what slurmctld has forgotten.
-        if missing or (restarted and any(run.phase is not Phase.QUEUED for run in runs)):
+        # A router that has just begun does not know what slurmctld has forgotten; of what is held, nothing.
+        if missing or not (self._arrays.knows(number) or all(run.held for run in runs)):
             rows = await self._accounted(claim, number)
-            merged, _ = self._arrays.merge(number, [*runs, *rows], own)
+            merged, missing = self._arrays.merge(number, [*runs, *rows], own)
+        self._arrays.complete(number)
         seen = slurm_states.seen_array(merged)
+        if missing and seen.phase in (Phase.SUCCEEDED, Phase.FAILED):
+            self._wait(number, "elements that slurmctld has forgotten")
+        self._behind.pop(number, None)
         if seen.phase in FINAL:
             self._arrays.forget(number)
         return seen
@@ -197,13 +204,25 @@ class SlurmBackend:
         indices = tuple(int(key.removeprefix(prefix)) for key in states if key.startswith(prefix))
         return slurm_states.run_of(record, indices)
 
-    async def _forgotten(self, claim: Claim, number: int) -> Seen | None:
-        """How a job ended that slurmctld no longer has; None while that cannot be told."""
+    async def _forgotten(self, claim: Claim, number: int, reissued: bool = False) -> Seen | None:
+        """How a job ended that slurmctld no longer has; None when that cannot be told.
+
+        reissued: slurmctld gave the id to another job, so it lost this one and will not tell its end.
+        """
         runs = await self._accounted(claim, number)
+        if not reissued and any(run.phase not in FINAL for run in runs):
+            self._wait(number, "the end of a job that slurmctld has forgotten")
         self._arrays.forget(number)
+        self._behind.pop(number, None)
         if not runs or any(run.phase not in FINAL for run in runs):
             return None
         return slurm_states.seen_array(runs) if runs[0].indices else slurm_states.seen(runs[0])
+
+    def _wait(self, number: int, what: str) -> None:
+        """Raise Unavailable while the accounting database may only be late: slurmctld writes when it can."""
+        since = self._behind.setdefault(number, time.monotonic())
+        if time.monotonic() - since < _LATE_SECONDS:
+            raise Unavailable(f"the accounting database does not know yet {what}")
 
     async def _accounted(self, claim: Claim, number: int) -> list[slurm_states.Run]:
         try:

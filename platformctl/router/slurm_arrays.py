@@ -19,11 +19,15 @@ _AT_ONCE = 200
 
 @dataclass
 class _Array:
-    """indices: all that were ever seen. ended: by index. own: ids of the elements that have one."""
+    """indices: all that were ever seen. ended: by index. own: ids of the elements that have one.
+
+    complete: elements that ended before the first look, if there were any, are among them.
+    """
 
     indices: set[int] = field(default_factory=set)
     ended: dict[int, Run] = field(default_factory=dict)
     own: set[int] = field(default_factory=set)
+    complete: bool = False
     digest: str = ""
     until: float = 0.0
 
@@ -40,8 +44,13 @@ class Arrays:
         return bool(self._arrays)
 
     def knows(self, job_id: int) -> bool:
-        """Whether the array was seen before."""
-        return job_id in self._arrays
+        """Whether nothing of the array can have been forgotten before it was seen."""
+        array = self._arrays.get(job_id)
+        return array is not None and array.complete
+
+    def complete(self, job_id: int) -> None:
+        """Every element of the array was told once, by slurmctld or by the accounting database."""
+        self._arrays[job_id].complete = True
 
     def merge(self, job_id: int, runs: Iterable[Run], own: Iterable[int]) -> tuple[list[Run], bool]:
         """All runs of an array, those included that the source has forgotten; whether some are still missing.

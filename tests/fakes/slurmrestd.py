@@ -84,6 +84,7 @@ class FakeSlurm:
     deaths: int = 0
     _restarts: int = 0
     away: bool = False
+    database_away: bool = False
     max_jobs: int = 10_000
     asked: int = 0
     requests: int = 0
@@ -246,6 +247,8 @@ class FakeSlurm:
         return web.json_response({"jobs": states, "errors": []})
 
     async def _accounted(self, request: web.Request) -> web.Response:
+        if self.database_away:
+            return _error(500, 7000, "Unable to connect to database")
         job_id = int(request.match_info["id"])
         every = [*self.ended, *self.jobs.values()]
         rows = [_row(job) for job in every if job_id in (job.job_id, job.array)]
@@ -266,6 +269,7 @@ class FakeSlurm:
 def _row(job: Job) -> dict[str, Any]:
     record = job.record()
     return {
+        "user": job.user,
         "comment": {"job": record["comment"]},
         "state": {"current": record["job_state"]},
         "exit_code": record["exit_code"],

@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestServer
 
 from platformctl.clients.slurmrestd import SlurmError, SlurmRestClient, SlurmUnavailableError, TokenMinter
 from platformctl.jobs.slurm import DIALECTS
-from platformctl.router.backend import Busy, Phase, Unavailable
+from platformctl.router.backend import Busy, Phase, Ticket, Unavailable
 from platformctl.router.slurm import SlurmBackend
 from tests.contracts.backend import found_ids
 from tests.contracts.slurm_backend import *  # noqa: F403
@@ -130,3 +130,69 @@ async def test_what_is_full_is_told_apart_from_what_is_away(fake: FakeSlurm, slu
     fake.max_jobs = 0
     with pytest.raises(Busy, match="MaxJobCount"):
         await slurm.backend.submit_held(slurm.ticket())
+
+
+async def half_an_array(fake: FakeSlurm, slurm: SlurmWorld) -> tuple[Ticket, str]:
+    """An array whose first element failed and was forgotten, while the second has not ended."""
+    ticket = slurm.ticket(array="0-1")
+    job_id = await slurm.subject.released(ticket)
+    fake.finish_element(int(job_id), 0, 3)
+    (failed,) = (job.job_id for job in fake.jobs.values() if job.indices == (0,))
+    fake.purge(failed)
+    return ticket, job_id
+
+
+async def test_a_router_that_began_while_the_database_was_away_asks_it_again(
+    fake: FakeSlurm, client: SlurmRestClient, slurm: SlurmWorld
+) -> None:
+    ticket, job_id = await half_an_array(fake, slurm)
+    begun = SlurmBackend(client, SITE, "slurm", 1.0)
+    fake.database_away = True
+    with pytest.raises(Unavailable):
+        await begun.read(ticket.claim, job_id)
+    fake.database_away = False
+    fake.finish_element(int(job_id), 1)
+    seen = await begun.read(ticket.claim, job_id)
+    assert seen is not None
+    assert (seen.phase, seen.exit_code) == (Phase.FAILED, 3)
+
+
+async def test_a_router_that_began_asks_for_what_ended_before_the_elements_that_wait(
+    fake: FakeSlurm, client: SlurmRestClient, slurm: SlurmWorld
+) -> None:
+    ticket, job_id = await half_an_array(fake, slurm)
+    (waiting,) = (job for job in fake.jobs.values() if job.indices == (1,))
+    waiting.state = "PENDING"
+    begun = SlurmBackend(client, SITE, "slurm", 1.0)
+    seen = await begun.read(ticket.claim, job_id)
+    assert seen is not None
+    assert seen.tasks is not None
+    assert (seen.tasks.waiting, seen.tasks.failed) == (1, 1)
+
+
+async def test_a_forgotten_job_is_not_lost_while_the_database_is_away(
+    fake: FakeSlurm, slurm: SlurmWorld
+) -> None:
+    ticket = slurm.ticket()
+    job_id = await slurm.subject.released(ticket)
+    fake.finish(int(job_id))
+    fake.purge(int(job_id))
+    fake.database_away = True
+    with pytest.raises(Unavailable):
+        await slurm.backend.read(ticket.claim, job_id)
+    fake.database_away = False
+    seen = await slurm.backend.read(ticket.claim, job_id)
+    assert seen is not None
+    assert seen.phase is Phase.SUCCEEDED
+
+
+async def test_a_forgotten_job_is_not_lost_while_its_end_is_not_in_the_database(
+    fake: FakeSlurm, slurm: SlurmWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = slurm.ticket()
+    job_id = await slurm.subject.released(ticket)
+    fake.purge(int(job_id))
+    with pytest.raises(Unavailable, match="does not know yet"):
+        await slurm.backend.read(ticket.claim, job_id)
+    monkeypatch.setattr("platformctl.router.slurm._LATE_SECONDS", 0)
+    assert await slurm.backend.read(ticket.claim, job_id) is None

@@ -85,6 +85,8 @@ def error(number: int) -> bytes:
         (500, 2017, UnknownJobError),
         (500, 2000, SlurmError),
         (500, 7007, SlurmError),
+        (500, 7000, SlurmUnavailableError),
+        (500, 7008, SlurmUnavailableError),
         (400, 9202, SlurmError),
     ],
 )
