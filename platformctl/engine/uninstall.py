@@ -22,6 +22,9 @@ from platformctl.engine.interrupt import ends_cleanly
 from platformctl.errors import ExitCode, PlatformError
 
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+# Made by a hook of the job router's chart, which no release owns.
+_GRANTS = "/apis/rbac.authorization.k8s.io/v1/rolebindings"
+_GRANT = "kfoundry.io/grant"
 _RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
 _PATIENCE_SECONDS = 180
 _POLL_SECONDS = 1.0
@@ -83,6 +86,8 @@ async def remove(fleet: Fleet, found: Removal) -> None:
                 helm = Helm(store / "bin" / "helm", path)
                 for release in charts.RELEASES:
                     await helm.remove(release, charts.NAMESPACE)
+                for grant in (await client.get(_GRANTS, labelSelector=_GRANT))["items"]:
+                    await client.delete(_path(_GRANTS, grant["metadata"]))
                 # The charts keep their definitions, so that no uninstalled chart takes users' objects along.
                 for kind in found.kinds:
                     await client.delete(f"{_DEFINITIONS}/{kind.name}")
@@ -108,14 +113,14 @@ async def _kinds(client: KubernetesClient) -> tuple[Kind, ...]:
 async def _empty(client: KubernetesClient, kinds: Sequence[Kind]) -> None:
     for kind in kinds:
         for item in (await client.get(kind.path))["items"]:
-            await client.delete(_path(kind, item["metadata"]))
+            await client.delete(_path(kind.path, item["metadata"]))
     for kind in kinds:
         await _until(lambda path=kind.path: _some(client, path), kind.name)  # type: ignore[misc]
 
 
-def _path(kind: Kind, metadata: dict[str, Any]) -> str:
-    """Of one object."""
-    group, _, plural = kind.path.rpartition("/")
+def _path(collection: str, metadata: dict[str, Any]) -> str:
+    """Of one object. collection: over all namespaces."""
+    group, _, plural = collection.rpartition("/")
     inside = f"/namespaces/{metadata['namespace']}" if metadata.get("namespace") else ""
     return f"{group}{inside}/{plural}/{metadata['name']}"
 

@@ -144,8 +144,10 @@ def _began(pod: dict[str, Any]) -> bool:
     status = pod.get("status", {})
     if status.get("phase") != "Failed":
         return status.get("phase") in ("Running", "Succeeded")
-    states = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-    return any((item.get("state", {}).get("terminated") or {}).get("startedAt") for item in states)
+    found = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    states = [state for item in found for state in (item.get("state") or {}, item.get("lastState") or {})]
+    # A node that died leaves its containers as they were: running.
+    return any("running" in state or (state.get("terminated") or {}).get("startedAt") for state in states)
 
 
 def _failed(condition: dict[str, Any], pods: Sequence[dict[str, Any]], common: dict[str, Any]) -> Seen:

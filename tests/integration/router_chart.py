@@ -18,7 +18,7 @@ def install_chart(plane: ControlPlane, folder: Path, values: str, user: str) -> 
     file.write_text(values)
     chart = data_dir() / "charts" / "job-router"
     rendered = subprocess.run(
-        [helm, "template", "job-router", chart, "--no-hooks", "--values", file],
+        [helm, "template", "job-router", chart, "--skip-tests", "--values", file],
         check=True,
         capture_output=True,
     )

@@ -101,3 +101,21 @@ def test_metrics_are_found_by_annotations_or_by_a_service_monitor(monitor: bool)
     assert any(found["kind"] == "ServiceMonitor" for found in objects) is monitor
     annotations = named(objects, "Service")["metadata"].get("annotations") or {}
     assert ("prometheus.io/scrape" in annotations) is not monitor
+
+
+def test_who_may_enter_pods_is_granted_after_the_policy_that_limits_it() -> None:
+    """Helm makes rights early and admission policies last, but hooks after everything."""
+    objects = render()
+    entering = [
+        found["metadata"]["name"]
+        for found in objects
+        if found["kind"] in ("Role", "ClusterRole")
+        for rule in found["rules"]
+        if "pods/exec" in rule["resources"]
+    ]
+    assert entering == ["platform-users-enter"]
+    grants = [found for found in objects if found.get("roleRef", {}).get("name") == "platform-users-enter"]
+    assert grants
+    for grant in grants:
+        assert grant["metadata"]["annotations"]["helm.sh/hook"] == "post-install,post-upgrade"
+    assert named(objects, "ValidatingAdmissionPolicyBinding", "kfoundry-enter")

@@ -159,6 +159,12 @@ def test_a_container_that_ran_and_failed_has_run() -> None:
     assert (found.phase, found.unsettled) == (Phase.RUNNING, False)
 
 
+@pytest.mark.parametrize("part", ["state", "lastState"])
+def test_a_container_that_ran_on_a_node_that_died_has_run(part: str) -> None:
+    left: dict[str, Any] = {"containerStatuses": [{part: {"running": {"startedAt": THEN}}}]}
+    assert seen(batch(active=1), [pod("Failed", **left), pod("Pending")]).phase is Phase.RUNNING
+
+
 def test_why_it_has_no_pods_at_all() -> None:
     assert seen(batch(), [], "the quota q is used up").reason == "the quota q is used up"
     assert (
