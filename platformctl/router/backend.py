@@ -106,7 +106,8 @@ class Seen:
     are seconds since the epoch. exit_code: 128 + signal when a signal ended it. output: where to read it.
     estimated_start: the scheduler's guess. again: a failure that another attempt may mend (a node failed,
     it was preempted). overran: it failed because its wall time was over, as it would again. unsettled: it
-    is between two states, and what was said of it before is better than what can be said now.
+    is between two states, and what was said of it before is better than what can be said now. done: what it
+    ran has ended well, so that another attempt would do it twice.
     """
 
     held: bool
@@ -123,6 +124,7 @@ class Seen:
     again: bool = False
     overran: bool = False
     unsettled: bool = False
+    done: bool = False
 
 
 @dataclass(frozen=True)

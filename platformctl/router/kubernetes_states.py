@@ -18,6 +18,7 @@ _MAX_CODES = 100
 _KILLED = 137
 _MAX_NODES = 20
 _DEADLINE = "DeadlineExceeded"
+_UNKNOWN_COPY = "it ended well, but whether its results were copied is not known"
 _DISRUPTIONS = frozenset({"Evicted", "NodeLost", "Preempting", "NodeShutdown", "Terminated"})
 _DISRUPTED = re.compile(r"condition DisruptionTarget")
 
@@ -54,8 +55,15 @@ def seen(batch: dict[str, Any], pods: Sequence[dict[str, Any]], trouble: str = "
         lost = _not_copied(batch, pods)
         if lost:
             used = usage(pods, end)
+            done = lost == _UNKNOWN_COPY
             return Seen(
-                phase=Phase.FAILED, exit_code=CANNOT_COPY, ended=end, reason=lost, usage=used, **common
+                phase=Phase.FAILED,
+                exit_code=CANNOT_COPY,
+                ended=end,
+                reason=lost,
+                usage=used,
+                done=done,
+                **common,
             )
         return Seen(phase=Phase.SUCCEEDED, exit_code=0, ended=end, usage=usage(pods, end), **common)
     if "Failed" in true:
@@ -201,7 +209,7 @@ def _not_copied(batch: dict[str, Any], pods: Sequence[dict[str, Any]]) -> str:
     ends = [_stage(pod, STAGE_OUT).get("terminated") for pod in pods if pod["status"]["phase"] == "Succeeded"]
     known = [end for end in ends if end]
     if not known:
-        return "it ended well, but whether its results were copied is not known"
+        return _UNKNOWN_COPY
     lost = next((end for end in known if end["exitCode"]), None)
     if lost is None:
         return ""

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from platformctl.clients.kubernetes import ApiError, ConflictError, NotFoundError
-from platformctl.jobs.model import Policy, Target, User
+from platformctl.jobs.model import Policy, Refusal, Target, User
 from platformctl.router import status
-from platformctl.router.backend import Backend, Phase, Seen, Ticket, Unavailable
+from platformctl.router.backend import Backend, Phase, Refused, Seen, Ticket, Unavailable
 from platformctl.router.breaker import CircuitOpenError
 from platformctl.router.ending import Ending, unreachable
 from platformctl.router.explain import asked, explain, pause
@@ -123,19 +123,23 @@ class Reconciler:
     async def _release(self, job: JobResource, backend: Backend) -> float | None:
         """The last router died before the release, or its request was lost."""
         ticket = self._tickets.ticket(job)
-        if isinstance(ticket, Ticket):
+        if not isinstance(ticket, Ticket):
+            return await self._ending.refuse(job, ticket)
+        try:
             return await self._submission.release(job, ticket, backend)
-        return await self._ending.refuse(job, ticket)
+        except Refused as verdict:
+            return await self._ending.refuse(job, [Refusal("spec", str(verdict))])
 
     def _news(self, job: JobResource, seen: Seen | None) -> dict[str, object]:
         """What a look at the back end changes: the attempt's state, or the step to the next attempt.
 
-        A job that vanished may have run and is not tried again, nor one that would overrun again.
+        A job that vanished may have run and is not tried again, nor one that would overrun again, nor one of
+        which only the results may be missing.
         """
         if seen is None:
             return status.vanished(job)
         news = status.followed(job, seen)
-        if seen.phase is not Phase.FAILED or (seen.overran and not seen.again):
+        if seen.phase is not Phase.FAILED or seen.done or (seen.overran and not seen.again):
             return news
         ticket = self._tickets.ticket(job)
         if not isinstance(ticket, Ticket) or job.attempt > ticket.job.retries:

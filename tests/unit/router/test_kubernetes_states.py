@@ -95,6 +95,8 @@ def test_a_job_has_succeeded_when_its_results_are_copied(
     state = {"terminated": end} if end else {"running": {}}
     found = seen(there, [pod("Succeeded", initContainerStatuses=[{"name": beside, "state": state}])])
     assert (found.phase, found.exit_code, found.reason) == (phase, code, reason)
+    # A copy that certainly failed may be tried again; what may be complete is not done twice.
+    assert found.done == (end is None)
 
 
 def test_what_could_not_be_copied_before_the_start_is_told() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from platformctl.clients.kubernetes import ConflictError
 from platformctl.jobs.model import Target
-from platformctl.router.backend import Phase, Seen, Unavailable
+from platformctl.router.backend import Phase, Refused, Seen, Unavailable
 from platformctl.router.breaker import Circuit, CircuitOpenError
 from platformctl.router.explain import EXPLAIN
 from platformctl.router.queue import Key, RetryLater
@@ -372,3 +372,24 @@ async def test_what_is_not_the_routers_any_more_is_not_explained(spec: dict[str,
     quiet(world)
     await world.look()
     assert "status" not in world.api.log
+
+
+async def test_a_release_that_the_back_end_refuses_ends_the_job_with_its_words() -> None:
+    world = World()
+    world.submit()
+    await world.killed(Executioner(4))
+    world.slurm.fail("release", Refused("the script is not what it was"))
+    await world.settle()
+    assert world.status()["phase"] == "Refused"
+    assert "the script is not what it was" in world.status()["reason"]
+    assert world.slurm.started == []
+    assert world.slurm.held() == []
+
+
+async def test_a_job_whose_results_alone_may_be_missing_is_not_run_again() -> None:
+    world = World()
+    await world.run(retries=3)
+    world.slurm.end("1", Phase.FAILED, exit_code=74, reason="ended well, but", done=True)
+    await world.settle()
+    assert (world.status()["phase"], world.status()["reason"]) == ("Failed", "ended well, but")
+    assert len(world.slurm.started) == 1
