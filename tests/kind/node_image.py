@@ -40,13 +40,6 @@ LimitNPROC=
 LimitNOFILE=
 LimitCORE=
 """
-# /var is a volume of each node, so images are imported when it first starts.
-_IMPORT = """\
-#!/bin/sh -e
-[ ! -e /var/lib/containerd/.imported ] || exit 0
-ctr -n k8s.io images import --all-platforms --no-unpack /kind/images.tar
-touch /var/lib/containerd/.imported
-"""
 _CONTAINERD = """\
 version = 2
 [plugins."io.containerd.grpc.v1.cri"]
@@ -108,7 +101,7 @@ def _fill(context: Path, store: Path, index: dict[str, dict[str, dict[str, str]]
     )
     shutil.copy(store / "bin/flannel-cni", context / "cni/flannel")
     (context / "kind/version").write_text(f"v{index['binaries']['kubelet']['version']}")
-    (context / "kind/bin/import-images").write_text(_IMPORT)
+    shutil.copy(_HERE / "import-images", context / "kind/bin")
     unit = context / "files/etc/systemd/system/containerd.service.d/kind.conf"
     unit.write_text(_CONTAINERD_UNIT)
     pause = index["images"]["registry.k8s.io/pause"]["tag"]
