@@ -101,7 +101,7 @@ async def _ask_kubernetes(fleet: Fleet) -> Reply | None:
     async with access.kubectl(fleet) as kubectl:
         if kubectl is None:
             return None
-        alias = f'kubectl() {{ {kubectl.command} --request-timeout=10s "$@"; }}'
+        alias = f'kubectl() {{ command {kubectl.command} --request-timeout=10s "$@"; }}'
         return await remote.run(kubectl.connection, alias + _KUBERNETES, seconds=30)
 
 

@@ -63,7 +63,7 @@ def _pod(name: str) -> dict[str, object]:
 
 def _pod_script(kubectl: str) -> str:
     return f"""
-kubectl() {{ {kubectl} --request-timeout=20s "$@"; }}
+kubectl() {{ command {kubectl} --request-timeout=20s "$@"; }}
 pod=$(kubectl create -f - -o name) || exit 1
 trap 'kubectl delete --wait=false "$pod" >/dev/null' EXIT
 if kubectl wait --request-timeout=0 --timeout={_SECONDS}s \\
