@@ -21,12 +21,12 @@ import yaml
 from platformctl.artifacts.registry_layout import write_archive
 from platformctl.paths import cache_dir
 from tests.conformance import exclusions, images, suite
+from tests.programs import program
 
 _ROOT = Path(__file__).parents[2]
 _BUILD = _ROOT / "build/conformance"
 _PLATFORMCTL = str(Path(sys.executable).parent / "platformctl")
 _REGISTRY = "/var/lib/docker-registry"
-_FOCUS = r"\[Conformance\]"
 _SAY_SECONDS = 60
 
 
@@ -45,7 +45,7 @@ def main() -> None:
     archives = _archives()
     with _lab(chosen.lab) as (lab, inventory):
         _install(lab, inventory, archives)
-        report = _run(inventory, [name for name in names if name not in left_out], chosen.procs)
+        report = _run([name for name in names if name not in left_out], chosen.procs)
     sys.exit(_tell(report, names, left_out))
 
 
@@ -98,9 +98,9 @@ def _install(lab: str, inventory: Path, archives: list[Path]) -> None:
             subprocess.run(unpack, stdin=stream, check=True)
 
 
-def _run(inventory: Path, names: list[str], procs: str) -> list[dict[str, Any]]:
-    """Run the specs; returns ginkgo's reports of them. inventory: tells which kubectl is the site's."""
-    kubectl = cache_dir() / "store" / _source(inventory) / "bin/kubectl"
+def _run(names: list[str], procs: str) -> list[dict[str, Any]]:
+    """Run the specs; returns ginkgo's reports of them."""
+    kubectl = program("kubectl")
     report = _BUILD / "report.json"
     report.unlink(missing_ok=True)
     log = (_BUILD / "ginkgo.log").open("w")
@@ -153,11 +153,6 @@ def _tell(report: list[dict[str, Any]], names: list[str], left_out: dict[str, st
 def _name(spec: dict[str, Any]) -> str:
     parts = [*(spec["ContainerHierarchyTexts"] or []), spec["LeafNodeText"]]
     return " ".join(" ".join(parts).split())
-
-
-def _source(inventory: Path) -> str:
-    values = yaml.safe_load((inventory / "group_vars/all/artifacts.yml").read_text()) or {}
-    return str(values.get("artifacts_source", "modules"))
 
 
 def _platformctl(*arguments: str) -> str:

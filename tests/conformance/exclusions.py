@@ -38,5 +38,5 @@ def exclusions(names: Iterable[str], text: str) -> dict[str, str]:
 
 
 def pattern(names: Iterable[str]) -> str:
-    """The regular expression by which ginkgo skips specs of these names; empty for none."""
+    """The regular expression by which ginkgo chooses specs of these names; empty for none."""
     return "|".join(re.escape(name) for name in names)

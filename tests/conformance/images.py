@@ -4,7 +4,6 @@ Names and tags are those of test/utils/image/manifest.go, contents follow test/i
 Debian where these start from Alpine or from a publisher's image.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,13 +104,6 @@ IMAGES: dict[str, TestImage] = {
     ),
     "etcd:3.7.0-0": TestImage(programs={"usr/local/bin/etcd": "etcd"}, entrypoint=("/usr/local/bin/etcd",)),
 }
-
-
-def missing(manifest: str) -> list[str]:
-    """Images of IMAGES whose name and tag Kubernetes' own list (manifest.go) does not have."""
-    known = set(re.findall(r'list\.\w+, "([^"]+)", "([^"]+)"', manifest))
-    named = [(full, *full.removeprefix("e2e-test-images/").split(":")) for full in IMAGES]
-    return [full for full, name, tag in named if (name, tag) not in known]
 
 
 def make(name: str, artifacts: Path) -> Repository:

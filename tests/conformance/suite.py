@@ -3,9 +3,7 @@
 from pathlib import Path
 
 from platformctl.artifacts.catalogue import load
-from platformctl.artifacts.programs import checked, go_version, plan
-from platformctl.paths import cache_dir
-from tests import gobuild
+from tests import gobuild, programs
 
 _HERE = Path(__file__).parent
 _VERSION = load().programs["kubelet"].version
@@ -27,8 +25,7 @@ def program(name: str) -> Path:
     if name in PACKAGES:
         module, package = PACKAGES[name]
         return gobuild.program(_HERE / module, name, package, _FLAGS)
-    [build] = plan(load(), [name], go_version())
-    return checked(cache_dir() / "artifacts/programs" / build.filename)
+    return programs.program(name)
 
 
 def kubernetes() -> Path:
