@@ -28,13 +28,23 @@ def up(
     """Boot a lab's hosts and wait until ssh answers on all of them; completes a lab that exists."""
     output: Output = ctx.obj
     started = time.monotonic()
-    lab = labs.up(name, inventory, light, say=output.remark)
-    seconds = round(time.monotonic() - started, 1)
-    if output.json:
-        output.document({**_described(lab), "seconds": seconds})
-        return
-    output.say(f"lab {name}: {len(lab.hosts)} hosts answer, {seconds} s")
-    output.say(f"inventory: {lab.inventory}")
+    _tell_ready(output, labs.up(name, inventory, light, say=output.remark), started)
+
+
+@app.command(epilog="Example: platformctl lab fleet 1000, then platformctl plan -i INVENTORY")
+def fleet(
+    ctx: typer.Context,
+    size: Annotated[int, typer.Argument(help="How many hosts.", min=3, max=labs.MOST_SIMULATED)],
+    name: Name = labs.DEFAULT_FLEET,
+) -> None:
+    """Boot simulated hosts, a thousand if you like: they answer ssh and Ansible, and run no services.
+
+    They share one container and keep what is written on them in memory, until it stops. Half of them are
+    Kubernetes nodes, half Slurm nodes, and the first is the control host of both.
+    """
+    output: Output = ctx.obj
+    started = time.monotonic()
+    _tell_ready(output, labs.fleet(name, size, say=output.remark), started)
 
 
 @app.command()
@@ -89,6 +99,15 @@ def _existing(name: str) -> labs.Lab:
             code=ExitCode.INVALID,
         )
     return lab
+
+
+def _tell_ready(output: Output, lab: labs.Lab, started: float) -> None:
+    seconds = round(time.monotonic() - started, 1)
+    if output.json:
+        output.document({**_described(lab), "seconds": seconds})
+        return
+    output.say(f"lab {lab.name}: {len(lab.hosts)} hosts answer, {seconds} s")
+    output.say(f"inventory: {lab.inventory}")
 
 
 def _described(lab: labs.Lab) -> dict[str, object]:

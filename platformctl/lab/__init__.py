@@ -1,7 +1,23 @@
 """Labs: podman hosts that stand in for bare metal, several side by side by name."""
 
+from platformctl.lab.fleet import DEFAULT_FLEET, fleet
+from platformctl.lab.fleet import MOST as MOST_SIMULATED
 from platformctl.lab.hosts import Host
 from platformctl.lab.lifecycle import DEFAULT_NAME, Lab, Removed, down, find, names, up
 from platformctl.lab.observe import Observed, observe
 
-__all__ = ["DEFAULT_NAME", "Host", "Lab", "Observed", "Removed", "down", "find", "names", "observe", "up"]
+__all__ = [
+    "DEFAULT_FLEET",
+    "DEFAULT_NAME",
+    "MOST_SIMULATED",
+    "Host",
+    "Lab",
+    "Observed",
+    "Removed",
+    "down",
+    "find",
+    "fleet",
+    "names",
+    "observe",
+    "up",
+]

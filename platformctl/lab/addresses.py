@@ -15,6 +15,8 @@ from platformctl.errors import ExitCode, PlatformError
 
 PREFIX = 26
 POOL = IPv4Network("198.18.0.0/18")
+ROUTED_POOL = IPv4Network("198.19.0.0/16")
+"""Networks of fleets: routed to one address of a slot, so that the machine needs one neighbour for all."""
 FIRST_HOST = 10
 """Offset of the first address that is given to a host with none of its own in the slot."""
 
@@ -39,6 +41,19 @@ def choose_slot(own: IPv4Network | None, taken: Sequence[IPv4Network]) -> IPv4Ne
         "every network for labs is in use",
         where=str(POOL),
         next="remove a lab: platformctl lab down --name NAME",
+    )
+
+
+def choose_routed(hosts: int, taken: Sequence[IPv4Network]) -> IPv4Network:
+    """The smallest free network of the pool with an address for each of that many hosts."""
+    prefix = ROUTED_POOL.max_prefixlen - (hosts + 1).bit_length()
+    for network in ROUTED_POOL.subnets(new_prefix=prefix):
+        if not any(network.overlaps(other) for other in taken):
+            return network
+    raise PlatformError(
+        "every network for fleets is in use",
+        where=str(ROUTED_POOL),
+        next="remove a fleet: platformctl lab down --name NAME",
     )
 
 

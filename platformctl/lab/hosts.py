@@ -14,16 +14,17 @@ PREFIX = "platformctl"
 
 @dataclass(frozen=True)
 class Host:
-    """One host of a lab."""
+    """One host of a lab. shared: the name of the container that all hosts of a fleet are in, else empty."""
 
     lab: str
     name: str
     address: IPv4Address
+    shared: str = ""
 
     @property
     def container(self) -> str:
         """The name of its container."""
-        return f"{PREFIX}-{self.lab}-{self.name}"
+        return f"{PREFIX}-{self.lab}-{self.shared or self.name}"
 
 
 def home_volume(lab: str) -> str:

@@ -1,5 +1,6 @@
 """The inventory of a lab: the one it was made from, or a copy that was moved to the lab's own network."""
 
+import json
 import re
 import shutil
 from collections import Counter
@@ -115,6 +116,42 @@ def add_light_hosts(inventory: Path, count: int, slot: IPv4Network) -> None:
     hosts = document["all"].setdefault("hosts", {})
     hosts.update({name: {"ansible_host": str(placed[name])} for name in light})
     path.write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+def fleet_document(routed: IPv4Network, size: int) -> dict[str, Any]:
+    """hosts.yml of a fleet: a host for all control groups, the others half Kubernetes and half Slurm nodes."""
+    hosts = {f"n{number:04}": {"ansible_host": str(routed[number + 1])} for number in range(size)}
+    control, *nodes = hosts
+    half = len(nodes) // 2
+    first = {"hosts": {control: {}}}
+    kubernetes = {
+        "kubernetes_control_plane": first,
+        "kubernetes_node": {
+            "hosts": {name: {} for name in nodes[:half]},
+            "vars": {"node_owner": "kubernetes"},
+        },
+    }
+    slurm = dict.fromkeys(("slurm_accounting", "slurm_controller", "slurm_rest"), first) | {
+        "slurm_node": {
+            "hosts": {name: {} for name in nodes[half:]},
+            "vars": {"node_owner": "slurm", "slurm_node_cpus": 4, "slurm_node_memory_mib": 16384},
+        },
+    }
+    children = {
+        "registry": first,
+        "containerd": {"children": {"kubernetes": {}}},
+        "kubernetes": {"children": kubernetes},
+        "munge": {"children": {"slurm": {}}},
+        "slurm": {"children": slurm},
+    }
+    return {"all": {"hosts": hosts, "children": children}}
+
+
+def write_fleet(inventory: Path, routed: IPv4Network, size: int) -> None:
+    """Put the hosts of a fleet in the place of those of a copy."""
+    text = json.dumps(fleet_document(routed, size))
+    # Through JSON: YAML's own writer would name the parts that are the same object.
+    (inventory / "hosts.yml").write_text(yaml.safe_dump(json.loads(text), sort_keys=False))
 
 
 def set_aside(document: Document, text: str) -> str:

@@ -63,7 +63,7 @@ class Lab:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command on a host as root without ssh; a failure is in the result, not raised."""
         stdin = ["--interactive"] if data is not None else []
-        return podman.run("exec", *stdin, self.host(host).container, *argv, check=False, data=data)
+        return podman.run("exec", *stdin, self._own_container(host), *argv, check=False, data=data)
 
     def ssh_command(self, host: str, *remote: str) -> list[str]:
         """The ssh command that logs in to a host as its administrator."""
@@ -71,7 +71,19 @@ class Lab:
 
     def console_command(self, host: str) -> list[str]:
         """The command that opens a root shell on a host without ssh."""
-        return ["podman", "exec", "--interactive", "--tty", self.host(host).container, "/bin/bash", "--login"]
+        return ["podman", "exec", "--interactive", "--tty", self._own_container(host), "/bin/bash", "--login"]
+
+
+    def _own_container(self, host: str) -> str:
+        found = self.host(host)
+        if found.shared:
+            raise PlatformError(
+                f"{host} is a simulated host, which only ssh gets to",
+                where=str(self.inventory),
+                next=f"platformctl lab shell {host} --name {self.name}",
+                code=ExitCode.INVALID,
+            )
+        return found.container
 
 
 @dataclass(frozen=True)
@@ -92,18 +104,18 @@ def up(
     A lab that exists is completed: what is missing is made, what is stopped is started. light: that many
     plain hosts more. say: told about steps that take long.
     """
-    _check_name(name)
-    _check_machine()
+    check_name(name)
+    check_machine()
     with state.lab_lock(name, say):
         # Imported here: ansible-vault takes longer to load than all the rest, and other commands go without.
         from platformctl.site import secrets
 
-        lab_network, where, origin = _settle(name, (source or _default_inventory()).resolve(), light)
+        lab_network, where, origin = _settle(name, (source or default_inventory()).resolve(), light)
         told = connection.IN_PLACE if where == origin else str(state.folder(name))
         remedy = f"undo these, or platformctl lab down --name {name}; then the same command again"
         connection.check(where, lab_network.slot, told, remedy)
         layout = inventory.read_layout(where)
-        lab = Lab(name, where, lab_network.slot, _hosts(name, layout))
+        lab = Lab(name, where, lab_network.slot, hosts_of(name, layout))
         # From here on `find` and `down` know the lab, whatever happens to this process.
         state.write(name, where, origin, lab_network.slot)
         secrets.ensure(where)
@@ -113,14 +125,14 @@ def up(
 
 def down(name: str = DEFAULT_NAME, say: Callable[[str], None] = lambda _: None) -> Removed:
     """Remove everything of a lab, also what a killed `up` left; with the last lab, what labs share."""
-    _check_name(name)
-    _check_machine()
+    check_name(name)
+    check_machine()
     with state.lab_lock(name, say):
         removed = []
         containers = [found["Names"][0] for found in podman.labelled(("ps", "--all"), name)]
         if containers:
             podman.remove("rm", "--force", "--ignore", "--time", "0", *containers)
-            removed.append(f"{len(containers)} hosts")
+            removed.append(f"{len(containers)} containers")
         volumes = [found["Name"] for found in podman.labelled(("volume", "ls"), name)]
         for volume in volumes:
             podman.remove("volume", "rm", "--force", volume)
@@ -148,7 +160,7 @@ def find(name: str = DEFAULT_NAME) -> Lab | None:
     if record is None:
         return None
     where = Path(record["inventory"])
-    return Lab(name, where, IPv4Network(record["network"]), _hosts(name, inventory.read_layout(where)))
+    return Lab(name, where, IPv4Network(record["network"]), hosts_of(name, inventory.read_layout(where), record.get("shared", "")))
 
 
 def names() -> list[str]:
@@ -192,7 +204,7 @@ def _may_be_in_place(name: str, source: Path, layout: inventory.Layout, light: i
     """Only the default lab of a checkout uses the committed inventory as it is: that names its folder."""
     checkout = (paths.data_dir() / "pyproject.toml").is_file()
     usual = Path.home() / ".local/state/platformctl/labs" / DEFAULT_NAME
-    committed = source == _default_inventory().resolve() and state.folder(name) == usual
+    committed = source == default_inventory().resolve() and state.folder(name) == usual
     return checkout and committed and name == DEFAULT_NAME and layout.fits_slot and light == 0
 
 
@@ -220,15 +232,18 @@ def _boot(lab: Lab, network_name: str, say: Callable[[str], None]) -> None:
         list(pool.map(lambda host: ssh.await_login(lab.state, host), lab.hosts))
 
 
-def _hosts(name: str, layout: inventory.Layout) -> tuple[Host, ...]:
-    return tuple(Host(name, host, address) for host, address in layout.hosts.items())
+def hosts_of(name: str, layout: inventory.Layout, shared: str = "") -> tuple[Host, ...]:
+    """The hosts of a layout as those of a lab; shared: the container that all of them are in."""
+    return tuple(Host(name, host, address, shared) for host, address in layout.hosts.items())
 
 
-def _default_inventory() -> Path:
+def default_inventory() -> Path:
+    """The committed inventory of the lab."""
     return paths.data_dir() / "inventories" / "lab"
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse what is no name for a lab."""
     if not _NAME.fullmatch(name):
         raise PlatformError(
             f"{name!r} is no name for a lab",
@@ -238,7 +253,8 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_machine() -> None:
+def check_machine() -> None:
+    """Refuse a machine without the rights or the programs that a lab needs."""
     if os.geteuid() != 0:
         raise PlatformError(
             "a lab needs root: it makes networks, firewall rules and privileged containers",

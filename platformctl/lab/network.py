@@ -11,16 +11,21 @@ from ipaddress import IPv4Network
 from platformctl.lab import addresses, apt_cache, firewall, limits, podman
 
 _INNER_LABEL = "platformctl.inner"
+_ROUTED_LABEL = "platformctl.routed"
 
 
 @dataclass(frozen=True)
 class LabNetwork:
-    """A lab's network: its name in podman, its slot, and the pod and service networks of its site."""
+    """A lab's network: its name in podman, its slot, and the pod and service networks of its site.
+
+    routed: the addresses of a fleet's hosts, which lie behind one address of the slot.
+    """
 
     lab: str
     name: str
     slot: IPv4Network
     inner: tuple[IPv4Network, ...]
+    routed: IPv4Network | None = None
 
 
 def of(lab: str) -> LabNetwork | None:
@@ -33,18 +38,25 @@ def every() -> list[LabNetwork]:
     return [_from_podman(network) for network in podman.labelled(("network", "ls"), None)]
 
 
-def create(lab: str, own: IPv4Network | None, inner: Sequence[IPv4Network]) -> LabNetwork:
+def create(
+    lab: str, own: IPv4Network | None, inner: Sequence[IPv4Network], routed_hosts: int = 0
+) -> LabNetwork:
     """Make a lab's network in its own slot if that is given and free, else in the first free one.
+
+    routed_hosts: that many addresses are chosen as well, to be routed to a host of the slot.
 
     The caller holds the machine's lock.
     """
     machine = addresses.machine_networks()
     addresses.refuse_overlap(inner, machine)
     slot = addresses.choose_slot(own, [*machine, *_podman_networks()])
+    fleets = [found.routed for found in every() if found.routed]
+    routed = addresses.choose_routed(routed_hosts, [*machine, *fleets]) if routed_hosts else None
     # The slot is part of the name: netavark names its chains after the network, and where a killed host left
     # one behind, a network of the same name in another slot would have its own traffic masqueraded.
-    made = LabNetwork(lab, f"platformctl-{lab}-{slot.network_address}", slot, tuple(inner))
+    made = LabNetwork(lab, f"platformctl-{lab}-{slot.network_address}", slot, tuple(inner), routed)
     labels = {podman.LAB_LABEL: lab, _INNER_LABEL: " ".join(map(str, inner))}
+    labels |= {_ROUTED_LABEL: str(routed)} if routed else {}
     podman.run(
         *("network", "create", "--disable-dns", "--subnet", str(slot)),
         *("--gateway", str(addresses.gateway(slot))),
@@ -89,6 +101,6 @@ def _from_podman(network: dict[str, object]) -> LabNetwork:
     assert isinstance(labels, dict)
     assert isinstance(subnets, list)
     inner = tuple(IPv4Network(text) for text in labels.get(_INNER_LABEL, "").split())
-    return LabNetwork(
-        labels[podman.LAB_LABEL], str(network["name"]), IPv4Network(subnets[0]["subnet"]), inner
-    )
+    routed = IPv4Network(labels[_ROUTED_LABEL]) if _ROUTED_LABEL in labels else None
+    slot = IPv4Network(subnets[0]["subnet"])
+    return LabNetwork(labels[podman.LAB_LABEL], str(network["name"]), slot, inner, routed)

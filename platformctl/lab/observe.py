@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from platformctl.lab import podman
-from platformctl.lab.hosts import HOST_LABEL
+from platformctl.lab.hosts import Host
 from platformctl.lab.lifecycle import Lab
 
 _UNITS = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -33,19 +33,28 @@ class Observed:
 
 
 def observe(lab: Lab) -> list[Observed]:
-    """Every host of the lab's inventory, whether it has a container or not."""
-    found = {c["Labels"][HOST_LABEL]: c for c in podman.labelled(("ps", "--all"), lab.name)}
-    running = [c["Names"][0] for c in found.values() if c["State"] == "running"]
+    """Every host of the lab's inventory, whether it has a container or not; a fleet is one row."""
+    found = {c["Names"][0]: c for c in podman.labelled(("ps", "--all"), lab.name)}
+    running = [name for name, c in found.items() if c["State"] == "running"]
     memory = _memory(running)
     rows = []
+    by_container: dict[str, list[Host]] = {}
     for host in lab.hosts:
-        container = found.get(host.name)
+        by_container.setdefault(host.container, []).append(host)
+    for name, hosts in by_container.items():
+        container = found.get(name)
         state = container["State"] if container else "missing"
         uptime = None
         if container and state == "running":
             uptime = int(datetime.now(UTC).timestamp() - container["StartedAt"])
-        rows.append(Observed(host.name, str(host.address), state, uptime, memory.get(host.container)))
+        names = _span([host.name for host in hosts])
+        addresses = _span([str(host.address) for host in hosts])
+        rows.append(Observed(names, addresses, state, uptime, memory.get(name)))
     return rows
+
+
+def _span(texts: list[str]) -> str:
+    return texts[0] if len(texts) == 1 else f"{texts[0]} to {texts[-1]} ({len(texts)})"
 
 
 def _memory(containers: list[str]) -> dict[str, int]:

@@ -24,9 +24,10 @@ def folder(lab: str) -> Path:
     return labs_folder() / lab
 
 
-def write(lab: str, inventory: Path, source: Path, slot: IPv4Network) -> None:
-    """Note where the lab's inventory is, what it was made from, and its network."""
+def write(lab: str, inventory: Path, source: Path | str, slot: IPv4Network, shared: str = "") -> None:
+    """Note where the lab's inventory is, what it was made from, its network, and a fleet's container."""
     record = {"name": lab, "inventory": str(inventory), "source": str(source), "network": str(slot)}
+    record |= {"shared": shared} if shared else {}
     unfinished = folder(lab) / "lab.json.new"
     unfinished.write_text(json.dumps(record, indent=2) + "\n")
     unfinished.rename(folder(lab) / "lab.json")
