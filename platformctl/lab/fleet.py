@@ -80,12 +80,11 @@ def _refuse_other(name: str, source: str) -> None:
 
 
 def _network(name: str, size: int) -> network.LabNetwork:
-    inner = inventory.read_layout(default_inventory()).inner_networks
     with state.machine_lock():
         networks = network.every()
         made = next((found for found in networks if found.lab == name), None)
         if made is None:
-            made = network.create(name, None, inner, routed_hosts=size)
+            made = network.create(name, None, (), routed_hosts=size)
             networks.append(made)
         network.guard(networks)
     return made

@@ -25,6 +25,8 @@ ASIDE = "x_site_"
 _SETTINGS = "platformctl-lab.yml"
 _NETWORK_VARIABLES = ("kubernetes_pod_network", "kubernetes_service_network")
 
+_FLEET_PODS = IPv4Network("10.240.0.0/12")
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -119,11 +121,11 @@ def add_light_hosts(inventory: Path, count: int, slot: IPv4Network) -> None:
 
 
 def fleet_document(routed: IPv4Network, size: int) -> dict[str, Any]:
-    """hosts.yml of a fleet: a host for all control groups, the others half Kubernetes and half Slurm nodes."""
+    """hosts.yml of a fleet: one host for all control groups, the others half Kubernetes, half Slurm."""
     hosts = {f"n{number:04}": {"ansible_host": str(routed[number + 1])} for number in range(size)}
     control, *nodes = hosts
     half = len(nodes) // 2
-    first = {"hosts": {control: {}}}
+    first: dict[str, Any] = {"hosts": {control: {}}}
     kubernetes = {
         "kubernetes_control_plane": first,
         "kubernetes_node": {
@@ -152,6 +154,12 @@ def write_fleet(inventory: Path, routed: IPv4Network, size: int) -> None:
     text = json.dumps(fleet_document(routed, size))
     # Through JSON: YAML's own writer would name the parts that are the same object.
     (inventory / "hosts.yml").write_text(yaml.safe_dump(json.loads(text), sort_keys=False))
+    # The lab's own has room for 256 nodes.
+    variables = inventory / "group_vars" / "all" / "kubernetes.yml"
+    pods = f"kubernetes_pod_network: {_FLEET_PODS}"
+    variables.write_text(
+        re.sub(r"^kubernetes_pod_network:.*$", pods, variables.read_text(), flags=re.MULTILINE)
+    )
 
 
 def set_aside(document: Document, text: str) -> str:

@@ -73,7 +73,6 @@ class Lab:
         """The command that opens a root shell on a host without ssh."""
         return ["podman", "exec", "--interactive", "--tty", self._own_container(host), "/bin/bash", "--login"]
 
-
     def _own_container(self, host: str) -> str:
         found = self.host(host)
         if found.shared:
@@ -160,7 +159,12 @@ def find(name: str = DEFAULT_NAME) -> Lab | None:
     if record is None:
         return None
     where = Path(record["inventory"])
-    return Lab(name, where, IPv4Network(record["network"]), hosts_of(name, inventory.read_layout(where), record.get("shared", "")))
+    return Lab(
+        name,
+        where,
+        IPv4Network(record["network"]),
+        hosts_of(name, inventory.read_layout(where), record.get("shared", "")),
+    )
 
 
 def names() -> list[str]:

@@ -63,3 +63,14 @@ def test_this_machines_networks_have_its_loopback_free_routes() -> None:
     networks = addresses.machine_networks()
     assert networks
     assert IPv4Network("0.0.0.0/0") not in networks
+
+
+def test_a_fleet_gets_the_smallest_free_network_that_holds_its_hosts() -> None:
+    assert addresses.choose_routed(1000, []) == IPv4Network("198.19.0.0/22")
+    # Neither the first nor the last address is a host's.
+    assert addresses.choose_routed(254, []).num_addresses == 256
+    assert addresses.choose_routed(255, []).num_addresses == 512
+    taken = [IPv4Network("198.19.0.0/24")]
+    assert addresses.choose_routed(20, taken) == IPv4Network("198.19.1.0/27")
+    with pytest.raises(PlatformError, match="every network for fleets is in use"):
+        addresses.choose_routed(20, [addresses.ROUTED_POOL])

@@ -7,6 +7,7 @@ import yaml
 from platformctl import paths
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.lab import inventory
+from platformctl.site import secrets
 
 SLOT = IPv4Network("198.18.0.64/26")
 COMMITTED = paths.data_dir() / "inventories" / "lab"
@@ -93,3 +94,17 @@ def test_an_inventory_that_makes_no_lab_is_refused(tmp_path: Path, hosts: str, p
         inventory.read_layout(tmp_path)
     assert refused.value.code == ExitCode.INVALID
     assert problem in str(refused.value)
+
+
+def test_a_fleet_is_a_site_without_mistakes(tmp_path: Path) -> None:
+    from platformctl import site
+
+    copied = tmp_path / "inventory"
+    inventory.copy(COMMITTED, copied, SLOT, tmp_path)
+    inventory.write_fleet(copied, IPv4Network("198.19.0.0/27"), 21)
+    secrets.ensure(copied)
+    found = site.load(copied)
+    assert len(found.hosts) == 21
+    assert found.hosts["n0001"].vars["ansible_host"] == "198.19.0.2"
+    assert [len(found.groups[group]) for group in ("kubernetes_node", "slurm_node", "munge")] == [10, 10, 11]
+    assert set(found.groups["registry"]) == {"n0000"}
