@@ -1,6 +1,5 @@
 """Runs the preflight: probes all hosts over ssh at once and judges them together."""
 
-import asyncio
 import json
 import shlex
 import time
@@ -48,7 +47,7 @@ async def check(fleet: Fleet, names: tuple[str, ...], data: Path) -> Verdict:
     subjects = []
     failures = [_failure(host, touched[host.name]) for host in hosts if touched[host.name].unreachable]
     reached = [host for host in hosts if not touched[host.name].unreachable]
-    for host, reply, seconds in await asyncio.gather(*map(probe, reached)):
+    for host, reply, seconds in await remote.together(map(probe, reached)):
         if reply.code == 0:
             found = json.loads(reply.out)
             address = host.connection.address

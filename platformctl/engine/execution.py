@@ -4,7 +4,6 @@ Before a stage its digest is taken back on its hosts, and written again only whe
 that a run that is killed at any moment leaves hosts that the next run finds unfinished.
 """
 
-import asyncio
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from platformctl.engine.journal import Journal, private
 from platformctl.engine.outcome import HostResult, StageResult, Status
 from platformctl.engine.plan import Plan
 from platformctl.engine.record import Records
-from platformctl.engine.remote import Reply
+from platformctl.engine.remote import Reply, together
 from platformctl.engine.report import CONNECT, Reporter
 from platformctl.engine.session import Session, with_hint
 from platformctl.engine.stages import Kind, Stage
@@ -85,8 +84,8 @@ class Execution:
             return {}
         keepers = {host: stage.recorded_on(self._fleet, host) for host in hosts}
         names = [host for host, keeper in keepers.items() if keeper]
-        replies = await asyncio.gather(
-            *(self._records.begin(self._fleet.hosts[keepers[host]], stage.name) for host in names)
+        replies = await together(
+            self._records.begin(self._fleet.hosts[keepers[host]], stage.name) for host in names
         )
         task = "record that the stage begins"
         return {
@@ -109,7 +108,7 @@ class Execution:
             reply = await self._records.store(self._fleet.hosts[keeper], stage.name, parts[host])
             return end if reply.code == 0 else _not_recorded("record the digest", reply)
 
-        ends = await asyncio.gather(*(one(host, end) for host, end in result.hosts.items()))
+        ends = await together(one(host, end) for host, end in result.hosts.items())
         return StageResult(result.stage, dict(zip(result.hosts, ends, strict=True)), result.seconds)
 
 
