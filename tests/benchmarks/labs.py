@@ -12,7 +12,7 @@ from typing import Any
 
 # Events give a stage's seconds with one decimal.
 STAGE_RESOLUTION = 0.1
-_PLATFORMCTL = str(Path(sys.executable).parent / "platformctl")
+PLATFORMCTL = str(Path(sys.executable).parent / "platformctl")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def platformctl(*arguments: str) -> Run:
     """Run it with JSON events; a failure ends the benchmark with its output."""
     started = time.monotonic()
     done = subprocess.run(
-        [_PLATFORMCTL, "--output", "json", *arguments], capture_output=True, text=True, check=False
+        [PLATFORMCTL, "--output", "json", *arguments], capture_output=True, text=True, check=False
     )
     seconds = time.monotonic() - started
     if done.returncode:
@@ -48,7 +48,7 @@ def lab(name: str, *arguments: str) -> Iterator[Path]:
     platformctl("lab", "up", "--name", name, *arguments)
     try:
         status = subprocess.run(
-            [_PLATFORMCTL, "--output", "json", "lab", "status", "--name", name],
+            [PLATFORMCTL, "--output", "json", "lab", "status", "--name", name],
             capture_output=True,
             check=True,
         )

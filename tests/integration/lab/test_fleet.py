@@ -62,11 +62,12 @@ def test_the_engine_takes_them_for_hosts(fleet: labs.Lab) -> None:
     assert base == {host.name for host in fleet.hosts}
 
 
-def test_ansible_copies_a_file_to_each(fleet: labs.Lab) -> None:
+def test_ansible_copies_a_file_to_each_it_is_limited_to(fleet: labs.Lab) -> None:
     copy = ("-m", "ansible.builtin.copy", "-a", "dest=/etc/who content={{ inventory_hostname }}")
-    done = run("ansible", "all", "-i", str(fleet.inventory), "--forks", "4", *copy)
-    assert done.returncode == 0, done.stdout + done.stderr
     hosts = [fleet.hosts[1], fleet.hosts[-1]]
+    limit = ",".join(host.name for host in hosts)
+    done = run("ansible", "all", "-i", str(fleet.inventory), "--limit", limit, *copy)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert [on(fleet, host.name, "sudo cat /etc/who") for host in hosts] == [host.name for host in hosts]
 
 
