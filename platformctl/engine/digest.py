@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatch
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,28 +32,48 @@ def value(parts: Parts) -> str:
     return _hash(json.dumps(sorted(parts.items())))
 
 
-def parts(stage: Stage, host: str, fleet: Fleet, data: Path, index: Mapping[str, Any]) -> Parts:
-    """Name and digest of everything that decides the result of `stage` on `host`.
+class StageDigest:
+    """What the results of one stage are made of, on any of its hosts.
 
     data: folder with roles/ and playbooks/. index: contents of the artefact store's index.json, or empty.
     """
-    found: dict[str, str] = {}
-    roles = with_included(stage.roles, data / "roles")
-    for role in roles:
-        found[f"role:{role}"] = tree(data / "roles" / role)
-    for folder in (*stage.folders, *([_SHARED_MODULES] if roles else [])):
-        found[f"files:{folder}"] = tree(data / folder)
-    names = {*stage.variables, *(name for role in roles for name in declared(data / "roles" / role))}
-    subject = _variables_host(stage, host, fleet)
-    if subject:
-        for name in sorted(_reached(names, subject.variables)):
-            found[f"variable:{name}"] = _hash(_canonical(subject.variables[name]))
-        if stage.group == "all":
+
+    def __init__(self, stage: Stage, fleet: Fleet, data: Path, index: Mapping[str, Any]) -> None:
+        self._stage = stage
+        self._fleet = fleet
+        self._data = data
+        self._index = index
+        self._roles = with_included(stage.roles, data / "roles")
+        self._names = {
+            *stage.variables,
+            *(name for role in self._roles for name in declared(data / "roles" / role)),
+        }
+
+    def parts(self, host: str) -> Parts:
+        """Name and digest of everything that decides the result of the stage on `host`."""
+        return self._same | self._own(host)
+
+    @cached_property
+    def _same(self) -> dict[str, str]:
+        """The parts that are the same on every host: with each host anew, peers would cost hosts squared."""
+        found = {f"role:{role}": tree(self._data / "roles" / role) for role in self._roles}
+        for folder in (*self._stage.folders, *([_SHARED_MODULES] if self._roles else [])):
+            found[f"files:{folder}"] = tree(self._data / folder)
+        for peers in self._stage.peers:
+            found[f"peers:{peers.group}"] = _peers(peers, self._fleet, self._names)
+        return found | _artifacts(self._stage.artifacts, self._index)
+
+    def _own(self, host: str) -> dict[str, str]:
+        subject = _variables_host(self._stage, host, self._fleet)
+        if not subject:
+            return {}
+        found = {
+            f"variable:{name}": _hash(_canonical(subject.variables[name]))
+            for name in sorted(_reached(self._names, subject.variables))
+        }
+        if self._stage.group == "all":
             found["groups"] = _hash(_canonical(sorted(subject.groups)))
-    for peers in stage.peers:
-        found[f"peers:{peers.group}"] = _peers(peers, fleet, names)
-    found.update(_artifacts(stage.artifacts, index))
-    return found
+        return found
 
 
 def differences(old: Parts, new: Parts) -> tuple[str, ...]:

@@ -53,7 +53,8 @@ class Execution:
 
     async def _apply(self, stage: Stage, hosts: tuple[str, ...]) -> StageResult:
         index = steps.index(self._fleet)
-        parts = {host: digest.parts(stage, host, self._fleet, self._data, index) for host in hosts}
+        present = digest.StageDigest(stage, self._fleet, self._data, index)
+        parts = {host: present.parts(host) for host in hosts}
         refused = await self._begin(stage, hosts)
         ready = tuple(host for host in hosts if host not in refused)
         if not ready:

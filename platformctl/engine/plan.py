@@ -83,9 +83,10 @@ def make(
     for stage in stages:
         if stage.kind in (Kind.PREFLIGHT, Kind.ARTIFACTS) or stage.name not in scope.stages:
             continue
+        present = digest.StageDigest(stage, fleet, data, index)
         for host in stage.targets(fleet):
             if host in scope.hosts or host == LOCALHOST:
-                step = _step(stage, host, fleet, records, scope, data, index)
+                step = _step(stage, host, fleet, records, scope, present)
                 steps += [step] if step else []
     down = {name: reply.message for name, reply in records.down.items() if name in scope.hosts}
     return Plan((*_groundwork(stages, fleet, scope, steps, records), *steps), down)
@@ -97,8 +98,7 @@ def _step(
     fleet: Fleet,
     records: Records,
     scope: Scope,
-    data: Path,
-    index: Mapping[str, Any],
+    present: digest.StageDigest,
 ) -> Step | None:
     keeper = stage.recorded_on(fleet, host)
     if host == LOCALHOST and not keeper:
@@ -111,7 +111,7 @@ def _step(
     if old is None:
         begun = records.begun(keeper, stage.name)
         return Step(stage.name, host, (_UNFINISHED if begun else _NEW,), fresh=not begun)
-    reasons = digest.differences(old, digest.parts(stage, host, fleet, data, index))
+    reasons = digest.differences(old, present.parts(host))
     if scope.full:
         reasons = (*reasons, _FULL)
     return Step(stage.name, host, reasons, fresh=False) if reasons else None

@@ -16,7 +16,8 @@ def changed(stage: Stage, data: Path, before: dict, after: dict, own: dict | Non
     return {
         name
         for name in stage.targets(old)
-        if digest.parts(stage, name, old, data, INDEX) != digest.parts(stage, name, new, data, INDEX)
+        if digest.StageDigest(stage, old, data, INDEX).parts(name)
+        != digest.StageDigest(stage, new, data, INDEX).parts(name)
     }
 
 
@@ -67,24 +68,24 @@ def test_the_roles_that_a_role_depends_on_count(role: Callable[..., Path]) -> No
     (data / "roles/node/meta/main.yml").write_text("dependencies: [{role: common}]\n")
     stage = Stage("node", "node", ("node",))
     assert changed(stage, data, {"cluster": "a"}, {"cluster": "b"}) == {"n1", "n2"}
-    assert "role:common" in digest.parts(stage, "n1", make_fleet(HOSTS), data, INDEX)
+    assert "role:common" in digest.StageDigest(stage, make_fleet(HOSTS), data, INDEX).parts("n1")
 
 
 def test_a_changed_role_file_and_a_changed_artefact_are_named(role: Callable[..., Path]) -> None:
     data = role("node")
     stage = Stage("node", "node", ("node",), artifacts=("kubelet",))
     fleet = make_fleet(HOSTS)
-    old = digest.parts(stage, "n1", fleet, data, INDEX)
+    old = digest.StageDigest(stage, fleet, data, INDEX).parts("n1")
     role("node", task="- name: Other\n")
     digest.tree.cache_clear()
-    new = digest.parts(stage, "n1", fleet, data, {"binaries": {"kubelet": {"sha256": "33"}}})
+    new = digest.StageDigest(stage, fleet, data, {"binaries": {"kubelet": {"sha256": "33"}}}).parts("n1")
     assert digest.differences(old, new) == ("artefact kubelet changed", "role node changed")
 
 
 def test_values_are_not_in_the_parts(role: Callable[..., Path]) -> None:
     data = role("node", "secret_key")
     fleet = make_fleet(HOSTS, {"secret_key": "correct-horse-battery"})
-    parts = digest.parts(Stage("node", "node", ("node",)), "n1", fleet, data, {})
+    parts = digest.StageDigest(Stage("node", "node", ("node",)), fleet, data, {}).parts("n1")
     assert "variable:secret_key" in parts
     assert "correct-horse" not in str(parts)
 
@@ -123,10 +124,14 @@ def test_the_first_of_a_group_alone_counts_where_a_stage_says_so(role: Callable[
 def test_another_group_changes_what_all_hosts_get() -> None:
     stage = Stage("base", "all")
     old, new = make_fleet({"n1": ("node",)}), make_fleet({"n1": ("node", "login")})
-    parts = [digest.parts(stage, "n1", fleet, Path(), {}) for fleet in (old, new)]
+    parts = [digest.StageDigest(stage, fleet, Path(), {}).parts("n1") for fleet in (old, new)]
     assert digest.differences(*parts) == ("membership of groups changed",)
     node = Stage("node", "node")
-    assert digest.parts(node, "n1", old, Path(), {}) == digest.parts(node, "n1", new, Path(), {}) == {}
+    assert (
+        digest.StageDigest(node, old, Path(), {}).parts("n1")
+        == digest.StageDigest(node, new, Path(), {}).parts("n1")
+        == {}
+    )
 
 
 def test_modules_that_roles_share_and_folders_of_a_stage_count(role: Callable[..., Path]) -> None:
@@ -136,11 +141,11 @@ def test_modules_that_roles_share_and_folders_of_a_stage_count(role: Callable[..
     for path in (module, chart):
         path.parent.mkdir(parents=True)
         path.write_text("1")
-    old = [digest.parts(stage, "n1", make_fleet(HOSTS), data, {}) for stage in stages]
+    old = [digest.StageDigest(stage, make_fleet(HOSTS), data, {}).parts("n1") for stage in stages]
     digest.tree.cache_clear()
     for path in (module, chart):
         path.write_text("2")
-    new = [digest.parts(stage, "n1", make_fleet(HOSTS), data, {}) for stage in stages]
+    new = [digest.StageDigest(stage, make_fleet(HOSTS), data, {}).parts("n1") for stage in stages]
     assert [digest.differences(*both) for both in zip(old, new, strict=True)] == [
         ("files in playbooks/library changed",),
         ("files in charts/y changed",),
@@ -149,13 +154,13 @@ def test_modules_that_roles_share_and_folders_of_a_stage_count(role: Callable[..
 
 def test_a_step_on_this_machine_reads_the_variables_of_the_host_that_keeps_its_digest() -> None:
     stage = Stage("charts", "localhost", variables=("memory",), record="node")
-    old = digest.parts(stage, "localhost", make_fleet(HOSTS, {"memory": 1}), Path(), {})
-    new = digest.parts(
-        stage, "localhost", make_fleet(HOSTS, {"memory": 1}, {"n1": {"memory": 2}}), Path(), {}
-    )
-    other = digest.parts(
-        stage, "localhost", make_fleet(HOSTS, {"memory": 1}, {"n2": {"memory": 2}}), Path(), {}
-    )
+    old = digest.StageDigest(stage, make_fleet(HOSTS, {"memory": 1}), Path(), {}).parts("localhost")
+    new = digest.StageDigest(
+        stage, make_fleet(HOSTS, {"memory": 1}, {"n1": {"memory": 2}}), Path(), {}
+    ).parts("localhost")
+    other = digest.StageDigest(
+        stage, make_fleet(HOSTS, {"memory": 1}, {"n2": {"memory": 2}}), Path(), {}
+    ).parts("localhost")
     assert digest.differences(old, new) == ("variable memory changed",)
     assert other == old
 
@@ -179,16 +184,16 @@ def test_artefacts_are_told_apart_by_what_identifies_them() -> None:
         "charts": {"cni": {"version": "1"}, "dns": {"version": "2"}},
     }
     stage = Stage("node", "node", artifacts=("kubelet", "pause", "cni"))
-    parts = digest.parts(stage, "n1", make_fleet(HOSTS), Path(), index)
+    parts = digest.StageDigest(stage, make_fleet(HOSTS), Path(), index).parts("n1")
     assert (parts["artifact:kubelet"], parts["artifact:pause"]) == ("1" * 16, "2" * 16)
     assert "artifact:dns" not in parts
     newer = {**index, "charts": {"cni": {"version": "2"}}}
-    other = digest.parts(stage, "n1", make_fleet(HOSTS), Path(), newer)
+    other = digest.StageDigest(stage, make_fleet(HOSTS), Path(), newer).parts("n1")
     assert digest.differences(parts, other) == ("artefact cni changed",)
 
 
 def test_a_stage_of_all_artefacts_follows_the_lock_of_the_store() -> None:
     stage = Stage("registry", "node", artifacts=("*",))
-    whole = digest.parts(stage, "n1", make_fleet(HOSTS), Path(), INDEX)
+    whole = digest.StageDigest(stage, make_fleet(HOSTS), Path(), INDEX).parts("n1")
     assert whole == {"artifact:store": "abc"}
-    assert digest.parts(stage, "n1", make_fleet(HOSTS), Path(), {}) == {}
+    assert digest.StageDigest(stage, make_fleet(HOSTS), Path(), {}).parts("n1") == {}

@@ -36,7 +36,10 @@ def make(fleet: Fleet, records: Records, data: Path, **scope: object) -> Plan:
 def applied(fleet: Fleet, data: Path) -> Records:
     """Records of a site on which everything is applied."""
     return Records(
-        {name: {"node": {"parts": digest.parts(STAGES[2], name, fleet, data, {})}} for name in fleet.hosts}
+        {
+            name: {"node": {"parts": digest.StageDigest(STAGES[2], fleet, data, {}).parts(name)}}
+            for name in fleet.hosts
+        }
     )
 
 
@@ -128,7 +131,7 @@ def local(records: Records, hosts: set[str], memory: int = 1) -> Plan:
 
 def kept(memory: int = 1) -> Records:
     fleet = make_fleet(HOSTS, {"memory": memory})
-    parts = digest.parts(LOCAL, "localhost", fleet, Path(), {})
+    parts = digest.StageDigest(LOCAL, fleet, Path(), {}).parts("localhost")
     return Records({"n1": {"charts": {"parts": parts}}})
 
 
