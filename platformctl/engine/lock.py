@@ -20,7 +20,7 @@ from pathlib import Path
 
 from platformctl.engine.fleet import Fleet, Host
 from platformctl.engine.record import FOLDER
-from platformctl.engine.remote import run
+from platformctl.engine.remote import run, together
 from platformctl.errors import ExitCode, PlatformError
 
 _LOCK = f"{FOLDER}/lock"
@@ -103,14 +103,11 @@ async def hold(fleet: Fleet, candidates: tuple[str, ...], command: str) -> Async
 
 async def release(fleet: Fleet, candidates: tuple[str, ...]) -> dict[str, str]:
     """Remove the lock by hand from every host that has one; returns what its owner said, by host."""
-    removed = {}
-    for name in candidates:
-        script = f"[ -d {_LOCK} ] || exit 3; cat {_LOCK}/owner 2>/dev/null; rm -rf {_LOCK}"
-        reply = await run(fleet.hosts[name].connection, script)
-        if reply.code == 0:
-            owner = Owner.read(reply.out)
-            removed[name] = owner.words if owner else "unknown"
-    return removed
+    script = f"[ -d {_LOCK} ] || exit 3; cat {_LOCK}/owner 2>/dev/null; rm -rf {_LOCK}"
+    replies = await together(run(fleet.hosts[name].connection, script) for name in candidates)
+    found = zip(candidates, replies, strict=True)
+    owners = {name: Owner.read(reply.out) for name, reply in found if reply.code == 0}
+    return {name: owner.words if owner else "unknown" for name, owner in owners.items()}
 
 
 async def _take_first(fleet: Fleet, candidates: tuple[str, ...], me: Owner) -> Host:
