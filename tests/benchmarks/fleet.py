@@ -1,23 +1,37 @@
 """What platformctl itself costs by the number of hosts: 10, 100 and 1,000 simulated ones."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
+from platformctl import paths
+from platformctl.engine import digest, graph, loading, remote, scheduler, steps
+from platformctl.engine.fleet import Fleet
+from platformctl.engine.journal import Journal
+from platformctl.engine.outcome import HostResult, StageResult, Status
+from platformctl.engine.record import Records
+from platformctl.engine.redact import Redactor
+from platformctl.engine.session import Session
+from platformctl.engine.stages import STAGES, Kind, Stage
 from tests.benchmarks.figures import Figures
 from tests.benchmarks.labs import PLATFORMCTL, platformctl
 
 NAME = "fleet"
 ABOUT = (
-    "platformctl on a fleet of simulated hosts with nothing recorded. The hosts are on the same machine, "
-    "which pays for both ends of each connection. Connected means that ssh keeps a connection to every host."
+    "platformctl on a fleet of simulated hosts, on the same machine, which pays for both ends of each "
+    "connection. First: nothing is recorded and no connection open; later commands find ssh's connections "
+    "open. No change: every host has recorded that all of its stages are applied. Facts: Ansible's setup on "
+    "all hosts, as stages run playbooks. Scheduling: all stages on all hosts, each doing nothing."
 )
 RUNS = 1
 _SIZES = (10, 100, 1000)
-_COMMANDS = (("validate", "validate"), ("plan, first", "plan"), ("plan, connected", "plan"))
+_FRESH = (("validate", "validate"), ("plan, first", "plan"), ("plan", "plan"), ("preflight", "preflight"))
+_RECORDED = (("plan, no change", "plan"), ("install, no change", "install"))
 
 
 def measure(figures: Figures) -> None:
@@ -29,18 +43,31 @@ def measure(figures: Figures) -> None:
         platformctl("lab", "fleet", str(size), "--name", name)
         figures.add(f"boot, {size} hosts", time.monotonic() - started, "s")
         try:
-            _commands(figures, name, size)
+            _one(figures, _inventory(name), size)
         finally:
             platformctl("lab", "down", "--name", name)
 
 
-def _commands(figures: Figures, name: str, size: int) -> None:
+def _one(figures: Figures, inventory: Path, size: int) -> None:
+    _commands(figures, inventory, size, _FRESH)
+    fleet = loading.load(inventory)
+    figures.add(f"facts, {size} hosts", asyncio.run(_facts(fleet)), "s")
+    figures.add(f"scheduling, {size} hosts", asyncio.run(_scheduling(fleet)), "s")
+    asyncio.run(_record(fleet))
+    _commands(figures, inventory, size, _RECORDED)
+
+
+def _inventory(name: str) -> Path:
     status = [PLATFORMCTL, "--output", "json", "lab", "status", "--name", name]
-    inventory = json.loads(subprocess.run(status, capture_output=True, check=True).stdout)["inventory"]
-    for what, command in _COMMANDS:
-        seconds, mebibytes = _cost(command, "-i", inventory)
+    return Path(json.loads(subprocess.run(status, capture_output=True, check=True).stdout)["inventory"])
+
+
+def _commands(figures: Figures, inventory: Path, size: int, commands: tuple[tuple[str, str], ...]) -> None:
+    for what, command in commands:
+        seconds, mebibytes = _cost(command, "-i", str(inventory))
         figures.add(f"{what}, {size} hosts", seconds, "s")
-        figures.add(f"{what}, {size} hosts, memory", mebibytes, "MiB")
+        if size == _SIZES[-1]:
+            figures.add(f"{what}, {size} hosts, memory", mebibytes, "MiB")
 
 
 def _cost(*arguments: str) -> tuple[float, float]:
@@ -54,3 +81,55 @@ def _cost(*arguments: str) -> tuple[float, float]:
             said.seek(0)
             sys.exit(f"{' '.join(arguments)} failed:\n{said.read().decode()[-4000:]}")
     return seconds, used.ru_maxrss / 1024
+
+
+async def _facts(fleet: Fleet) -> float:
+    """Seconds of a playbook that gathers the facts of all hosts."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        data.mkdir()
+        (data / "playbooks").symlink_to(Path(__file__).parent / "playbooks")
+        with Journal(Path(folder) / "run", Redactor(fleet.secrets), lambda _: None) as journal:
+            result = await Session(fleet, data, journal).run("facts", tuple(fleet.hosts))
+    failed = [host for host, end in result.hosts.items() if not end.status.fine]
+    if failed:
+        sys.exit(f"facts were not gathered on {', '.join(failed[:5])}")
+    return result.seconds
+
+
+async def _scheduling(fleet: Fleet) -> float:
+    """Seconds of running all stages of a fresh site, where no stage does anything."""
+
+    async def execute(stage: Stage, hosts: tuple[str, ...]) -> StageResult:
+        return StageResult(stage.name, dict.fromkeys(hosts, HostResult(Status.OK)))
+
+    stages = graph.ordered(STAGES)
+    work = {stage.name: targets for stage in stages if (targets := stage.targets(fleet))}
+    started = time.monotonic()
+    await scheduler.run(stages, work, execute, {})
+    return time.monotonic() - started
+
+
+async def _record(fleet: Fleet) -> None:
+    """Let every host record that all of its stages are applied, as an installation would."""
+    records = Records({})
+    index, data = steps.index(fleet), paths.data_dir()
+    for stage in graph.ordered(STAGES):
+        if stage.kind in (Kind.PREFLIGHT, Kind.ARTIFACTS):
+            continue
+        present = digest.StageDigest(stage, fleet, data, index)
+        for host in stage.targets(fleet):
+            if keeper := stage.recorded_on(fleet, host):
+                entry = {"parts": dict(present.parts(host))}
+                records.stages.setdefault(keeper, {})[stage.name] = entry
+    # Storing one stage writes those that were there before it as well.
+    base = digest.StageDigest(_stage("base"), fleet, data, index)
+    replies = await remote.together(
+        records.store(host, "base", base.parts(host.name)) for host in fleet.hosts.values()
+    )
+    if failed := [reply.message for reply in replies if reply.code]:
+        sys.exit(f"hosts did not record: {failed[0]}")
+
+
+def _stage(name: str) -> Stage:
+    return next(stage for stage in STAGES if stage.name == name)
