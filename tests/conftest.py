@@ -12,6 +12,7 @@ from platformctl import lab as labs
 from platformctl import paths
 from platformctl.lab import podman
 from tests.sharing import pytest_xdist_make_scheduler  # noqa: F401
+from tests.suite_times import pytest_terminal_summary  # noqa: F401
 
 _PREFIX = "test-"
 _number = itertools.count(1)
