@@ -1,6 +1,7 @@
 """The commands that work on a site's hosts: install, plan, preflight, verify, charts, reset, unlock."""
 
 import asyncio
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -147,9 +148,11 @@ def _try_on_a_lab(output: Output, inventory: Path, names: list[str], since: str)
     if since:
         wanted = scenarios.touched(wanted, scenarios.changed_since(data, since))
     rows = []
+    # Programs read the results alone.
+    said = sys.stderr if output.json else sys.stdout
     for scenario in wanted:
         started = time.monotonic()
-        code = scenarios.prove(scenario, data, inventory)
+        code = scenarios.prove(scenario, data, inventory, said)
         seconds = round(time.monotonic() - started, 1)
         rows.append((scenario.name, "ok" if code == 0 else "failed", seconds))
     output.table("", ("scenario", "result", "seconds"), rows)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import yaml
 
@@ -82,10 +83,10 @@ def changed_since(data: Path, revision: str) -> list[str]:
     return found
 
 
-def prove(scenario: Scenario, data: Path, inventory: Path) -> int:
+def prove(scenario: Scenario, data: Path, inventory: Path, said: TextIO) -> int:
     """`molecule test` of a scenario on a lab made for the inventory; returns molecule's exit code.
 
-    Its output goes to this process's. PlatformError: molecule is not installed.
+    said: where its output goes. PlatformError: molecule is not installed.
     """
     program = Path(sys.executable).with_name("molecule")
     if not program.is_file():
@@ -103,6 +104,7 @@ def prove(scenario: Scenario, data: Path, inventory: Path) -> int:
             "PATH": f"{program.parent}{os.pathsep}{os.environ.get('PATH', '')}",
             "MOLECULE_INVENTORY": str(inventory.resolve()),
         },
+        stdout=said,
         check=False,
     )
     return done.returncode

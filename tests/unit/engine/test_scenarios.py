@@ -138,5 +138,5 @@ def test_an_unknown_scenario_is_named_with_those_there_are() -> None:
 def test_molecule_that_is_not_installed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scenarios.sys, "executable", str(tmp_path / "python"))
     with pytest.raises(PlatformError, match="molecule is not installed") as caught:
-        scenarios.prove(ALL[0], paths.data_dir(), tmp_path)
+        scenarios.prove(ALL[0], paths.data_dir(), tmp_path, sys.stdout)
     assert "pip install" in caught.value.next
