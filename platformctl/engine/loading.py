@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from platformctl import site
+from platformctl.engine import vaulted
 from platformctl.engine.fleet import Connection, Fleet, Host
+from platformctl.errors import ExitCode, PlatformError
 from platformctl.site import secrets
 
 # Variables named so hold secrets wherever they stand; those of the vault are secret by their place.
@@ -23,20 +25,35 @@ def load(inventory: Path) -> Fleet:
     """Read an inventory; PlatformError with all its mistakes when it is not valid."""
     checked = site.load(inventory)
     known = secrets.load(checked.inventory)
+    values = vaulted.Opened(secrets.opener(checked.inventory))
+    variables = {name: {**values.of(host.vars), **known} for name, host in checked.hosts.items()}
+    shared = {**values.of(checked.shared), **known}
+    if values.closed:
+        raise _closed(values.closed, checked.inventory)
     hosts = {
         name: Host(
-            name, host.groups | {"all"}, {**host.vars, **known}, _connection(name, host.vars, inventory)
+            name, host.groups | {"all"}, variables[name], _connection(name, variables[name], inventory)
         )
         for name, host in checked.hosts.items()
     }
-    shared = {**checked.shared, **known}
     return Fleet(
         checked.name,
         checked.inventory.resolve(),
         hosts,
         dict(checked.groups),
         shared,
-        tuple(sorted(_secrets([shared, *(host.variables for host in hosts.values())], hosts))),
+        tuple(sorted(values.texts | _secrets([shared, *variables.values()], hosts))),
+    )
+
+
+def _closed(found: Mapping[str, str], inventory: Path) -> PlatformError:
+    return PlatformError(
+        "values of the inventory do not open with the key of its secrets",
+        where=str(inventory),
+        next="encrypt them with that key: ansible-vault encrypt_string --vault-password-file "
+        f"{secrets.key_file(inventory) or 'KEY'}; or name theirs with {secrets.KEY_VARIABLE}",
+        code=ExitCode.INVALID,
+        details=[f"{name}: {why}" for name, why in sorted(found.items())],
     )
 
 

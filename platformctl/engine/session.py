@@ -23,6 +23,7 @@ from platformctl.engine import guard, remote
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.journal import Journal, private
 from platformctl.engine.outcome import HostResult, StageResult, Status
+from platformctl.site import secrets
 
 _IMPORTING = threading.Lock()
 _MOST_FORKS = 50
@@ -162,7 +163,13 @@ class Session:
             "ANSIBLE_FORCE_COLOR": "false",
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true",
+            **self._vault(),
         }
+
+    def _vault(self) -> dict[str, str]:
+        """The key of the site's secrets, for values encrypted by themselves; beside the user's own keys."""
+        key = secrets.key_file(self._fleet.inventory)
+        return {"ANSIBLE_VAULT_IDENTITY_LIST": f"platformctl@{key}"} if key else {}
 
     def _take(self, stage: str, event: Mapping[str, Any], collected: _Collected, log: TextIO) -> None:
         """Write what Ansible printed to the log, and read the event."""

@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -84,14 +85,7 @@ def load(inventory: Path) -> dict[str, str]:
     vault = vault_path(inventory)
     if not vault.exists():
         return {}
-    key = _key_path(_label(vault))
-    if not key.exists():
-        raise PlatformError(
-            f"the key of {vault} is missing",
-            where=str(key),
-            next=f"copy the key file there, or name it with {KEY_VARIABLE}",
-            code=ExitCode.INVALID,
-        )
+    key = _existing_key(vault)
     try:
         text = VaultLib([(key.name, _secret(key))]).decrypt(vault.read_bytes())
     except AnsibleError as error:
@@ -102,6 +96,34 @@ def load(inventory: Path) -> dict[str, str]:
             code=ExitCode.INVALID,
         ) from error
     return {str(name): str(value) for name, value in yaml.safe_load(text).items()}
+
+
+def key_file(inventory: Path) -> Path | None:
+    """The file with the key of an inventory's secrets; None when it has none. PlatformError: it is gone."""
+    vault = vault_path(inventory)
+    return _existing_key(vault) if vault.exists() else None
+
+
+def opener(inventory: Path) -> Callable[[str], str]:
+    """Opens values that are encrypted by themselves (`!vault`), with the key of the inventory's secrets.
+
+    It raises ValueError where the key does not open a value, or there is none.
+    """
+
+    @cache
+    def vault() -> VaultLib:
+        key = key_file(inventory)
+        return VaultLib([(key.name, _secret(key))] if key else [])
+
+    # A group's value is asked for by each of its hosts, and opening one takes milliseconds.
+    @cache
+    def opened(text: str) -> str:
+        try:
+            return str(vault().decrypt(text).decode())
+        except AnsibleError as error:
+            raise ValueError(str(error)) from error
+
+    return opened
 
 
 def discard(inventory: Path) -> None:
@@ -147,6 +169,18 @@ def _key_name(site_name: str, vault: Path) -> str:
 def _key_path(label: str) -> Path:
     named = os.environ.get(KEY_VARIABLE)
     return Path(named).expanduser() if named else paths.config_dir() / "keys" / Path(label).name
+
+
+def _existing_key(vault: Path) -> Path:
+    key = _key_path(_label(vault))
+    if not key.exists():
+        raise PlatformError(
+            f"the key of {vault} is missing",
+            where=str(key),
+            next=f"copy the key file there, or name it with {KEY_VARIABLE}",
+            code=ExitCode.INVALID,
+        )
+    return key
 
 
 def _label(vault: Path) -> str:
