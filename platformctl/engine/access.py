@@ -3,8 +3,8 @@
 import asyncio
 import shlex
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,12 +46,19 @@ async def kubectl(fleet: Fleet) -> AsyncIterator[Kubectl | None]:
             raise PlatformError(
                 "kubectl is not there", where=str(program), next="platformctl artifacts fetch"
             )
-        with tempfile.TemporaryDirectory() as private:
-            path = Path(private) / "kubeconfig"
-            kubeconfig.write(await admin_kubeconfig(fleet), path)
+        with private_file(await admin_kubeconfig(fleet)) as path:
             command = shlex.join([str(program), "--kubeconfig", str(path)])
             # As this user: the credentials are in the file.
             yield Kubectl(Connection("", "root", local=True), command, "this machine")
+
+
+@contextmanager
+def private_file(document: dict[str, Any]) -> Iterator[Path]:
+    """A kubeconfig as a file that only this user reads, for programs that take no other; gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "kubeconfig"
+        kubeconfig.write(document, path)
+        yield path
 
 
 def _given_kubeconfig(fleet: Fleet) -> dict[str, Any]:

@@ -1,13 +1,11 @@
 """The charts stage: what runs inside the cluster, brought to what the inventory and the artefacts say."""
 
 import asyncio
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from platformctl import paths
-from platformctl.clients import kubeconfig
 from platformctl.clients.helm import Helm, Release
 from platformctl.clients.kubernetes import ApiError, KubernetesClient, from_kubeconfig
 from platformctl.engine import access, queues
@@ -31,9 +29,7 @@ async def apply(fleet: Fleet, _data: Path, index: Mapping[str, Any]) -> list[str
     """
     folder = paths.cache_dir() / "store" / fleet.artifacts_source
     releases = [router(fleet, folder, index), dask_operator(fleet, folder, index)]
-    with tempfile.TemporaryDirectory() as private:
-        path = Path(private) / "kubeconfig"
-        kubeconfig.write(await access.admin_kubeconfig(fleet), path)
+    with access.private_file(await access.admin_kubeconfig(fleet)) as path:
         await _prepare(fleet, path)
         helm = Helm(folder / "bin" / "helm", path)
         changed = await asyncio.gather(*(helm.ensure(release) for release in releases))

@@ -7,15 +7,12 @@ machine's clock, so an owner whose clock is off by more than the lease could be 
 import asyncio
 import contextlib
 import json
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from platformctl.clients import kubeconfig
 from platformctl.clients.kubernetes import (
     AlreadyExistsError,
     ApiError,
@@ -76,9 +73,7 @@ async def release(fleet: Fleet) -> str:
 
 @asynccontextmanager
 async def _client(fleet: Fleet) -> AsyncIterator[KubernetesClient]:
-    with tempfile.TemporaryDirectory() as private:
-        path = Path(private) / "kubeconfig"
-        kubeconfig.write(await access.admin_kubeconfig(fleet), path)
+    with access.private_file(await access.admin_kubeconfig(fleet)) as path:
         connection = from_kubeconfig(path)
     async with KubernetesClient(connection) as client:
         yield client

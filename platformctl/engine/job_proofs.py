@@ -5,13 +5,10 @@ The user's kubeconfig is made for this and lives for a day at most; the Jobs are
 
 import asyncio
 import shlex
-import tempfile
 import time
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
-from platformctl.clients import kubeconfig
 from platformctl.clients.kubernetes import ApiError, KubernetesClient, NotFoundError, from_kubeconfig
 from platformctl.engine import access, remote
 from platformctl.engine.fleet import Fleet
@@ -41,9 +38,7 @@ def targets(fleet: Fleet) -> tuple[str, ...]:
 
 async def prove_jobs(fleet: Fleet, user: str) -> list[Proof]:
     """Submit a Job to each scheduler as `user`, wait for the end, read the output."""
-    with tempfile.TemporaryDirectory() as private:
-        path = Path(private) / "kubeconfig"
-        kubeconfig.write(await access.user_kubeconfig(fleet, user, _NAMESPACE, days=1), path)
+    with access.private_file(await access.user_kubeconfig(fleet, user, _NAMESPACE, days=1)) as path:
         async with KubernetesClient(from_kubeconfig(path)) as client:
             proofs = [_prove(fleet, client, target) for target in targets(fleet)]
             return list(await asyncio.gather(*proofs))

@@ -5,15 +5,12 @@ when it is deleted, and without the router its finalizer would keep it, and its 
 """
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from platformctl import paths
-from platformctl.clients import kubeconfig
 from platformctl.clients.helm import Helm
 from platformctl.clients.kubernetes import ApiError, KubernetesClient, NotFoundError, from_kubeconfig
 from platformctl.engine import access, charts, cluster_lock
@@ -64,9 +61,7 @@ class Removal:
 
 async def removal(fleet: Fleet) -> Removal:
     """Read from the cluster what it has. PlatformError: it does not answer."""
-    with tempfile.TemporaryDirectory() as private:
-        path = Path(private) / "kubeconfig"
-        kubeconfig.write(await access.admin_kubeconfig(fleet), path)
+    with access.private_file(await access.admin_kubeconfig(fleet)) as path:
         try:
             async with KubernetesClient(from_kubeconfig(path)) as client:
                 return Removal(await _kinds(client), await _there(client))
@@ -76,9 +71,7 @@ async def removal(fleet: Fleet) -> Removal:
 
 async def remove(fleet: Fleet, found: Removal) -> None:
     """Remove it. PlatformError: something stays, named; a second call goes on."""
-    with ends_cleanly("platformctl reset"), tempfile.TemporaryDirectory() as private:
-        path = Path(private) / "kubeconfig"
-        kubeconfig.write(await access.admin_kubeconfig(fleet), path)
+    with ends_cleanly("platformctl reset"), access.private_file(await access.admin_kubeconfig(fleet)) as path:
         async with cluster_lock.hold(fleet, "reset"), KubernetesClient(from_kubeconfig(path)) as client:
             try:
                 await _empty(client, found.kinds)
