@@ -28,6 +28,10 @@ class Kubectl:
     command: str
     where: str
 
+    def function(self, seconds: int) -> str:
+        """The line by which a shell script calls it as `kubectl`. seconds: until a request is given up."""
+        return f'kubectl() {{ command {self.command} --request-timeout={seconds}s "$@"; }}'
+
 
 @asynccontextmanager
 async def kubectl(fleet: Fleet) -> AsyncIterator[Kubectl | None]:

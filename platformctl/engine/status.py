@@ -101,8 +101,7 @@ async def _ask_kubernetes(fleet: Fleet) -> Reply | None:
     async with access.kubectl(fleet) as kubectl:
         if kubectl is None:
             return None
-        alias = f'kubectl() {{ command {kubectl.command} --request-timeout=10s "$@"; }}'
-        return await remote.run(kubectl.connection, alias + _KUBERNETES, seconds=30)
+        return await remote.run(kubectl.connection, kubectl.function(seconds=10) + _KUBERNETES, seconds=30)
 
 
 def _host(host: Host, nodes: Mapping[str, _NodeState], slurm: Mapping[str, _NodeState]) -> HostStatus:

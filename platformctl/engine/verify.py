@@ -6,6 +6,7 @@ import shlex
 import time
 
 from platformctl.engine import access, remote
+from platformctl.engine.access import Kubectl
 from platformctl.engine.fleet import Connection, Fleet, Host
 from platformctl.engine.job_proofs import prove_jobs
 from platformctl.engine.proof import Proof
@@ -20,7 +21,7 @@ async def verify(fleet: Fleet) -> list[Proof]:
     async with access.kubectl(fleet) as kubectl:
         if kubectl:
             pod = json.dumps(_pod(f"platformctl-verify-{time.time_ns()}"))
-            jobs.append(_prove("pod", kubectl.connection, kubectl.where, _pod_script(kubectl.command), pod))
+            jobs.append(_prove("pod", kubectl.connection, kubectl.where, _pod_script(kubectl), pod))
         if controller := fleet.first("slurm_controller"):
             script = _batch_script(_user(controller))
             jobs.append(_prove("sbatch", controller.connection, controller.name, script))
@@ -61,9 +62,9 @@ def _pod(name: str) -> dict[str, object]:
     }
 
 
-def _pod_script(kubectl: str) -> str:
+def _pod_script(kubectl: Kubectl) -> str:
     return f"""
-kubectl() {{ command {kubectl} --request-timeout=20s "$@"; }}
+{kubectl.function(seconds=20)}
 pod=$(kubectl create -f - -o name) || exit 1
 trap 'kubectl delete --wait=false "$pod" >/dev/null' EXIT
 if kubectl wait --request-timeout=0 --timeout={_SECONDS}s \\

@@ -1,12 +1,14 @@
-"""How the site's Kubernetes is reached: a kubeconfig for programs, gone when they have ended."""
+"""How the site's Kubernetes is reached: kubectl in scripts, and a kubeconfig for programs."""
 
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from platformctl.engine import access
+from platformctl.engine.fleet import Connection
 
 DOCUMENT = {"kind": "Config", "users": [{"name": "admin", "user": {"token": "secret"}}]}
 
@@ -24,3 +26,10 @@ def test_a_private_file_does_not_outlive_an_error() -> None:
         left.append(path)
         raise RuntimeError
     assert not left[0].parent.exists()
+
+
+def test_a_script_calls_kubectl_by_its_name_and_its_requests_end() -> None:
+    kubectl = access.Kubectl(Connection("", "root", local=True), "echo --kubeconfig 'a b'", "here")
+    script = f"{kubectl.function(seconds=7)}\nkubectl get 'c d'"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "--kubeconfig a b --request-timeout=7s get c d\n"
