@@ -6,7 +6,7 @@ from typing import Any
 from platformctl.clients.kubernetes import ApiError, KubernetesClient
 from platformctl.router import fit
 from platformctl.router.backend import Explanation, Phase, Ticket
-from platformctl.router.kubernetes_nodes import Nodes
+from platformctl.router.kubernetes_nodes import Nodes, wanted
 from platformctl.router.kubernetes_states import has_tasks, held, seen
 from platformctl.router.kubernetes_words import refusal_words, waiting_words
 
@@ -68,7 +68,7 @@ async def _room(nodes: Nodes, ticket: Ticket) -> list[str]:
     never = await nodes.unfit(ticket)
     if never:
         return [f"It can not start: {never}."]
-    request = fit.wanted(ticket.job)
+    request = wanted(ticket.job)
     free = await nodes.free(ticket)
     if not request or not free:
         return []

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from platformctl.router import fit
 from platformctl.router.backend import Ticket
-from platformctl.router.kubernetes_nodes import Nodes
+from platformctl.router.kubernetes_nodes import Nodes, wanted
 
 # Until the pods of an admitted job are surely among those that are listed.
 _SETTLING = 45.0
@@ -37,7 +37,7 @@ class Gangs:
         job = ticket.job
         if job.array is not None or job.tasks == 1:
             return True
-        request = fit.wanted(job)
+        request = wanted(job)
         free = list((await self._nodes.free(ticket)).values())
         room = fit.room(request, free) - self._promised(request)
         if room < job.tasks:

@@ -6,17 +6,20 @@ from fractions import Fraction
 from typing import Any
 
 from platformctl.clients.kubernetes import ApiError, KubernetesClient
+from platformctl.jobs import kubernetes as translation
+from platformctl.jobs.model import JobSpec
 from platformctl.jobs.quantity import parse_quantity
 from platformctl.jobs.template import GPU
 from platformctl.router import fit
 from platformctl.router.backend import Load, Ticket, Unavailable
 from platformctl.router.cached import Cached
-from platformctl.router.kubernetes_states import amount
+from platformctl.router.kubernetes_states import reserved
 
 _NODES_SECONDS, _HELD_SECONDS = 15.0, 30.0
 _COUNTED = ("cpu", "memory", GPU)
 # Taints of a node that is only away for a while.
 _PASSING = "node.kubernetes.io/"
+_COPYING = {name: parse_quantity(text) for name, text in translation.COPY_RESOURCES.items()}
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Nodes:
         if not nodes:
             labels = ", ".join(f"{key}={value}" for key, value in selector(ticket).items())
             return f"no Kubernetes node has the labels {labels}"
-        lacking = fit.lack(fit.wanted(ticket.job), [node.there for node in nodes])
+        lacking = fit.lack(wanted(ticket.job), [node.there for node in nodes])
         return f"no Kubernetes node has {lacking}" if lacking else ""
 
     async def load(self) -> Load:
@@ -101,10 +104,20 @@ class Nodes:
                 for pod in page["items"]:
                     node = found.setdefault(pod["spec"]["nodeName"], {})
                     for name in _COUNTED:
-                        node[name] = node.get(name, Fraction(0)) + amount(pod["spec"], name)
+                        node[name] = node.get(name, Fraction(0)) + reserved(pod["spec"], name)
         except ApiError as error:
             raise Unavailable(f"Kubernetes does not answer: {error.message}") from error
         return found
+
+
+def wanted(job: JobSpec) -> fit.Amounts:
+    """What a pod of a job needs of a node: what the job asks for, and the containers that copy for it."""
+    asked = fit.wanted(job)
+    if translation.copies_beside(job):
+        return asked | {name: asked.get(name, Fraction(0)) + more for name, more in _COPYING.items()}
+    if job.stage_in:
+        return asked | {name: max(asked.get(name, Fraction(0)), least) for name, least in _COPYING.items()}
+    return asked
 
 
 def selector(ticket: Ticket) -> dict[str, str]:

@@ -104,13 +104,24 @@ def usage(pods: Iterable[dict[str, Any]], end: int | None) -> Usage:
 
 
 def amount(spec: dict[str, Any], name: str) -> Fraction:
-    """What the containers of a pod request together."""
-    found = Fraction(0)
-    for container in spec.get("containers") or []:
-        resources = container.get("resources") or {}
-        value = (resources.get("requests") or {}).get(name) or (resources.get("limits") or {}).get(name)
-        found += parse_quantity(str(value)) if value is not None else 0
-    return found
+    """What the containers of a pod request together, without those that begin before them."""
+    return sum((_requested(container, name) for container in spec.get("containers") or []), Fraction(0))
+
+
+def reserved(spec: dict[str, Any], name: str) -> Fraction:
+    """What the scheduler keeps for a pod: all that runs at a time, at the moment when that is most."""
+    beside = most = Fraction(0)
+    for container in spec.get("initContainers") or []:
+        request = _requested(container, name)
+        most = max(most, beside + request)
+        beside += request if container.get("restartPolicy") == "Always" else 0
+    return max(most, beside + amount(spec, name))
+
+
+def _requested(container: dict[str, Any], name: str) -> Fraction:
+    resources = container.get("resources") or {}
+    value = (resources.get("requests") or {}).get(name) or (resources.get("limits") or {}).get(name)
+    return parse_quantity(str(value)) if value is not None else Fraction(0)
 
 
 def epoch(text: str | None) -> int | None:

@@ -219,6 +219,18 @@ def test_results_of_a_container_are_copied_beside_it() -> None:
     assert pod["terminationGracePeriodSeconds"] == 7
 
 
+@pytest.mark.parametrize("what", [{"template": {"spec": POD}}, {"script": "#!/bin/sh\n"}])
+def test_containers_that_copy_have_bounds_that_keep_a_pod_guaranteed(what: dict[str, Any]) -> None:
+    bob = replace(ALICE, home_claim="kfoundry-home-10001")
+    transfers = [{"source": "a", "target": "b"}]
+    pod = kubernetes.batch_job(job(**what, stageIn=transfers, stageOut=transfers), bob, "pi", TOKEN)
+    copying = pod["spec"]["template"]["spec"]["initContainers"]
+    assert copying
+    for resources in (container["resources"] for container in copying):
+        assert resources["requests"] == resources["limits"]
+        assert resources["limits"].keys() == {"cpu", "memory"}
+
+
 @pytest.mark.parametrize(("there", "code"), [(True, 0), (False, 74)])
 def test_what_waits_beside_a_container_copies_when_it_is_told_to_end(
     tmp_path: Path, there: bool, code: int

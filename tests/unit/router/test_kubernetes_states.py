@@ -6,7 +6,7 @@ import pytest
 
 from platformctl.router import kubernetes_states
 from platformctl.router.backend import Phase, Tasks, Usage
-from platformctl.router.kubernetes_states import seen
+from platformctl.router.kubernetes_states import amount, reserved, seen
 
 THEN = "2026-01-01T00:00:00Z"
 
@@ -244,6 +244,28 @@ def test_usage_is_what_was_asked_for_times_the_seconds() -> None:
     found = seen(batch(conditions=ended("Complete")), [held, held])
     assert found.usage == Usage(180, 240)
     assert seen(batch(conditions=ended("Complete")), []).usage == Usage(0, 0)
+
+
+def asking(cpu: str, **more: Any) -> dict[str, Any]:
+    return {"resources": {"requests": {"cpu": cpu}}, **more}
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ([], 2),
+        ([asking("1")], 2),
+        ([asking("3")], 3),
+        ([asking("1", restartPolicy="Always")], 3),
+        ([asking("3"), asking("1", restartPolicy="Always")], 3),
+        ([asking("1", restartPolicy="Always"), asking("3")], 4),
+        ([asking("1", restartPolicy="Always"), asking("1", restartPolicy="Always"), {}], 4),
+    ],
+)
+def test_a_node_keeps_what_runs_of_a_pod_at_a_time(before: list[dict[str, Any]], expected: int) -> None:
+    spec = {"initContainers": before, "containers": [asking("1500m"), asking("500m")]}
+    assert reserved(spec, "cpu") == expected
+    assert amount(spec, "cpu") == 2
 
 
 def test_a_failure_says_when_it_ended_and_what_it_used() -> None:
