@@ -6,7 +6,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from platformctl.jobs.kubernetes import STAGE_IN, STAGE_OUT
+from platformctl.jobs.kubernetes import COPY_RESOURCES, STAGE_IN, STAGE_OUT
 from platformctl.jobs.quantity import parse_quantity
 from platformctl.jobs.staging import CANNOT_COPY
 from platformctl.jobs.template import GPU
@@ -224,15 +224,21 @@ def _not_copied(batch: dict[str, Any], pods: Sequence[dict[str, Any]]) -> str:
     lost = next((end for end in known if end["exitCode"]), None)
     if lost is None:
         return ""
-    if lost["exitCode"] == CANNOT_COPY:
+    if lost["exitCode"] == CANNOT_COPY or _out_of_memory(lost):
         return f"it ended well, but: {_said(lost)}"
     if lost["exitCode"] == _KILLED:
         return "it ended well, but copying its results took longer than its terminationGracePeriodSeconds"
     return f"it ended well, but copying its results was ended (exit code {lost['exitCode']})"
 
 
+def _out_of_memory(end: dict[str, Any]) -> bool:
+    return end.get("reason") == "OOMKilled"
+
+
 def _said(end: dict[str, Any]) -> str:
-    """What a container that copies said last."""
+    """What a container that copies said last, or why it could not say anything."""
+    if _out_of_memory(end):
+        return f"copying its files needs more memory than the {COPY_RESOURCES['memory']} that it has for this"
     return "; ".join(str(end.get("message") or "").splitlines()) or "a copy failed"
 
 

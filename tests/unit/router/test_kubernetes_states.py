@@ -75,7 +75,12 @@ def test_failure_has_a_code_and_a_reason(status: dict[str, Any], code: int | Non
             *(Phase.FAILED, 74, "it ended well, but: cp: no a; cannot copy a to b"),
         ),
         (
-            {"exitCode": 137},
+            {"exitCode": 137, "reason": "OOMKilled"},
+            *(Phase.FAILED, 74),
+            "it ended well, but: copying its files needs more memory than the 128Mi that it has for this",
+        ),
+        (
+            {"exitCode": 137, "reason": "Error"},
             *(Phase.FAILED, 74),
             "it ended well, but copying its results took longer than its terminationGracePeriodSeconds",
         ),
@@ -99,13 +104,23 @@ def test_a_job_has_succeeded_when_its_results_are_copied(
     assert found.done == (end is None)
 
 
-def test_what_could_not_be_copied_before_the_start_is_told() -> None:
-    end = {"exitCode": 74, "message": "cannot copy a to b\n"}
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        ({"exitCode": 74, "message": "cannot copy a to b\n", "reason": "Error"}, "cannot copy a to b"),
+        (
+            {"exitCode": 137, "reason": "OOMKilled"},
+            "copying its files needs more memory than the 128Mi that it has for this",
+        ),
+        ({"exitCode": 137, "reason": "Error"}, "a copy failed"),
+    ],
+)
+def test_what_could_not_be_copied_before_the_start_is_told(end: dict[str, Any], reason: str) -> None:
     copied = [{"name": "kfoundry-stage-in", "state": {"terminated": end}}]
     waits = [{"state": {"waiting": {"reason": "PodInitializing"}}}]
     failed = pod("Failed", initContainerStatuses=copied, containerStatuses=waits)
     found = seen(batch(conditions=ended("Failed")), [failed])
-    assert (found.exit_code, found.reason) == (74, "cannot copy a to b")
+    assert (found.exit_code, found.reason) == (74, reason)
 
 
 def test_failure_without_a_pod_left() -> None:
