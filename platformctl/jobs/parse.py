@@ -101,10 +101,19 @@ def _what(
 def _waiting_script(walltime: int) -> str:
     """Keeps an allocation for people to enter. It ends by itself a little early, so that it succeeds.
 
+    The wall time runs as soon as the allocation is made, while its image is pulled and files are copied too.
+    slurmd and the kubelet put the script in its place at that moment: its age is the time that is gone.
+
     As the first process of a pod it gets only the signals that it asks for: without the trap it would outlive
     its end by the whole grace period.
     """
-    return f"#!/bin/sh\ntrap 'exit 143' TERM\nsleep {max(walltime - 5, 1)} &\nwait $!\n"
+    return (
+        "#!/bin/sh\n"
+        "trap 'exit 143' TERM\n"
+        f'left=$(({walltime - 5} + $(stat -Lc %Y -- "$0") - $(date +%s)))\n'
+        "sleep $((left > 1 ? left : 1)) &\n"
+        "wait $!\n"
+    )
 
 
 def _script(reader: Reader, value: Any) -> str | None:

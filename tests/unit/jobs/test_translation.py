@@ -1,6 +1,7 @@
 import os
 import signal
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from platformctl.jobs.tokens import Token, parse_token
 
 ALICE = User("alice", 10001, 10001, (20001,), "physics", "/home/alice")
 TOKEN = Token("lab", "11924ac8-3932-46d6-ad0c-b5501999851a", 1)
-WAITING = "#!/bin/sh\ntrap 'exit 143' TERM\nsleep 595 &\nwait $!\n"
 POD = {
     "containers": [
         {
@@ -126,16 +126,40 @@ def test_a_queue_and_a_priority_class_on_both() -> None:
 
 def test_an_interactive_job_without_a_script_keeps_its_allocation() -> None:
     spec = job(interactive=True, walltime="10m")
-    assert submitted(spec)["job"]["script"] == WAITING
+    assert submitted(spec)["job"]["script"] == spec.script
     assert slurm.entrance("17") == "srun --jobid=17 --overlap --pty bash"
 
 
-def test_what_keeps_an_allocation_ends_at_once_when_it_is_told_to() -> None:
+@pytest.fixture
+def waiting(tmp_path: Path) -> Path:
+    """What keeps an allocation of ten minutes, in its place."""
+    script = job(interactive=True, walltime="10m").script
+    assert script is not None
+    path = tmp_path / "script"
+    path.write_text(script)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(("age", "left"), [(0, 595), (100, 495), (600, 1), (6000, 1)])
+def test_an_allocation_is_kept_for_what_its_start_left_of_the_time(
+    waiting: Path, age: int, left: int
+) -> None:
+    """Kubernetes ends a pod after its wall time with the pull of its image; that would be a failure."""
+    made = time.time() - age
+    os.utime(waiting, (made, made))
+    # As the kubelet has it: by way of a link.
+    (waiting.parent / "link").symlink_to(waiting)
+    (waiting.parent / "sleep").write_text('#!/bin/sh\necho "$1"\n')
+    (waiting.parent / "sleep").chmod(0o755)
+    path = {"PATH": f"{waiting.parent}:{os.environ['PATH']}"}
+    done = subprocess.run([waiting.parent / "link"], env=path, capture_output=True, check=True)
+    assert left - 10 <= int(done.stdout) <= left
+
+
+def test_what_keeps_an_allocation_ends_at_once_when_it_is_told_to(waiting: Path) -> None:
     """As the first process it would not hear SIGTERM at all if it did not ask for it."""
-    process = subprocess.Popen(["/bin/sh", "-c", "read go\n" + WAITING], stdin=subprocess.PIPE)
-    assert process.stdin
-    process.stdin.write(b"\n")
-    process.stdin.flush()
+    process = subprocess.Popen([waiting])
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     while not children.read_text():
         assert process.poll() is None
