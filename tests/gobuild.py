@@ -28,9 +28,3 @@ def program(module: Path, name: str, package: str, linker_flags: str = "-s -w") 
     )
     keep(partial, path)
     return path
-
-
-def sources(module: Path, name: str) -> Path:
-    """Where Go keeps the sources of a module that `module` requires."""
-    command = ["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", name]
-    return Path(run(command, folder=module, environment=go_environment(cgo=False)).strip())

@@ -55,6 +55,12 @@ def module_key(folder: Path) -> str:
     return hash_value([hash_file(folder / "go.mod"), hash_file(folder / "go.sum")])
 
 
+def module_sources(folder: Path, name: str) -> Path:
+    """Where Go keeps the sources of a module. folder: of the module that requires it."""
+    command = ["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", name]
+    return Path(run(command, folder=folder, environment=go_environment(cgo=False)).strip())
+
+
 def go_version() -> str:
     """What `go version` says; an error with the remedy where there is no Go."""
     if shutil.which("go") is None:
@@ -162,15 +168,11 @@ def go_environment(cgo: bool, environment: Mapping[str, str] = os.environ) -> di
 
 def build_c(item: Build, recipe: CSource, destination: Path) -> None:
     """Compile one static C file taken from the Go module cache."""
-    module = run(
-        ["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", recipe.module],
-        folder=MODULES / "tools",
-        environment=go_environment(cgo=False),
-    ).strip()
+    sources = module_sources(MODULES / "tools", recipe.module)
     partial = destination / f"{item.filename}.partial"
     version = f"-DVERSION={item.program.version}"
     run(
-        ["gcc", *STATIC_C, version, "-o", str(partial), str(Path(module) / recipe.source)],
+        ["gcc", *STATIC_C, version, "-o", str(partial), str(sources / recipe.source)],
         remedy="install gcc and libc6-dev",
     )
     keep(partial, destination / item.filename)

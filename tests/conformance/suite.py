@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from platformctl.artifacts.catalogue import load
+from platformctl.artifacts.programs import module_sources
 from tests import gobuild, programs
 
 _HERE = Path(__file__).parent
@@ -30,4 +31,4 @@ def program(name: str) -> Path:
 
 def kubernetes() -> Path:
     """The folder of the module k8s.io/kubernetes."""
-    return gobuild.sources(_HERE / "gomodule", "k8s.io/kubernetes")
+    return module_sources(_HERE / "gomodule", "k8s.io/kubernetes")

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from platformctl.artifacts import export
+from platformctl.artifacts.programs import module_sources
 from platformctl.artifacts.store import open_store
 from platformctl.lab import image as lab_image
 from platformctl.lab import podman
@@ -80,7 +81,7 @@ def ensure(source: str = "modules") -> str:
 
 
 def _fill(context: Path, store: Path, index: dict[str, dict[str, dict[str, str]]]) -> None:
-    files = gobuild.sources(_MODULE, "sigs.k8s.io/kind") / "images/base/files"
+    files = module_sources(_MODULE, "sigs.k8s.io/kind") / "images/base/files"
     # Go keeps modules read-only.
     shutil.copytree(files, context / "files", copy_function=shutil.copyfile)
     for path in (context / "files").rglob("*"):
