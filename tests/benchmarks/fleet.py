@@ -1,7 +1,6 @@
 """What platformctl itself costs by the number of hosts: 10, 100 and 1,000 simulated ones."""
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from platformctl.engine.redact import Redactor
 from platformctl.engine.session import Session
 from platformctl.engine.stages import STAGES, Kind, Stage
 from tests.benchmarks.figures import Figures
-from tests.benchmarks.labs import PLATFORMCTL, platformctl
+from tests.labs import PLATFORMCTL, inventory, platformctl
 
 NAME = "fleet"
 ABOUT = (
@@ -43,28 +42,23 @@ def measure(figures: Figures) -> None:
         platformctl("lab", "fleet", str(size), "--name", name)
         figures.add(f"boot, {size} hosts", time.monotonic() - started, "s")
         try:
-            _one(figures, _inventory(name), size)
+            _one(figures, inventory(name), size)
         finally:
             platformctl("lab", "down", "--name", name)
 
 
-def _one(figures: Figures, inventory: Path, size: int) -> None:
-    _commands(figures, inventory, size, _FRESH)
-    fleet = loading.load(inventory)
+def _one(figures: Figures, site: Path, size: int) -> None:
+    _commands(figures, site, size, _FRESH)
+    fleet = loading.load(site)
     figures.add(f"facts, {size} hosts", asyncio.run(_facts(fleet)), "s")
     figures.add(f"scheduling, {size} hosts", asyncio.run(_scheduling(fleet)), "s")
     asyncio.run(_record(fleet))
-    _commands(figures, inventory, size, _RECORDED)
+    _commands(figures, site, size, _RECORDED)
 
 
-def _inventory(name: str) -> Path:
-    status = [PLATFORMCTL, "--output", "json", "lab", "status", "--name", name]
-    return Path(json.loads(subprocess.run(status, capture_output=True, check=True).stdout)["inventory"])
-
-
-def _commands(figures: Figures, inventory: Path, size: int, commands: tuple[tuple[str, str], ...]) -> None:
+def _commands(figures: Figures, site: Path, size: int, commands: tuple[tuple[str, str], ...]) -> None:
     for what, command in commands:
-        seconds, mebibytes = _cost(command, "-i", str(inventory))
+        seconds, mebibytes = _cost(command, "-i", str(site))
         figures.add(f"{what}, {size} hosts", seconds, "s")
         if size == _SIZES[-1]:
             figures.add(f"{what}, {size} hosts, memory", mebibytes, "MiB")

@@ -1,7 +1,8 @@
 """What one stage costs by the number of hosts: the stage base on 3, 6 and 12 plain hosts."""
 
 from tests.benchmarks.figures import Figures
-from tests.benchmarks.labs import STAGE_RESOLUTION, lab, platformctl
+from tests.benchmarks.runs import STAGE_RESOLUTION, platformctl
+from tests.labs import lab
 
 NAME = "hosts"
 ABOUT = "The stages preflight and base on 3, 6 and 12 plain hosts of a lab."

@@ -18,7 +18,8 @@ import yaml
 from platformctl import paths
 from tests.benchmarks.archives import write_oci
 from tests.benchmarks.figures import Figures
-from tests.benchmarks.labs import STAGE_RESOLUTION, lab, platformctl
+from tests.benchmarks.runs import STAGE_RESOLUTION, platformctl
+from tests.labs import lab
 from tests.programs import lab_source
 
 NAME = "install"

@@ -4,7 +4,6 @@ python -m tests.conformance --focus 'sig-network' --lab mine    # a part, on a l
 """
 
 import argparse
-import contextlib
 import json
 import os
 import shutil
@@ -12,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +19,11 @@ import yaml
 from platformctl.artifacts.registry_layout import write_archive
 from platformctl.paths import cache_dir
 from tests.conformance import exclusions, images, suite
+from tests.labs import lab, platformctl
 from tests.programs import program
 
 _ROOT = Path(__file__).parents[2]
 _BUILD = _ROOT / "build/conformance"
-_PLATFORMCTL = str(Path(sys.executable).parent / "platformctl")
 _REGISTRY = "/var/lib/docker-registry"
 _SAY_SECONDS = 60
 
@@ -43,8 +41,9 @@ def main() -> None:
     _say(f"{len(names)} specs, {len(left_out)} left out; building what is missing")
     _programs()
     archives = _archives()
-    with _lab(chosen.lab) as (lab, inventory):
-        _install(lab, inventory, archives)
+    name = chosen.lab or f"conformance-{os.getpid()}"
+    with lab(name, "--inventory", str(_site()), keep=bool(chosen.lab)) as inventory:
+        _install(name, inventory, archives)
         report = _run([name for name in names if name not in left_out], chosen.procs)
     sys.exit(_tell(report, names, left_out))
 
@@ -66,9 +65,8 @@ def _archives() -> list[Path]:
     return made
 
 
-@contextlib.contextmanager
-def _lab(name: str | None) -> Iterator[tuple[str, Path]]:
-    """A lab for the site of inventories/lab with one Kubernetes node more: some specs want two."""
+def _site() -> Path:
+    """The inventory of inventories/lab with one Kubernetes node more: some specs want two."""
     site = _BUILD / "site"
     shutil.rmtree(site, ignore_errors=True)
     shutil.copytree(_ROOT / "inventories/lab", site)
@@ -76,24 +74,17 @@ def _lab(name: str | None) -> Iterator[tuple[str, Path]]:
     hosts["all"]["hosts"]["node3"] = {"ansible_host": "198.51.100.14", "node_owner": "kubernetes"}
     hosts["all"]["children"]["kubernetes"]["children"]["kubernetes_node"]["hosts"]["node3"] = {}
     (site / "hosts.yml").write_text(yaml.safe_dump(hosts))
-    lab = name or f"conformance-{os.getpid()}"
-    try:
-        _platformctl("lab", "up", "--name", lab, "--inventory", str(site))
-        status = _platformctl("--output", "json", "lab", "status", "--name", lab)
-        yield lab, Path(json.loads(status)["inventory"])
-    finally:
-        if not name:
-            _platformctl("lab", "down", "--name", lab)
+    return site
 
 
-def _install(lab: str, inventory: Path, archives: list[Path]) -> None:
+def _install(name: str, inventory: Path, archives: list[Path]) -> None:
     _say("installing the site")
-    _platformctl("install", "--yes", "-i", str(inventory))
+    platformctl("install", "--yes", "-i", str(inventory))
     kubeconfig = _BUILD / "kubeconfig"
-    _platformctl("kubeconfig", "-i", str(inventory), "--file", str(kubeconfig))
+    platformctl("kubeconfig", "-i", str(inventory), "--file", str(kubeconfig))
     _say("filling its registry")
     for archive in archives:
-        unpack = ["podman", "exec", "-i", f"platformctl-{lab}-ctl1", "tar", "-x", "-C", _REGISTRY]
+        unpack = ["podman", "exec", "-i", f"platformctl-{name}-ctl1", "tar", "-x", "-C", _REGISTRY]
         with archive.open("rb") as stream:
             subprocess.run(unpack, stdin=stream, check=True)
 
@@ -153,13 +144,6 @@ def _tell(report: list[dict[str, Any]], names: list[str], left_out: dict[str, st
 def _name(spec: dict[str, Any]) -> str:
     parts = [*(spec["ContainerHierarchyTexts"] or []), spec["LeafNodeText"]]
     return " ".join(" ".join(parts).split())
-
-
-def _platformctl(*arguments: str) -> str:
-    done = subprocess.run([_PLATFORMCTL, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(arguments)} failed:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
-    return done.stdout
 
 
 def _say(message: str) -> None:
