@@ -100,13 +100,14 @@ def _run(names: list[str], procs: str) -> list[dict[str, Any]]:
     command += ["--keep-going", "--timeout=3h", "--output-dir", str(_BUILD), "--json-report", report.name]
     command += [str(_BUILD / "e2e.test"), "--", "--provider=skeleton", f"--kubectl-path={kubectl}"]
     command += [f"--kubeconfig={_BUILD / 'kubeconfig'}", "--disable-log-dump"]
-    started = said = time.monotonic()
+    started = time.monotonic()
     with log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=_BUILD) as running:
-        while running.poll() is None:
-            time.sleep(1)
-            if time.monotonic() - said > _SAY_SECONDS:
-                said = time.monotonic()
-                _progress(Path(log.name), len(names), said - started)
+        while True:
+            try:
+                running.wait(_SAY_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                _progress(Path(log.name), len(names), time.monotonic() - started)
     suites = json.loads(report.read_text())
     return [spec for found in suites for spec in found["SpecReports"] or [] if spec["LeafNodeType"] == "It"]
 

@@ -1,7 +1,6 @@
 """What the cluster promises its users and its administrators, seen on the installed site."""
 
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -197,8 +196,8 @@ END
 """
     site.host("node1", "sh", "-c", script)
     try:
+        # It is `oneshot`: the command returns when the helper has ended.
         site.host("ctl1", "systemctl", "start", "platformctl-kubelet-certificates.service")
-        time.sleep(1)
         conditions = site.kubectl("get", "csr", "stranger", "-o", "jsonpath={.status.conditions}")
         assert conditions == ""
     finally:

@@ -79,11 +79,13 @@ async def test_sigkill_at_random_moments(world: World, router: RouterProcess) ->
     print(f"seed {seed}")  # noqa: T201
     chance = random.Random(seed)
     count, kills = 30, 0
+    killed = []
 
     def strike(_number: int, _what: str) -> None:
         nonlocal kills
         if kills < 6 and chance.random() < 0.08:
             kills += 1
+            killed.append(router.process)
             router.kill()
 
     world.slurm.before = world.slurm.after = strike
@@ -97,7 +99,7 @@ async def test_sigkill_at_random_moments(world: World, router: RouterProcess) ->
 
     await eventually(all_ran, "not all jobs ran", router)
     kills = 99
-    await asyncio.sleep(0.1)
+    await asyncio.gather(*(process.wait() for process in killed if process))
     await all_ran()
     for job in jobs:
         await until(world, job, "Running", router)

@@ -21,6 +21,7 @@ class Fake:
         self.ran.append((stage.name, hosts))
         self.together += 1
         self.most = max(self.most, self.together)
+        # Time for all others to begin that may run beside it.
         await asyncio.sleep(0.01)
         self.together -= 1
         return StageResult(stage.name, {host: self.ends.get((stage.name, host), OK) for host in hosts}, 0.01)

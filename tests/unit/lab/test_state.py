@@ -17,18 +17,22 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_second_command_waits_and_says_for_whom() -> None:
     said: list[str] = []
     order: list[str] = []
-    held = threading.Event()
+    held, told = threading.Event(), threading.Event()
 
     def first() -> None:
         with state.lab_lock("demo", said.append):
             held.set()
-            time.sleep(0.2)
+            told.wait(5)
             order.append("first")
+
+    def tell(words: str) -> None:
+        said.append(words)
+        told.set()
 
     thread = threading.Thread(target=first)
     thread.start()
     assert held.wait(5)
-    with state.lab_lock("demo", said.append):
+    with state.lab_lock("demo", tell):
         order.append("second")
     thread.join()
     assert order == ["first", "second"]
@@ -46,6 +50,7 @@ def test_many_commands_never_overlap_and_leave_no_file() -> None:
             with state.lab_lock("demo", lambda _: None):
                 inside += 1
                 worst = max(worst, inside)
+                # Time for another to come in, if it could.
                 time.sleep(0.001)
                 inside -= 1
 

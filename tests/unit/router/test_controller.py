@@ -44,6 +44,7 @@ class Looks:
     def __init__(self) -> None:
         self.names: list[str] = []
         self.read_names: list[str] = []
+        self.begun = 0
         self.lasting: asyncio.Event | None = None
 
     async def read(self, namespace: str, name: str) -> JobResource:
@@ -51,6 +52,7 @@ class Looks:
         return JobResource({"metadata": {"namespace": namespace, "name": name, "uid": name}})
 
     async def look(self, job: JobResource) -> None:
+        self.begun += 1
         if self.lasting:
             await self.lasting.wait()
         self.names.append(job.name)
@@ -211,6 +213,7 @@ async def test_on_standby_nothing_is_looked_at_and_then_what_is_left_to_do() -> 
         job("expires", "5", "Succeeded", ttlAfterFinished="1h"),
     ):
         running.controller.job_changed(known)
+    # Time to look, if it did.
     await asyncio.sleep(0.02)
     assert running.seen() == []
     running.lead()
@@ -236,8 +239,9 @@ async def test_a_look_in_progress_may_end_and_none_is_begun() -> None:
         running.controller.job_changed(job("a"))
         running.controller.job_changed(job("b"))
         running.controller.job_changed(job("c"))
-        await asyncio.sleep(0)
+        await until(lambda: running.looks.begun == 2)
         finishing = asyncio.create_task(running.controller.finish(5))
+        # Time to end, if it did not wait.
         await asyncio.sleep(0.01)
         assert not finishing.done()
         running.looks.lasting.set()
@@ -249,7 +253,7 @@ async def test_finishing_is_bounded() -> None:
     async with Running() as running:
         running.looks.lasting = asyncio.Event()
         running.controller.job_changed(job("a"))
-        await asyncio.sleep(0.01)
+        await until(lambda: running.looks.begun == 1)
         await asyncio.wait_for(running.controller.finish(0.02), 2)
         assert running.seen() == []
 

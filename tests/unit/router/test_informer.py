@@ -175,5 +175,6 @@ async def test_a_server_that_ends_every_stream_at_once_is_not_hammered(
     server.scripts = [[] for _ in range(1000)]
     async with following(server):
         await until(lambda: len(server.watched_from) >= 2)
+        # How often it asks in a while.
         await asyncio.sleep(0.2)
         assert len(server.watched_from) < 8

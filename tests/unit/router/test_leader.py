@@ -157,6 +157,7 @@ async def test_a_holder_whose_lease_was_taken_stops_at_once() -> None:
     await until(lambda: first.works)
     leases._store({"holderIdentity": "b_1", "leaseDurationSeconds": 60})
     await until(lambda: not first.works)
+    # Time to take it back, if it did.
     await asyncio.sleep(TERMS.retry * 4)
     assert leases.holder == "b_1"
     assert not first.works
