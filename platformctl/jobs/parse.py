@@ -110,7 +110,9 @@ def _waiting_script(walltime: int) -> str:
     return (
         "#!/bin/sh\n"
         "trap 'exit 143' TERM\n"
-        f'left=$(({walltime - 5} + $(stat -Lc %Y -- "$0") - $(date +%s)))\n'
+        # An image may lack stat: then it sleeps as if nothing had gone by.
+        'began=$(stat -Lc %Y -- "$0" 2>/dev/null || date +%s)\n'
+        f"left=$((began + {walltime - 5} - $(date +%s)))\n"
         "sleep $((left > 1 ? left : 1)) &\n"
         "wait $!\n"
     )
