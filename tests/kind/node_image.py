@@ -4,11 +4,11 @@ kind's own files come from its Go module when the image is built; Kubernetes and
 plane from the store of artefacts.
 """
 
-import hashlib
 import shutil
 from pathlib import Path
 
 from platformctl.artifacts import export
+from platformctl.artifacts.hashing import hash_file, hash_value
 from platformctl.artifacts.programs import module_sources
 from platformctl.artifacts.store import open_store
 from platformctl.lab import image as lab_image
@@ -19,6 +19,7 @@ _HERE = Path(__file__).parent
 _MODULE = _HERE / "gomodule"
 _REPOSITORY = "localhost/platformctl-kind-node"
 _PROGRAMS = ("kubeadm", "kubelet", "kubectl")
+_NETWORK_PLUGIN = "flannel-cni"
 _IMAGES = (
     "registry.k8s.io/kube-apiserver",
     "registry.k8s.io/kube-controller-manager",
@@ -62,12 +63,10 @@ version = 2
 
 
 def ensure(source: str = "modules") -> str:
-    """The image's reference, built if there is none for the store's state, kind's module and these files."""
+    """The image's reference, built if there is none of the same artefacts, module of kind and files."""
     store = open_store(source)
     index = store.index()
-    own = [path.read_bytes() for path in sorted(_HERE.rglob("*")) if path.is_file() and path.suffix != ".pyc"]
-    digest = hashlib.sha256(b"\0".join([str(index["lock"]).encode(), lab_image.reference().encode(), *own]))
-    wanted = f"{_REPOSITORY}:v{index['binaries']['kubelet']['version']}-{digest.hexdigest()[:12]}"
+    wanted = f"{_REPOSITORY}:v{index['binaries']['kubelet']['version']}-{_digest(index)[:12]}"
     if podman.run("image", "exists", wanted, check=False).returncode == 0:
         return wanted
     base = lab_image.ensure(print)
@@ -78,6 +77,14 @@ def ensure(source: str = "modules") -> str:
     podman.run("build", "--quiet", *arguments, "--file", str(_HERE / "Containerfile"), str(context))
     shutil.rmtree(context)
     return wanted
+
+
+def _digest(index: dict[str, dict[str, dict[str, str]]]) -> str:
+    """Of what goes into the image; what else the store has, the charts and their images, is loaded later."""
+    files = [Path(__file__), _HERE / "Containerfile", _HERE / "import-images", *sorted(_MODULE.iterdir())]
+    programs = [index["binaries"][name] for name in (*_PROGRAMS, _NETWORK_PLUGIN)]
+    images = [index["images"][name] for name in _IMAGES]
+    return hash_value([lab_image.reference(), programs, images, [hash_file(file) for file in files]])
 
 
 def _fill(context: Path, store: Path, index: dict[str, dict[str, dict[str, str]]]) -> None:
@@ -100,7 +107,7 @@ def _fill(context: Path, store: Path, index: dict[str, dict[str, dict[str, str]]
     shutil.copy(
         gobuild.program(_MODULE, "crictl", "sigs.k8s.io/cri-tools/cmd/crictl"), context / "bin/crictl"
     )
-    shutil.copy(store / "bin/flannel-cni", context / "cni/flannel")
+    shutil.copy(store / "bin" / _NETWORK_PLUGIN, context / "cni/flannel")
     (context / "kind/version").write_text(f"v{index['binaries']['kubelet']['version']}")
     shutil.copy(_HERE / "import-images", context / "kind/bin")
     unit = context / "files/etc/systemd/system/containerd.service.d/kind.conf"
