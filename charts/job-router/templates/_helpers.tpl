@@ -94,7 +94,7 @@ capacity: {storage: 1Gi}
 accessModes: [{{ .mode }}]
 persistentVolumeReclaimPolicy: Retain
 storageClassName: ""
-claimRef: {apiVersion: v1, kind: PersistentVolumeClaim, namespace: {{ .namespace }}, name: {{ .claim }}}
+claimRef: {apiVersion: v1, kind: PersistentVolumeClaim, namespace: {{ .namespace | quote }}, name: {{ .claim }}}
 hostPath: {path: {{ .path | quote }}, type: Directory}
 {{- with .root.Values.home.nodeSelector }}
 nodeAffinity:
