@@ -54,7 +54,7 @@ kind: setup ## Make a kind cluster, install the charts on it (IMAGE=a public nod
 kind-down: ## Remove the kind cluster
 	@.venv/bin/python -m tests.kind down
 
-kind-test: setup ## Test the charts on the kind cluster: install, again, remove
+kind-test: setup ## Test the charts on the kind cluster: install, again, upgrade, remove
 	@$(PLATFORMCTL) artifacts fetch -i inventories/kind
 	@.venv/bin/pytest tests/kind
 

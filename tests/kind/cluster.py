@@ -8,7 +8,7 @@ import jinja2
 import yaml
 
 from platformctl.artifacts import export
-from platformctl.artifacts.store import open_store
+from platformctl.artifacts.store import Store, open_store
 from platformctl.errors import PlatformError
 from tests import gobuild
 from tests.kind import node_image
@@ -71,9 +71,9 @@ def up(image: str | None = None) -> None:
     load()
 
 
-def load() -> None:
-    """Bring the store's images of the charts to the node."""
-    store = open_store("modules")
+def load(store: Store | None = None) -> None:
+    """Bring a store's images of the charts to the node. store: this checkout's where it is None."""
+    store = store or open_store("modules")
     index = store.index()
     archive = BUILD / "charts.tar"
     export.write(store.folder, index, export.chosen(index, _IMAGES), archive)

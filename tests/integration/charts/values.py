@@ -18,8 +18,9 @@ from platformctl.artifacts.charts import find_charts
 from tests.programs import program
 
 CHARTS = find_charts()
-# JSON has these as they are; YAML, as which Helm reads it, does not.
-_ESCAPED = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF)}
+# JSON has these as they are; YAML, as which Helm and API servers read it, does not.
+NOT_IN_YAML = (*range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF)
+_ESCAPED = {code: f"\\u{code:04x}" for code in NOT_IN_YAML}
 NAMESPACE = "namespace-of-release"
 
 
@@ -64,9 +65,9 @@ def made_up(chart: str) -> SearchStrategy[Any]:
     return operation.ok().as_strategy().map(lambda case: case.body)
 
 
-def template(chart: str, values: dict[str, Any], namespace: str = NAMESPACE) -> str:
+def template(chart: str, values: dict[str, Any], *options: str, namespace: str = NAMESPACE) -> str:
     """What Helm renders; an AssertionError with its words where it cannot."""
-    command = [str(program("helm")), "template", "name-of-release", str(CHARTS[chart])]
+    command = [str(program("helm")), "template", "name-of-release", str(CHARTS[chart]), *options]
     done = subprocess.run(
         [*command, "--namespace", namespace, "--values", "-"],
         input=json.dumps(values, ensure_ascii=False).translate(_ESCAPED).encode(),
