@@ -10,6 +10,7 @@ import json
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 from platformctl.errors import ExitCode, PlatformError
 
@@ -17,6 +18,7 @@ PREFIX = 26
 POOL = IPv4Network("198.18.0.0/18")
 ROUTED_POOL = IPv4Network("198.19.0.0/16")
 """Networks of fleets: routed to one address of a slot, so that the machine needs one neighbour for all."""
+_RESOLVERS = Path("/etc/resolv.conf")
 FIRST_HOST = 10
 """Offset of the first address that is given to a host with none of its own in the slot."""
 
@@ -81,13 +83,22 @@ def place(addresses: Mapping[str, IPv4Address], slot: IPv4Network) -> dict[str, 
 
 
 def machine_networks() -> list[IPv4Network]:
-    """IPv4 networks that this machine is in or has a route to (its default route left out)."""
+    """IPv4 networks that this machine uses: those of its routes, its gateways and its name servers."""
     routes = json.loads(
         subprocess.run(["ip", "-json", "-4", "route"], capture_output=True, check=True).stdout
     )
     found = [destination for route in routes if (destination := route["dst"]) != "default"]
     found += [route["gateway"] for route in routes if "gateway" in route]
+    found += _name_servers(_RESOLVERS.read_text() if _RESOLVERS.exists() else "")
     return [IPv4Network(destination, strict=False) for destination in found]
+
+
+def _name_servers(resolvers: str) -> list[str]:
+    """Those with an IPv4 address; they are often far away, in a network that no route names."""
+    lines = [line.split() for line in resolvers.splitlines()]
+    return [
+        words[1] for words in lines if words[:1] == ["nameserver"] and len(words) > 1 and ":" not in words[1]
+    ]
 
 
 def refuse_overlap(dropped: Iterable[IPv4Network], machine: Sequence[IPv4Network]) -> None:

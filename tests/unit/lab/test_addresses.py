@@ -1,4 +1,5 @@
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +64,22 @@ def test_this_machines_networks_have_its_loopback_free_routes() -> None:
     networks = addresses.machine_networks()
     assert networks
     assert IPv4Network("0.0.0.0/0") not in networks
+
+
+def test_a_name_server_in_a_pod_network_is_not_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolvers = tmp_path / "resolv.conf"
+    resolvers.write_text(
+        "# by hand\nsearch site.example\nnameserver 2001:db8::53\nnameserver 10.255.255.53\n"
+    )
+    monkeypatch.setattr(addresses, "_RESOLVERS", resolvers)
+    machine = addresses.machine_networks()
+    assert IPv4Network("10.255.255.53/32") in machine
+    with pytest.raises(PlatformError, match=r"10\.240\.0\.0/12 overlaps 10\.255\.255\.53/32"):
+        addresses.refuse_overlap([IPv4Network("10.240.0.0/12")], machine)
+    resolvers.unlink()
+    assert IPv4Network("10.255.255.53/32") not in addresses.machine_networks()
 
 
 def test_a_fleet_gets_the_smallest_free_network_that_holds_its_hosts() -> None:
