@@ -64,7 +64,7 @@ def run_command(host: Host, image: str, network: str, public_key: Path) -> list[
         *("--label", f"{podman.LAB_LABEL}={host.lab}", "--label", f"{HOST_LABEL}={host.name}"),
         *("--systemd=false", "--cgroupns=private", "--stop-signal", "SIGRTMIN+3", "-e", "container=podman"),
         *("--tmpfs", "/run:exec,mode=755", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec,mode=1777"),  # noqa: S108 - inside
-        *("--ulimit", "nproc=8192:8192", "--ulimit", "nofile=20000:20000"),
+        *("--ulimit", "nproc=8192:8192", "--ulimit", "nofile=20000:20000", "--pids-limit", "16384"),
         *(
             "--network",
             network,

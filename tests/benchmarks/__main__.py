@@ -13,7 +13,7 @@ from tests.benchmarks.figures import Figures, committed, machine
 
 BENCHMARKS = ("site_load", "router", "install", "hosts")
 # Only when they are named: each takes long, and no lab may be running.
-NAMED = ("cold", "fleet")
+NAMED = ("cold", "fleet", "nodes")
 
 
 def main(arguments: list[str]) -> int:
