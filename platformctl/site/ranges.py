@@ -21,9 +21,8 @@ def _steps(first: str, last: str, step: int) -> Iterator[str]:
     if first.isdigit() and last.isdigit():
         if first.startswith("0") and len(first) > 1 and len(first) != len(last):
             raise ValueError("both ends of a range with leading zeros need the same number of digits")
-        width = len(first) if first.startswith("0") else 0
         numbers = range(int(first), int(last) + 1, step)
-        texts = [str(number).zfill(width) for number in numbers]
+        texts = [str(number).zfill(len(first)) for number in numbers]
     else:
         letters = string.ascii_letters
         if len(first) != 1 or len(last) != 1 or first not in letters or last not in letters:

@@ -114,11 +114,20 @@ def test_ranges(pattern: str, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["n[3:1]", "n[01:100]", "n[a:9]", "n[1:b]", "n[aa:c]", "n[a:cc]", "n[b:a]"]
+    ("pattern", "problem"),
+    [
+        ("n[3:1]", "the range is empty"),
+        ("n[b:a]", "the range is empty"),
+        ("n[01:100]", "the same number of digits"),
+        *((pattern, "or from letter to letter") for pattern in ("n[a:9]", "n[1:b]", "n[ab:c]", "n[a:bc]")),
+        ("n[a:é]", "or from letter to letter"),
+    ],
 )
-def test_ranges_that_make_no_sense(pattern: str, sandbox: Sandbox) -> None:
+def test_ranges_that_make_no_sense(pattern: str, problem: str, sandbox: Sandbox) -> None:
     sandbox.hosts[pattern] = {"ansible_host": "192.0.2.50"}
-    assert "name[01:20]" in sandbox.only().remedy
+    mistake = sandbox.only()
+    assert problem in mistake.problem
+    assert "name[01:20]" in mistake.remedy
 
 
 ODD: dict[str, tuple[str, str, str]] = {
