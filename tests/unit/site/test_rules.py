@@ -34,6 +34,18 @@ def _partition(box: Sandbox, **changes: object) -> None:
     box.vars["slurm_partitions"][0].update(changes)
 
 
+def _existing_cluster(box: Sandbox) -> None:
+    for group in ("registry", "containerd", "kubernetes_control_plane", "kubernetes_node"):
+        del box.groups[group]
+    del box.hosts["node1"]
+    box.vars |= {"kubernetes_provider": "existing", "kubernetes_kubeconfig": "kubeconfig"}
+
+
+def _addresses_in_files(box: Sandbox) -> None:
+    for number, host in enumerate(("ctl1", "node1", "node2")):
+        box.text(f"host_vars/{host}.yml", f"ansible_host: 192.0.2.{number}")
+
+
 CASES: dict[str, tuple[Spoil, str, str, str]] = {
     "no hosts": (lambda b: (b.hosts.clear(), b.groups.clear()), "", "has no hosts", "list them"),
     "same address": (
@@ -57,10 +69,37 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
     "host name": (lambda b: _rename(b, "node2", "node_2"), "all.hosts.node_2", "not a DNS label", "a-z"),
     "service name": (lambda b: _rename(b, "node2", "api"), "all.hosts.api", "service", "another name"),
     "host called like a group": (
-        lambda b: _rename(b, "node2", "registry"),
-        "all.hosts.registry",
-        "service",
+        lambda b: _rename(b, "node2", "munge"),
+        "all.hosts.munge",
+        "munge is the name of a group and of a host",
         "another name",
+    ),
+    "host only in a group, unlike any": (
+        lambda b: b.groups.update(rack1=["visitor"]),
+        "all.children.rack1.hosts.visitor",
+        "host visitor is not listed",
+        "add it there with its ansible_host",
+    ),
+    "same address, written otherwise": (
+        lambda b: (
+            b.hosts["node1"].update(ansible_host="2001:db8::1"),
+            b.hosts["node2"].update(ansible_host="2001:0db8:0::1"),
+        ),
+        "all.hosts.node2.ansible_host",
+        "node2 has the same address as node1",
+        "own address",
+    ),
+    "same address beside that of ssh": (
+        lambda b: b.hosts["node2"].update(base_address="192.0.2.12"),
+        "all.hosts.node2.base_address",
+        "node2 has the same address as node1",
+        "own address",
+    ),
+    "base_address that is none": (
+        lambda b: b.hosts["node2"].update(base_address="node2.example"),
+        "all.hosts.node2.base_address",
+        "is not an IP address",
+        "192.0.2.11",
     ),
     "host only in a group": (
         lambda b: b.groups.update(rack1=["nod1"]) or b.text("host_vars/nod1.yml", "ansible_host: 192.0.2.99"),
@@ -92,6 +131,33 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "no group of nodes",
         "kubernetes_node and slurm_node",
     ),
+    "no host has a task": (
+        lambda b: b.groups.clear(),
+        "",
+        "no host has a task",
+        "slurm_controller",
+    ),
+    "no controller of Slurm": (
+        lambda b: b.groups.update(slurm_controller=[]),
+        "all.children.slurm_node",
+        "group slurm_node has hosts, but slurm_controller has none",
+        "put a host into slurm_controller",
+    ),
+    "several outside of munge": (
+        lambda b: b.groups.update(munge=[], slurm_node=["ctl1", "node1", "node2"]),
+        "all.children.slurm_node",
+        "ctl1, node1, node2 are of slurm_node not in munge",
+        "child of munge",
+    ),
+    "many outside of munge": (
+        lambda b: (
+            b.hosts.update({f"new{number}": {"ansible_host": f"192.0.2.3{number}"} for number in range(5)}),
+            b.groups.update(slurm_node=["node2", *(f"new{number}" for number in range(5))]),
+        ),
+        "all.children.slurm_node",
+        "new0, new1, new2 and 2 more are of slurm_node not in munge",
+        "child of munge",
+    ),
     "several control planes": (
         _second_control_plane,
         "all.children.kubernetes_control_plane",
@@ -121,6 +187,18 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "kubernetes_service_network",
         "overlaps kubernetes_pod_network",
         "apart",
+    ),
+    "host within the services' network by its base_address": (
+        lambda b: b.hosts["node2"].update(base_address="10.96.0.7"),
+        "all.hosts.node2.base_address",
+        "address of node2 lies in kubernetes_service_network 10.96.0.0/12",
+        "services",
+    ),
+    "pod network of one part of a node": (
+        lambda b: b.vars.update(kubernetes_pod_network="10.244.0.0/25"),
+        "kubernetes_pod_network",
+        "has room for 0 nodes of /24 each, the site has 2",
+        "larger",
     ),
     "host within the pods' network": (
         lambda b: b.hosts["node2"].update(ansible_host="10.244.3.4"),
@@ -184,11 +262,32 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "slurm_account",
         "did you mean physics?",
     ),
+    "partition for the account that nobody is left in": (
+        lambda b: (
+            b.vars.update(slurm_default_account="everyone"),
+            _partition(b, allow_accounts=["physics", "users"]),
+        ),
+        "slurm_partitions[0].allow_accounts[1]",
+        "slurm_account",
+        "use one of everyone, physics",
+    ),
     "partition for an unknown group": (
         lambda b: _partition(b, allow_groups=["zoo"]),
         "slurm_partitions[0].allow_groups[0]",
         "users_groups",
-        "use one of",
+        "use one of alice, bob, physics",
+    ),
+    "partition of a group, and of an unknown one": (
+        lambda b: _partition(b, nodes=["all", "slurm_node", "zoo"]),
+        "slurm_partitions[0].nodes[2]",
+        "zoo is neither",
+        "use all, or a list of hosts",
+    ),
+    "partition of a misspelt group": (
+        lambda b: (b.groups.update(rack1=["node2"]), _partition(b, nodes=["rock1"])),
+        "slurm_partitions[0].nodes[0]",
+        "rock1 is neither",
+        "did you mean rack1?",
     ),
     "same partition name": (
         lambda b: b.vars["slurm_partitions"].append({"name": "main"}),
@@ -226,6 +325,12 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "not an http address",
         "https://",
     ),
+    "missing name of a site beside a cluster of others": (
+        lambda b: (_existing_cluster(b), b.vars.pop("site_name")),
+        "",
+        "site_name is not set",
+        "group_vars/all",
+    ),
     "missing variable": (
         lambda b: b.vars.pop("slurm_cluster_name"),
         "",
@@ -245,20 +350,54 @@ def test_a_rule(sandbox: Sandbox, name: str) -> None:
     assert remedy in mistakes[0].remedy
 
 
-def test_a_shared_node_is_allowed(sandbox: Sandbox) -> None:
-    _shared_node(sandbox)
-    sandbox.hosts["node1"]["node_owner"] = "shared"
-    assert sandbox.mistakes() == []
+ALLOWED: dict[str, Spoil] = {
+    "a shared node": lambda b: (_shared_node(b), b.hosts["node1"].update(node_owner="shared")),
+    "a node of one scheduler without an owner": lambda b: b.hosts["node1"].pop("node_owner"),
+    "own groups, and partitions of them": lambda b: (
+        b.groups.update(rack1=["node1", "node2"]),
+        b.vars["slurm_partitions"].append({"name": "rack", "nodes": ["rack1"]}),
+    ),
+    "hosts in groups only": lambda b: b.hosts.clear() or _addresses_in_files(b),
+    "a name for ssh, and an address for the others": lambda b: b.hosts["node2"].update(
+        ansible_host="node2.example", base_address="192.0.2.99"
+    ),
+    "addresses made by Ansible": lambda b: [
+        b.hosts[name].update(ansible_host="{{ x_address }}") for name in ("node1", "node2")
+    ],
+    "a network made by Ansible": lambda b: b.vars.update(kubernetes_service_network="{{ x_network }}"),
+    "as many nodes as the pod network has parts": lambda b: b.vars.update(
+        kubernetes_pod_network="10.244.0.0/23"
+    ),
+    "absent users and groups, which collide with nobody": lambda b: (
+        b.vars["users_accounts"].append({"name": "alice", "uid": 10001, "state": "absent"}),
+        b.vars["users_accounts"].append({"name": "slurm", "uid": 20001, "state": "absent"}),
+        b.vars["users_groups"].append({"name": "physics", "gid": 20001, "state": "absent"}),
+        b.vars["users_groups"].append({"name": "bob", "gid": 10002, "state": "absent"}),
+    ),
+    "groups of the operating system": lambda b: _account(b, groups=["video", "render"]),
+    "a partition for the default account": lambda b: _partition(b, allow_accounts=["users", "physics"]),
+    "a partition for a default account of the site's own": lambda b: (
+        b.vars.update(slurm_default_account="everyone"),
+        _partition(b, allow_accounts=["everyone"]),
+    ),
+    "a partition for a group, and for one user": lambda b: _partition(b, allow_groups=["physics", "bob"]),
+    "a partition of names made by Ansible": lambda b: _partition(
+        b, nodes="{{ x_nodes }}", allow_groups=["{{ x_group }}"]
+    ),
+    "partitions of which one is the default": lambda b: b.vars["slurm_partitions"].append(
+        {"name": "more", "default": False}
+    ),
+    "a slurmrestd of others": lambda b: (
+        b.groups.pop("slurm_rest"),
+        b.vars.update(slurm_rest_url="http://rest.example:6820"),
+    ),
+    "Slurm beside a cluster of others": lambda b: _existing_cluster(b),
+}
 
 
-def test_own_groups_and_partitions_of_them_are_allowed(sandbox: Sandbox) -> None:
-    sandbox.groups["rack1"] = ["node1", "node2"]
-    sandbox.vars["slurm_partitions"].append({"name": "rack", "nodes": ["rack1"]})
-    assert sandbox.mistakes() == []
-
-
-def test_absent_users_collide_with_nobody(sandbox: Sandbox) -> None:
-    sandbox.vars["users_accounts"].append({"name": "alice", "uid": 10001, "state": "absent"})
+@pytest.mark.parametrize("name", ALLOWED)
+def test_what_no_rule_forbids(sandbox: Sandbox, name: str) -> None:
+    ALLOWED[name](sandbox)
     assert sandbox.mistakes() == []
 
 
@@ -281,11 +420,3 @@ def test_what_must_be_said_of_a_cluster_of_others(sandbox: Sandbox) -> None:
         "site_domain",
         "site_name",
     ]
-
-
-def test_slurm_hosts_beside_a_cluster_of_others(sandbox: Sandbox) -> None:
-    for group in ("registry", "containerd", "kubernetes_control_plane", "kubernetes_node"):
-        del sandbox.groups[group]
-    del sandbox.hosts["node1"]
-    sandbox.vars |= {"kubernetes_provider": "existing", "kubernetes_kubeconfig": "kubeconfig"}
-    assert sandbox.mistakes() == []
