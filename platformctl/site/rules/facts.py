@@ -85,6 +85,10 @@ class Facts:
             if found and isinstance(item, dict):
                 yield Record(found[0], (variable, index), item)
 
+    def present(self, variable: str) -> Iterator[Record]:
+        """Likewise, without those whose state is absent."""
+        return (record for record in self.records(variable) if record.content.get("state") != "absent")
+
     def address(self, host: str) -> tuple[str, str] | None:
         """The variable that gives a host's address and its value, when it is a plain text."""
         for variable in ("base_address", "ansible_host"):

@@ -49,11 +49,11 @@ def _nodes(facts: Facts, partition: Record) -> Iterator[Mistake]:
 def _allowed(facts: Facts, partition: Record) -> Iterator[Mistake]:
     default = facts.shared_text("slurm_default_account")
     accounts = {
-        account for user in facts.records("users_accounts") if (account := user.text("slurm_account"))
+        account for user in facts.present("users_accounts") if (account := user.text("slurm_account"))
     }
     accounts.add(default[1] if default else "users")
-    groups = {name for record in facts.records("users_groups") if (name := record.text("name"))}
-    groups |= {name for record in facts.records("users_accounts") if (name := record.text("name"))}
+    owners = (*facts.present("users_groups"), *facts.present("users_accounts"))
+    groups = {name for record in owners if (name := record.text("name"))}
     for key, known, owner in (
         ("allow_accounts", accounts, "slurm_account of any user"),
         ("allow_groups", groups, "group of users_groups"),

@@ -31,8 +31,8 @@ _SYSTEM_USERS = (
 
 def check(facts: Facts) -> Iterator[Mistake]:
     """All mistakes of users and their groups."""
-    groups = [record for record in facts.records("users_groups") if _present(record)]
-    accounts = [record for record in facts.records("users_accounts") if _present(record)]
+    groups = list(facts.present("users_groups"))
+    accounts = list(facts.present("users_accounts"))
     yield from _once(groups, "name", "another group has this name")
     yield from _once(groups, "gid", "another group has this number")
     yield from _once(accounts, "name", "another user has this name")
@@ -42,10 +42,6 @@ def check(facts: Facts) -> Iterator[Mistake]:
     for account in accounts:
         if account.text("name") in _SYSTEM_USERS:
             yield account.mistake(("name",), "is a user of the operating system", "choose another name")
-
-
-def _present(record: Record) -> bool:
-    return record.content.get("state") != "absent"
 
 
 def _once(records: list[Record], key: str, problem: str) -> Iterator[Mistake]:

@@ -277,6 +277,22 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "users_groups",
         "use one of alice, bob, physics",
     ),
+    "partition for the account of an absent user": (
+        lambda b: (_account(b, slurm_account="zoo", state="absent"), _partition(b, allow_accounts=["zoo"])),
+        "slurm_partitions[0].allow_accounts[0]",
+        "slurm_account of any user",
+        "use one of physics, users",
+    ),
+    "partition for an absent group": (
+        lambda b: (
+            b.vars["users_groups"].append({"name": "zoo", "gid": 20002, "state": "absent"}),
+            _account(b, state="absent"),
+            _partition(b, allow_groups=["zoo"]),
+        ),
+        "slurm_partitions[0].allow_groups[0]",
+        "group of users_groups",
+        "use one of alice, physics",
+    ),
     "partition of a group, and of an unknown one": (
         lambda b: _partition(b, nodes=["all", "slurm_node", "zoo"]),
         "slurm_partitions[0].nodes[2]",
