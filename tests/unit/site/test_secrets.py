@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -10,8 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from platformctl import paths
 from platformctl.errors import ExitCode, PlatformError
@@ -53,8 +57,29 @@ def test_the_authority_can_sign_for_ten_years(inventory: Path) -> None:
     assert certificate.public_key() == key.public_key()
     assert certificate.subject.rfc4514_string() == "CN=tiny site CA"
     assert certificate.not_valid_after_utc - datetime.now(UTC) > timedelta(days=3649)
-    assert certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    assert timedelta(minutes=59) < datetime.now(UTC) - certificate.not_valid_before_utc < timedelta(hours=2)
     certificate.verify_directly_issued_by(certificate)
+
+
+def test_the_authority_signs_certificates_and_nothing_else(inventory: Path) -> None:
+    secrets.ensure(inventory)
+    held = secrets.load(inventory)
+    certificate = x509.load_pem_x509_certificate(held["secret_site_ca_certificate"].encode())
+    found = {extension.value: extension.critical for extension in certificate.extensions}
+    names = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    usage = x509.KeyUsage(
+        **dict.fromkeys(("key_cert_sign", "crl_sign", "digital_signature"), True),
+        **dict.fromkeys((*names, "encipher_only", "decipher_only"), False),
+    )
+    public = certificate.public_key()
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    assert public.curve.name == "secp256r1"
+    assert isinstance(certificate.signature_hash_algorithm, hashes.SHA256)
+    assert found == {
+        x509.BasicConstraints(ca=True, path_length=0): True,
+        usage: True,
+        x509.SubjectKeyIdentifier.from_public_key(public): False,
+    }
 
 
 def test_modes_and_places(inventory: Path, own_keys: Path) -> None:
@@ -77,6 +102,103 @@ def test_a_missing_secret_is_added_and_the_others_stay(
     after = secrets.load(inventory)
     assert {name: after[name] for name in before} == before
     assert "secret_munge_key" in after
+
+
+def _rewrite(inventory: Path, keys: Path, values: dict[str, str], label: str = "") -> None:
+    """Make the vault anew with its own key, under this label if given."""
+    (key,) = keys.iterdir()
+    secret = VaultSecret(key.read_bytes().strip())
+    sealed = VaultLib().encrypt(yaml.safe_dump(values), secret=secret, vault_id=label or key.name)
+    secrets.vault_path(inventory).write_bytes(sealed)
+
+
+@pytest.mark.parametrize("lost", [secrets.CA_KEY, secrets.CA_CERTIFICATE])
+def test_an_authority_that_lacks_a_part_is_made_again_whole(
+    inventory: Path, own_keys: Path, lost: str
+) -> None:
+    secrets.ensure(inventory)
+    before = secrets.load(inventory)
+    _rewrite(inventory, own_keys, {name: value for name, value in before.items() if name != lost})
+    assert secrets.ensure(inventory)
+    after = secrets.load(inventory)
+    key = serialization.load_pem_private_key(after[secrets.CA_KEY].encode(), None)
+    certificate = x509.load_pem_x509_certificate(after[secrets.CA_CERTIFICATE].encode())
+    assert certificate.public_key() == key.public_key()
+    assert after == before | {name: after[name] for name in (secrets.CA_KEY, secrets.CA_CERTIFICATE)}
+
+
+def test_sites_of_one_name_have_keys_of_their_own(sandbox: Sandbox, tmp_path: Path, own_keys: Path) -> None:
+    for folder in ("one", "two"):
+        sandbox.folder = tmp_path / folder / "inventory"
+        secrets.ensure(sandbox.write())
+    names = sorted(path.name for path in own_keys.iterdir())
+    assert len(names) == 2
+    assert all(re.fullmatch("tiny-[0-9a-f]{8}", name) for name in names)
+    assert len({path.read_bytes() for path in own_keys.iterdir()}) == 2
+    secrets.discard(tmp_path / "one" / "inventory")
+    assert set(secrets.load(tmp_path / "two" / "inventory")) == set(secrets.NAMES)
+
+
+def test_a_label_names_a_file_among_the_keys_and_nowhere_else(
+    inventory: Path, own_keys: Path, tmp_path: Path
+) -> None:
+    secrets.ensure(inventory)
+    held = secrets.load(inventory)
+    (key,) = own_keys.iterdir()
+    precious = own_keys.parent / key.name
+    precious.write_bytes(key.read_bytes())
+    _rewrite(inventory, own_keys, held, f"../{key.name}")
+    assert secrets.load(inventory) == held
+    secrets.discard(inventory)
+    assert (precious.exists(), key.exists(), secrets.vault_path(inventory).exists()) == (True, False, False)
+
+
+def test_a_folder_for_keys_is_closed_to_others(inventory: Path, own_keys: Path) -> None:
+    own_keys.mkdir(parents=True, mode=0o755)
+    secrets.ensure(inventory)
+    assert _mode(own_keys) == 0o700
+
+
+def test_a_key_of_ones_own_is_made_where_it_is_missing(
+    inventory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o755)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(secrets.KEY_VARIABLE, "~/shared/key")
+    secrets.ensure(inventory)
+    assert (_mode(folder), _mode(folder / "key")) == (0o755, 0o600)
+    assert len((folder / "key").read_bytes().strip()) >= 64
+    assert set(secrets.load(inventory)) == set(secrets.NAMES)
+
+
+def test_the_inventory_may_be_given_as_its_hosts_file(inventory: Path) -> None:
+    secrets.ensure(inventory / "hosts.yml")
+    assert secrets.load(inventory / "hosts.yml") == secrets.load(inventory) != {}
+
+
+def test_what_is_no_inventory_gets_no_secrets(tmp_path: Path, own_keys: Path) -> None:
+    with pytest.raises(PlatformError, match="not an inventory") as caught:
+        secrets.ensure(tmp_path)
+    assert (caught.value.code, own_keys.exists()) == (ExitCode.INVALID, False)
+    assert "platformctl init" in caught.value.next
+
+
+@pytest.mark.parametrize("name", [None, 7])
+def test_a_site_without_a_name_gets_no_secrets(sandbox: Sandbox, own_keys: Path, name: object) -> None:
+    sandbox.vars["site_name"] = name
+    with pytest.raises(PlatformError, match="no site_name") as caught:
+        secrets.ensure(sandbox.write())
+    assert (caught.value.code, own_keys.exists()) == (ExitCode.INVALID, False)
+    assert caught.value.where == str(sandbox.folder / "group_vars" / "all")
+
+
+def test_the_last_name_of_the_site_counts(sandbox: Sandbox, own_keys: Path) -> None:
+    sandbox.text("group_vars/all/zone.yml", "site_name: later\n")
+    secrets.ensure(sandbox.write())
+    (key,) = own_keys.iterdir()
+    assert key.name.startswith("later-")
 
 
 def test_a_discarded_inventory_leaves_no_key(inventory: Path, own_keys: Path) -> None:
