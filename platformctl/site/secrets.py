@@ -205,9 +205,17 @@ def _make_key(key: Path) -> None:
 
 def _secret(key: Path) -> VaultSecret:
     # As Ansible reads it: stripped, and an executable file prints the key.
-    if os.access(key, os.X_OK):
-        return VaultSecret(subprocess.run([key], capture_output=True, check=True).stdout.strip())
-    return VaultSecret(key.read_bytes().strip())
+    try:
+        if os.access(key, os.X_OK):
+            return VaultSecret(subprocess.run([key], stdout=subprocess.PIPE, check=True).stdout.strip())
+        return VaultSecret(key.read_bytes().strip())
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise PlatformError(
+            f"the key of the site's secrets cannot be read: {error}",
+            where=str(key),
+            next="make it a file that you can read, or a program that prints the key",
+            code=ExitCode.INVALID,
+        ) from error
 
 
 def _encrypt(values: Mapping[str, str], label: str, key: Path) -> bytes:

@@ -237,6 +237,23 @@ def test_a_key_of_ones_own(
     assert set(secrets.load(inventory)) == set(secrets.NAMES)
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"), [("#!/bin/sh\necho half; exit 3\n", "exit status 3"), ("a key", "Exec format")]
+)
+def test_a_program_that_gives_no_key(
+    inventory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, reason: str
+) -> None:
+    key = tmp_path / "own-key"
+    key.write_text(content)
+    key.chmod(0o700)
+    monkeypatch.setenv(secrets.KEY_VARIABLE, str(key))
+    with pytest.raises(PlatformError, match=reason) as caught:
+        secrets.ensure(inventory)
+    assert (caught.value.where, caught.value.code) == (str(key), ExitCode.INVALID)
+    assert caught.value.next
+    assert not secrets.vault_path(inventory).exists()
+
+
 def _lose(inventory: Path, keys: Path) -> None:
     next(keys.iterdir()).unlink()
 
