@@ -204,18 +204,22 @@ def _make_key(key: Path) -> None:
 
 
 def _secret(key: Path) -> VaultSecret:
-    # As Ansible reads it: stripped, and an executable file prints the key.
+    # As Ansible reads it: stripped, never empty, and an executable file prints the key.
     try:
         if os.access(key, os.X_OK):
-            return VaultSecret(subprocess.run([key], stdout=subprocess.PIPE, check=True).stdout.strip())
-        return VaultSecret(key.read_bytes().strip())
-    except (OSError, subprocess.CalledProcessError) as error:
+            content = subprocess.run([key], stdout=subprocess.PIPE, check=True).stdout.strip()
+        else:
+            content = key.read_bytes().strip()
+        if not content:
+            raise ValueError("it is empty")
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
         raise PlatformError(
             f"the key of the site's secrets cannot be read: {error}",
             where=str(key),
             next="make it a file that you can read, or a program that prints the key",
             code=ExitCode.INVALID,
         ) from error
+    return VaultSecret(content)
 
 
 def _encrypt(values: Mapping[str, str], label: str, key: Path) -> bytes:

@@ -238,14 +238,20 @@ def test_a_key_of_ones_own(
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [("#!/bin/sh\necho half; exit 3\n", "exit status 3"), ("a key", "Exec format")]
+    ("content", "mode", "reason"),
+    [
+        ("#!/bin/sh\necho half; exit 3\n", 0o700, "exit status 3"),
+        ("#!/bin/sh\necho\n", 0o700, "empty"),
+        ("a key", 0o700, "Exec format"),
+        (" \n", 0o600, "empty"),
+    ],
 )
-def test_a_program_that_gives_no_key(
-    inventory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, reason: str
+def test_what_gives_no_key(
+    inventory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, mode: int, reason: str
 ) -> None:
     key = tmp_path / "own-key"
     key.write_text(content)
-    key.chmod(0o700)
+    key.chmod(mode)
     monkeypatch.setenv(secrets.KEY_VARIABLE, str(key))
     with pytest.raises(PlatformError, match=reason) as caught:
         secrets.ensure(inventory)
