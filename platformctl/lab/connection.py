@@ -62,8 +62,9 @@ def check(inventory: Path, slot: IPv4Network, state: str, remedy: str) -> None:
     for host in effective.hosts:
         found = {name: value for name, value in effective.variables(host).items() if concerns(name)}
         for name in _differing(found, slot, state):
-            source = effective.origin(host, name)
-            place = source.mistake((name,), None, "", "").place if source else "is not set"
+            place = "is not set"
+            if name in found:
+                place = effective.origin(host, name).mistake((name,), None, "", "").place
             problems.append(f"{host}: {name} is not the lab's ({place})")
     if problems:
         raise PlatformError(

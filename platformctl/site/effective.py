@@ -62,10 +62,10 @@ class Effective:
             self._shared[names] = _merged(_group_sources(groups))
         return _merged(self._host_sources(host), self._shared[names])
 
-    def origin(self, host: str, variable: str) -> Source | None:
-        """The place that decides the value of a variable for a host."""
+    def origin(self, host: str, variable: str) -> Source:
+        """The place that decides the value of a variable that the host has."""
         places = [*_group_sources(self._ordered_groups(host)), *self._host_sources(host)]
-        return next((source for source in reversed(places) if variable in source.values), None)
+        return next(source for source in reversed(places) if variable in source.values)
 
     def _ordered_groups(self, host: str) -> list[Group]:
         chosen = [self._inventory.groups[name] for name in (ALL, *self.groups[host])]

@@ -104,6 +104,4 @@ class Facts:
     def variable_mistake(self, host: str, variable: str, problem: str, remedy: str) -> Mistake:
         """A mistake about the value that a variable has for a host, at the place that decides it."""
         source = self.effective.origin(host, variable)
-        if source is None:
-            return self.host_mistake(host, problem, remedy)
         return source.mistake((variable,), source.values[variable], problem, remedy)
