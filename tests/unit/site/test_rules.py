@@ -219,6 +219,12 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "this name",
         "own name",
     ),
+    "same group name": (
+        lambda b: b.vars["users_groups"].append({"name": "physics", "gid": 20002}),
+        "users_groups[1].name",
+        "another group has this name",
+        "own name",
+    ),
     "same gid": (
         lambda b: b.vars["users_groups"].append({"name": "chemistry", "gid": 20001}),
         "users_groups[1].gid",
@@ -237,6 +243,12 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "users_accounts[1].groups[0]",
         "not a group",
         "did you mean physics?",
+    ),
+    "group unlike any": (
+        lambda b: _account(b, groups=["physics", "zoo"]),
+        "users_accounts[1].groups[1]",
+        "not a group",
+        "add it to users_groups",
     ),
     "system user": (
         lambda b: _account(b, name="slurm"),
@@ -389,6 +401,10 @@ ALLOWED: dict[str, Spoil] = {
         b.vars["users_accounts"].append({"name": "slurm", "uid": 20001, "state": "absent"}),
         b.vars["users_groups"].append({"name": "physics", "gid": 20001, "state": "absent"}),
         b.vars["users_groups"].append({"name": "bob", "gid": 10002, "state": "absent"}),
+    ),
+    "users and groups named by Ansible": lambda b: (
+        b.vars["users_accounts"].extend({"name": "{{ x_name }}", "uid": uid} for uid in (10003, 10004)),
+        _account(b, groups=["{{ x_group }}"]),
     ),
     "groups of the operating system": lambda b: _account(b, groups=["video", "render"]),
     "a partition for the default account": lambda b: _partition(b, allow_accounts=["users", "physics"]),

@@ -51,6 +51,9 @@ def test_a_wrong_value(
         ({"name": "eve", "uid": 10003, "grups": []}, "users_accounts[2].grups", "not a key"),
         ({"name": "Eve", "uid": 10003}, "users_accounts[2].name", "not a POSIX name"),
         ({"name": "eve", "uid": 0}, "users_accounts[2].uid", "at least 1000"),
+        ({"name": ["eve"], "uid": 10003}, "users_accounts[2].name", "not a text"),
+        ({"name": "eve", "uid": [10003]}, "users_accounts[2].uid", "not a whole number"),
+        ({"name": "eve", "uid": 10003, "groups": [7]}, "users_accounts[2].groups[0]", "not a text"),
         ("eve", "users_accounts[2]", "not a mapping"),
     ],
 )
@@ -71,6 +74,12 @@ def test_a_time_that_yaml_reads_as_a_number_is_refused(sandbox: Sandbox) -> None
 
     (mistake,) = site.check(sandbox.folder)
     assert (mistake.key, mistake.line) == ("slurm_partitions[0].max_time", 3)
+
+
+def test_an_address_of_the_wrong_type_is_one_mistake(sandbox: Sandbox) -> None:
+    sandbox.hosts["node1"]["ansible_host"] = sandbox.hosts["node2"]["ansible_host"] = 7
+    found = [(mistake.key, mistake.problem) for mistake in sandbox.mistakes()]
+    assert found == [(f"all.hosts.{node}.ansible_host", "is not a text") for node in ("node1", "node2")]
 
 
 def test_own_variables_and_templates_are_left_alone(sandbox: Sandbox) -> None:
