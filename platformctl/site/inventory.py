@@ -185,17 +185,25 @@ def _adopt(inventory: Inventory) -> None:
 
 
 def _measure_depths(inventory: Inventory) -> None:
-    waiting: list[tuple[str, tuple[str, ...]]] = [(ALL, ())]
-    while waiting:
-        name, way = waiting.pop()
-        if name in way:
-            keys = tuple(key for parent in (*way[1:], name) for key in ("children", parent))
-            inventory.report((ALL, *keys), None, "is a group inside itself", "take it out of one of the two")
-            del inventory.groups[way[-1]].children[name]
-            continue
-        group = inventory.groups[name]
-        group.depth = max(group.depth, len(way))
-        waiting.extend((child, (*way, name)) for child in group.children)
+    everyone = inventory.groups[ALL]
+    unreached = dict.fromkeys(inventory.groups)
+    while unreached:
+        top = next(iter(unreached))
+        if top != ALL:  # of a circle at the top of the file, each group has a parent
+            everyone.children[top] = None
+        waiting: list[tuple[str, tuple[str, ...]]] = [(top, ())]
+        while waiting:
+            name, way = waiting.pop()
+            unreached.pop(name, None)
+            group = inventory.groups[name]
+            if name in way:
+                outer = inventory.groups[way[-1]]
+                keys = (*outer.place, "children", name)
+                inventory.report(keys, None, "is a group inside itself", "take it out of one of the two")
+                del outer.children[name]
+                continue
+            group.depth = max(group.depth, len(way))
+            waiting.extend((child, (*way, name)) for child in group.children)
 
 
 def _read_variable_files(inventory: Inventory, section: str, names: list[str], kind: str) -> None:

@@ -169,6 +169,8 @@ def test_the_line_of_a_mistake(sandbox: Sandbox) -> None:
         ("all: {hosts: {a: 1}}", "not a mapping of variables"),
         ("all: {children: {a: 3}}", "not a group"),
         ("all: {children: {aa: {children: {bb: {children: {aa: {}}}}}}}", "inside itself"),
+        ("aa: {children: {bb: {children: {aa: {hosts: {h: {}}}}}}}", "inside itself"),
+        ("aa: {children: {aa: {}}}", "inside itself"),
         ("", "has no hosts"),
     ],
 )
