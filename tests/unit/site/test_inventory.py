@@ -131,7 +131,17 @@ def test_ranges_that_make_no_sense(pattern: str, problem: str, sandbox: Sandbox)
 
 ODD: dict[str, tuple[str, str, str]] = {
     "group_vars/al.yml": ("x_a: 1", "a group that does not exist", "did you mean all?"),
+    "group_vars/zoo": (
+        "x_a: 1",
+        "gives variables to a group that does not exist",
+        "add the group to hosts.yml",
+    ),
     "host_vars/node9.yml": ("x_a: 1", "a host that does not exist", "did you mean node"),
+    "host_vars/zoo.yml": (
+        "x_a: 1",
+        "gives variables to a host that does not exist",
+        "add the host to hosts.yml",
+    ),
     "group_vars/all.yml": ("x_a: 1", "is not read, because all exists", "move its content"),
     "more.yml": ("all: {}", "second inventory", "move its hosts to hosts.yml"),
     "group_vars/all/bad.yml": ("a: [1", "not valid YAML", "syntax"),
@@ -152,6 +162,14 @@ def test_odd_files(sandbox: Sandbox, name: str) -> None:
     assert remedy in mistake.remedy
 
 
+def test_each_file_beside_the_one_that_is_read(sandbox: Sandbox) -> None:
+    names = ["node1.yml", "node1.yaml", "node1.json"]
+    for name in names:
+        sandbox.text(f"host_vars/{name}", "{}")
+    found = [(mistake.file.name, mistake.problem) for mistake in sandbox.mistakes()]
+    assert found == [(name, "is not read, because node1.yml exists beside it") for name in sorted(names[1:])]
+
+
 def test_the_line_of_a_mistake(sandbox: Sandbox) -> None:
     sandbox.vars.pop("users_accounts")
     users = "# people\nusers_accounts:\n  - name: alice\n    uid: 10001\n\n  - {name: bob,\n     uid: 12}\n"
@@ -162,22 +180,75 @@ def test_the_line_of_a_mistake(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    ("text", "key", "problem", "remedy"),
     [
-        ("all: {host: {}}", "not a part of a group"),
-        ("all: {hosts: [a]}", "not a mapping"),
-        ("all: {hosts: {a: 1}}", "not a mapping of variables"),
-        ("all: {children: {a: 3}}", "not a group"),
-        ("all: {children: {aa: {children: {bb: {children: {aa: {}}}}}}}", "inside itself"),
-        ("aa: {children: {bb: {children: {aa: {hosts: {h: {}}}}}}}", "inside itself"),
-        ("aa: {children: {aa: {}}}", "inside itself"),
-        ("", "has no hosts"),
+        ("all: {host: {}}", "all.host", "not a part of a group", "did you mean hosts?"),
+        ("all: {zoo: {}}", "all.zoo", "not a part of a group", "a group has hosts, children and vars"),
+        ("all: {hosts: [a]}", "all.hosts", "is not a mapping", "write `name:` lines"),
+        ("all: {vars: a}", "all.vars", "is not a mapping", "write `name:` lines"),
+        ("all: {hosts: {a: 1}}", "all.hosts.a", "not a mapping of variables", "{name: value} or nothing"),
+        ("all: {children: {a: 3}}", "all.children.a", "not a group", "give it hosts, children or vars"),
+        (
+            "all: {children: {aa: {vars: {ansible_group_priority: high}}}}",
+            "all.children.aa.vars.ansible_group_priority",
+            "not a whole number",
+            "write a whole number",
+        ),
+        (
+            "all: {children: {cc: {children: {aa: {children: {bb: {children: {aa: {}}}}}}}}}",
+            "all.children.cc.children.aa.children.bb.children.aa",
+            "a group inside itself",
+            "take it out",
+        ),
+        (
+            "aa: {children: {bb: {children: {aa: {hosts: {h: {}}}}}}}",
+            "aa.children.bb.children.aa",
+            "a group inside itself",
+            "take it out",
+        ),
+        ("aa: {children: {aa: {}}}", "aa.children.aa", "a group inside itself", "take it out"),
+        ("", "", "has no hosts", "list them"),
     ],
 )
-def test_odd_groups(sandbox: Sandbox, text: str, problem: str) -> None:
+def test_odd_groups(sandbox: Sandbox, text: str, key: str, problem: str, remedy: str) -> None:
     sandbox.write()
-    sandbox.text("hosts.yml", text)
-    assert any(problem in mistake.problem for mistake in site.check(sandbox.folder))
+    sandbox.text("hosts.yml", f"---\n{text}")
+    (mistake,) = [found for found in site.check(sandbox.folder) if problem in found.problem]
+    assert (mistake.file, mistake.line) == (sandbox.folder / "hosts.yml", 2 if key else 0)
+    assert mistake.key == key
+    assert remedy in mistake.remedy
+
+
+def test_a_group_is_said_to_stand_where_it_is_described(sandbox: Sandbox) -> None:
+    sandbox.write()
+    groups = "    slurm_nodes:\n    other: {children: {slurm_nodes: {hosts: {node2: }}}}\n"
+    hosts = "all:\n  hosts: {node2: {ansible_host: 192.0.2.1}}\n  children:\n"
+    sandbox.text("hosts.yml", f"{hosts}{groups}")
+    (mistake,) = [found for found in site.check(sandbox.folder) if "looks like" in found.problem]
+    assert (mistake.key, mistake.line) == ("all.children.other.children.slurm_nodes", 5)
+
+
+UNREAD = (
+    *("README.md", "notes.txt", "hosts.yml~", "hosts.yml.orig", "ansible.cfg", ".hidden", "playbooks/x.yml"),
+    *("group_vars/README.md", "group_vars/.hidden.yml", "host_vars/zoo.yml~"),
+    *(f"group_vars/all/{name}" for name in ("notes.md", ".hidden.yml", "main.yml~", "a.d/x.yml")),
+)
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_files_that_ansible_leaves_out(sandbox: Sandbox, name: str) -> None:
+    sandbox.text(name, "site_name: 7")
+    assert sandbox.mistakes() == []
+
+
+@pytest.mark.parametrize("name", ["all.yml", "all.yaml", "all.json"])
+def test_one_file_of_variables_for_a_group(sandbox: Sandbox, name: str) -> None:
+    sandbox.write()
+    (sandbox.folder / "group_vars/all/main.yml").unlink()
+    (sandbox.folder / "group_vars/all").rmdir()
+    sandbox.text(f"group_vars/{name}", json.dumps(sandbox.vars))
+    assert site.check(sandbox.folder) == []
+    assert site.load(sandbox.folder).name == "tiny"
 
 
 def test_load_gives_the_site(sandbox: Sandbox) -> None:
