@@ -108,7 +108,8 @@ def _owners(facts: Facts) -> Iterator[Mistake]:
                 problem = f"{host} is a node of both Slurm and Kubernetes, and node_owner is not set"
                 yield facts.host_mistake(host, problem, "set its node_owner to shared, or leave one group")
             continue
-        wanted = set(_NODE_GROUPS) if owner == "shared" else {owner} if owner in _NODE_GROUPS else scheduled
+        # Another owner is a mistake of its own, or Jinja.
+        wanted = {name for name in _NODE_GROUPS if owner in (name, "shared")} or scheduled
         if wanted != scheduled:
             names = " and ".join(_NODE_GROUPS[name] for name in sorted(scheduled)) or "no group of nodes"
             problem = f"{host} is in {names}, which contradicts its owner"

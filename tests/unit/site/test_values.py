@@ -82,6 +82,12 @@ def test_an_address_of_the_wrong_type_is_one_mistake(sandbox: Sandbox) -> None:
     assert found == [(f"all.hosts.{node}.ansible_host", "is not a text") for node in ("node1", "node2")]
 
 
+@pytest.mark.parametrize("owner", ["nobody", ["slurm"], 7])
+def test_an_owner_that_none_can_be_is_one_mistake(sandbox: Sandbox, owner: object) -> None:
+    sandbox.hosts["node1"]["node_owner"] = owner
+    assert (sandbox.only().key, sandbox.only().problem) == ("all.hosts.node1.node_owner", "is not allowed")
+
+
 def test_own_variables_and_templates_are_left_alone(sandbox: Sandbox) -> None:
     sandbox.vars["x_rack"] = {"anything": 1}
     sandbox.vars["registry_port"] = "{{ x_port }}"
