@@ -359,6 +359,21 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "site_name is not set",
         "group_vars/all",
     ),
+    "missing variable of every host": (
+        lambda b: b.vars.pop("site_domain"),
+        "",
+        "site_domain is not set, and needed by base",
+        "set it in group_vars/all",
+    ),
+    "missing variable of many hosts": (
+        lambda b: (
+            b.hosts["node2"].update(site_domain=b.vars.pop("site_domain")),
+            b.hosts.update({f"new{number}": {"ansible_host": f"192.0.2.3{number}"} for number in range(3)}),
+        ),
+        "",
+        "site_domain is not set, and needed by base",
+        "set it in the variables of ctl1, new0, new1 and 2 more hosts",
+    ),
     "missing variable": (
         lambda b: b.vars.pop("slurm_cluster_name"),
         "",
