@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from platformctl import site
 from platformctl.cli.main import app
 from platformctl.errors import ExitCode, PlatformError
-from platformctl.site import secrets
+from platformctl.site import scaffold, secrets
 
 
 def _run(*arguments: str) -> Result:
@@ -35,6 +35,27 @@ def test_an_existing_folder_is_kept(tmp_path: Path) -> None:
     (tmp_path / "north" / "hosts.yml").write_text("mine")
     assert _refusal(_run("init", str(tmp_path / "north"))).code is ExitCode.REFUSED
     assert (tmp_path / "north" / "hosts.yml").read_text() == "mine"
+
+
+def test_an_empty_folder_becomes_the_site(tmp_path: Path) -> None:
+    (tmp_path / "north").mkdir()
+    assert _run("init", str(tmp_path / "north")).exit_code == 0
+    assert site.load(tmp_path / "north").name == "north"
+
+
+def test_a_file_in_place_of_the_folder_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "north").write_text("mine")
+    refusal = _refusal(_run("init", str(tmp_path / "north")))
+    assert refusal.code is ExitCode.REFUSED
+    assert f"platformctl init {tmp_path / 'north'} --force" in refusal.next
+    assert (tmp_path / "north").read_text() == "mine"
+
+
+def test_the_files_of_a_new_site_are_named(tmp_path: Path) -> None:
+    written = scaffold.create(tmp_path / "far" / "north")
+    made = {path for path in (tmp_path / "far" / "north").rglob("*.yml") if path.is_file()}
+    assert (set(written), len(written)) == (made, len(made))
+    assert not [path for path in made if scaffold.EXAMPLE in path.read_text()]
 
 
 def test_force_writes_over_files_and_keeps_secrets(tmp_path: Path) -> None:

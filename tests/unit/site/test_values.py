@@ -50,7 +50,8 @@ def test_a_wrong_value(
         ({"name": "eve"}, "users_accounts[2].uid", "is missing"),
         ({"name": "eve", "uid": 10003, "grups": []}, "users_accounts[2].grups", "not a key"),
         ({"name": "Eve", "uid": 10003}, "users_accounts[2].name", "not a POSIX name"),
-        ({"name": "eve", "uid": 0}, "users_accounts[2].uid", "at least 1000"),
+        ({"name": "eve", "uid": 0}, "users_accounts[2].uid", "must be at least 1000"),
+        ({"name": "eve", "uid": None}, "users_accounts[2].uid", "has no value"),
         ({"name": ["eve"], "uid": 10003}, "users_accounts[2].name", "not a text"),
         ({"name": "eve", "uid": [10003]}, "users_accounts[2].uid", "not a whole number"),
         ({"name": "eve", "uid": 10003, "groups": [7]}, "users_accounts[2].groups[0]", "not a text"),
@@ -91,6 +92,9 @@ def test_an_owner_that_none_can_be_is_one_mistake(sandbox: Sandbox, owner: objec
 def test_own_variables_and_templates_are_left_alone(sandbox: Sandbox) -> None:
     sandbox.vars["x_rack"] = {"anything": 1}
     sandbox.vars["registry_port"] = "{{ x_port }}"
+    sandbox.vars["base_packages"] = "{% if x_rack %}[vim]{% endif %}"
+    sandbox.vars["users_accounts"].append({"name": "eve", "uid": "{{ x_uid }}"})
+    sandbox.vars["ansible_become_password"] = "{{ lookup('ansible.builtin.env', 'PASSWORD') }}"
     assert sandbox.mistakes() == []
 
 
@@ -105,7 +109,14 @@ def test_a_site_wide_variable_belongs_to_all(sandbox: Sandbox) -> None:
     sandbox.hosts["node1"]["kubernetes_pod_network"] = "10.0.0.0/8"
     mistake = sandbox.only()
     assert mistake.key == "all.hosts.node1.kubernetes_pod_network"
+    assert mistake.value == "10.0.0.0/8"
     assert "whole site" in mistake.problem
+    assert mistake.remedy == "move it to group_vars/all"
+
+
+def test_a_wrong_value_in_the_wrong_place_is_two_mistakes(sandbox: Sandbox) -> None:
+    sandbox.hosts["node1"]["registry_port"] = "high"
+    assert [mistake.key for mistake in sandbox.mistakes()] == ["all.hosts.node1.registry_port"] * 2
 
 
 def test_confidential_values_are_not_shown(sandbox: Sandbox) -> None:
