@@ -12,6 +12,7 @@ from platformctl import site
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.site.effective import Effective
 from platformctl.site.inventory import read_inventory
+from platformctl.site.mistakes import shown
 from platformctl.site.ranges import expand
 from tests.unit.site.conftest import EXAMPLE, LAB, Sandbox
 
@@ -40,6 +41,7 @@ topmost:
     "group_vars/all/secrets.vault": "not read",
     "group_vars/outer.yml": "x_list: [3]\nx_m: outer\n",
     "group_vars/inner/file": "x_m: inner\nx_n: !unsafe '{{ kept }}'\n",
+    "group_vars/inner/more": "x_u: !unsafe {k: [1, {l: m}]}\nx_v: !unsafe [a, [b]]\n",
     "host_vars/n02.yml": "x_d: host file\n",
     "host_vars/lone/a.yml": "x_o: &anchor {k: 1}\nx_p: {<<: *anchor, l: 2}\n",
 }
@@ -144,12 +146,29 @@ ODD: dict[str, tuple[str, str, str]] = {
     ),
     "group_vars/all.yml": ("x_a: 1", "is not read, because all exists", "move its content"),
     "more.yml": ("all: {}", "second inventory", "move its hosts to hosts.yml"),
-    "group_vars/all/bad.yml": ("a: [1", "not valid YAML", "syntax"),
+    "group_vars/all/bad.yml": ("a: [1,\nb: }", "not valid YAML", "syntax"),
     "group_vars/all/date.yml": ("x_a: 2026-13-01", "not valid YAML", "syntax"),
     "group_vars/all/circle.yml": ("x_a: &a [*a]", "Circular reference", "syntax"),
     "group_vars/all/list.yml": ("- a", "something else than a mapping", "name: value"),
     "group_vars/all/twice.yml": ("x_a: 1\nx_b: 2\nx_a: 3", "given twice", "remove one"),
+    "group_vars/all/within.yml": ("x_a:\n  - 1\n  - {b: 1, b: 2}", "given twice", "remove one"),
 }
+
+
+LINES = {
+    "bad.yml": ("", 2),
+    "date.yml": ("", 0),
+    "list.yml": ("", 1),
+    "twice.yml": ("x_a", 3),
+    "within.yml": ("x_a[1].b", 3),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_where_odd_files_are_odd(sandbox: Sandbox, name: str) -> None:
+    sandbox.text(f"group_vars/all/{name}", ODD[f"group_vars/all/{name}"][0])
+    mistake = sandbox.only()
+    assert (mistake.key, mistake.line) == LINES[name]
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -251,6 +270,25 @@ def test_one_file_of_variables_for_a_group(sandbox: Sandbox, name: str) -> None:
     assert site.load(sandbox.folder).name == "tiny"
 
 
+def test_rules_say_nothing_on_hosts_that_could_not_be_read(sandbox: Sandbox) -> None:
+    sandbox.write()
+    sandbox.text("hosts.yml", "all: [")
+    (mistake,) = site.check(sandbox.folder)
+    assert "not valid YAML" in mistake.problem
+
+
+def test_merged_mappings_are_not_given_twice(sandbox: Sandbox) -> None:
+    sandbox.text("group_vars/all/merge.yml", "x_a: &a {k: 1}\nx_b: &b {l: 1}\nx_c: {<<: *a, <<: *b}\n")
+    assert sandbox.mistakes() == []
+
+
+def test_the_address_of_a_host_is_that_for_others(sandbox: Sandbox) -> None:
+    sandbox.hosts["node2"] = {"ansible_host": "node2.example", "base_address": "2001:db8::1"}
+    sandbox.hosts["node1"]["ansible_host"] = "{{ x_address }}"
+    found = site.load(sandbox.write())
+    assert (found.hosts["node2"].address, found.hosts["node1"].address) == ("2001:db8::1", "{{ x_address }}")
+
+
 def test_load_gives_the_site(sandbox: Sandbox) -> None:
     found = site.load(sandbox.write())
     assert (found.name, found.domain, found.inventory) == ("tiny", "tiny.example", sandbox.folder)
@@ -260,6 +298,7 @@ def test_load_gives_the_site(sandbox: Sandbox) -> None:
     assert found.hosts["node2"].vars["slurm_cluster_name"] == "tiny"
     assert found.hosts_of("nothing") == ()
     assert site.load(sandbox.folder / "hosts.yml").hosts == found.hosts
+    assert found.shared["slurm_cluster_name"] == "tiny"
 
 
 def test_load_raises_all_mistakes_together(sandbox: Sandbox) -> None:
@@ -268,9 +307,34 @@ def test_load_raises_all_mistakes_together(sandbox: Sandbox) -> None:
         site.load(sandbox.write())
     assert caught.value.code is ExitCode.INVALID
     assert len(caught.value.details) == 2
-    assert "platformctl validate" in caught.value.next
+    assert "the inventory has 2 mistakes" in caught.value.what
+    assert caught.value.where == str(sandbox.folder)
+    assert f"platformctl validate -i {sandbox.folder}" in caught.value.next
 
 
-def test_no_inventory_at_all(tmp_path: Path) -> None:
-    (mistake,) = site.check(tmp_path)
+def test_load_raises_a_single_mistake(sandbox: Sandbox) -> None:
+    sandbox.vars["registry_prot"] = 1
+    with pytest.raises(PlatformError, match="has 1 mistake; nothing was touched"):
+        site.load(sandbox.write())
+
+
+@pytest.mark.parametrize("name", ["", "hosts.yml"])
+def test_no_inventory_at_all(tmp_path: Path, name: str) -> None:
+    (mistake,) = site.check(tmp_path / name)
+    assert (mistake.place, mistake.problem) == (str(tmp_path / "hosts.yml"), "does not exist")
     assert "platformctl init" in mistake.remedy
+
+
+@pytest.mark.parametrize(
+    ("value", "keys", "text"),
+    [
+        ("x" * 60, (), "x" * 60),
+        ("x" * 61, (), "x" * 57 + "..."),
+        ({"a": [1, None]}, (), '{"a": [1, null]}'),
+        ("canary", ("x_TOKEN",), "a hidden value"),
+        ("canary", ("x_keys", 0, "private_key"), "a hidden value"),
+        ("~/.ssh/id", ("ansible_ssh_private_key_file",), "~/.ssh/id"),
+    ],
+)
+def test_a_value_in_a_message(value: object, keys: tuple[str | int, ...], text: str) -> None:
+    assert shown(value, keys) == text

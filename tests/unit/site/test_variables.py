@@ -1,0 +1,170 @@
+"""What roles declare, put together: types, defaults, who needs what, on a product of three roles."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from platformctl.site.schema import adapters, json_schema
+from platformctl.site.variables import known, roles
+
+ROLES: dict[str, dict[str, Any]] = {
+    "shop": {
+        "shop_port": {"type": "int", "required": True, "description": "Port of C(shop), see V(80)."},
+        "shop_items": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"name": {"required": True}, "count": {"type": "int", "default": 1}, "note": None},
+        },
+        "town_name": {"description": "Name."},
+        "town_kind": {"choices": ["small", "large"], "description": ["First.", "Second."]},
+        "shop_sign": {"type": "path", "description": "Short."},
+        "town_map": {"type": "dict", "options": {"north": {}}},
+        "secret_till": {"required": True},
+    },
+    "bank": {
+        "bank_money": {"type": "dict", "required": True},
+        "town_name": {"required": True, "default": "here", "description": "The name that the town has."},
+        "town_kind": {"description": "Much longer, and yet without the choices."},
+        "shop_sign": {"description": "Long, but of a role that is not the variable's own."},
+        "town_map": {"type": "raw", "description": "Long, but without its keys."},
+        "bank_pair": {"type": "list", "choices": ["a", "b"]},
+    },
+    "tool": {"tool_file": {"required": True}, "tool_mode": {"default": 7}, "other_file": {"required": True}},
+}
+PLAYS = [
+    {"hosts": "shops[0]", "roles": ["shop"]},
+    {"hosts": "banks:&towns", "roles": [{"role": "bank"}, {"name": "shop"}]},
+    {"hosts": "all", "tasks": []},
+]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    for name, options in ROLES.items():
+        (tmp_path / "roles" / name / "meta").mkdir(parents=True)
+        specs = {"argument_specs": {"main": {"options": options}, "reset": {"options": {}}, "empty": None}}
+        (tmp_path / "roles" / name / "meta" / "argument_specs.yml").write_text(
+            yaml.safe_dump(specs, sort_keys=False)
+        )
+    (tmp_path / "roles" / "bank" / "defaults").mkdir()
+    (tmp_path / "roles" / "bank" / "defaults" / "main.yml").write_text("bank_money: {}")
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "playbooks" / "a.yml").write_text(yaml.safe_dump(PLAYS))
+    (tmp_path / "playbooks" / "empty.yml").write_text("")
+    return tmp_path
+
+
+def test_roles_are_for_the_groups_of_their_plays(data: Path) -> None:
+    assert {role.name: set(role.groups) for role in roles(data)} == {
+        "shop": {"shops", "banks"},
+        "bank": {"banks"},
+        "tool": set(),
+    }
+
+
+def test_an_inventory_must_give_what_has_no_default_and_is_no_secret(data: Path) -> None:
+    assert {role.name: set(role.required()) for role in roles(data)} == {
+        "shop": {"shop_port"},
+        "bank": {"town_name"},
+        "tool": {"tool_file", "other_file"},
+    }
+
+
+def test_what_callers_give_to_a_role_is_no_variable_of_the_inventory(data: Path) -> None:
+    assert {role.name: set(role.parameters()) for role in roles(data)} == {
+        "shop": set(),
+        "bank": set(),
+        "tool": {"tool_file"},
+    }
+    assert "tool_file" not in known(data)
+    assert {"tool_mode", "other_file"} <= set(known(data))
+    assert list(known(data)) == sorted(known(data))
+
+
+def test_declarations_of_one_variable_are_put_together(data: Path) -> None:
+    name, kind = known(data)["town_name"], known(data)["town_kind"]
+    assert (name.description, name.default, name.required) == ("The name that the town has.", "here", True)
+    assert (name.roles, kind.roles) == (("bank", "shop"), ("bank", "shop"))
+    assert (kind.description, kind.choices) == (
+        "Much longer, and yet without the choices.",
+        ("small", "large"),
+    )
+    assert (kind.required, kind.has_default) == (False, False)
+
+
+def test_the_more_detailed_declaration_counts(data: Path) -> None:
+    sign, town_map = known(data)["shop_sign"], known(data)["town_map"]
+    assert (sign.type, sign.description, sign.roles) == ("path", "Short.", ("bank", "shop"))
+    assert (town_map.type, [option.name for option in town_map.options]) == ("dict", ["north"])
+
+
+def test_a_declaration_is_read_whole(data: Path) -> None:
+    port, items = known(data)["shop_port"], known(data)["shop_items"]
+    assert (port.type, port.required, port.description) == ("int", True, "Port of shop, see 80.")
+    assert (port.roles, port.secret, port.has_default) == (("shop",), False, False)
+    assert (items.type, items.elements, items.required) == ("list", "dict", False)
+    assert [(option.name, option.type, option.required) for option in items.options] == [
+        ("name", "str", True),
+        ("count", "int", False),
+        ("note", "str", False),
+    ]
+    assert known(data)["secret_till"].secret
+    assert known(data)["town_kind"].description
+    (shop,) = (role for role in roles(data) if role.name == "shop")
+    assert shop.variables["town_kind"].description == "First. Second."
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("shop_port", 80, ""),
+        ("shop_port", "high", "int_parsing"),
+        ("shop_items", [{"name": "a"}, {"name": "b", "count": 2}], ""),
+        ("shop_items", [{"count": 2}], "missing"),
+        ("shop_items", [{"name": "a", "cuont": 2}], "extra_forbidden"),
+        ("town_kind", "large", ""),
+        ("town_kind", "huge", "literal_error"),
+        ("bank_pair", ["a", "b", "a"], ""),
+        ("bank_pair", ["c"], "literal_error"),
+        ("bank_money", {"any": [1]}, ""),
+        ("bank_money", [1], "dict_type"),
+        ("town_name", 7, "string_type"),
+    ],
+)
+def test_a_value_is_judged_by_its_declaration(data: Path, name: str, value: object, error: str) -> None:
+    kinds = []
+    try:
+        adapters(data)[name].validate_python(value)
+    except ValueError as found:
+        kinds = [detail["type"] for detail in found.errors()]  # type: ignore[attr-defined]
+    assert kinds == ([error] if error else [])
+
+
+def test_the_schema_for_editors(data: Path) -> None:
+    chosen = [known(data)[name] for name in ("shop_port", "shop_items", "town_name", "bank_pair")]
+    assert json_schema(chosen, "Town") == {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": {
+            "shop_items": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "name": {"type": "string"},
+                    "count": {"type": "integer", "default": 1},
+                    "note": {"type": "string"},
+                },
+                "required": ["name"],
+            }
+        },
+        "type": "object",
+        "additionalProperties": False,
+        "patternProperties": {"^x_": {}},
+        "properties": {
+            "shop_port": {"type": "integer", "description": "Port of shop, see 80."},
+            "shop_items": {"type": "array", "items": {"$ref": "#/$defs/shop_items"}},
+            "town_name": {"type": "string", "default": "here", "description": "The name that the town has."},
+            "bank_pair": {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}},
+        },
+    }
