@@ -53,6 +53,9 @@ def test_ceiling_is_the_next_whole_number(number: int, suffix: str) -> None:
         ("2d", 172800),
         ("45s", 45),
         (MAX_SECONDS, MAX_SECONDS),
+        ("366d", MAX_SECONDS),
+        ("1d2h3m4s", 93784),
+        ("1-02:03:04", 93784),
     ],
 )
 def test_walltimes(text: object, seconds: int) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from platformctl.jobs.quoting import bash_word, expand_environment, expand_references
+from platformctl.jobs.quoting import MAX_EXPANDED, bash_word, expand_environment, expand_references
 
 _words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
 
@@ -46,6 +46,21 @@ def test_references_as_the_kubelet_expands_them(text: str, expected: str) -> Non
 def test_many_open_references_take_time_in_proportion() -> None:
     text = "$(" * 60_000
     assert expand_references(text, {}) == text
+
+
+def test_the_bound_is_that_of_the_result() -> None:
+    full = {"A": "x" * MAX_EXPANDED}
+    assert expand_references("$(A)", full) == full["A"]
+    for longer in ("y$(A)", "$(A)$$", "$(B)$(A)"):
+        with pytest.raises(ValueError, match="longer than 1048576"):
+            expand_references(longer, full)
+
+
+def test_the_bound_of_an_environment_is_that_of_all_values_together() -> None:
+    halves = [("A", "x" * (MAX_EXPANDED // 2)), ("B", "$(A)")]
+    assert expand_environment(halves) == dict.fromkeys("AB", halves[0][1])
+    with pytest.raises(ValueError, match="longer than 1048576"):
+        expand_environment([*halves, ("C", "x")])
 
 
 def test_references_to_references_are_bounded() -> None:
