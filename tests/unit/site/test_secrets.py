@@ -206,6 +206,10 @@ def test_a_discarded_inventory_leaves_no_key(inventory: Path, own_keys: Path) ->
     secrets.discard(inventory)
     assert list(own_keys.iterdir()) == []
     secrets.discard(inventory)
+    secrets.ensure(inventory)
+    _lose(inventory, own_keys)
+    secrets.discard(inventory)
+    assert not secrets.vault_path(inventory).exists()
 
 
 def test_runs_that_meet_agree(inventory: Path) -> None:

@@ -16,6 +16,13 @@ def test_the_sandbox_has_no_mistakes(sandbox: Sandbox) -> None:
         ("quite_unlike", 1, "quite_unlike", "not a variable", "x_quite_unlike"),
         ("registry_port", "high", "registry_port", "whole number", "number"),
         ("registry_port", 70000, "registry_port", "at most 65535", "limits"),
+        (
+            "registry_port",
+            float("inf"),
+            "registry_port",
+            "input should be a finite number",
+            "docs/variables.md",
+        ),
         ("registry_port", None, "registry_port", "has no value", "remove the line"),
         ("site_name", 7, "site_name", "not a text", "quotes"),
         ("site_name", "Tiny!", "site_name", "not a DNS label", "a-z"),
