@@ -159,17 +159,17 @@ def test_a_folder_for_keys_is_closed_to_others(inventory: Path, own_keys: Path) 
     assert _mode(own_keys) == 0o700
 
 
+@pytest.mark.parametrize(("folder", "mode"), [("shared", 0o755), ("new", 0o700)])
 def test_a_key_of_ones_own_is_made_where_it_is_missing(
-    inventory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    inventory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, mode: int
 ) -> None:
-    folder = tmp_path / "shared"
-    folder.mkdir()
-    folder.chmod(0o755)
+    (tmp_path / "shared").mkdir(mode=0o755)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv(secrets.KEY_VARIABLE, "~/shared/key")
+    monkeypatch.setenv(secrets.KEY_VARIABLE, f"~/{folder}/key")
     secrets.ensure(inventory)
-    assert (_mode(folder), _mode(folder / "key")) == (0o755, 0o600)
-    assert len((folder / "key").read_bytes().strip()) >= 64
+    key = tmp_path / folder / "key"
+    assert (_mode(key.parent), _mode(key)) == (mode, 0o600)
+    assert len(key.read_bytes().strip()) >= 64
     assert set(secrets.load(inventory)) == set(secrets.NAMES)
 
 
@@ -277,20 +277,26 @@ def _spoil(inventory: Path, keys: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "what"),
-    [(_lose, "is missing"), (_exchange, "does not open"), (_spoil, "not an ansible-vault file")],
+    ("harm", "what", "of_key", "remedy"),
+    [
+        (_lose, "is missing", True, secrets.KEY_VARIABLE),
+        (_exchange, "does not open", True, secrets.KEY_VARIABLE),
+        (_spoil, "not an ansible-vault file", False, "restore it from a copy"),
+    ],
 )
 def test_what_cannot_be_opened_is_said_and_kept(
-    inventory: Path, own_keys: Path, harm: object, what: str
+    inventory: Path, own_keys: Path, harm: object, what: str, of_key: bool, remedy: str
 ) -> None:
     secrets.ensure(inventory)
+    (key,) = own_keys.iterdir()
     assert callable(harm)
     harm(inventory, own_keys)
     before = secrets.vault_path(inventory).read_bytes()
     with pytest.raises(PlatformError, match=what) as caught:
         secrets.ensure(inventory)
     assert caught.value.code is ExitCode.INVALID
-    assert caught.value.next
+    assert caught.value.where == str(key if of_key else secrets.vault_path(inventory))
+    assert remedy in caught.value.next
     assert secrets.vault_path(inventory).read_bytes() == before
 
 
