@@ -223,7 +223,7 @@ def _secret(key: Path) -> VaultSecret:
 
 
 def _encrypt(values: Mapping[str, str], label: str, key: Path) -> bytes:
-    text = yaml.safe_dump(dict(values), default_flow_style=False)
+    text = yaml.safe_dump(dict(values))
     sealed: bytes = VaultLib().encrypt(text, secret=_secret(key), vault_id=label)
     return sealed
 
