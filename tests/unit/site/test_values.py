@@ -66,24 +66,31 @@ def test_a_wrong_value(
 
 
 @pytest.mark.parametrize(
-    ("entry", "key", "problem"),
+    ("entry", "key", "problem", "remedy"),
     [
-        ({"name": "eve"}, "users_accounts[2].uid", "is missing"),
-        ({"name": "eve", "uid": 10003, "grups": []}, "users_accounts[2].grups", "not a key"),
-        ({"name": "Eve", "uid": 10003}, "users_accounts[2].name", "not a POSIX name"),
-        ({"name": "eve", "uid": 0}, "users_accounts[2].uid", "must be at least 1000"),
-        ({"name": "eve", "uid": None}, "users_accounts[2].uid", "has no value"),
-        ({"name": ["eve"], "uid": 10003}, "users_accounts[2].name", "not a text"),
-        ({"name": "eve", "uid": [10003]}, "users_accounts[2].uid", "not a whole number"),
-        ({"name": "eve", "uid": 10003, "groups": [7]}, "users_accounts[2].groups[0]", "not a text"),
-        ("eve", "users_accounts[2]", "not a mapping"),
+        ({"name": "eve"}, "users_accounts[2].uid", "is missing", "add uid here"),
+        ({"name": "eve", "uid": 10003, "grups": []}, "users_accounts[2].grups", "not a key", "mean groups?"),
+        (
+            {"name": "eve", "uid": 10003, "zoo": []},
+            "users_accounts[2].zoo",
+            "not a key",
+            "known are name, uid",
+        ),
+        ({"name": "Eve", "uid": 10003}, "users_accounts[2].name", "not a POSIX name", "at most 32"),
+        ({"name": "eve", "uid": 0}, "users_accounts[2].uid", "must be at least 1000", "limits"),
+        ({"name": "eve", "uid": None}, "users_accounts[2].uid", "has no value", "give it one"),
+        ({"name": ["eve"], "uid": 10003}, "users_accounts[2].name", "not a text", "quotes"),
+        ({"name": "eve", "uid": [10003]}, "users_accounts[2].uid", "not a whole number", "whole number"),
+        ({"name": "eve", "uid": 10003, "groups": [7]}, "users_accounts[2].groups[0]", "not a text", "quotes"),
+        ("eve", "users_accounts[2]", "not a mapping", "key: value"),
     ],
 )
-def test_a_wrong_key_of_a_list(sandbox: Sandbox, entry: object, key: str, problem: str) -> None:
+def test_a_wrong_key_of_a_list(sandbox: Sandbox, entry: object, key: str, problem: str, remedy: str) -> None:
     sandbox.vars["users_accounts"].append(entry)
     mistake = sandbox.only()
     assert mistake.key == key
     assert problem in mistake.problem
+    assert remedy in mistake.remedy
 
 
 def test_a_time_that_yaml_reads_as_a_number_is_refused(sandbox: Sandbox) -> None:
