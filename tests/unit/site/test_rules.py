@@ -194,6 +194,35 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "address of node2 lies in kubernetes_service_network 10.96.0.0/12",
         "services",
     ),
+    "host within the pods' network after one that Ansible places": (
+        lambda b: (
+            b.hosts["ctl1"].update(ansible_host="{{ x_address }}"),
+            b.hosts["node1"].update(ansible_host="node1.example"),
+            b.hosts["node2"].update(ansible_host="10.244.3.4"),
+        ),
+        "all.hosts.node2.ansible_host",
+        "lies in kubernetes_pod_network",
+        "pods",
+    ),
+    "host within the services' network beside pods' that are none": (
+        lambda b: (
+            b.vars.update(kubernetes_pod_network="10.244.0.1/16"),
+            b.hosts["node2"].update(ansible_host="10.96.0.7"),
+        ),
+        "all.hosts.node2.ansible_host",
+        "lies in kubernetes_service_network",
+        "services",
+    ),
+    "pod network for one node less": (
+        lambda b: (
+            b.vars.update(kubernetes_pod_network="10.244.0.0/23"),
+            b.hosts.update(new={"ansible_host": "192.0.2.30"}),
+            [b.groups[group].append("new") for group in ("containerd", "kubernetes_node")],
+        ),
+        "kubernetes_pod_network",
+        "has room for 2 nodes of /24 each, the site has 3",
+        "larger",
+    ),
     "pod network of one part of a node": (
         lambda b: b.vars.update(kubernetes_pod_network="10.244.0.0/25"),
         "kubernetes_pod_network",
@@ -436,6 +465,10 @@ ALLOWED: dict[str, Spoil] = {
         {"name": "more", "default": False}
     ),
     "a slurmrestd of others": lambda b: (
+        b.groups.pop("slurm_rest"),
+        b.vars.update(slurm_rest_url="https://rest.example:6820"),
+    ),
+    "a slurmrestd of others without TLS": lambda b: (
         b.groups.pop("slurm_rest"),
         b.vars.update(slurm_rest_url="http://rest.example:6820"),
     ),
