@@ -136,7 +136,7 @@ def _as_read_here(text: str) -> dict[str, str] | None:
     script = read_script(text)
     if script.mistakes:
         return None
-    found = {found.option.name: found.value.rstrip() for found in script.directives}
+    found = {found.option.name: found.value.rstrip(" ") for found in script.directives}
     return None if not found.get("ntasks", "1").isdigit() else found
 
 
