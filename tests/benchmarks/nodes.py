@@ -1,4 +1,4 @@
-"""What a site costs by the number of its nodes: 10, 100 and 1,000 of Slurm, then of Kubernetes."""
+"""What a site costs by the number of its nodes: 10, 100 and 1,000 of Slurm, then 10 of Kubernetes."""
 
 import asyncio
 import os
@@ -26,6 +26,9 @@ ABOUT = (
 )
 RUNS = 1
 _SIZES = (10, 100, 1000)
+# With 100 on 2 cores, after 1,000 slurmds, kwok's nodes lose their heartbeat for a moment, and nothing makes
+# the pods of DaemonSets ready again.
+_FAKES = (10,)
 _BURST = 200
 _LAB = "bench-nodes"
 _CONTROL, _KUBERNETES, _SLURM = "ctl1", "node1", "node2"
@@ -70,7 +73,7 @@ async def _measure(figures: Figures, inventory: Path, folder: Path) -> None:
         slurm.grow(0)
         await root.merge(f"/api/v1/nodes/{_KUBERNETES}", {"spec": {"unschedulable": True}})
         with simulated_nodes.kwok(configurations["root"], folder / "kwok.log"):
-            for before, size in zip((0, *_SIZES), _SIZES, strict=False):
+            for before, size in zip((0, *_FAKES), _FAKES, strict=False):
                 grown = await simulated_nodes.grow_kubernetes(root, before, size)
                 figures.add(f"kubernetes, {size} nodes: until all are ready", grown, "s")
                 await _use(figures, made, inventory, alice, "kubernetes", size)
