@@ -1,6 +1,6 @@
 """Whether some node could ever hold a request, and in plain words what none of them has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from platformctl.jobs.model import JobSpec
@@ -19,6 +19,11 @@ def wanted(job: JobSpec, tasks: int = 1) -> dict[str, Fraction]:
         GPU: Fraction(resources.gpus),
     }
     return {name: amount * tasks for name, amount in amounts.items() if amount}
+
+
+def shapes(nodes: Iterable[Amounts]) -> list[Amounts]:
+    """Each different node once: a cluster of a thousand nodes has few kinds of them."""
+    return list({frozenset(node.items()): node for node in nodes}.values())
 
 
 def fits(request: Amounts, node: Amounts) -> bool:

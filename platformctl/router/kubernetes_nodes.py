@@ -1,8 +1,9 @@
 """The nodes of Kubernetes: what could ever run there, and how much is free now."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from platformctl.clients.kubernetes import ApiError, KubernetesClient
@@ -21,6 +22,8 @@ _COUNTED = ("cpu", "memory", GPU)
 _PASSING = "node.kubernetes.io/"
 _COPYING = {name: parse_quantity(text) for name, text in translation.COPY_RESOURCES.items()}
 
+type Labels = frozenset[tuple[str, str]]
+
 
 @dataclass(frozen=True)
 class Node:
@@ -33,6 +36,33 @@ class Node:
     strict_groups: bool
 
 
+class _Listed:
+    """All nodes of one list, and what follows from it: counted once, not for each Job."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = nodes
+        self.strict_groups = bool(nodes) and all(node.strict_groups for node in nodes)
+        # By labels, of which people ask for few.
+        self.shapes = lru_cache(maxsize=128)(self._shapes)
+
+    def having(self, labels: Labels) -> list[Node]:
+        return [node for node in self.nodes if labels <= node.labels.items()]
+
+    def _shapes(self, labels: Labels) -> list[fit.Amounts]:
+        """The different nodes that have the labels."""
+        return fit.shapes(node.there for node in self.having(labels))
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """What live pods request, by node, in one list of them."""
+
+    by_node: Mapping[str, fit.Amounts]
+
+    def of(self, node: Node, name: str) -> Fraction:
+        return self.by_node.get(node.name, {}).get(name, Fraction(0))
+
+
 class Nodes:
     """All nodes, and what pods hold of them, each listed as a whole and kept for a while."""
 
@@ -40,63 +70,49 @@ class Nodes:
         self._client = client
         self._nodes = Cached(self._list, _NODES_SECONDS)
         self._held = Cached(self._held_by_pods, _HELD_SECONDS)
-
-    async def fitting(self, ticket: Ticket) -> list[Node]:
-        """The nodes whose labels the job and its queue ask for."""
-        wanted = selector(ticket)
-        return [node for node in await self._nodes.get() if wanted.items() <= node.labels.items()]
+        # Of the last two lists.
+        self._load = lru_cache(maxsize=1)(_load)
 
     async def strict_groups(self) -> bool:
         """Whether every node can keep the groups of an image's /etc/group away (containerd 2 and later)."""
-        nodes = await self._nodes.get()
-        return bool(nodes) and all(node.strict_groups for node in nodes)
+        return (await self._nodes.get()).strict_groups
 
     async def unfit(self, ticket: Ticket) -> str:
         """Compares the request with what each node could give if it were empty, cordoned ones too."""
-        if not await self._nodes.get():
+        listed = await self._nodes.get()
+        if not listed.nodes:
             return "no Kubernetes node takes jobs"
-        nodes = await self.fitting(ticket)
-        if not nodes:
-            labels = ", ".join(f"{key}={value}" for key, value in selector(ticket).items())
+        asked = selector(ticket)
+        shapes = listed.shapes(frozenset(asked.items()))
+        if not shapes:
+            labels = ", ".join(f"{key}={value}" for key, value in asked.items())
             return f"no Kubernetes node has the labels {labels}"
-        lacking = fit.lack(wanted(ticket.job), [node.there for node in nodes])
+        lacking = fit.lack(wanted(ticket.job), shapes)
         return f"no Kubernetes node has {lacking}" if lacking else ""
 
     async def load(self) -> Load:
         """Of the nodes that take jobs now."""
-        nodes = [node for node in await self._nodes.get() if node.open]
-        held = await self._held.get()
-
-        def free(name: str) -> float | None:
-            there = sum((node.there.get(name, Fraction(0)) for node in nodes), Fraction(0))
-            used = sum((held.get(node.name, {}).get(name, Fraction(0)) for node in nodes), Fraction(0))
-            return float(max(Fraction(0), 1 - used / there)) if there else None
-
-        return Load(cpus=free("cpu") or 0.0, gpus=free(GPU))
+        return self._load(await self._nodes.get(), await self._held.get())
 
     async def free(self, ticket: Ticket) -> dict[str, fit.Amounts]:
-        """What is left of each node that takes jobs and has the labels."""
+        """What is left of each node that takes jobs and has the labels that the job and its queue ask for."""
         held = await self._held.get()
         return {
-            node.name: {
-                name: there - held.get(node.name, {}).get(name, Fraction(0))
-                for name, there in node.there.items()
-            }
-            for node in await self.fitting(ticket)
+            node.name: {name: there - held.of(node, name) for name, there in node.there.items()}
+            for node in (await self._nodes.get()).having(frozenset(selector(ticket).items()))
             if node.open
         }
 
-    async def _list(self) -> list[Node]:
+    async def _list(self) -> _Listed:
         found = []
         try:
             async for page in self._client.list_pages("/api/v1/nodes"):
                 found += [_node(item) for item in page["items"] if _for_jobs(item)]
         except ApiError as error:
             raise Unavailable(f"Kubernetes does not answer: {error.message}") from error
-        return found
+        return _Listed(found)
 
-    async def _held_by_pods(self) -> dict[str, dict[str, Fraction]]:
-        """What live pods request, by node."""
+    async def _held_by_pods(self) -> _Held:
         found: dict[str, dict[str, Fraction]] = {}
         live = "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!="
         try:
@@ -107,7 +123,18 @@ class Nodes:
                         node[name] = node.get(name, Fraction(0)) + reserved(pod["spec"], name)
         except ApiError as error:
             raise Unavailable(f"Kubernetes does not answer: {error.message}") from error
-        return found
+        return _Held(found)
+
+
+def _load(listed: _Listed, held: _Held) -> Load:
+    nodes = [node for node in listed.nodes if node.open]
+
+    def free(name: str) -> float | None:
+        there = sum((node.there.get(name, Fraction(0)) for node in nodes), Fraction(0))
+        used = sum((held.of(node, name) for node in nodes), Fraction(0))
+        return float(max(Fraction(0), 1 - used / there)) if there else None
+
+    return Load(cpus=free("cpu") or 0.0, gpus=free(GPU))
 
 
 def wanted(job: JobSpec) -> fit.Amounts:

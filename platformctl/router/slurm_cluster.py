@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from platformctl.clients.slurmrestd import SlurmError, SlurmRestClient, number
@@ -17,16 +18,50 @@ _GPUS = re.compile(r"gpu(?::[^:,()]+)?:(\d+)")
 _OUT = frozenset({"DOWN", "DRAIN", "DRAINED", "DRAINING", "FAIL", "FUTURE", "NOT_RESPONDING", "UNKNOWN"})
 
 
+class _Nodes:
+    """Some nodes as slurmrestd lists them, and what follows from a list: counted once, not for each Job."""
+
+    def __init__(self, records: list[dict[str, Any]]) -> None:
+        self.records = records
+
+    @cached_property
+    def by_partition(self) -> dict[str, "_Nodes"]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for node in self.records:
+            for name in _partitions(node):
+                found.setdefault(name, []).append(node)
+        return {name: _Nodes(nodes) for name, nodes in found.items()}
+
+    @cached_property
+    def shapes(self) -> list[fit.Amounts]:
+        return fit.shapes(_amounts(node) for node in self.records)
+
+    @cached_property
+    def load(self) -> Load:
+        """Of those that take jobs."""
+        nodes = [node for node in self.records if in_service(node)]
+        cpus, used = sum(node["cpus"] for node in nodes), sum(node["alloc_cpus"] for node in nodes)
+        gpus, lent = (sum(_devices(node, kind) for node in nodes) for kind in ("gres", "gres_used"))
+        return Load(cpus=_free(used, cpus), gpus=_free(lent, gpus) if gpus else None)
+
+
 class Cluster:
     """Nodes and partitions as slurmrestd lists them."""
 
     def __init__(self, client: SlurmRestClient, reader: str) -> None:
-        self._nodes = Cached(lambda: client.nodes(reader), _SECONDS)
+        async def nodes() -> _Nodes:
+            return _Nodes(await client.nodes(reader))
+
+        self._nodes = Cached(nodes, _SECONDS)
         self._partitions = Cached(lambda: client.partitions(reader), _SECONDS)
 
-    async def nodes(self, partition: str | None = None) -> list[dict[str, Any]]:
-        """Records of all nodes, or of a partition's."""
-        return [node for node in await self._nodes.get() if not partition or partition in _partitions(node)]
+    async def nodes(self, partition: str) -> list[dict[str, Any]]:
+        """Records of a partition's nodes."""
+        return (await self._of(partition)).records
+
+    async def _of(self, partition: str | None) -> _Nodes:
+        nodes = await self._nodes.get()
+        return nodes.by_partition.get(partition, _Nodes([])) if partition else nodes
 
     async def partition(self, name: str) -> dict[str, Any] | None:
         """A partition's record."""
@@ -35,12 +70,9 @@ class Cluster:
     async def load(self) -> Load:
         """Of the nodes that take jobs. Raises Unavailable."""
         try:
-            nodes = [node for node in await self.nodes() if in_service(node)]
+            return (await self._nodes.get()).load
         except SlurmError as error:
             raise Unavailable(f"Slurm does not answer: {error.message}") from error
-        cpus, used = sum(node["cpus"] for node in nodes), sum(node["alloc_cpus"] for node in nodes)
-        gpus, lent = (sum(_devices(node, kind) for node in nodes) for kind in ("gres", "gres_used"))
-        return Load(cpus=_free(used, cpus), gpus=_free(lent, gpus) if gpus else None)
 
     async def unfit(self, ticket: Ticket) -> str:
         """Why no partition or node could ever run the job; empty when one could. Raises Unavailable."""
@@ -51,7 +83,7 @@ class Cluster:
             if name and partition is None:
                 there = ", ".join(sorted(found["name"] for found in await self._partitions.get()))
                 return f"Slurm has no partition {name}; it has {there}"
-            nodes = await self.nodes(name)
+            nodes = await self._of(name)
         except SlurmError as error:
             raise Unavailable(f"Slurm does not answer: {error.message}") from error
         where = f"the partition {name}" if name else "Slurm"
@@ -75,12 +107,12 @@ def _too_much(job: JobSpec, partition: dict[str, Any] | None, where: str) -> str
     return ""
 
 
-def _no_node(job: JobSpec, nodes: list[dict[str, Any]], where: str) -> str:
-    if len(nodes) < (job.nodes or 1):
-        return f"{where} has fewer nodes ({len(nodes)}) than it asks for ({job.nodes or 1})"
+def _no_node(job: JobSpec, nodes: _Nodes, where: str) -> str:
+    if len(nodes.records) < (job.nodes or 1):
+        return f"{where} has fewer nodes ({len(nodes.records)}) than it asks for ({job.nodes or 1})"
     # Slurm spreads tasks over as many nodes as they need where their number is not given.
     tasks = job.tasks_per_node or (-(-job.tasks // job.nodes) if job.nodes else 1)
-    lacking = fit.lack(fit.wanted(job, tasks), [_amounts(node) for node in nodes])
+    lacking = fit.lack(fit.wanted(job, tasks), nodes.shapes)
     return f"no node of {where} has {lacking}" if lacking else ""
 
 
