@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 # As much as the kernel takes for arguments and environment on common hosts (ARG_MAX is 2 MiB).
 MAX_EXPANDED = 2**20
+_TOO_LONG = f"becomes longer than {MAX_EXPANDED} characters by its $(NAME) references"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -45,8 +46,10 @@ def expand_references(text: str, values: Mapping[str, str]) -> str:
         parts += (text[done:start], part)
         size += start - done + len(part)
         if size > MAX_EXPANDED:
-            raise ValueError(f"becomes longer than {MAX_EXPANDED} characters by its $(NAME) references")
+            raise ValueError(_TOO_LONG)
         done = after
+    if parts and size + len(text) - done > MAX_EXPANDED:
+        raise ValueError(_TOO_LONG)
     return "".join(parts) + text[done:]
 
 
@@ -58,5 +61,5 @@ def expand_environment(env: Iterable[tuple[str, str]]) -> dict[str, str]:
         values[name] = expand_references(value, values)
         size += len(values[name])
         if size > MAX_EXPANDED:
-            raise ValueError(f"becomes longer than {MAX_EXPANDED} characters by its $(NAME) references")
+            raise ValueError(_TOO_LONG)
     return values

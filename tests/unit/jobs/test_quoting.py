@@ -51,7 +51,7 @@ def test_many_open_references_take_time_in_proportion() -> None:
 def test_the_bound_is_that_of_the_result() -> None:
     full = {"A": "x" * MAX_EXPANDED}
     assert expand_references("$(A)", full) == full["A"]
-    for longer in ("y$(A)", "$(A)$$", "$(B)$(A)"):
+    for longer in ("y$(A)", "$(A)$$", "$(B)$(A)", "$(A)y"):
         with pytest.raises(ValueError, match="longer than 1048576"):
             expand_references(longer, full)
 
