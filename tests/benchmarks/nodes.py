@@ -1,9 +1,10 @@
-"""What a site costs by the number of its nodes: 10, 100 and 1,000 of Slurm, then 10 of Kubernetes."""
+"""What a site costs by the number of its nodes: 10, 100 and 1,000 of Slurm, then of Kubernetes."""
 
 import asyncio
 import os
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 
@@ -26,9 +27,6 @@ ABOUT = (
 )
 RUNS = 1
 _SIZES = (10, 100, 1000)
-# With 100 on 2 cores, after 1,000 slurmds, kwok's nodes lose their heartbeat for a moment, and nothing makes
-# the pods of DaemonSets ready again.
-_FAKES = (10,)
 _BURST = 200
 _LAB = "bench-nodes"
 _CONTROL, _KUBERNETES, _SLURM = "ctl1", "node1", "node2"
@@ -48,41 +46,54 @@ _PATIENCE = 600
 
 
 def measure(figures: Figures) -> None:
-    """One run."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with lab(_LAB, "--inventory", str(_site(folder / "site"))) as inventory:
-            platformctl("install", "--yes", "-i", str(inventory))
-            uvloop.run(_measure(figures, inventory, folder))
+    """One run: a lab for each side, so that the nodes of one take nothing from the other."""
+    for use in (_slurm, _kubernetes):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            with lab(_LAB, "--inventory", str(_site(folder / "site"))) as inventory:
+                platformctl("install", "--yes", "-i", str(inventory))
+                uvloop.run(use(figures, inventory, folder))
 
 
-async def _measure(figures: Figures, inventory: Path, folder: Path) -> None:
-    made = labs.find(_LAB)
-    assert made
-    configurations = {user: folder / user for user in ("alice", "root")}
-    platformctl("kubeconfig", "-i", str(inventory), "--user", "alice", "--file", str(configurations["alice"]))
-    platformctl("kubeconfig", "-i", str(inventory), "--file", str(configurations["root"]))
-    async with (
-        KubernetesClient(from_kubeconfig(configurations["alice"])) as alice,
-        KubernetesClient(from_kubeconfig(configurations["root"])) as root,
-    ):
-        slurm = SlurmNodes(made, _CONTROL, _SLURM)
+async def _slurm(figures: Figures, inventory: Path, folder: Path) -> None:
+    nodes = SlurmNodes(_made(), _CONTROL, _SLURM)
+    async with KubernetesClient(from_kubeconfig(_kubeconfig(inventory, folder, "alice"))) as alice:
         for size in _SIZES:
-            figures.add(f"slurm, {size} nodes: until all are idle", slurm.grow(size), "s")
-            await _use(figures, made, inventory, alice, "slurm", size)
-        slurm.grow(0)
+            figures.add(f"slurm, {size} nodes: until all are idle", nodes.grow(size), "s")
+            await _use(figures, inventory, alice, "slurm", size)
+
+
+async def _kubernetes(figures: Figures, inventory: Path, folder: Path) -> None:
+    alice_file, root_file = (_kubeconfig(inventory, folder, user) for user in ("alice", None))
+    async with (
+        KubernetesClient(from_kubeconfig(alice_file)) as alice,
+        KubernetesClient(from_kubeconfig(root_file)) as root,
+    ):
         await root.merge(f"/api/v1/nodes/{_KUBERNETES}", {"spec": {"unschedulable": True}})
-        with simulated_nodes.kwok(configurations["root"], folder / "kwok.log"):
-            for before, size in zip((0, *_FAKES), _FAKES, strict=False):
+        with simulated_nodes.kwok(root_file, folder / "kwok.log"):
+            for before, size in pairwise((0, *_SIZES)):
                 grown = await simulated_nodes.grow_kubernetes(root, before, size)
                 figures.add(f"kubernetes, {size} nodes: until all are ready", grown, "s")
-                await _use(figures, made, inventory, alice, "kubernetes", size)
+                await _use(figures, inventory, alice, "kubernetes", size)
 
 
-async def _use(
-    figures: Figures, made: labs.Lab, inventory: Path, alice: KubernetesClient, target: str, size: int
-) -> None:
+def _made() -> labs.Lab:
+    made = labs.find(_LAB)
+    assert made
+    return made
+
+
+def _kubeconfig(inventory: Path, folder: Path, user: str | None) -> Path:
+    """A new configuration of a user's, or of the cluster's administrator."""
+    file = folder / (user or "root")
+    whose = ("--user", user) if user else ()
+    platformctl("kubeconfig", "-i", str(inventory), *whose, "--file", str(file))
+    return file
+
+
+async def _use(figures: Figures, inventory: Path, alice: KubernetesClient, target: str, size: int) -> None:
     """What people do with a site of that many nodes."""
+    made = _made()
     where = f"{target}, {size} nodes"
     figures.add(f"{where}: status", platformctl("status", "-i", str(inventory)).seconds, "s")
     figures.add(f"{where}: one Job, created to ended", await _jobs(alice, target, 1), "s")

@@ -72,9 +72,16 @@ def kwok(kubeconfig: Path, log: Path) -> Iterator[None]:
     ((key, value),) = _FAKE.items()
     selector = f"--manage-nodes-with-annotation-selector={key}={value}"
     with log.open("w") as said:
-        command = [program, "--kubeconfig", kubeconfig, "--manage-all-nodes=false", selector]
+        command: list[str | Path] = [
+            program,
+            "--kubeconfig",
+            kubeconfig,
+            "--manage-all-nodes=false",
+            selector,
+        ]
         for folder in _STAGES:
             command += [f"--config={path}" for path in sorted((stages / folder).glob("*-*.yaml"))]
+        command.append(f"--config={_SCRIPTS / 'pod-ready-again.yaml'}")
         process = subprocess.Popen(command, stdout=said, stderr=said)
         try:
             yield
