@@ -84,7 +84,7 @@ def plan(
             "no artefacts are fetched yet, so this compares hosts with none; `install` fetches them"
         )
     for host, why in draft.plan.down.items():
-        output.remark(f"{host} does not answer: {why}")
+        output.remark(f"{host} {why}")
     raise typer.Exit(ExitCode.UNREACHABLE if draft.plan.down else ExitCode.DONE)
 
 
@@ -189,7 +189,7 @@ def reset(
     hosts = tuple(hosts_of(fleet, limit or ()))
     found = asyncio.run(undo.removal(fleet, hosts, graph.ordered(STAGES), data))
     for host, why in found.down.items():
-        output.remark(f"{host} does not answer and is left as it is: {why}")
+        output.remark(f"{host} is left as it is: it {why}")
     if not found.roles:
         output.say("nothing to remove: no host has anything from platformctl")
         raise typer.Exit(ExitCode.UNREACHABLE if found.down else ExitCode.DONE)

@@ -167,7 +167,7 @@ def hosts_of(fleet: Fleet, limit: Sequence[str]) -> list[str]:
 
 def summary(found: Plan) -> list[str]:
     """What a plan does, one line a stage."""
-    lines = [f"{host} does not answer: {why}" for host, why in found.down.items()]
+    lines = [f"{host} {why}" for host, why in found.down.items()]
     by_stage: dict[str, list[plan.Step]] = {}
     for step in found.steps:
         by_stage.setdefault(step.stage, []).append(step)

@@ -56,7 +56,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps in graph order; `down` names hosts that did not answer, and why."""
+    """Steps in graph order; `down` names hosts that could not be asked, and what they do instead."""
 
     steps: tuple[Step, ...]
     down: Mapping[str, str]
@@ -88,7 +88,7 @@ def make(
             if host in scope.hosts or host == LOCALHOST:
                 step = _step(stage, host, fleet, records, scope, present)
                 steps += [step] if step else []
-    down = {name: reply.message for name, reply in records.down.items() if name in scope.hosts}
+    down = {name: reply.refusal for name, reply in records.down.items() if name in scope.hosts}
     return Plan((*_groundwork(stages, fleet, scope, steps, records), *steps), down)
 
 
@@ -107,7 +107,7 @@ def _step(
         return None
     old = records.parts(keeper, stage.name)
     if keeper in records.down:
-        return Step(stage.name, host, ("the host does not answer",), fresh=False)
+        return Step(stage.name, host, ("the host cannot be asked",), fresh=False)
     if old is None:
         begun = records.begun(keeper, stage.name)
         return Step(stage.name, host, (_UNFINISHED if begun else _NEW,), fresh=not begun)

@@ -53,6 +53,12 @@ class Reply:
         lines = (self.err.strip() or self.out.strip()).splitlines()
         return " / ".join(line.strip() for line in lines[-3:]) or f"exit status {self.code}"
 
+    @property
+    def refusal(self) -> str:
+        """What a host does whose command did not end well, as the rest of a sentence that begins with it."""
+        what = "does not answer" if self.unreachable else "does not let its user become root"
+        return f"{what if self.unreachable or self.denied else 'does not say what it has'}: {self.message}"
+
 
 async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
     """Run a shell script as root on a host, `data` on its standard input, within `seconds`."""

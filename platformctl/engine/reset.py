@@ -29,7 +29,7 @@ _FORGET = (
 
 @dataclass(frozen=True)
 class Removal:
-    """What would be undone: roles by host, last applied first; hosts that did not answer, and why."""
+    """What would be undone: roles by host, last applied first; in `down` who could not be asked, and why."""
 
     roles: Mapping[str, tuple[str, ...]]
     down: Mapping[str, str]
@@ -44,7 +44,7 @@ async def removal(fleet: Fleet, hosts: tuple[str, ...], stages: Sequence[Stage],
         undoable = [role for role in roles if (data / "roles" / role / "tasks" / "reset.yml").is_file()]
         if begun:
             found[host] = tuple(reversed(undoable))
-    return Removal(found, {host: reply.message for host, reply in records.down.items()})
+    return Removal(found, {host: reply.refusal for host, reply in records.down.items()})
 
 
 def describe(role: str, data: Path) -> str:

@@ -37,7 +37,9 @@ def asking(on: Script) -> Iterator[None]:
 def test_a_vaulted_password_makes_root_and_is_never_shown(site: Place, on: Script) -> None:
     inventory, data = site
     refused = ends(tiny.install(inventory, data, "node1", code=ExitCode.UNREACHABLE), "node1")
-    assert refused["preflight"]["message"] == "sudo: a password is required"
+    assert refused["preflight"]["message"] == (
+        "does not let its user become root: sudo: a password is required"
+    )
     own = inventory / "host_vars" / "node1.yml"
     own.parent.mkdir(exist_ok=True)
     own.write_text(encrypted("ansible_become_password", _PASSWORD, site_key(inventory)))

@@ -85,7 +85,7 @@ def test_a_host_that_is_down_is_planned_and_named(data: Path) -> None:
     del records.stages["n2"]
     records.down["n2"] = Reply(255, "", "No route to host")
     found = make(fleet, records, data)
-    assert found.down == {"n2": "No route to host"}
+    assert found.down == {"n2": "does not answer: No route to host"}
     assert found.work["node"] == ("n2",)
 
 
@@ -148,7 +148,7 @@ def test_a_host_that_is_down_says_so_and_is_in_service(data: Path) -> None:
     records.down["n2"] = Reply(255, "", "No route to host")
     found = make(fleet, records, data)
     (step,) = [step for step in found.steps if step.stage == "node"]
-    assert (step.reasons, step.fresh) == (("the host does not answer",), False)
+    assert (step.reasons, step.fresh) == (("the host cannot be asked",), False)
     assert plan.impacts(STAGES, found, {Workload.JOBS: {"n2": 3}}) == ()
 
 

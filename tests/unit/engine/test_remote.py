@@ -1,5 +1,7 @@
 import asyncio
 
+import pytest
+
 from platformctl.engine import remote
 
 
@@ -16,3 +18,18 @@ def test_work_on_many_hosts_is_done_fifty_at_once_and_answered_in_order() -> Non
 
     assert asyncio.run(remote.together(one(number) for number in range(120))) == list(range(120))
     assert most == 50
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (remote.Reply(255, "", "No route to host"), "does not answer: No route to host"),
+        (
+            remote.Reply(1, "", "sudo: a password is required"),
+            "does not let its user become root: sudo: a password is required",
+        ),
+        (remote.Reply(2, "", "cat: Is a directory"), "does not say what it has: cat: Is a directory"),
+    ],
+)
+def test_what_a_host_does_that_cannot_be_asked(reply: remote.Reply, expected: str) -> None:
+    assert reply.refusal == expected
