@@ -126,5 +126,7 @@ async def user_kubeconfig(fleet: Fleet, user: str, namespace: str, days: int) ->
             next=f"add the user there, then: platformctl install -i {fleet.inventory}",
             code=ExitCode.INVALID,
         )
+    from platformctl.clients import certificates  # late: loads Kubernetes' client library
+
     admin = await admin_kubeconfig(fleet)
-    return await asyncio.to_thread(kubeconfig.for_user, admin, user, namespace, days)
+    return await asyncio.to_thread(certificates.user_kubeconfig, admin, user, namespace, days)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from platformctl import paths
 from platformctl.console import Output
-from platformctl.engine import cluster_lock, graph, impact, lock, plan, progress, record, steps
+from platformctl.engine import graph, impact, lock, plan, progress, record, steps
 from platformctl.engine.execution import Execution
 from platformctl.engine.fleet import LOCALHOST, Fleet
 from platformctl.engine.interrupt import ends_cleanly
@@ -144,6 +144,8 @@ async def _lock(fleet: Fleet) -> AsyncIterator[None]:
         async with lock.hold(fleet, tuple(fleet.hosts), "install"):
             yield
     else:
+        from platformctl.engine import cluster_lock  # late: loads an HTTP client
+
         async with cluster_lock.hold(fleet, "install"):
             yield
 

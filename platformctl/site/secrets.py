@@ -23,7 +23,6 @@ from ansible.parsing.vault import VaultLib, VaultSecret, parse_vaulttext_envelop
 
 from platformctl import paths
 from platformctl.errors import ExitCode, PlatformError
-from platformctl.site import authority
 from platformctl.site.inventory import ALL, read_inventory
 
 VAULT_NAME = "secrets.vault"
@@ -69,6 +68,8 @@ def ensure(inventory: Path) -> bool:
         made = {name: generate() for name, generate in GENERATORS.items() if name not in held}
         site_name = _site_name(vault.parent)
         if CA_KEY not in held or CA_CERTIFICATE not in held:
+            from platformctl.site import authority  # late: loads X.509, which every ansible-playbook would
+
             made[CA_KEY], made[CA_CERTIFICATE] = authority.create(site_name)
         if not made:
             return False
