@@ -22,6 +22,17 @@ For completion in an editor: `platformctl schema > schema.json`, and as the firs
 """
 
 
+_NAMES = {
+    "str": "text",
+    "path": "path",
+    "int": "number",
+    "float": "number",
+    "bool": "true or false",
+    "dict": "mapping",
+    "raw": "any",
+}
+
+
 def markdown(data: Path) -> str:
     """The whole page."""
     parts = [_HEAD]
@@ -60,13 +71,9 @@ def _row(variable: Variable) -> str:
 
 
 def _type(variable: Variable) -> str:
-    if variable.choices:
-        return " or ".join(f"`{choice}`" for choice in variable.choices)
-    names = {"str": "text", "path": "path", "int": "number", "float": "number", "bool": "true or false"}
-    names |= {"dict": "mapping", "raw": "any"}
-    if variable.type == "list":
-        return f"list of {names.get(variable.elements, variable.elements) or 'any'}"
-    return names.get(variable.type, variable.type)
+    kind = variable.elements or "raw" if variable.type == "list" else variable.type
+    names = " or ".join(f"`{choice}`" for choice in variable.choices) or _NAMES[kind]
+    return f"list of {names}" if variable.type == "list" else names
 
 
 def _default(variable: Variable) -> str:

@@ -69,8 +69,18 @@ def test_force_writes_over_files_and_keeps_secrets(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["North", "north_1", "-north", "n" * 64])
 def test_a_name_that_cannot_be(tmp_path: Path, name: str) -> None:
-    assert _refusal(_run("init", str(tmp_path / name))).code is ExitCode.INVALID
+    refusal = _refusal(_run("init", str(tmp_path / name)))
+    assert (refusal.code, refusal.what) == (ExitCode.INVALID, f"{name} cannot be the name of a site")
+    assert refusal.next == "use 1 to 63 of a-z, 0-9 and -, with a letter or digit at both ends"
     assert not (tmp_path / name).exists()
+
+
+def test_what_is_there_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("mine")
+    target = tmp_path.rename(tmp_path.with_name("north"))
+    with pytest.raises(PlatformError, match=f"{target} exists already; nothing was written"):
+        scaffold.create(target)
+    assert [path.name for path in target.iterdir()] == ["hosts.yml"]
 
 
 def test_secrets_are_named_and_never_shown(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ all:
     outer:
       vars: {x_b: inline outer, x_c: inline outer, x_list: [1, 2]}
       children:
-        inner: {hosts: {"n02": {x_d: host inline}}, vars: {x_c: inline inner}}
+        inner: {hosts: {"n02": {x_d: host inline}}, vars: {x_c: inline inner, x_q: inner}}
+        first: {hosts: {"n02": null}, vars: {x_q: first, ansible_group_priority: 2}}
         other: {vars: {x_c: inline other, ansible_group_priority: 5}, hosts: {"n02": null}}
     beside: {hosts: n03}
 topmost:
@@ -71,7 +73,9 @@ def _plain(value: Any) -> Any:
 @pytest.mark.parametrize("which", ["lab", "example", "intricate"])
 def test_the_same_as_ansible(which: str, intricate: Path) -> None:
     inventory = {"lab": LAB, "example": EXAMPLE, "intricate": intricate}[which]
-    effective = Effective(read_inventory(inventory))
+    read = read_inventory(inventory)
+    assert read.mistakes == []
+    effective = Effective(read)
     theirs = _ansible(inventory)
     ours = {host: _plain(effective.variables(host)) for host in effective.hosts}
     assert len(ours) >= 3
@@ -322,7 +326,8 @@ def test_load_raises_a_single_mistake(sandbox: Sandbox) -> None:
 def test_no_inventory_at_all(tmp_path: Path, name: str) -> None:
     (mistake,) = site.check(tmp_path / name)
     assert (mistake.place, mistake.problem) == (str(tmp_path / "hosts.yml"), "does not exist")
-    assert "platformctl init" in mistake.remedy
+    remedy = "make an inventory with: platformctl init NAME"
+    assert str(mistake) == f"{tmp_path / 'hosts.yml'}: does not exist; {remedy}"
 
 
 @pytest.mark.parametrize(
@@ -331,6 +336,7 @@ def test_no_inventory_at_all(tmp_path: Path, name: str) -> None:
         ("x" * 60, (), "x" * 60),
         ("x" * 61, (), "x" * 57 + "..."),
         ({"a": [1, None]}, (), '{"a": [1, null]}'),
+        ([date(2026, 11, 22)], (), '["2026-11-22"]'),
         ("canary", ("x_TOKEN",), "a hidden value"),
         ("canary", ("x_keys", 0, "private_key"), "a hidden value"),
         ("~/.ssh/id", ("ansible_ssh_private_key_file",), "~/.ssh/id"),

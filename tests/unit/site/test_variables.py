@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
+from platformctl.site.documentation import markdown
 from platformctl.site.schema import adapters, json_schema
 from platformctl.site.variables import known, roles
 
@@ -22,6 +24,13 @@ ROLES: dict[str, dict[str, Any]] = {
         "shop_sign": {"type": "path", "description": "Short."},
         "town_map": {"type": "dict", "options": {"north": {}}},
         "secret_till": {"required": True},
+        "town_size": {"type": "float", "description": "How large it is; larger | smaller ones differ."},
+        "site_name": {},
+        "slurm_partitions": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"name": {}, "rows": {"type": "list", "elements": "dict", "options": {"name": {}}}},
+        },
     },
     "bank": {
         "bank_money": {"type": "dict", "required": True},
@@ -30,6 +39,8 @@ ROLES: dict[str, dict[str, Any]] = {
         "shop_sign": {"description": "Long, but of a role that is not the variable's own."},
         "town_map": {"type": "raw", "description": "Long, but without its keys."},
         "bank_pair": {"type": "list", "choices": ["a", "b"]},
+        "bank_any": {"type": "list"},
+        "town_size": {"type": "float", "required": True, "default": 2.5},
     },
     "tool": {"tool_file": {"required": True}, "tool_mode": {"default": 7}, "other_file": {"required": True}},
 }
@@ -67,7 +78,7 @@ def test_roles_are_for_the_groups_of_their_plays(data: Path) -> None:
 def test_an_inventory_must_give_what_has_no_default_and_is_no_secret(data: Path) -> None:
     assert {role.name: set(role.required()) for role in roles(data)} == {
         "shop": {"shop_port"},
-        "bank": {"town_name"},
+        "bank": {"town_name", "town_size"},
         "tool": {"tool_file", "other_file"},
     }
 
@@ -92,6 +103,8 @@ def test_declarations_of_one_variable_are_put_together(data: Path) -> None:
         ("small", "large"),
     )
     assert (kind.required, kind.has_default) == (False, False)
+    size = known(data)["town_size"]
+    assert (size.description[:16], size.default, size.required) == ("How large it is;", 2.5, True)
 
 
 def test_the_more_detailed_declaration_counts(data: Path) -> None:
@@ -131,6 +144,17 @@ def test_a_declaration_is_read_whole(data: Path) -> None:
         ("bank_money", {"any": [1]}, ""),
         ("bank_money", [1], "dict_type"),
         ("town_name", 7, "string_type"),
+        ("town_map", {"north": "ice"}, ""),
+        ("town_map", {"south": "ice"}, "extra_forbidden"),
+        ("town_map", "ice", "model_type"),
+        ("bank_any", [1, "a", None], ""),
+        ("bank_any", {}, "list_type"),
+        # Judged by more than its type, also as a key of a mapping; elsewhere a key of that name is free.
+        ("site_name", "north", ""),
+        ("site_name", "north!", "site"),
+        ("slurm_partitions", [{"name": "all"}], ""),
+        ("slurm_partitions", [{"name": "a b"}], "site"),
+        ("slurm_partitions", [{"rows": [{"name": "a b"}]}], ""),
     ],
 )
 def test_a_value_is_judged_by_its_declaration(data: Path, name: str, value: object, error: str) -> None:
@@ -142,9 +166,21 @@ def test_a_value_is_judged_by_its_declaration(data: Path, name: str, value: obje
     assert kinds == ([error] if error else [])
 
 
+def test_a_name_is_judged_in_words_that_say_how_to_write_it(data: Path) -> None:
+    with pytest.raises(ValidationError) as caught:
+        adapters(data)["site_name"].validate_python("North")
+    (error,) = caught.value.errors()
+    assert error["msg"] == "is not a DNS label"
+    assert error["ctx"] == {
+        "problem": "is not a DNS label",
+        "remedy": "use 1 to 63 of a-z, 0-9 and -, with a letter or digit at both ends",
+    }
+
+
+@pytest.mark.filterwarnings("error")
 def test_the_schema_for_editors(data: Path) -> None:
-    chosen = [known(data)[name] for name in ("shop_port", "shop_items", "town_name", "bank_pair")]
-    assert json_schema(chosen, "Town") == {
+    names = ("shop_port", "shop_items", "town_name", "bank_pair", "site_name", "slurm_partitions")
+    assert json_schema([known(data)[name] for name in names], "Town") == {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$defs": {
             "shop_items": {
@@ -156,7 +192,20 @@ def test_the_schema_for_editors(data: Path) -> None:
                     "note": {"type": "string"},
                 },
                 "required": ["name"],
-            }
+            },
+            "slurm_partitions": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"},
+                    "rows": {"type": "array", "items": {"$ref": "#/$defs/slurm_partitions_rows"}},
+                },
+            },
+            "slurm_partitions_rows": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {"name": {"type": "string"}},
+            },
         },
         "type": "object",
         "additionalProperties": False,
@@ -166,5 +215,73 @@ def test_the_schema_for_editors(data: Path) -> None:
             "shop_items": {"type": "array", "items": {"$ref": "#/$defs/shop_items"}},
             "town_name": {"type": "string", "default": "here", "description": "The name that the town has."},
             "bank_pair": {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}},
+            "site_name": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"},
+            "slurm_partitions": {"type": "array", "items": {"$ref": "#/$defs/slurm_partitions"}},
         },
     }
+
+
+_PAGE = """Each item of `slurm_partitions` has:
+
+| key | type | default | meaning |
+|---|---|---|---|
+| `name` | text |  |  |
+| `rows` | list of mapping |  |  |
+
+## Bank
+
+| variable | type | default | meaning | read by |
+|---|---|---|---|---|
+| `bank_any` | list of any |  |  | bank |
+| `bank_money` | mapping | required |  | bank |
+| `bank_pair` | list of `a` or `b` |  |  | bank |
+
+## Other
+
+| variable | type | default | meaning | read by |
+|---|---|---|---|---|
+| `other_file` | text | required |  | tool |
+
+## Shop
+
+| variable | type | default | meaning | read by |
+|---|---|---|---|---|
+| `shop_items` | list of mapping |  |  | shop |
+| `shop_port` | number | required | Port of shop, see 80. | shop |
+| `shop_sign` | path |  | Short. | bank, shop |
+
+Each item of `shop_items` has:
+
+| key | type | default | meaning |
+|---|---|---|---|
+| `name` | text | required |  |
+| `count` | number | `1` |  |
+| `note` | text |  |  |
+
+## Tool
+
+| variable | type | default | meaning | read by |
+|---|---|---|---|---|
+| `tool_mode` | text | `7` |  | tool |
+
+## Town
+
+| variable | type | default | meaning | read by |
+|---|---|---|---|---|
+| `town_kind` | `small` or `large` |  | Much longer, and yet without the choices. | bank, shop |
+| `town_map` | mapping |  |  | bank, shop |
+| `town_name` | text | required | The name that the town has. | bank, shop |
+| `town_size` | number | required | How large it is; larger \\| smaller ones differ. | bank, shop |
+
+The mapping of `town_map` has:
+
+| key | type | default | meaning |
+|---|---|---|---|
+| `north` | text |  |  |
+
+"""
+
+
+def test_the_page_of_variables(data: Path) -> None:
+    page = markdown(data)
+    assert page[page.index("Each item of `slurm_partitions`") : page.index("## Secrets")] == _PAGE
