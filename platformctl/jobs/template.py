@@ -237,7 +237,7 @@ class TemplateReader:
             entry = self._known(item, here, "spec.containers[].volumeMounts[].")
             name = self.reader.text(entry.get("name"), f"{here}.name", 63) or ""
             where = self._absolute(entry.get("mountPath"), f"{here}.mountPath")
-            if where is None or ":" in where:
+            if entry.get("mountPath") is None or ":" in (where or ""):
                 self.reader.refuse(f"{here}.mountPath", "must be an absolute path without ':'")
             mounts.append((name, where or "/"))
         return tuple(mounts)
