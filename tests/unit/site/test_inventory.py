@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from platformctl import site
+from platformctl import paths, site
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.site.effective import Effective
 from platformctl.site.inventory import read_inventory
@@ -305,12 +305,20 @@ def test_load_gives_the_site(sandbox: Sandbox) -> None:
     assert found.shared["slurm_cluster_name"] == "tiny"
 
 
+def test_a_site_without_hosts_has_what_they_would_share() -> None:
+    found = site.load(paths.data_dir() / "inventories" / "kind")
+    assert (found.hosts, found.shared["site_name"]) == ({}, found.name)
+
+
 def test_load_raises_all_mistakes_together(sandbox: Sandbox) -> None:
     sandbox.vars.update(site_name="No!", registry_prot=1)
     with pytest.raises(PlatformError) as caught:
         site.load(sandbox.write())
     assert caught.value.code is ExitCode.INVALID
-    assert len(caught.value.details) == 2
+    details = "\n".join(caught.value.details)
+    assert all(
+        f"main.yml:{line}: {name}: " in details for line, name in ((4, "registry_prot"), (6, "site_name"))
+    )
     assert "the inventory has 2 mistakes" in caught.value.what
     assert caught.value.where == str(sandbox.folder)
     assert f"platformctl validate -i {sandbox.folder}" in caught.value.next
