@@ -1,7 +1,7 @@
 """From the spec of a kfoundry.io/v1alpha1 Job to a checked JobSpec, or every reason why not."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from platformctl.jobs.array import parse_array
@@ -233,6 +233,16 @@ def _path(reader: Reader, value: Any, path: str) -> str:
     return text
 
 
+def _topmost(refusals: Sequence[Refusal]) -> list[Refusal]:
+    """Without those of fields below another's: who takes out the volumes takes out their names."""
+    paths = {refusal.path for refusal in refusals}
+    return [
+        refusal
+        for refusal in refusals
+        if not any(refusal.path[: mark.start()] in paths for mark in re.finditer(r"[.\[]", refusal.path))
+    ]
+
+
 def _unsupported(
     template: TemplateReader,
     is_script: bool,
@@ -240,7 +250,7 @@ def _unsupported(
     size: tuple[int, int],
     array: Array | None,
 ) -> dict[Target, tuple[Refusal, ...]]:
-    found = {target: list(refusals) for target, refusals in template.unsupported.items()}
+    found = {target: _topmost(refusals) for target, refusals in template.unsupported.items()}
     alone = "is not supported on kubernetes"
     nodes, tasks = size
     rules = (
