@@ -7,7 +7,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platformctl.jobs.model import Array, Dependency, JobSpec, Target, Transfer, When
+from platformctl.jobs.model import (
+    Array,
+    Container,
+    Dependency,
+    JobSpec,
+    PodOptions,
+    Resources,
+    Target,
+    Transfer,
+    When,
+)
 from platformctl.jobs.parse import parse
 from tests.foundry import EXAMPLE
 
@@ -49,6 +59,82 @@ def test_a_script_with_everything() -> None:
     assert {refusal.path for refusal in job.unsupported[Target.KUBERNETES]} == {
         "spec.queue", "spec.account", "spec.nodes", "spec.tasks"
     }  # fmt: skip
+
+
+def test_a_template_is_read_whole() -> None:
+    container = {
+        "name": "n" * 63,
+        "image": "i" * 512,
+        "imagePullPolicy": "Never",
+        "command": ["c" * 131072, *["c"] * 1023],
+        "args": ["$(A)"] * 1024,
+        "workingDir": "/tmp/with space",
+        "env": [{"name": "A" * 128, "value": "v" * 131072}, {"name": "B"}, *[{"name": "A"}] * 1022],
+        "resources": {
+            "requests": {"cpu": "500m", "memory": "1Gi"},
+            "limits": {"cpu": 2, "nvidia.com/gpu": 1024},
+        },
+        "volumeMounts": [{"name": "v0", "mountPath": "/" + "m" * 4095}] * 32,
+    }
+    pod = {
+        "containers": [container],
+        "volumes": [{"name": f"v{number}", "emptyDir": {}} for number in range(32)],
+        "nodeSelector": {"disk": "ssd"},
+        "terminationGracePeriodSeconds": 3600,
+    }
+    metadata = {"labels": {"a": "b"}, "annotations": {"c": "d"}, "creationTimestamp": None}
+    job = accepted({"template": {"metadata": metadata, "spec": pod}})
+    assert job.container == Container(
+        name="n" * 63,
+        image="i" * 512,
+        pull_policy="Never",
+        command=("c" * 131072, *["c"] * 1023),
+        args=("$(A)",) * 1024,
+        working_dir="/tmp/with space",
+        env=(("A" * 128, "v" * 131072), ("B", ""), *[("A", "")] * 1022),
+        resources=Resources(
+            millicores=2000,
+            memory=2**30,
+            gpus=1024,
+            requests={"cpu": "500m", "memory": "1Gi"},
+            limits={"cpu": "2", "nvidia.com/gpu": "1024"},
+        ),
+        mounts=(("v0", "/" + "m" * 4095),) * 32,
+    )
+    assert job.pod == PodOptions({"disk": "ssd"}, tuple(f"v{number}" for number in range(32)), 3600)
+    assert {found.path.removeprefix("spec.template.spec.") for found in job.unsupported[Target.SLURM]} == {
+        *("volumes", "nodeSelector", "terminationGracePeriodSeconds"),
+        *("containers[0].volumeMounts", "containers[0].workingDir"),
+    }
+
+
+_LONGER = {
+    "name": "n" * 64,
+    "image": "i" * 513,
+    "command": ["c"] * 1025,
+    "args": ["c"] * 1025,
+    "env": [{"name": "A"}] * 1025,
+    "workingDir": "/" + "m" * 4096,
+    "volumeMounts": [{"name": "v", "mountPath": "/v"}] * 33,
+}
+
+
+@pytest.mark.parametrize("name", _LONGER)
+def test_a_field_of_a_container_has_an_end(name: str) -> None:
+    pod = {"volumes": [{"name": "v", "emptyDir": {}}]}
+    assert f"spec.template.spec.containers[0].{name}" in paths(template(pod, **{name: _LONGER[name]}))
+
+
+def test_references_are_bounded_with_the_home_counted() -> None:
+    most = [{"name": "A", "value": "x" * 2**16}]
+    # 16 times 64 KiB is as much as there may be, less a home of the longest kind.
+    accepted(template(env=most, args=["$(A)" * 15 + "x" * (2**16 - 2)]))
+    assert paths(template(env=most, args=["$(A)" * 15 + "x" * 2**16])) == [
+        "spec.template.spec.containers[0].command"
+    ]
+    assert paths(template(env=[*most, {"name": "B", "value": "$(A)" * 14 + "$(HOME)" * 300}])) == [
+        "spec.template.spec.containers[0].env"
+    ]
 
 
 def test_tasks_are_at_least_one_a_node() -> None:
@@ -103,6 +189,13 @@ REFUSED: list[tuple[object, list[str]]] = [
     ({"template": {"foo": 1, **template()["template"]}}, ["spec.template.foo"]),
     ({"template": {"spec": {"containers": []}}}, ["spec.template.spec.containers"]),
     (template(imagePullPolicy="Sometimes"), ["spec.template.spec.containers[0].imagePullPolicy"]),
+    (template(workingDir=7), ["spec.template.spec.containers[0].workingDir"]),
+    (template(resources={"claims": []}), ["spec.template.spec.containers[0].resources.claims"]),
+    (template(env=7, volumeMounts=7),
+     ["spec.template.spec.containers[0].env", "spec.template.spec.containers[0].volumeMounts"]),
+    (template(env=[{"name": 1, "value": 2}]),
+     ["spec.template.spec.containers[0].env[0].name", "spec.template.spec.containers[0].env[0].name",
+      "spec.template.spec.containers[0].env[0].value"]),
     (template(workingDir="tmp"), ["spec.template.spec.containers[0].workingDir"]),
     (template(workingDir="/tmp\n"), ["spec.template.spec.containers[0].workingDir"]),
     (template(args=["x" * 131073]), ["spec.template.spec.containers[0].args[0]"]),

@@ -15,6 +15,7 @@ from platformctl.site.effective import Effective
 from platformctl.site.inventory import read_inventory
 from platformctl.site.mistakes import shown
 from platformctl.site.ranges import expand
+from platformctl.site.reading import read
 from tests.unit.site.conftest import EXAMPLE, LAB, Sandbox
 
 INTRICATE = {
@@ -352,3 +353,27 @@ def test_no_inventory_at_all(tmp_path: Path, name: str) -> None:
 )
 def test_a_value_in_a_message(value: object, keys: tuple[str | int, ...], text: str) -> None:
     assert shown(value, keys) == text
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        ((), 0),
+        (("x_list",), 2),
+        (("x_list", 0), 3),
+        (("x_list", 1), 4),
+        (("x_list", 1, "b"), 5),
+        # What is not there is said to be where it would be.
+        (("x_list", 2), 2),
+        (("x_list", "name"), 2),
+        (("x_text", 0), 6),
+        (("x_map", 0), 7),
+        (("x_map", 7, "c"), 8),
+        (("x_none", "c"), 0),
+    ],
+)
+def test_the_line_of_a_value(tmp_path: Path, keys: tuple[str | int, ...], line: int) -> None:
+    path = tmp_path / "a.yml"
+    path.write_text("# a\nx_list:\n  - 1\n  - a: 1\n    b: 2\nx_text: abc\nx_map:\n  7: {c: 1}\n")
+    document, mistakes = read(path)
+    assert (mistakes, document.line(keys)) == ([], line)
