@@ -227,6 +227,7 @@ REFUSED: list[tuple[object, list[str]]] = [
     (template(env=[{"name": "A", "value": "x" * 2**16}], args=["$(A)" * 9, "$(A)" * 8]),
      ["spec.template.spec.containers[0].command"]),
     ({"interactive": True}, ["spec.walltime"]),
+    ({**template(), "resources": {"cpu": 1}}, ["spec.resources"]),
 ]  # fmt: skip
 
 
@@ -299,6 +300,8 @@ REFUSED_OF_SCRIPTS: list[tuple[dict[str, Any], str]] = [
     ({"suspend": 1}, "spec.suspend"),
     ({"managedBy": "me"}, "spec.managedBy"),
     ({"managedBy": 1}, "spec.managedBy"),
+    ({"tasksPerNode": 0}, "spec.tasksPerNode"),
+    ({"queue": 7}, "spec.queue"),
     ({"managedBy": "example.com/" + "x" * 52}, "spec.managedBy"),
     ({"script": "#!/bin/sh\n\ndate\n#PBS -l walltime=1:00\n"}, "spec.script"),
     ({"stageIn": [{"source": "a" * 4097, "target": "b"}]}, "spec.stageIn[0].source"),
@@ -355,8 +358,10 @@ def _short(spec: object) -> str:
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
-def test_resources_beside_a_template_are_refused() -> None:
-    assert paths({**template(), "resources": {"cpu": 1}}) == ["spec.resources"]
+def test_the_largest_and_smallest_that_is_taken() -> None:
+    assert accepted({**SCRIPT, "nodes": 10_000, "tasksPerNode": 10}).tasks == 100_000
+    assert accepted({**SCRIPT, "tasksPerNode": 1}).tasks_per_node == 1
+    accepted({**SCRIPT, "managedBy": "example.com/" + "x" * 51})
 
 
 def test_an_interactive_job_waits_for_its_wall_time() -> None:

@@ -186,6 +186,21 @@ def test_odd_files(sandbox: Sandbox, name: str) -> None:
     assert remedy in mistake.remedy
 
 
+def test_each_odd_file_of_a_folder_is_named(sandbox: Sandbox) -> None:
+    for name in ("README.md", "all.d/x.yml", "zoo.yml"):
+        sandbox.text(f"group_vars/{name}", "x_a: 1")
+    found = [(mistake.file.name, mistake.line, mistake.value) for mistake in sandbox.mistakes()]
+    assert found == [("all.d", 0, "all.d"), ("zoo.yml", 0, "zoo")]
+
+
+def test_groups_beside_a_circle_are_still_judged(sandbox: Sandbox) -> None:
+    sandbox.write()
+    circles = "  aa: {children: {aa: {}}}\n  bb: {children: {cc: {children: {bb: {}}}}}\n"
+    sandbox.text("hosts.yml", f"all:\n children:\n{circles}")
+    found = [found.key for found in site.check(sandbox.folder) if "inside itself" in found.problem]
+    assert found == ["all.children.aa.children.aa", "all.children.bb.children.cc.children.bb"]
+
+
 def test_each_file_beside_the_one_that_is_read(sandbox: Sandbox) -> None:
     names = ["node1.yml", "node1.yaml", "node1.json"]
     for name in names:
@@ -255,7 +270,7 @@ def test_a_group_is_said_to_stand_where_it_is_described(sandbox: Sandbox) -> Non
 UNREAD = (
     *("README.md", "notes.txt", "hosts.yml~", "hosts.yml.orig", "ansible.cfg", ".hidden", "playbooks/x.yml"),
     *("group_vars/README.md", "group_vars/.hidden.yml", "host_vars/zoo.yml~"),
-    *(f"group_vars/all/{name}" for name in ("notes.md", ".hidden.yml", "main.yml~", "a.d/x.yml")),
+    *(f"group_vars/all/{name}" for name in ("notes.md", ".hidden.yml", "main.yml~", "main~", "a.d/x.yml")),
 )
 
 
