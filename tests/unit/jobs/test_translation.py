@@ -97,6 +97,33 @@ def test_a_script_asks_for_what_one_task_needs() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"cpu": "1"}, {"nodes": "1", "cpus_per_task": 1}),
+        ({"cpu": "1001m"}, {"nodes": "1", "cpus_per_task": 2}),
+        ({"memory": "1Mi"}, {"nodes": "1", "memory_per_node": 1}),
+        ({"memory": str(2**20 + 1)}, {"nodes": "1", "memory_per_node": 2}),
+        ({"memory": str(2**20 + 1), "tasks": 2}, {"memory_per_cpu": 2}),
+        ({"cpu": "2", "memory": "3Mi", "tasks": 2}, {"cpus_per_task": 2, "memory_per_cpu": 2}),
+    ],
+)
+def test_what_slurm_is_asked_for_is_rounded_up(spec: dict[str, Any], expected: dict[str, Any]) -> None:
+    resources = {name: spec[name] for name in spec if name != "tasks"}
+    body = submitted(job(script="#!/bin/sh\n", tasks=spec.get("tasks", 1), resources=resources))["job"]
+    asked = {name: body[name] for name in ("nodes", "cpus_per_task") if name in body}
+    memory = {name: body[name]["number"] for name in body if name.startswith("memory")}
+    assert asked | memory == expected
+    assert all(type(number) is int for number in memory.values())
+
+
+def test_a_container_knows_its_home_before_anything_else() -> None:
+    container = {**POD["containers"][0], "env": [{"name": "DATA", "value": "$(HOME)/data"}]}
+    found = job(template={"spec": {"containers": [container]}}).container
+    assert found is not None
+    assert slurm.container_environment(found, ALICE) == {"HOME": "/home/alice", "DATA": "/home/alice/data"}
+
+
 def test_an_array_for_slurm_is_one_submission() -> None:
     description = submitted(job(script="#!/bin/sh\ndate\n", array="0-20:5%2"))["job"]
     assert description["array"] == "0-20:5%2"
