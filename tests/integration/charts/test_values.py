@@ -156,6 +156,13 @@ def stays(chart: str, text: str, added: bool) -> None:
     same_shape(with_full_values(chart), rendered(chart, values), replaced)
 
 
+def test_two_users_of_one_name_are_refused() -> None:
+    values = full("job-router")
+    twins = [*values["users"], values["users"][0]]
+    with pytest.raises(AssertionError, match=f"users: {twins[0]['name']} is there twice; keep one of them"):
+        template("job-router", values | {"users": twins})
+
+
 @pytest.mark.parametrize("chart", CHARTS)
 def test_a_text_that_yaml_takes_for_something_else_stays_a_text(chart: str) -> None:
     for text in _WORDS:
