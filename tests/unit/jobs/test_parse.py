@@ -344,10 +344,9 @@ def test_every_refusal_says_what_to_change() -> None:
         found = parse(spec)
         assert isinstance(found, list)
         lines += ["", _short(spec), *(f"    {refusal}" for refusal in found)]
-    for job in map(accepted, ONE_TARGET):
-        assert job.unsupported
     for spec in ONE_TARGET:
         unsupported = accepted(spec).unsupported
+        assert unsupported
         lines += ["", _short(spec)]
         lines += [f"    not for {target}: {why}" for target, all_ in unsupported.items() for why in all_]
     assert "\n".join(lines[1:]) + "\n" == Path(__file__).with_name("refusals.txt").read_text()
