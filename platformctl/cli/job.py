@@ -260,12 +260,12 @@ def _read_jobs(file: str, script: bool) -> list[dict[str, Any]]:
 def _checked(document: dict[str, Any], name: str, fields: dict[str, Any], file: str) -> dict[str, Any]:
     """The Job with the options applied, if nothing is wrong with it."""
     from platformctl.jobs import manifest
-    from platformctl.jobs.parse import parse
+    from platformctl.jobs.parse import DIRECTIVES_REFUSED, parse
 
     job = manifest.override(document, name, fields)
     found = parse(job["spec"])
     if isinstance(found, list):
-        directives = any("#SBATCH" in refusal.message for refusal in found)
+        directives = any(refusal.message.endswith(DIRECTIVES_REFUSED) for refusal in found)
         raise PlatformError(
             f"{len(found)} mistakes, so nothing was submitted" if len(found) > 1 else "nothing was submitted",
             where=file,

@@ -18,11 +18,13 @@ from platformctl.jobs.model import (
     When,
 )
 from platformctl.jobs.reader import Reader
+from platformctl.jobs.sbatch_script import DIRECTIVE
 from platformctl.jobs.template import TemplateReader
 from platformctl.jobs.walltime import parse_walltime
 
 MAX_SCRIPT = 512 * 1024
 MAX_NODES, MAX_TASKS, MAX_RETRIES, MAX_DEPENDENCIES, MAX_TRANSFERS = 10_000, 100_000, 10, 64, 32
+DIRECTIVES_REFUSED = "lines are not read here; use the fields of the Job"
 FIELDS = (
     "template", "script", "resources", "target", "queue", "account", "priorityClassName", "walltime", "nodes",
     "tasks", "tasksPerNode", "array", "dependsOn", "interactive", "retries", "suspend", "managedBy",
@@ -32,7 +34,6 @@ FIELDS = (
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _RESOURCE_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 _MANAGER = re.compile(r"[a-z0-9][a-z0-9.-]*/[A-Za-z0-9][A-Za-z0-9/._~-]*", re.ASCII)
-_DIRECTIVE = re.compile(r"^#(SBATCH|PBS|BSUB|HETJOB)\b", re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -125,12 +126,10 @@ def _script(reader: Reader, value: Any) -> str | None:
     first = text.split("\n", 1)[0]
     if not first.startswith("#!") or not first[2:].strip().startswith("/") or "\r" in first:
         reader.refuse("spec.script", "must begin with its interpreter, for example #!/bin/bash")
-    directive = _DIRECTIVE.search(text)
+    directive = DIRECTIVE.search(text)
     if directive:
         line = text.count("\n", 0, directive.start()) + 1
-        reader.refuse(
-            "spec.script", f"line {line}: #{directive[1]} lines are not read here; use the fields of the Job"
-        )
+        reader.refuse("spec.script", f"line {line}: #{directive[1]} {DIRECTIVES_REFUSED}")
     return text
 
 

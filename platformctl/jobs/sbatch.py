@@ -5,7 +5,6 @@ emulated stands before the remark in the line of the first directive. What becom
 table in `sbatch_options`; how values are read is in `sbatch_values`.
 """
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,13 +16,12 @@ from platformctl.jobs.parse import parse
 from platformctl.jobs.quoting import bash_word
 from platformctl.jobs.sbatch_options import BY_NAME
 from platformctl.jobs.sbatch_output import Naming, redirect
-from platformctl.jobs.sbatch_script import Directive, Mistake, Script, read_script
+from platformctl.jobs.sbatch_script import DIRECTIVE, Directive, Mistake, Script, read_script
 
 GPU = "nvidia.com/gpu"
 COMMENT = "sbatch/comment"
 
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
-_REMARK = re.compile(r"#(SBATCH|PBS|BSUB|HETJOB)\b")
 _LINES = {
     "spec.target": "",
     "spec.queue": "partition",
@@ -282,7 +280,7 @@ def _is_shell(first: str) -> bool:
 
 def _rewritten(script: Script, preamble: str) -> str:
     """The text with the same lines, without anything that looks like a directive."""
-    lines = [f"#{line}" if _REMARK.match(line) else line for line in script.lines]
+    lines = [f"#{line}" if DIRECTIVE.match(line) else line for line in script.lines]
     if preamble:
         first = script.directives[0].line - 1
         lines[first] = f"{preamble} {lines[first]}"

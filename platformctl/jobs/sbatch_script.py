@@ -1,8 +1,9 @@
 """The #SBATCH lines of a script, read as sbatch 24.11 reads them (found out with the real one).
 
-Directives are the lines that begin with `#SBATCH`, from the second line to the first command. Their words
-are split as a shell does: quotes, backslashes, and `#` for a remark. The words of all lines make one command
-line, so a value may stand on the next directive. Names may be cut short where that leaves one option.
+Directives are the lines that begin with `#SBATCH` (or the old `#SLURM`), from the second line to the first
+command. Their words are split much as a shell does: quotes, backslashes, and `#` for a remark; a word without
+a letter, such as `''`, ends the line. The words of all lines make one command line, so a value may stand on
+the next directive. Names may be cut short where that leaves one option.
 """
 
 import re
@@ -10,9 +11,17 @@ from dataclasses import dataclass
 
 from platformctl.jobs.sbatch_options import ALIASES, BY_NAME, BY_SHORT, Option, Takes
 
-_MAGIC = "#SBATCH"
+# Lines that some version of Slurm reads as directives, whatever stands in them.
+DIRECTIVE = re.compile(r"^#(SBATCH|SLURM|PBS|BSUB|HETJOB)\b", re.MULTILINE)
+
+_OURS = re.compile(r"#(SBATCH|SLURM)")
+_REMARK = re.compile(r"[ \t\v\f\r]*(#|$)")
 _FOREIGN = re.compile(r"#(PBS|BSUB)\b")
-_DIRECTIVE = re.compile(r"#(SBATCH|PBS|BSUB|HETJOB)\b")
+_PARTS = re.compile(r"(hetjob|packjob)(?!\S)", re.IGNORECASE | re.ASCII)
+_PARTS_REFUSED = "a job of several parts (hetjob) is not supported: submit a Job for each part"
+# Of Unicode's spaces these alone separate words, and a backslash takes that from no other than the blank.
+_SPACE = (" ", "\t", "\v", "\f", "\r")
+_ENDS = ("", *_SPACE[1:])
 
 
 @dataclass(frozen=True)
@@ -71,11 +80,11 @@ def read_script(text: str) -> Script:
     foreign = []
     body = len(lines)
     for index, line in enumerate(lines):
-        if line.startswith(_MAGIC):
-            words.add(index + 1, line.removeprefix(_MAGIC))
+        if ours := _OURS.match(line):
+            words.add(index + 1, line[ours.end() :])
         elif _FOREIGN.match(line):
             foreign.append(index + 1)
-        elif line.strip() and not line.lstrip().startswith("#"):
+        elif not _REMARK.match(line):
             body = index
             break
     directives = _parse(words)
@@ -83,32 +92,49 @@ def read_script(text: str) -> Script:
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a directive line. ValueError when a quote is not closed."""
+    """The words of a directive line. ValueError where sbatch refuses the line, or begins another job."""
     words: list[str] = []
-    word: str | None = None
-    quote = ""
-    letters = iter(text)
-    for letter in letters:
+    word, index = _word(text, _start(text, 0))
+    while word:
+        words.append(word)
+        word, index = _word(text, _start(text, index))
+    return words
+
+
+def _start(text: str, index: int) -> int:
+    """Where the next word begins."""
+    while text[index : index + 1] in _SPACE:
+        index += 1
+    if text.startswith(":", index):
+        raise ValueError("a word begins with a colon, which sbatch refuses: put it in quotes")
+    if _PARTS.match(text, index):
+        raise ValueError(_PARTS_REFUSED)
+    return index
+
+
+def _word(text: str, index: int) -> tuple[str, int]:
+    """The word that begins there, empty at the end of what counts, and the place behind it."""
+    word = quote = ""
+    while index < len(text):
+        letter = text[index]
         if letter == "\\":
-            escaped = next(letters, "")
-            if escaped in ("", "\t"):  # a tab ends the word all the same
-                words, word = (words if word is None else [*words, word]), None
-            else:
-                word = (word or "") + escaped
+            index += 1
+            letter = text[index : index + 1]
+            if not quote and letter in _ENDS:
+                break
+            word += letter
         elif quote:
-            quote, word = ("", word) if letter == quote else (quote, f"{word}{letter}")
+            quote, word = ("", word) if letter == quote else (quote, word + letter)
         elif letter in "\"'":
-            quote, word = letter, word or ""
-        elif letter == "#":
+            quote = letter
+        elif letter == "#" or letter in _SPACE:
             break
-        elif not letter.isspace():
-            word = (word or "") + letter
-        elif word is not None:
-            words.append(word)
-            word = None
+        else:
+            word += letter
+        index += 1
     if quote:
         raise ValueError(f"a quote ({quote}) is not closed")
-    return words if word is None else [*words, word]
+    return word, index
 
 
 def _form(lines: tuple[str, ...]) -> tuple[Mistake, ...]:
@@ -132,7 +158,7 @@ def _beyond(lines: tuple[str, ...], body: int) -> list[Mistake]:
     text = "\n".join(lines[:body])
     mistakes = []
     for index in range(body, len(lines)):
-        if _DIRECTIVE.match(lines[index]) and "<<" in text:
+        if DIRECTIVE.match(lines[index]) and "<<" in text:
             mistakes.append(
                 Mistake(
                     index + 1,
@@ -156,12 +182,6 @@ def _parse(words: _Words) -> list[Directive]:
             found += _long(words, queue, number, word[2:])
         elif word.startswith("-") and len(word) > 1:
             found += _short(words, queue, number, word[1:])
-        elif word in ("hetjob", "packjob"):
-            words.mistakes.append(
-                Mistake(
-                    number, "a job of several parts (hetjob) is not supported: submit a Job for each part"
-                )
-            )
         else:
             words.mistakes.append(Mistake(number, f"{word[:80]!r} is no option of sbatch"))
     return found

@@ -20,6 +20,7 @@ PIECES = [
     "'",
     "\\",
     " ",
+    " ",
     "\t",
     "=",
     "x y",
@@ -30,8 +31,15 @@ PIECES = [
     "--comment",
     "$X",
     "~",
+    "''",
+    "\\\t",
+    "\v",
+    "\u00a0",
+    ":",
 ]
-BEFORE = [" #SBATCH -n 9", "# x", "", "   ", "#sbatch -n9", "##SBATCH -n 9", ": "]
+MAGIC = ["SBATCH", "SBATCH", "SBATCH", "SLURM"]
+SCRIPTS = 1000
+BEFORE = [" #SBATCH -n 9", "# x", "", " \t\v ", "\u00a0", "#sbatch -n9", "##SBATCH -n 9", ": "]
 SCRIPT = """#!/bin/bash
 #SBATCH -J hello -t 5 --mem=64
 #SBATCH --export=WHO=world
@@ -109,26 +117,26 @@ def test_the_sites_sbatch_has_the_options_of_the_table(site: Site) -> None:
 
 
 def test_directives_are_read_as_sbatch_reads_them(site: Site) -> None:
-    """Random lines: what sbatch takes for options, and what it refuses."""
-    seed = random.randrange(10**6)
-    texts = [_random_script(random.Random(f"{seed}-{number}")) for number in range(100)]
-    for text in texts:
-        said = site.host(
-            "ctl1",
-            "sh",
-            "-c",
-            'printf %s "$1" > /tmp/directives && sbatch -v --test-only /tmp/directives 2>&1; true',
-            "sh",
-            text,
-        )
-        assert _as_read_here(text) == _as_sbatch_reads(said), (seed, text, said)
+    """Made-up lines: what sbatch takes for options, and what it refuses."""
+    texts = [_made_up_script(random.Random(number)) for number in range(SCRIPTS)]
+    for text, said in zip(texts, _tried(site, texts), strict=True):
+        assert _as_read_here(text) == _as_sbatch_reads(said), (text, said)
 
 
-def _random_script(source: random.Random) -> str:
-    def some(most: int) -> str:
-        return "".join(source.choice(PIECES) for _ in range(source.randint(1, most)))
+def _tried(site: Site, texts: list[str]) -> list[str]:
+    """What sbatch says of each."""
+    each = (
+        'for text; do printf %s "$text" > /tmp/script; sbatch -v --test-only /tmp/script 2>&1; echo @@; done'
+    )
+    return site.host("ctl1", "sh", "-c", each, "sh", *texts).split("@@\n")[:-1]
 
-    lines = [f"#SBATCH --comment={some(6)}", f"#SBATCH --comment={some(4)}"]
+
+def _made_up_script(source: random.Random) -> str:
+    def line(most: int) -> str:
+        some = "".join(source.choice(PIECES) for _ in range(source.randint(1, most)))
+        return f"#{source.choice(MAGIC)} --comment{source.choice('= ')}{some}"
+
+    lines = [line(6), line(4)]
     return "\n".join(["#!/bin/sh", source.choice(BEFORE), *lines[: source.randint(1, 2)], "hostname", ""])
 
 
@@ -136,8 +144,9 @@ def _as_read_here(text: str) -> dict[str, str] | None:
     script = read_script(text)
     if script.mistakes:
         return None
-    found = {found.option.name: found.value.rstrip(" ") for found in script.directives}
-    return None if not found.get("ntasks", "1").isdigit() else found
+    given = [(found.option.name, found.value.rstrip(" ")) for found in script.directives]
+    wrong = any(name == "ntasks" and not value.isdigit() for name, value in given)
+    return None if wrong else dict(given)
 
 
 def _as_sbatch_reads(said: str) -> dict[str, str] | None:

@@ -143,11 +143,34 @@ def test_what_is_refused_names_its_line_and_says_what_to_do(option: Any) -> None
         ('"it\'s" a\\"b\\\\', ["it's", 'a"b\\']),
         ("'#' x#y", ["#", "x"]),
         ("a\\\tb \\", ["a", "b"]),
+        ("'a\\\tb' \\\vc", ["a\tb"]),
         ("  ", []),
+        ("a '' b \"", ["a"]),
+        ("a\v\fb\u00a0c\x1cd", ["a", "b\u00a0c\x1cd"]),
+        ("a: '':b ':c'", ["a:", ":b", ":c"]),
+        ("-J 'hetjob' a hetjobs", ["-J", "hetjob", "a", "hetjobs"]),
     ],
 )
 def test_words_are_split_as_sbatch_splits_them(line: str, words: list[str]) -> None:
     assert split_words(line) == words
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("-n 2 'a", "a quote (') is not closed"),
+        ("--comment :a", "a word begins with a colon, which sbatch refuses: put it in quotes"),
+        (" PackJob\t-n 2", "a job of several parts (hetjob) is not supported: submit a Job for each part"),
+    ],
+)
+def test_lines_that_sbatch_refuses_or_begins_another_job_with(line: str, message: str) -> None:
+    assert mistakes(line) == [f"line 2: {message}"]
+
+
+def test_the_old_form_of_a_directive_counts_too() -> None:
+    job = imported("-n 2\n#SLURM --account=physics\n\u00a0\n#SLURM -n 9").job["spec"]
+    assert (job["tasks"], job["account"]) == (2, "physics")
+    assert job["script"].splitlines()[2] == "##SLURM --account=physics"
 
 
 @pytest.mark.parametrize(
