@@ -95,9 +95,9 @@ async def admin_kubeconfig(fleet: Fleet) -> dict[str, Any]:
             code=ExitCode.INVALID,
         )
     reply = await remote.run(host.connection, f"cat {_ADMIN}", seconds=30)
-    if reply.unreachable:
+    if reply.unreachable or reply.denied:
         raise PlatformError(
-            f"{host.name} does not answer: {reply.message}",
+            f"{host.name} {reply.refusal}",
             where=host.connection.address,
             next=f"platformctl preflight -i {fleet.inventory} --limit {host.name}",
             code=ExitCode.UNREACHABLE,

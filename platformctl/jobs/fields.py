@@ -40,8 +40,8 @@ _RETRY = "an attempt runs once: use retries of the Job"
 _CLASS = "use priorityClassName of the Job"
 _ANYWAY = "jobs have it anyway"
 _ONE = "a job is one container"
-_SECRETS = "not yet: write the value in env"
-_STORAGE = "not yet: only emptyDir volumes, on Kubernetes"
+_SECRETS = "only values written in env"
+_STORAGE = "only emptyDir volumes, on Kubernetes"
 _PLACEMENT = "the router chooses the place: use target, queue, nodes and tasks"
 
 FIELDS: tuple[Field, ...] = (
@@ -137,7 +137,7 @@ FIELDS: tuple[Field, ...] = (
     Field("spec.containers[].securityContext.capabilities", R, R, _ANYWAY, ({"drop": ["ALL"]}, {})),
     Field("spec.containers[].securityContext.privileged", R, R, _HOST, (False,)),
     Field("spec.containers[].securityContext.procMount", R, R, _HOST, ("Default",)),
-    Field("spec.containers[].securityContext.readOnlyRootFilesystem", R, R, "not yet", (False,)),
+    Field("spec.containers[].securityContext.readOnlyRootFilesystem", R, R, "jobs may write there", (False,)),
     Field("spec.containers[].securityContext.runAsNonRoot", R, R, _ANYWAY, (True,)),
     Field("spec.containers[].securityContext.runAsUser", R, R, _USERS),
     Field("spec.containers[].securityContext.runAsGroup", R, R, _USERS),
