@@ -134,7 +134,7 @@ def _script(reader: Reader, value: Any) -> str | None:
 
 
 def _size(reader: Reader, fields: dict[str, Any]) -> tuple[int | None, int, int | None]:
-    """nodes, tasks and tasks for each node; where tasks are not given, as many as the other two make."""
+    """nodes, tasks and the most for each node; where tasks are not given, as many as the other two make."""
     nodes = reader.whole(fields.get("nodes"), "spec.nodes", 1, MAX_NODES)
     each = reader.whole(fields.get("tasksPerNode"), "spec.tasksPerNode", 1, MAX_TASKS)
     given = reader.whole(fields.get("tasks"), "spec.tasks", 1, MAX_TASKS)
@@ -145,7 +145,15 @@ def _size(reader: Reader, fields: dict[str, Any]) -> tuple[int | None, int, int 
         reader.refuse("spec.tasks", "must be at least nodes: a node without a task would idle")
     if nodes and each and tasks > nodes * each:
         reader.refuse("spec.tasks", f"must be at most {nodes * each}, which is nodes times tasksPerNode")
-    return nodes, tasks, each
+    return nodes, tasks, each and most_on_a_node(each, tasks, nodes)
+
+
+def most_on_a_node(each: int, tasks: int, nodes: int | None) -> int:
+    """tasksPerNode, or as many as can come together on a node that leaves one for each of the others.
+
+    Slurm asks for nodes with room for tasksPerNode of them, even where a job has fewer.
+    """
+    return max(1, min(each, tasks - (nodes or 1) + 1))
 
 
 def _resources(

@@ -12,7 +12,7 @@ from typing import Any
 from platformctl.jobs import sbatch_values as values
 from platformctl.jobs.fields import Handling
 from platformctl.jobs.manifest import from_script, name_stem
-from platformctl.jobs.parse import parse
+from platformctl.jobs.parse import most_on_a_node, parse
 from platformctl.jobs.quoting import bash_word
 from platformctl.jobs.sbatch_options import BY_NAME
 from platformctl.jobs.sbatch_output import Naming, redirect
@@ -156,7 +156,7 @@ def _tasks_per_node(work: _Work, option: str) -> int | None:
     """What an amount for a node is divided by; None, with a mistake, when nothing tells."""
     tasks, nodes = work.spec.get("tasks"), work.spec.get("nodes")
     if "tasksPerNode" in work.spec:
-        return int(work.spec["tasksPerNode"])
+        return most_on_a_node(work.spec["tasksPerNode"], tasks or 1, nodes)
     if nodes:
         return -(-int(tasks or nodes) // int(nodes))
     if not tasks or tasks == 1:

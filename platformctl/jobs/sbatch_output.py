@@ -13,9 +13,11 @@ _ID = '"${SLURM_JOB_ID:-$HOSTNAME}"'
 _PATTERNS = {
     "%": "%",
     "A": '"${SLURM_ARRAY_JOB_ID:-${SLURM_JOB_ID:-$HOSTNAME}}"',
+    "J": _ID,
     "j": _ID,
     "N": '"$(hostname -s)"',
     "n": "0",
+    "s": "batch",
     "t": "0",
     "u": '"$USER"',
 }
@@ -31,9 +33,16 @@ class Naming:
 
 
 def redirect(value: str, naming: Naming) -> str:
-    """One word of a shell; ValueError when the name cannot be made there."""
+    """One word of a shell; ValueError when the name cannot be made there.
+
+    A backslash is left out, and keeps all patterns of the name from being read; two of them are one letter.
+    """
     if not value:
         raise ValueError("names no file")
+    if value.lower() == "none":
+        return "/dev/null"
+    if "\\" in value:
+        return bash_word(re.sub(r"\\(\\?)", r"\1", value))
     words = []
     for literal, letter in re.findall(r"([^%]+)|%(.?)", value):
         words.append(bash_word(literal) if literal else _pattern(letter, naming))

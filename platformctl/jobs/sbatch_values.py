@@ -5,20 +5,21 @@ Formats are those of sbatch 24.11's manual page.
 
 import re
 
-_TIMES = (
-    (re.compile(r"(?P<m>\d{1,9})"), ""),
-    (re.compile(r"(?P<m>\d{1,9}):(?P<s>\d{1,2})"), ""),
-    (re.compile(r"(?P<h>\d{1,6}):(?P<m>\d{1,2}):(?P<s>\d{1,2})"), ""),
-    (re.compile(r"(?P<d>\d{1,4})-(?P<h>\d{1,2})"), ""),
-    (re.compile(r"(?P<d>\d{1,4})-(?P<h>\d{1,2}):(?P<m>\d{1,2})"), ""),
-    (re.compile(r"(?P<d>\d{1,4})-(?P<h>\d{1,2}):(?P<m>\d{1,2}):(?P<s>\d{1,2})"), ""),
+_TIMES = tuple(
+    re.compile(form, re.ASCII)
+    for form in (
+        r"(?P<m>\d{1,9})(:(?P<s>\d{1,2}))?",
+        r"(?P<h>\d{1,6}):(?P<m>\d{1,2}):(?P<s>\d{1,2})",
+        r"(?P<d>\d{1,4})-(?P<h>\d{1,2})(:(?P<m>\d{1,2})(:(?P<s>\d{1,2}))?)?",
+    )
 )
-_SIZE = re.compile(r"(\d{1,15})([KMGTkmgt]?)[Bb]?")
-_MEBI = {"k": -10, "": 0, "m": 0, "g": 10, "t": 20}
-_GPUS = re.compile(r"(?:(?P<kind>[A-Za-z][\w.-]*)[:=])?(?P<count>\d{1,6})")
-_GRES = re.compile(r"(?:gres[/:])?(?P<name>[A-Za-z_]\w*)(?:[:=/](?P<rest>.*))?")
+_SIZE = re.compile(r"(\d{1,15})(?:([KMGTkmgt])[Bb]?)?", re.ASCII)
+_MEBI = {"k": -10, "m": 0, "g": 10, "t": 20}
+_GPUS = re.compile(r"(?:(?P<kind>[A-Za-z][\w.-]*)[:=])?(?P<count>\d{1,6})", re.ASCII)
+_GRES = re.compile(r"(?:gres[/:])?(?P<name>[A-Za-z_]\w*)(?:[:=/](?P<rest>.*))?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_QUOTES = ("'", '"')
 _WHEN = {"after": "started", "afterany": "finished", "afternotok": "failed", "afterok": "succeeded"}
 
 
@@ -41,10 +42,10 @@ def walltime(text: str) -> str:
     """sbatch's time as a Job's `D-HH:MM:SS`."""
     if text.upper() in ("UNLIMITED", "INFINITE", "-1", "0"):
         raise ValueError("a Job ends at some time: give one")
-    match = next((found for pattern, _ in _TIMES if (found := pattern.fullmatch(text))), None)
+    match = next((found for form in _TIMES if (found := form.fullmatch(text))), None)
     if match is None:
         raise ValueError(f"{text[:40]!r} is no time: minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS")
-    parts = {key: int(value) for key, value in match.groupdict().items()}
+    parts = {key: int(value or 0) for key, value in match.groupdict().items()}
     seconds = ((parts.get("d", 0) * 24 + parts.get("h", 0)) * 60 + parts.get("m", 0)) * 60 + parts.get("s", 0)
     days, rest = divmod(seconds, 86400)
     clock = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
@@ -53,7 +54,7 @@ def walltime(text: str) -> str:
 
 def array(text: str) -> str:
     """The same words in a Job, whose own check follows."""
-    if not re.fullmatch(r"[\d,:%-]+", text):
+    if not re.fullmatch(r"[0-9,:%-]+", text):
         raise ValueError(f"{text[:40]!r} is no list of indices, such as 0-99%10")
     return text
 
@@ -79,7 +80,7 @@ def mebibytes(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if match is None:
         raise ValueError(f"{text[:40]!r} is no amount of memory, such as 4000M or 16G")
-    amount, shift = int(match[1]), _MEBI[match[2].lower()]
+    amount, shift = int(match[1]), _MEBI[(match[2] or "m").lower()]
     if not amount:
         raise ValueError("0 means all memory of a node, which a Job cannot ask for: give an amount")
     return amount << shift if shift >= 0 else -(-amount >> -shift)
@@ -105,7 +106,7 @@ def gres(text: str) -> int:
         if match is None or match["name"] != "gpu":
             raise ValueError(f"{item[:40]!r} is not supported, only gpu")
         rest = match["rest"] or "1"
-        found += gpus(rest if re.search(r"(^|[:=])\d+$", rest) else f"{rest}:1")
+        found += gpus(rest if re.search(r"(^|[:=])[0-9]+$", rest) else f"{rest}:1")
     return found
 
 
@@ -146,7 +147,7 @@ def exports(text: str) -> dict[str, str]:
     found = {}
     if text in ("NONE", "NIL"):
         return {}
-    for item in text.split(","):
+    for item in _quoted_items(text):
         name, equals, value = item.partition("=")
         if not equals or not _VARIABLE.fullmatch(name):
             raise ValueError(
@@ -155,6 +156,28 @@ def exports(text: str) -> dict[str, str]:
             )
         found[name] = value
     return found
+
+
+def _quoted_items(text: str) -> list[str]:
+    """What stands between commas that are in no quotes; quotes around a whole item are not part of it.
+
+    As sbatch does it: each kind of quote is looked for as if the other were a letter, and one that is not
+    closed is a letter of an item that goes on to the end.
+    """
+    items: list[str] = []
+    start, within = 0, dict.fromkeys(_QUOTES, False)
+    for index, letter in enumerate(text):
+        if letter in within:
+            within[letter] = not within[letter]
+        elif letter == "," and not any(within.values()):
+            items.append(_bare(text[start:index]))
+            start = index + 1
+    last = text[start:]
+    return [*items, last if any(within.values()) else _bare(last)]
+
+
+def _bare(item: str) -> str:
+    return item[1:-1] if item[:1] in _QUOTES and item[:1] == item[-1:] else item
 
 
 def appends(text: str) -> bool:

@@ -127,7 +127,7 @@ def _resources(job: JobSpec) -> dict[str, Any]:
 def _tasks_on_a_node(job: JobSpec) -> int | None:
     """The most tasks that a node gets; None where Slurm spreads them as it likes."""
     if job.tasks_per_node:
-        return min(job.tasks_per_node, job.tasks)
+        return job.tasks_per_node
     if job.nodes:
         return -(-job.tasks // job.nodes)
     return 1 if job.tasks == 1 else None

@@ -3,11 +3,16 @@
 import json
 import random
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from platformctl.jobs.model import JobSpec
+from platformctl.jobs.parse import parse
+from platformctl.jobs.sbatch import Imported, convert
+from platformctl.jobs.sbatch_output import Naming, redirect
 from platformctl.jobs.sbatch_script import read_script
 from tests.e2e.conftest import Site, platformctl
 
@@ -37,8 +42,9 @@ PIECES = [
     "\u00a0",
     ":",
 ]
+NAMES = [*(f"%{letter}" for letter in "AabJjNnstux%"), "x", " ", "'", '"', "$HOME", "é", "\\"]
 MAGIC = ["SBATCH", "SBATCH", "SBATCH", "SLURM"]
-SCRIPTS = 1000
+SCRIPTS = 500
 BEFORE = [" #SBATCH -n 9", "# x", "", " \t\v ", "\u00a0", "#sbatch -n9", "##SBATCH -n 9", ": "]
 SCRIPT = """#!/bin/bash
 #SBATCH -J hello -t 5 --mem=64
@@ -121,6 +127,84 @@ def test_directives_are_read_as_sbatch_reads_them(site: Site) -> None:
     texts = [_made_up_script(random.Random(number)) for number in range(SCRIPTS)]
     for text, said in zip(texts, _tried(site, texts), strict=True):
         assert _as_read_here(text) == _as_sbatch_reads(said), (text, said)
+
+
+def test_files_are_named_as_slurm_names_them(site: Site) -> None:
+    """Jobs that write the name their file should have, into the file that Slurm makes for them."""
+    source = random.Random("names")
+    patterns = ["".join(source.choice(NAMES) for _ in range(4)) + f"{number}%a" for number in range(16)]
+    submit = "sbatch --quiet --wait --job-name=train --time=1 --mem=10 --array=17"
+    lines = []
+    for pattern in patterns:
+        name = redirect(pattern, Naming("train", in_array=True))
+        script = f"export KFOUNDRY_INDEX=$SLURM_ARRAY_TASK_ID; printf %s {name}"
+        lines.append(f"{submit} --output={shlex.quote(pattern)} --wrap={shlex.quote(script)} &")
+    try:
+        site.shell("ctl1", "mkdir names; cd names\n" + "\n".join([*lines, "wait"]), user="alice")
+        each = 'for name in *; do printf "%s\\0" "$name" "$(cat "$name")"; done'
+        found = site.shell("ctl1", f"cd names; {each}", user="alice").split("\0")[:-1]
+    finally:
+        site.shell("ctl1", "rm -r -f names", user="alice")
+    assert found[::2] == found[1::2]
+    assert len(found) == 2 * len(patterns)
+
+
+def _time_said(text: str) -> int:
+    """Minutes of D-HH:MM:SS, where the days may be missing."""
+    days, _, clock = text.rpartition("-")
+    hours, minutes, seconds = map(int, clock.split(":"))
+    assert seconds == 0
+    return (int(days or 0) * 24 + hours) * 60 + minutes
+
+
+def _memory_said(text: str) -> int:
+    """MiB of a number with the unit G, T or P, or without one."""
+    return int(text.rstrip("GTP")) << 10 * " GTP".index(text[-1] if text[-1] in "GTP" else " ")
+
+
+@pytest.mark.parametrize(
+    ("option", "pieces", "said"),
+    [
+        (
+            "time",
+            [*"00123459", *":::---", "10", "60", "99", " ", "+", "d", "UNLIMITED", "\u0663"],
+            _time_said,
+        ),
+        ("mem", [*"012345", *"KMGTBkmgtb", "1024", "iB", ".", "-", " ", "\u0663"], _memory_said),
+        ("nodes", [*"0123", "-", "-", ",", ":", "k", "m", " ", "\u0663"], int),
+        ("ntasks", [*"01234", "-", "+", "k", " ", ".5", "\u0663"], int),
+        ("cpus-per-task", [*"01234", "-", "+", "k", " ", ".5", "\u0663"], int),
+    ],
+)
+def test_a_value_that_is_taken_means_to_sbatch_what_it_means_here(
+    site: Site, option: str, pieces: list[str], said: Callable[[str], int]
+) -> None:
+    """Made-up values. What the import takes, sbatch takes too; it takes more."""
+    source = random.Random(option)
+    values = ["".join(source.choice(pieces) for _ in range(source.randint(1, 6))) for _ in range(SCRIPTS)]
+    texts = [f"#!/bin/sh\n#SBATCH --{option}='{value}'\n:\n" for value in values]
+    taken = 0
+    for text, answer in zip(texts, _tried(site, texts), strict=True):
+        found = convert(text, "a.sh")
+        if isinstance(found, Imported):
+            taken += 1
+            defined = _as_sbatch_reads(answer)
+            assert defined is not None, (text, answer)
+            assert said(defined[option]) == _amount_here(found, option), (text, defined)
+    assert taken > SCRIPTS / 20
+
+
+def _amount_here(found: Imported, option: str) -> int:
+    """Minutes of wall time rounded up, MiB of memory, or a number."""
+    job = parse(found.job["spec"])
+    assert isinstance(job, JobSpec), job
+    return {
+        "time": -(-(job.walltime or 0) // 60),
+        "mem": job.resources.memory // 2**20,
+        "nodes": job.nodes or 0,
+        "ntasks": job.tasks,
+        "cpus-per-task": job.resources.millicores // 1000,
+    }[option]
 
 
 def _tried(site: Site, texts: list[str]) -> list[str]:

@@ -286,6 +286,14 @@ def test_a_job_with_every_field() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("nodes", "tasks", "most"), [(None, 2, 2), (1, 2, 2), (2, 2, 1), (2, 6, 4), (3, 6, 4), (None, 9, 4)]
+)
+def test_no_more_tasks_for_a_node_than_can_come_together(nodes: int | None, tasks: int, most: int) -> None:
+    asked = {"nodes": nodes} if nodes else {}
+    assert accepted({**SCRIPT, **asked, "tasks": tasks, "tasksPerNode": 4}).tasks_per_node == most
+
+
 REFUSED_OF_SCRIPTS: list[tuple[dict[str, Any], str]] = [
     ({"array": "0-10000"}, "spec.array"),
     ({"array": "0-9", "interactive": True}, "spec.interactive"),

@@ -10,14 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from platformctl.jobs import sbatch_values, slurm
 from platformctl.jobs.fields import Handling
 from platformctl.jobs.manifest import as_yaml
 from platformctl.jobs.model import JobSpec
 from platformctl.jobs.parse import parse
 from platformctl.jobs.sbatch import Imported, convert
 from platformctl.jobs.sbatch_options import ALIASES, BY_NAME, OPTIONS, Takes, markdown_table
+from platformctl.jobs.sbatch_output import Naming, redirect
 from platformctl.jobs.sbatch_script import Mistake, read_script, split_words
 from platformctl.paths import data_dir
+from tests.unit.jobs.test_translation import ALICE, TOKEN
 
 FOLDER = Path(__file__).parent / "sbatch"
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.sh"))
@@ -216,6 +219,11 @@ def test_times_in_all_formats(text: str, expected: str) -> None:
         (("--mem=100K",), {"memory": "1Mi"}),
         (("--mem=1T", "-N2", "-n8"), {"memory": "262144Mi"}),
         (("--mem=10M", "--ntasks-per-node=3"), {"memory": "4Mi"}),
+        (("--mem=8G", "-n2 --ntasks-per-node=4"), {"memory": "4096Mi"}),
+        (("--mem=8G", "-N2 -n2 --ntasks-per-node=4"), {"memory": "8192Mi"}),
+        (("--mem=8G", "-n6 --ntasks-per-node=4"), {"memory": "2048Mi"}),
+        (("--gres=gpu:4", "-n2 --ntasks-per-node=4"), {"nvidia.com/gpu": "2"}),
+        (("--mem=4kB",), {"memory": "1Mi"}),
         (("--mem-per-cpu=2G", "-c4"), {"cpu": "4", "memory": "8192Mi"}),
         (("--mem-per-cpu=2G",), {"memory": "2048Mi"}),
         (("--mem=3M", "-N2"), {"memory": "3Mi"}),
@@ -261,6 +269,7 @@ def test_amounts_are_those_of_one_task(directives: tuple[str, ...], resources: d
         (("--time=400-00",), "366 days"),
         (("-n0",), "is no number above zero"),
         (("--mem=",), "is no amount of memory"),
+        (("--mem=4B",), "is no amount of memory"),
         (("--array=0-99999",), "--array"),
         (("--array=x",), "is no list of indices"),
         (("--ntasks=2", "-N 4"), "line 2: --ntasks: must be at least nodes"),
@@ -270,6 +279,7 @@ def test_amounts_are_those_of_one_task(directives: tuple[str, ...], resources: d
         (("--dependency=after:12+5",), "is no id of a job"),
         (("--dependency=aftercorr:12",), "only after, afterany, afternotok, afterok"),
         (("--export=PATH",), "would be taken from the submitting shell"),
+        (("--export=A=1,",), "would be taken from the submitting shell"),
         (("--export=ALL",), "would be taken from the submitting shell"),
         (("--open-mode=x", "-o y"), "neither append nor truncate"),
         (("--output=%a",), "in arrays only"),
@@ -291,6 +301,45 @@ def test_what_is_wrong_is_said_by_line(directives: tuple[str, ...], words: str) 
     assert any(words in found and found.startswith("line ") for found in mistakes(*directives)), mistakes(
         *directives
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("NONE", {}),
+        ("A=1,B=x=y,A=2", {"A": "2", "B": "x=y"}),
+        ("'A=1,2','B=\"3,\"'", {"A": "1,2", "B": '"3,"'}),
+        ("A='1,B=2'", {"A": "'1,B=2'"}),
+        ("\"A=1\",B=''", {"A": "1", "B": "''"}),
+        ("A=it's,B=1", {"A": "it's,B=1"}),
+    ],
+)
+def test_variables_are_taken_apart_where_no_quote_is_open(text: str, expected: dict[str, str]) -> None:
+    assert sbatch_values.exports(text) == expected
+
+
+@given(
+    nodes=st.none() | st.integers(1, 4),
+    tasks=st.none() | st.integers(1, 12),
+    each=st.none() | st.integers(1, 6),
+    memory=st.integers(1, 10_000),
+)
+def test_a_node_has_the_memory_that_sbatch_asks_for(
+    nodes: int | None, tasks: int | None, each: int | None, memory: int
+) -> None:
+    """However it is shared out among tasks in between: rounded up by less than a MiB for each."""
+    given = {"nodes": nodes, "ntasks": tasks, "ntasks-per-node": each, "mem": memory}
+    text = "".join(f"#SBATCH --{name}={value}\n" for name, value in given.items() if value)
+    found = convert(f"#!/bin/sh\n{text}hostname\n", "a.sh")
+    impossible = (nodes or 1) > (tasks or 12) or (nodes and each and (tasks or 0) > nodes * each)
+    if impossible or ((tasks or 1) > 1 and not nodes and not each):
+        assert isinstance(found, list)
+        return
+    assert isinstance(found, Imported), found
+    job = parse(found.job["spec"])
+    assert isinstance(job, JobSpec)
+    asked = slurm.submission(job, ALICE, "a", TOKEN, "v0.0.42")["job"]["memory_per_node"]["number"]
+    assert memory <= asked < memory + (job.tasks_per_node or job.tasks)
 
 
 @pytest.mark.parametrize(
@@ -350,9 +399,22 @@ def test_emulated_values_are_one_word_of_a_shell(value: str, tmp_path: Path) -> 
     script = tmp_path / "script"
     script.write_text(found.job["spec"]["script"].replace("hostname", 'printf %s "$WHO"'))
     subprocess.run(["sh", script], cwd=tmp_path, check=True, capture_output=True)
-    name = f"out-{value}".replace("%%", "%")
+    name = f"out-{value}".replace("%%", "%").replace("\\\\", "\\")
     assert {path.name for path in tmp_path.iterdir()} == {"script", name}
     assert (tmp_path / name).read_text() == value
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        ("None", "/dev/null"),
+        (r"a\%j", "a%j"),
+        (r"\\\%j\ ", r"'\%j '"),
+        ("%s.%J", 'batch."${SLURM_JOB_ID:-$HOSTNAME}"'),
+    ],
+)
+def test_a_name_as_a_word_of_a_shell(value: str, word: str) -> None:
+    assert redirect(value, Naming("train", in_array=False)) == word
 
 
 def test_patterns_name_the_files_that_sbatch_would_make(tmp_path: Path) -> None:

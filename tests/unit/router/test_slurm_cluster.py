@@ -58,6 +58,8 @@ def ticket(**spec: Any) -> Ticket:
             "no node of the partition small has cpu 5 (the most is 4)",
         ),
         ({"nodes": 4}, ""),
+        # Two tasks want room for two, though a node may have four.
+        ({"tasks": 2, "tasksPerNode": 4, "resources": {"cpu": "4"}}, ""),
         # As many nodes as there are, not as there are kinds of them.
         ({"nodes": 3, "queue": "small"}, ""),
         (
