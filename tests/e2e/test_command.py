@@ -42,7 +42,21 @@ PIECES = [
     "\u00a0",
     ":",
 ]
-NAMES = [*(f"%{letter}" for letter in "AabJjNnstux%"), "x", " ", "'", '"', "$HOME", "é", "\\"]
+NAMES = [
+    *(f"%{letter}" for letter in "AabJjNnstux%"),
+    "%3a",
+    "%05A",
+    "%12j",
+    "%2N",
+    "%q",
+    "x",
+    " ",
+    "'",
+    '"',
+    "$HOME",
+    "é",
+    "\\",
+]
 MAGIC = ["SBATCH", "SBATCH", "SBATCH", "SLURM"]
 SCRIPTS = 500
 BEFORE = [" #SBATCH -n 9", "# x", "", " \t\v ", "\u00a0", "#sbatch -n9", "##SBATCH -n 9", ": "]

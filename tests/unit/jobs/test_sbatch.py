@@ -283,7 +283,8 @@ def test_amounts_are_those_of_one_task(directives: tuple[str, ...], resources: d
         (("--export=ALL",), "would be taken from the submitting shell"),
         (("--open-mode=x", "-o y"), "neither append nor truncate"),
         (("--output=%a",), "in arrays only"),
-        (("--output=%5j",), "%5 cannot be known"),
+        (("--output=%5",), "%5 is a width without a number behind it"),
+        (("--output=007",), "is a number alone"),
         (("--output=",), "names no file"),
         (("--comment='\x07'",), "cannot be printed"),
         (("--hold=yes",), "--hold takes no value"),
@@ -323,23 +324,25 @@ def test_variables_are_taken_apart_where_no_quote_is_open(text: str, expected: d
     tasks=st.none() | st.integers(1, 12),
     each=st.none() | st.integers(1, 6),
     memory=st.integers(1, 10_000),
+    gpus=st.integers(1, 12),
 )
-def test_a_node_has_the_memory_that_sbatch_asks_for(
-    nodes: int | None, tasks: int | None, each: int | None, memory: int
+def test_a_node_has_what_sbatch_asks_for(
+    nodes: int | None, tasks: int | None, each: int | None, memory: int, gpus: int
 ) -> None:
-    """However it is shared out among tasks in between: rounded up by less than a MiB for each."""
-    given = {"nodes": nodes, "ntasks": tasks, "ntasks-per-node": each, "mem": memory}
+    """However it is shared out among tasks in between: memory rounded up by less than a MiB for each."""
+    given = {"nodes": nodes, "ntasks": tasks, "ntasks-per-node": each, "mem": memory, "gpus-per-node": gpus}
     text = "".join(f"#SBATCH --{name}={value}\n" for name, value in given.items() if value)
     found = convert(f"#!/bin/sh\n{text}hostname\n", "a.sh")
-    impossible = (nodes or 1) > (tasks or 12) or (nodes and each and (tasks or 0) > nodes * each)
-    if impossible or ((tasks or 1) > 1 and not nodes and not each):
-        assert isinstance(found, list)
+    if isinstance(found, list):
+        unknown = (tasks or 1) > 1 and not nodes and not each
+        too_few_or_many = tasks and (tasks < (nodes or 1) or tasks > (nodes or 12) * (each or 12))
+        assert unknown or too_few_or_many or any("cannot be shared out" in str(mistake) for mistake in found)
         return
-    assert isinstance(found, Imported), found
     job = parse(found.job["spec"])
     assert isinstance(job, JobSpec)
-    asked = slurm.submission(job, ALICE, "a", TOKEN, "v0.0.42")["job"]["memory_per_node"]["number"]
-    assert memory <= asked < memory + (job.tasks_per_node or job.tasks)
+    asked = slurm.submission(job, ALICE, "a", TOKEN, "v0.0.42")["job"]
+    assert memory <= asked["memory_per_node"]["number"] < memory + (job.tasks_per_node or job.tasks)
+    assert asked["tres_per_node"] == f"gres/gpu:{gpus}"
 
 
 @pytest.mark.parametrize(
@@ -419,7 +422,10 @@ def test_a_name_as_a_word_of_a_shell(value: str, word: str) -> None:
 
 def test_patterns_name_the_files_that_sbatch_would_make(tmp_path: Path) -> None:
     found = imported(
-        "-J train --array=1-3", "-o %x-%A_%a-%b%%.out -e %u/%j.err", f"-D {tmp_path}", shebang="#!/bin/bash"
+        "-J train --array=1-3",
+        "-o %x-%6A_%a-%3b%%.out -e %u/%6j.err",
+        f"-D {tmp_path}",
+        shebang="#!/bin/bash",
     )
     (tmp_path / "alice").mkdir()
     script = tmp_path / "script"
@@ -432,8 +438,8 @@ def test_patterns_name_the_files_that_sbatch_would_make(tmp_path: Path) -> None:
         "SLURM_ARRAY_JOB_ID": "4711",
     }
     subprocess.run(["bash", script], check=True, env=environment)
-    assert (tmp_path / "train-4711_13-3%.out").read_text() == "out\n"
-    assert (tmp_path / "alice" / "4720.err").read_text() == "err\n"
+    assert (tmp_path / "train-004711_13-003%.out").read_text() == "out\n"
+    assert (tmp_path / "alice" / "004720.err").read_text() == "err\n"
     on_kubernetes = {
         "PATH": "/usr/bin:/bin",
         "USER": "alice",
@@ -441,7 +447,7 @@ def test_patterns_name_the_files_that_sbatch_would_make(tmp_path: Path) -> None:
         "HOSTNAME": "train-pod-x",
     }
     subprocess.run(["bash", script], check=True, env=on_kubernetes)
-    assert (tmp_path / "train-train-pod-x_0-0%.out").exists()
+    assert (tmp_path / "train-train-pod-x_0-000%.out").exists()
 
 
 @pytest.mark.parametrize(

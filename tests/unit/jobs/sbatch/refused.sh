@@ -9,7 +9,7 @@
 #SBATCH --time=UNLIMITED
 #SBATCH --export=ALL,SEED=1
 #SBATCH -w node[1-3]
-#SBATCH --output=%4j.out
+#SBATCH --output=%4.out
 #SBATCH --partition=a,b
 #SBATCH --signal=B:USR1@120
 #SBATCH --nonsense=1 --nod=3
