@@ -6,6 +6,7 @@ hosts and asking the schedulers is done by others.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,13 @@ from platformctl.engine.impact import Running
 from platformctl.engine.record import Records
 from platformctl.engine.stages import Kind, Stage, Workload
 
+# Far from their end, which an operator who installs now and then does not meet.
+SIGNED_AGAIN_AFTER = timedelta(days=90)
+
 _NEW = "not applied yet"
 _UNFINISHED = "did not end well last time"
 _FULL = "--full"
+_DUE = "its certificates are signed again from time to time"
 _NO_RECORD = "compared every time, since no host of the site could remember it"
 
 
@@ -112,6 +117,8 @@ def _step(
         begun = records.begun(keeper, stage.name)
         return Step(stage.name, host, (_UNFINISHED if begun else _NEW,), fresh=not begun)
     reasons = digest.differences(old, present.parts(host))
+    if stage.certificates and records.age(keeper, stage.name) > SIGNED_AGAIN_AFTER:
+        reasons = (*reasons, _DUE)
     if scope.full:
         reasons = (*reasons, _FULL)
     return Step(stage.name, host, reasons, fresh=False) if reasons else None

@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from platformctl.engine import digest
@@ -38,6 +38,11 @@ class Records:
         """The digest parts of a stage that ended well there and was not begun again since, or None."""
         entry = self.stages.get(host, {}).get(stage) or {}
         return entry.get("parts")
+
+    def age(self, host: str, stage: str) -> timedelta:
+        """How long ago a stage that ended well did so; a record that does not say when is taken to be old."""
+        entry = self.stages.get(host, {}).get(stage) or {}
+        return datetime.now(UTC) - datetime.fromisoformat(entry.get("at") or "2000-01-01T00:00:00+00:00")
 
     def begun(self, host: str, stage: str) -> bool:
         """Whether a stage was ever begun there, however it ended."""

@@ -68,6 +68,7 @@ class Stage:
     the data folder. variables: read by a step that has no role (a role's argument_specs name its own).
     record: for LOCALHOST, the group whose first host keeps the digest, so that every operator sees it; where
     that group is empty, the first host of the site does. cluster: it needs a Kubernetes.
+    certificates: whether it signs some with the site's authority, which it must do again before they end.
     fleetwide: whether it concerns that workload on all hosts, not only on its own.
     effect: what users notice when it runs on a host in service. harms: variables whose change ends running
     work, and how.
@@ -85,6 +86,7 @@ class Stage:
     variables: tuple[str, ...] = ()
     record: str = ""
     cluster: bool = False
+    certificates: bool = False
     workload: Workload = Workload.NONE
     fleetwide: bool = False
     effect: str = ""
@@ -139,7 +141,7 @@ STAGES: tuple[Stage, ...] = (
             Peers("slurm_rest", first=True),
         ),
     ),
-    Stage("registry", "registry", ("registry",), each("base"), artifacts=("*",)),
+    Stage("registry", "registry", ("registry",), each("base"), artifacts=("*",), certificates=True),
     Stage(
         "containerd",
         "containerd",
@@ -187,6 +189,7 @@ STAGES: tuple[Stage, ...] = (
         every("kubernetes_network"),
         first=True,
         artifacts=("*/metrics-server", "*/local-path-provisioner", "*/busybox"),
+        certificates=True,
     ),
     Stage(
         "munge",
@@ -233,6 +236,7 @@ STAGES: tuple[Stage, ...] = (
         "slurm_rest",
         ("slurm_rest",),
         each("munge") + every("slurm_controller"),
+        certificates=True,
         effect="the Slurm REST service may be away for seconds",
     ),
     Stage(

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 _VALID = datetime.timedelta(days=397)
-_RENEW_BEFORE = datetime.timedelta(days=30)
+# A site that is installed again after three months gets new ones.
+_RENEW_BEFORE = datetime.timedelta(days=310)
 # Clocks of hosts may lag behind the operator's.
 _BACKDATED = datetime.timedelta(minutes=5)
 
@@ -21,7 +22,7 @@ def site_certificate(
     """The certificate (PEM) that the service should have.
 
     `present` (PEM, may be empty) comes back as it is while it fits: same key, same authority, same names and
-    more than 30 days left. Otherwise the request (PEM) is signed for `names` (DNS names and addresses),
+    more than 310 days left. Otherwise the request (PEM) is signed for `names` (DNS names and addresses),
     valid 397 days, for servers.
     """
     asked = x509.load_pem_x509_csr(request.encode())

@@ -1,15 +1,19 @@
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from platformctl.engine import digest, plan, record
+from platformctl.engine import digest, plan, record, stages
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.plan import Plan, Scope
 from platformctl.engine.record import Records
 from platformctl.engine.remote import Reply
 from platformctl.engine.stages import Kind, Stage, Workload, each
+from platformctl.paths import data_dir
 from tests.unit.engine.sites import Hosts, make_fleet
+from tests.unit.kubernetes.plugins import load
 
 STAGES = (
     Stage("preflight", "all", kind=Kind.PREFLIGHT),
@@ -59,6 +63,29 @@ def test_a_changed_variable_is_named_on_its_host_alone(data: Path) -> None:
     found = make(make_fleet(HOSTS, {"memory": 1}, {"n2": {"memory": 2}}), records, data)
     assert found.work == {"preflight": ("n2",), "node": ("n2",)}
     assert found.steps[-1].reasons == ("variable memory changed",)
+
+
+@pytest.mark.parametrize(("days", "due"), [(89, False), (91, True)])
+def test_certificates_are_signed_again_while_they_last(data: Path, days: int, due: bool) -> None:
+    fleet = make_fleet(HOSTS)
+    records = applied(fleet, data)
+    at = datetime.now(UTC) - timedelta(days=days)
+    records.stages["n1"]["node"]["at"] = at.isoformat("T", "seconds")
+    signing = tuple(replace(stage, certificates=stage.name == "node") for stage in STAGES)
+    scope = Scope(frozenset({"n1"}), frozenset({"node"}))
+    found = plan.make(signing, fleet, records, scope, data, {})
+    reason = "its certificates are signed again from time to time"
+    assert [step.reasons for step in found.steps] == ([(reason,)] if due else [])
+    assert make(fleet, records, data).steps == ()
+
+
+def test_what_signs_certificates_says_so() -> None:
+    """Else nothing would sign them again; and what is due gets new ones."""
+    tasks = (data_dir() / "roles").glob("*/tasks/*.yml")
+    importing = {path.parts[-3] for path in tasks if "name: tls_certificate" in path.read_text()}
+    assert {role for stage in stages.STAGES if stage.certificates for role in stage.roles} == importing
+    signing = load("roles/tls_certificate/filter_plugins/site_certificate.py")
+    assert signing._VALID - plan.SIGNED_AGAIN_AFTER < signing._RENEW_BEFORE < signing._VALID
 
 
 def test_a_stage_that_did_not_end_is_planned_again(data: Path) -> None:
