@@ -61,6 +61,12 @@ class StageDigest:
             found[f"files:{folder}"] = tree(self._data / folder)
         for peers in self._stage.peers:
             found[f"peers:{peers.group}"] = _peers(peers, self._fleet, self._names)
+        for kind, names in self._stage.listed.items():
+            for name, belonging in names(self._fleet).items():
+                found[f"{kind}:{name}"] = _hash(_canonical(belonging))
+        for group in self._stage.inhabited:
+            if self._fleet.members(group):
+                found[f"group:{group}"] = ""
         return found | _artifacts(self._stage.artifacts, self._index)
 
     def _own(self, host: str) -> dict[str, str]:

@@ -5,11 +5,15 @@ What it needs, what it is made of (for its digest) and what it disturbs are data
 stage's name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
+from platformctl.engine import partitions
 from platformctl.engine.fleet import LOCALHOST, Fleet
+
+_ADDRESS = ("ansible_host", "base_address")
 
 
 class Scope(StrEnum):
@@ -55,7 +59,7 @@ class Peers:
     """
 
     group: str
-    variables: tuple[str, ...] = ("ansible_host",)
+    variables: tuple[str, ...] = _ADDRESS
     first: bool = False
 
 
@@ -65,7 +69,9 @@ class Stage:
 
     group: hosts it runs on; LOCALHOST for a step on the operator's machine. roles: applied in this order.
     artifacts: patterns over names of the artefact index. folders: further files it is made of, relative to
-    the data folder. variables: read by a step that has no role (a role's argument_specs name its own).
+    the data folder. variables: read though no role declares them (a role's argument_specs name its own).
+    listed: what else of the site its result lists, by kind: what belongs to each, by name. inhabited: groups
+    of which it matters only whether they have a host.
     record: for LOCALHOST, the group whose first host keeps the digest, so that every operator sees it; where
     that group is empty, the first host of the site does. cluster: it needs a Kubernetes.
     certificates: whether it signs some with the site's authority, which it must do again before they end.
@@ -84,6 +90,8 @@ class Stage:
     peers: tuple[Peers, ...] = ()
     folders: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    listed: Mapping[str, Callable[[Fleet], Mapping[str, Any]]] = field(default_factory=dict)
+    inhabited: tuple[str, ...] = ()
     record: str = ""
     cluster: bool = False
     certificates: bool = False
@@ -141,7 +149,15 @@ STAGES: tuple[Stage, ...] = (
             Peers("slurm_rest", first=True),
         ),
     ),
-    Stage("registry", "registry", ("registry",), each("base"), artifacts=("*",), certificates=True),
+    Stage(
+        "registry",
+        "registry",
+        ("registry",),
+        each("base"),
+        artifacts=("*",),
+        variables=("ansible_host",),  # in its certificate
+        certificates=True,
+    ),
     Stage(
         "containerd",
         "containerd",
@@ -171,6 +187,7 @@ STAGES: tuple[Stage, ...] = (
         ("kubernetes_node",),
         each("containerd") + every("kubernetes_control_plane"),
         artifacts=(*_NODE_BINARIES, "*/kube-proxy", "*/pause"),
+        variables=("ansible_host",),  # the kubelet's own address
         workload=Workload.PODS,
         effect="kubelet may restart; pods keep running",
     ),
@@ -213,10 +230,11 @@ STAGES: tuple[Stage, ...] = (
         ("slurm_controller",),
         each("munge") + every("slurm_accounting"),
         peers=(
-            Peers("slurm_node", ("ansible_host", "slurm_node_*", "node_owner")),
+            Peers("slurm_node", (*_ADDRESS, "slurm_node_*", "node_owner")),
             Peers("slurm_controller"),
             Peers("slurm_accounting"),
         ),
+        listed={"partition": partitions.partitions},
         workload=Workload.JOBS,
         fleetwide=True,
         effect="slurmctld reads its configuration again; jobs keep running",
@@ -236,6 +254,7 @@ STAGES: tuple[Stage, ...] = (
         "slurm_rest",
         ("slurm_rest",),
         each("munge") + every("slurm_controller"),
+        variables=("ansible_host",),  # in its certificate
         certificates=True,
         effect="the Slurm REST service may be away for seconds",
     ),
@@ -245,7 +264,9 @@ STAGES: tuple[Stage, ...] = (
         kind=Kind.CHARTS,
         needs=every("artifacts", "kubernetes_addons", "slurm_rest") + some("kubernetes_node"),
         artifacts=("*/job-router", "*/dask*", "job-router", "dask*"),
+        peers=(Peers("slurm_rest", (*_ADDRESS, "slurm_rest_port"), first=True),),
         folders=("charts",),
+        inhabited=("kubernetes_node",),
         variables=(
             "site_name",
             "site_domain",

@@ -1,9 +1,11 @@
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+from platformctl import paths
 from platformctl.engine import digest
-from platformctl.engine.stages import Peers, Stage
+from platformctl.engine.stages import STAGES, Kind, Peers, Stage
 from tests.unit.engine.sites import make_fleet
 
 HOSTS = {"ctl1": ("controller",), "n1": ("node",), "n2": ("node",)}
@@ -197,3 +199,56 @@ def test_a_stage_of_all_artefacts_follows_the_lock_of_the_store() -> None:
     whole = digest.StageDigest(stage, make_fleet(HOSTS), Path(), INDEX).parts("n1")
     assert whole == {"artifact:store": "abc"}
     assert digest.StageDigest(stage, make_fleet(HOSTS), Path(), {}).parts("n1") == {}
+
+
+SITE = {
+    "ctl1": ("kubernetes_control_plane", "containerd", "slurm_controller", "slurm_rest"),
+    "k1": ("kubernetes_node", "containerd"),
+    "n1": ("slurm_node", "gpu"),
+    "n2": ("slurm_node",),
+}
+PARTITIONS = {"slurm_partitions": [{"name": "main", "nodes": "all"}, {"name": "fast", "nodes": ["gpu"]}]}
+
+
+def due(
+    own: dict[str, dict[str, Any]] | None = None,
+    before: dict[str, tuple[str, ...]] | None = None,
+    after: dict[str, tuple[str, ...]] | None = None,
+) -> dict[str, set[str]]:
+    """Hosts by stage of the real table that a change of the site must reach."""
+    old, new = make_fleet(before or SITE, PARTITIONS), make_fleet(after or SITE, PARTITIONS, own)
+    found = {}
+    for stage in (stage for stage in STAGES if stage.kind is not Kind.PREFLIGHT):
+        was, now = (digest.StageDigest(stage, fleet, paths.data_dir(), INDEX) for fleet in (old, new))
+        hosts = {name for name in stage.targets(new) if was.parts(name) != now.parts(name)}
+        found |= {stage.name: hosts} if hosts else {}
+    return found
+
+
+def test_a_host_that_joins_a_group_of_a_partition_reaches_the_controller() -> None:
+    found = due(after=SITE | {"n2": ("slurm_node", "gpu")})
+    assert found == {"base": {"n2"}, "slurm_controller": {"ctl1"}}
+    assert due(after=SITE | {"k1": (*SITE["k1"], "gpu")}) == {"base": {"k1"}}  # no node of Slurm
+
+
+def test_the_address_among_hosts_reaches_all_who_name_the_host() -> None:
+    found = due(own={"n2": {"base_address": "192.0.2.99"}})
+    assert found == {"base": set(SITE), "slurm_controller": {"ctl1"}, "verify": {"localhost"}}
+
+
+def test_a_new_address_reaches_the_services_of_the_host_itself() -> None:
+    assert due(own={"k1": {"ansible_host": "192.0.2.99"}})["kubernetes_node"] == {"k1"}
+    assert due(own={"ctl1": {"ansible_host": "192.0.2.99"}})["slurm_rest"] == {"ctl1"}
+
+
+def test_the_address_and_the_port_of_the_rest_service_reach_the_charts() -> None:
+    changes = ({"ansible_host": "192.0.2.99"}, {"base_address": "192.0.2.99"}, {"slurm_rest_port": 6821})
+    site = SITE | {"ctl1": SITE["ctl1"][:3], "n2": ("slurm_node", "slurm_rest")}
+    for change in changes:
+        assert due({"n2": change}, site, site)["charts"] == {"localhost"}
+
+
+def test_the_first_host_of_a_scheduler_reaches_the_charts() -> None:
+    for host, bare in (("ctl1", SITE["ctl1"][:3]), ("k1", ("containerd",))):
+        assert due(before=SITE | {host: bare})["charts"] == {"localhost"}
+    assert "charts" not in due(after=SITE | {"k2": SITE["k1"]})

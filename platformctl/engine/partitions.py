@@ -1,0 +1,30 @@
+"""The nodes and partitions of slurm.conf, as role slurm_controller makes them from the inventory."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from platformctl.engine.fleet import Fleet
+
+# The default of the role: a site that names none has one.
+_DEFAULT: tuple[Mapping[str, Any], ...] = ({"name": "main", "nodes": "all"},)
+
+
+def partitions(fleet: Fleet) -> dict[str, tuple[str, ...]]:
+    """Names of the nodes by partition, in the order of slurm.conf; ALL for every node.
+
+    Jinja is not evaluated: a name made by it counts as no node, and slurm_partitions made by it as none.
+    """
+    given = fleet.variables.get("slurm_partitions", _DEFAULT)
+    if isinstance(given, str):
+        return {}
+    nodes = frozenset(fleet.members("slurm_node"))
+    return {str(one.get("name")): tuple(dict.fromkeys(_nodes(one, fleet, nodes))) for one in given}
+
+
+def _nodes(partition: Mapping[str, Any], fleet: Fleet, nodes: frozenset[str]) -> Iterable[str]:
+    wanted = partition.get("nodes", "all")
+    for name in [wanted] if isinstance(wanted, str) else wanted:
+        if name == "all":
+            yield "ALL"
+        else:
+            yield from (host for host in fleet.members(name) or (name,) if host in nodes)
