@@ -1,4 +1,4 @@
-"""What runs on the hosts of a plan right now: Slurm jobs and pods, each counted by host.
+"""What runs on the hosts of a plan right now: Slurm jobs and pods by host, and jobs by partition.
 
 Asked once of the first controller of each scheduler, and only when a step of the plan touches hosts in
 service.
@@ -17,19 +17,28 @@ _JOBS = (
     "squeue --noheader --states=R,S,CG --format=%N"
     ' | while read -r list; do scontrol show hostnames "$list"; done'
 )
+# Waiting jobs too: Slurm fails them with their partition, and one that waits for several with each of these.
+_QUEUED = "squeue --noheader --states=PD,R,S,CG --format=%P | tr , '\\n'"
 _PODS = (
     "kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=10s get pods --all-namespaces"
     " --field-selector=status.phase=Running --no-headers"
     " --output=custom-columns=NODE:.spec.nodeName,NAMESPACE:.metadata.namespace"
 )
-_SOURCES = {Workload.JOBS: ("slurm_controller", _JOBS), Workload.PODS: ("kubernetes_control_plane", _PODS)}
+_SOURCES = {
+    Workload.JOBS: ("slurm_controller", _JOBS),
+    Workload.QUEUED: ("slurm_controller", _QUEUED),
+    Workload.PODS: ("kubernetes_control_plane", _PODS),
+}
 _OWN_NAMESPACES = ("kube-system", "kube-flannel", "local-path-storage", "platform-system")
 
 Running = Mapping[Workload, Mapping[str, int]]
 
 
 async def running(fleet: Fleet, wanted: Iterable[Workload]) -> Running:
-    """Number of users' jobs and pods by host; a scheduler that does not answer counts nothing."""
+    """Number of users' jobs and pods by host, and of jobs by partition.
+
+    A scheduler that does not answer counts nothing.
+    """
     kinds = [kind for kind in _SOURCES if kind in set(wanted)]
     counts = await asyncio.gather(*(_count(fleet, *_SOURCES[kind]) for kind in kinds))
     return dict(zip(kinds, counts, strict=True))

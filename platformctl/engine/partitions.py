@@ -1,12 +1,17 @@
 """The nodes and partitions of slurm.conf, as role slurm_controller makes them from the inventory."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from platformctl.engine.fleet import Fleet
 
 # The default of the role: a site that names none has one.
 _DEFAULT: tuple[Mapping[str, Any], ...] = ({"name": "main", "nodes": "all"},)
+
+
+def nodes(fleet: Fleet) -> dict[str, tuple[str, ...]]:
+    """The names of the nodes; nothing belongs to one, so that it can only come and go."""
+    return dict.fromkeys(fleet.members("slurm_node"), ())
 
 
 def partitions(fleet: Fleet) -> dict[str, tuple[str, ...]]:
@@ -17,14 +22,14 @@ def partitions(fleet: Fleet) -> dict[str, tuple[str, ...]]:
     given = fleet.variables.get("slurm_partitions", _DEFAULT)
     if isinstance(given, str):
         return {}
-    nodes = frozenset(fleet.members("slurm_node"))
-    return {str(one.get("name")): tuple(dict.fromkeys(_nodes(one, fleet, nodes))) for one in given}
+    known = nodes(fleet)
+    return {str(one.get("name")): tuple(dict.fromkeys(_nodes(one, fleet, known))) for one in given}
 
 
-def _nodes(partition: Mapping[str, Any], fleet: Fleet, nodes: frozenset[str]) -> Iterable[str]:
+def _nodes(partition: Mapping[str, Any], fleet: Fleet, known: Container[str]) -> Iterable[str]:
     wanted = partition.get("nodes", "all")
     for name in [wanted] if isinstance(wanted, str) else wanted:
         if name == "all":
             yield "ALL"
         else:
-            yield from (host for host in fleet.members(name) or (name,) if host in nodes)
+            yield from (host for host in fleet.members(name) or (name,) if host in known)

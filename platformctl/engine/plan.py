@@ -142,7 +142,9 @@ def _groundwork(
 def workloads(stages: Iterable[Stage], plan: Plan) -> set[Workload]:
     """What must be asked about: the workloads of steps on hosts that are in service."""
     table = {stage.name: stage for stage in stages}
-    return {table[step.stage].workload for step in plan.steps if not step.fresh} - {Workload.NONE}
+    busy = [table[name] for name in {step.stage for step in plan.steps if not step.fresh}]
+    losses = {loss.workload for stage in busy for loss in stage.losses.values()}
+    return ({stage.workload for stage in busy} | losses) - {Workload.NONE}
 
 
 def impacts(stages: Iterable[Stage], plan: Plan, running: Running) -> tuple[Impact, ...]:
@@ -160,8 +162,23 @@ def impacts(stages: Iterable[Stage], plan: Plan, running: Running) -> tuple[Impa
             for variable, words in stage.harms.items()
             if any(reason.startswith(f"variable {variable} ") for reason in step.reasons)
         ]
-        what = f"{count} {stage.workload}" if count else ""
+        losses = _losses(stage, step, running)
+        what = f"{count} {stage.workload}" if count or losses else ""
         if what or stage.effect:
-            effect = "; ".join(harms) or stage.effect
-            found.append(Impact(step.host, step.stage, what, effect, harmful=bool(harms and count)))
+            effect = "; ".join([*harms, *losses]) or stage.effect
+            harmful = bool((harms and count) or losses)
+            found.append(Impact(step.host, step.stage, what, effect, harmful))
     return tuple(found)
+
+
+def _losses(stage: Stage, step: Step, running: Running) -> list[str]:
+    """What ends with things that the stage listed and that are gone, in words."""
+    found = []
+    for reason in step.reasons:
+        kind, _, rest = reason.partition(" ")
+        name, gone, _ = rest.partition(" is gone")
+        loss = stage.losses.get(kind) if gone else None
+        count = running.get(loss.workload, {}).get(name, 0) if loss else 0
+        if loss and count:
+            found.append(f"{reason}: {count} {loss.words}")
+    return found

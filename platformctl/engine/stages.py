@@ -39,6 +39,7 @@ class Workload(StrEnum):
 
     NONE = ""
     JOBS = "slurm jobs"
+    QUEUED = "slurm jobs by partition"
     PODS = "pods"
 
 
@@ -64,6 +65,17 @@ class Peers:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """What ends when something that a stage lists is gone: so much of this workload, counted by its name.
+
+    words: what becomes of them, after their number.
+    """
+
+    workload: Workload
+    words: str
+
+
+@dataclass(frozen=True)
 class Stage:
     """One row of the table.
 
@@ -77,7 +89,7 @@ class Stage:
     certificates: whether it signs some with the site's authority, which it must do again before they end.
     fleetwide: whether it concerns that workload on all hosts, not only on its own.
     effect: what users notice when it runs on a host in service. harms: variables whose change ends running
-    work, and how.
+    work, and how. losses: kinds of what is listed whose going ends work.
     """
 
     name: str
@@ -99,6 +111,7 @@ class Stage:
     fleetwide: bool = False
     effect: str = ""
     harms: Mapping[str, str] = field(default_factory=dict)
+    losses: Mapping[str, Loss] = field(default_factory=dict)
 
     def targets(self, fleet: Fleet) -> tuple[str, ...]:
         """Hosts of the site that this stage runs on, in inventory order."""
@@ -131,6 +144,7 @@ def some(*names: str) -> tuple[Need, ...]:
 
 
 _NETWORKS_HARM = "the networks of pods and services cannot change under running pods"
+_PORT_HARM = "what runs on the nodes reports to the old port, so running jobs are lost"
 _NODE_BINARIES = ("kubeadm", "kubelet", "kubectl", "crictl", "flannel-cni")
 
 STAGES: tuple[Stage, ...] = (
@@ -179,6 +193,7 @@ STAGES: tuple[Stage, ...] = (
         harms={
             "kubernetes_pod_network": _NETWORKS_HARM,
             "kubernetes_service_network": _NETWORKS_HARM,
+            "site_domain": "kubelets that have joined know the API by its old name alone, and lose it",
         },
     ),
     Stage(
@@ -234,11 +249,21 @@ STAGES: tuple[Stage, ...] = (
             Peers("slurm_controller"),
             Peers("slurm_accounting"),
         ),
-        listed={"partition": partitions.partitions},
+        listed={"node": partitions.nodes, "partition": partitions.partitions},
         workload=Workload.JOBS,
         fleetwide=True,
         effect="slurmctld reads its configuration again; jobs keep running",
-        harms={"slurm_cluster_name": "Slurm refuses the state of a cluster with another name"},
+        harms={
+            "slurm_cluster_name": "Slurm refuses the state of a cluster with another name",
+            "slurm_controller_state_directory": "slurmctld finds no jobs in the new directory and ends all",
+            "slurm_controller_port": _PORT_HARM,
+            "slurm_node_port": _PORT_HARM,
+        },
+        # A node that only leaves its partitions keeps its jobs.
+        losses={
+            "node": Loss(Workload.JOBS, "jobs on it fail"),
+            "partition": Loss(Workload.QUEUED, "jobs of it fail, waiting ones too"),
+        },
     ),
     Stage(
         "slurm_node",

@@ -1,5 +1,7 @@
 """What runs on hosts that a plan would touch."""
 
+import asyncio
+from asyncio.subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -58,3 +60,17 @@ async def test_a_site_without_the_scheduler_has_nothing_of_it(monkeypatch: pytes
         Workload.PODS: {},
     }
     assert hosts.asked == []
+
+
+async def test_jobs_are_counted_by_each_partition_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real script, with a squeue that says what Slurm's does."""
+
+    async def run(_: Connection, script: str, **__: Any) -> Reply:
+        squeue = 'squeue() { printf "main\\nmain\\nmain,fast\\n"; }\n'
+        process = await asyncio.create_subprocess_exec("sh", "-c", squeue + script, stdout=PIPE)
+        out, _err = await process.communicate()
+        return Reply(0, out.decode(), "")
+
+    monkeypatch.setattr(remote, "run", run)
+    found = await impact.running(FLEET, [Workload.QUEUED])
+    assert found == {Workload.QUEUED: {"main": 3, "fast": 1}}

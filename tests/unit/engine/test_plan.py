@@ -2,16 +2,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from platformctl.engine import digest, plan, record, stages
+from platformctl import paths
+from platformctl.engine import digest, plan, record
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.plan import Plan, Scope
 from platformctl.engine.record import Records
 from platformctl.engine.remote import Reply
+from platformctl.engine.stages import STAGES as TABLE
 from platformctl.engine.stages import Kind, Stage, Workload, each
-from platformctl.paths import data_dir
 from tests.unit.engine.sites import Hosts, make_fleet
 from tests.unit.kubernetes.plugins import load
 
@@ -81,9 +83,9 @@ def test_certificates_are_signed_again_while_they_last(data: Path, days: int, du
 
 def test_what_signs_certificates_says_so() -> None:
     """Else nothing would sign them again; and what is due gets new ones."""
-    tasks = (data_dir() / "roles").glob("*/tasks/*.yml")
+    tasks = (paths.data_dir() / "roles").glob("*/tasks/*.yml")
     importing = {path.parts[-3] for path in tasks if "name: tls_certificate" in path.read_text()}
-    assert {role for stage in stages.STAGES if stage.certificates for role in stage.roles} == importing
+    assert {role for stage in TABLE if stage.certificates for role in stage.roles} == importing
     signing = load("roles/tls_certificate/filter_plugins/site_certificate.py")
     assert signing._VALID - plan.SIGNED_AGAIN_AFTER < signing._RENEW_BEFORE < signing._VALID
 
@@ -228,3 +230,85 @@ def test_a_stage_of_the_whole_fleet_disturbs_what_runs_anywhere() -> None:
     step = plan.Step("controller", "ctl1", ("role node changed",), fresh=False)
     (found,) = plan.impacts((FLEETWIDE,), Plan((step,), {}), {Workload.JOBS: {"n1": 3, "n2": 4}})
     assert found.running == "7 slurm jobs"
+
+
+SITE = {
+    "ctl1": ("kubernetes_control_plane", "containerd", "munge", "slurm_controller"),
+    "k1": ("kubernetes_node", "containerd"),
+    "n1": ("slurm_node", "munge"),
+    "n2": ("slurm_node", "munge"),
+}
+VARIABLES = {
+    "site_domain": "old.example",
+    "slurm_partitions": [{"name": "main"}, {"name": "fast", "nodes": ["n1", "n2"]}],
+}
+BUSY = {
+    Workload.JOBS: {"n1": 3, "n2": 1},
+    Workload.QUEUED: {"main": 3, "fast": 2},
+    Workload.PODS: {"k1": 5},
+}
+
+
+def site_records(fleet: Fleet) -> Records:
+    """Records of a site on which the real table is applied."""
+    records = Records({name: {} for name in fleet.hosts})
+    for stage in TABLE:
+        present = digest.StageDigest(stage, fleet, paths.data_dir(), {})
+        for host in stage.targets(fleet):
+            if keeper := stage.recorded_on(fleet, host):
+                records.stages[keeper][stage.name] = {"parts": present.parts(host)}
+    return records
+
+
+def harm(
+    variables: dict[str, Any] | None = None,
+    hosts: dict[str, tuple[str, ...]] | None = None,
+    running: dict[Workload, dict[str, int]] | None = None,
+) -> dict[str, str]:
+    """How a change of the busy site ends work, by stage; the real table."""
+    fleet = make_fleet(hosts or SITE, VARIABLES | (variables or {}))
+    scope = Scope(frozenset(fleet.hosts), frozenset(stage.name for stage in TABLE))
+    records = site_records(make_fleet(SITE, VARIABLES))
+    found = plan.make(TABLE, fleet, records, scope, paths.data_dir(), {})
+    busy = {key: (running or BUSY)[key] for key in plan.workloads(TABLE, found)}
+    return {one.stage: one.effect for one in plan.impacts(TABLE, found, busy) if one.harmful}
+
+
+@pytest.mark.parametrize("groups", [None, ("munge",)])
+def test_a_node_that_leaves_slurm_loses_its_jobs(groups: tuple[str, ...] | None) -> None:
+    hosts = SITE | {"n1": groups} if groups else {name: SITE[name] for name in SITE if name != "n1"}
+    effect = "node n1 is gone: 3 jobs on it fail"
+    assert harm(hosts=hosts) == {"slurm_controller": effect}
+    # The jobs of others are no reason to keep it.
+    assert harm(hosts=hosts, running=BUSY | {Workload.JOBS: {"n2": 1}}) == {}
+
+
+def test_a_partition_that_is_removed_loses_its_jobs() -> None:
+    left = {"slurm_partitions": VARIABLES["slurm_partitions"][:1]}
+    effect = "partition fast is gone: 2 jobs of it fail, waiting ones too"
+    assert harm(left) == {"slurm_controller": effect}
+    assert harm(left, running=BUSY | {Workload.QUEUED: {"main": 9}}) == {}
+
+
+def test_a_node_that_leaves_a_partition_keeps_its_jobs() -> None:
+    partitions = [{"name": "main", "nodes": ["n2"]}, {"name": "fast", "nodes": ["n2"]}]
+    assert harm({"slurm_partitions": partitions}) == {}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "stage"),
+    [
+        ("slurm_controller_state_directory", "/srv/state", "slurm_controller"),
+        ("slurm_controller_port", 7817, "slurm_controller"),
+        ("slurm_node_port", 7818, "slurm_controller"),
+        ("site_domain", "new.example", "kubernetes_control_plane"),
+    ],
+)
+def test_a_variable_that_work_depends_on_ends_it(variable: str, value: object, stage: str) -> None:
+    assert set(harm({variable: value})) == {stage}
+    assert harm({variable: value}, running={workload: {} for workload in BUSY}) == {}
+
+
+def test_what_comes_ends_nothing() -> None:
+    more = [*VARIABLES["slurm_partitions"], {"name": "slow"}]
+    assert harm({"slurm_partitions": more}, SITE | {"n3": ("slurm_node", "munge")}) == {}
