@@ -64,17 +64,20 @@ def plan(
     full: FullOption = False,
 ) -> None:
     """Show what `install` would run on which host, why, and what users would notice. Changes nothing."""
-    from platformctl.engine.install import Installation, Options
+    from platformctl.engine.install import Installation, Options, left_over
 
     output: Output = ctx.obj
     options = Options(tuple(limit or ()), tuple(stage or ()), full)
-    draft = asyncio.run(Installation(_load(inventory), options).draft())
+    fleet = _load(inventory)
+    draft = asyncio.run(Installation(fleet, options).draft())
     effects = {(found.host, found.stage): found for found in draft.impacts}
     rows = []
     for step in draft.plan.steps:
         found = effects.get((step.host, step.stage))
         effect = ": ".join(part for part in (found.running, found.effect) if part) if found else ""
         rows.append((step.host, step.stage, "; ".join(step.reasons), effect))
+    for host, names in draft.plan.left.items():
+        rows += [(host, name, "not run: the host left this group", "still does its work") for name in names]
     if rows or output.json:
         output.table("", ("host", "stage", "why", "impact"), rows)
     else:
@@ -83,8 +86,8 @@ def plan(
         output.remark(
             "no artefacts are fetched yet, so this compares hosts with none; `install` fetches them"
         )
-    for host, why in draft.plan.down.items():
-        output.remark(f"{host} {why}")
+    for line in [*(f"{host} {why}" for host, why in draft.plan.down.items()), *left_over(draft.plan, fleet)]:
+        output.remark(line)
     raise typer.Exit(ExitCode.UNREACHABLE if draft.plan.down else ExitCode.DONE)
 
 

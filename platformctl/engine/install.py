@@ -119,7 +119,7 @@ class Installation:
         return Draft(found, plan.impacts(self.stages, found, running), fetched=bool(index))
 
     def _announce(self, draft: Draft, journal: Journal) -> None:
-        for line in summary(draft.plan):
+        for line in [*summary(draft.plan), *left_over(draft.plan, self.fleet)]:
             journal.emit("remark", message=line)
         for found in draft.impacts:
             if found.running:
@@ -179,6 +179,22 @@ def summary(found: Plan) -> list[str]:
         hosts = ", ".join(step.host for step in entries[:6]) + (" ..." if len(entries) > 6 else "")
         lines.append(f"plan: {stage} on {hosts} ({'; '.join(reasons[:3])}{more})")
     return lines or ["nothing to do: every host has what the inventory says"]
+
+
+def left_over(found: Plan, fleet: Fleet) -> list[str]:
+    """What hosts still do that the inventory no longer asks of them, and how to end it.
+
+    Hosts that do the same share a line.
+    """
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for host, names in found.left.items():
+        alike.setdefault(names, []).append(host)
+    return [
+        f"{', '.join(hosts)}: still at the work of {', '.join(names)}, a group left since; to end it:"
+        f" platformctl reset -i {fleet.inventory} --limit {','.join(hosts)} (takes all that platformctl put there), then"
+        f" platformctl install -i {fleet.inventory}"
+        for names, hosts in alike.items()
+    ]
 
 
 def _fine(results: Mapping[str, StageResult]) -> bool:

@@ -5,7 +5,7 @@ hosts and asking the schedulers is done by others.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -61,10 +61,14 @@ class Scope:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps in graph order; `down` names hosts that could not be asked, and what they do instead."""
+    """Steps in graph order; `down` names hosts that could not be asked, and what they do instead.
+
+    left: stages by host that are applied there though the host is no longer in their group.
+    """
 
     steps: tuple[Step, ...]
     down: Mapping[str, str]
+    left: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def work(self) -> dict[str, tuple[str, ...]]:
@@ -94,7 +98,20 @@ def make(
                 step = _step(stage, host, fleet, records, scope, present)
                 steps += [step] if step else []
     down = {name: reply.refusal for name, reply in records.down.items() if name in scope.hosts}
-    return Plan((*_groundwork(stages, fleet, scope, steps, records), *steps), down)
+    groundwork = _groundwork(stages, fleet, scope, steps, records)
+    return Plan((*groundwork, *steps), down, _left(stages, fleet, records, scope))
+
+
+def _left(
+    stages: Sequence[Stage], fleet: Fleet, records: Records, scope: Scope
+) -> dict[str, tuple[str, ...]]:
+    """Stages that were begun on a host which has left their group since."""
+    found = {}
+    for host in (name for name in fleet.hosts if name in scope.hosts):
+        begun = records.stages.get(host, {})
+        names = [stage.name for stage in stages if stage.name in begun and stage.abandoned(fleet.hosts[host])]
+        found |= {host: tuple(names)} if names else {}
+    return found
 
 
 def _step(

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from platformctl.engine import partitions
-from platformctl.engine.fleet import LOCALHOST, Fleet
+from platformctl.engine.fleet import LOCALHOST, Fleet, Host
 
 _ADDRESS = ("ansible_host", "base_address")
 
@@ -119,6 +119,10 @@ class Stage:
             return (LOCALHOST,) if fleet.has_cluster or not self.cluster else ()
         members = fleet.members(self.group)
         return members[:1] if self.first else members
+
+    def abandoned(self, host: Host) -> bool:
+        """Whether the stage has nothing to do with the host any more; not so where another came first."""
+        return self.group != LOCALHOST and self.group not in host.groups
 
     def recorded_on(self, fleet: Fleet, host: str) -> str:
         """The host that keeps the digest of this stage for `host`; empty when nothing is recorded."""

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -5,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from platformctl import paths
-from platformctl.engine import digest, plan, record
+from platformctl.cli.main import app
+from platformctl.engine import digest, install, loading, plan, record
 from platformctl.engine.fleet import Fleet
+from platformctl.engine.journal import Event, Journal
 from platformctl.engine.plan import Plan, Scope
 from platformctl.engine.record import Records
+from platformctl.engine.redact import Redactor
 from platformctl.engine.remote import Reply
 from platformctl.engine.stages import STAGES as TABLE
 from platformctl.engine.stages import Kind, Stage, Workload, each
@@ -312,3 +317,59 @@ def test_a_variable_that_work_depends_on_ends_it(variable: str, value: object, s
 def test_what_comes_ends_nothing() -> None:
     more = [*VARIABLES["slurm_partitions"], {"name": "slow"}]
     assert harm({"slurm_partitions": more}, SITE | {"n3": ("slurm_node", "munge")}) == {}
+
+
+MOVED = SITE | {"k1": ("slurm_node", "munge", "containerd")}
+
+
+def moved(hosts: set[str] | None = None) -> Plan:
+    """The plan of the site after k1 left kubernetes_node."""
+    fleet = make_fleet(MOVED, VARIABLES)
+    scope = Scope(frozenset(hosts or fleet.hosts), frozenset(stage.name for stage in TABLE))
+    return plan.make(TABLE, fleet, site_records(make_fleet(SITE, VARIABLES)), scope, paths.data_dir(), {})
+
+
+def test_what_a_host_still_does_for_a_group_it_left_is_named() -> None:
+    assert moved().left == {"k1": ("kubernetes_node",)}
+    assert moved({"n1"}).left == {}
+    (line,) = install.left_over(moved(), make_fleet(MOVED))
+    assert line.startswith("k1: still at the work of kubernetes_node")
+    assert "platformctl reset -i /tmp/inventory --limit k1 " in line
+
+
+def test_hosts_that_left_the_same_group_share_a_line() -> None:
+    found = Plan((), {}, {"k1": ("kubernetes_node",), "k2": ("kubernetes_node",), "n1": ("slurm_node",)})
+    lines = install.left_over(found, make_fleet(SITE))
+    assert [line.partition(":")[0] for line in lines] == ["k1, k2", "n1"]
+    assert "--limit k1,k2 " in lines[0]
+
+
+def test_another_first_host_of_a_group_leaves_nothing_behind() -> None:
+    before = make_fleet(SITE, VARIABLES)
+    fleet = make_fleet({"ctl0": SITE["ctl1"]} | SITE, VARIABLES)
+    scope = Scope(frozenset(fleet.hosts), frozenset(stage.name for stage in TABLE))
+    assert plan.make(TABLE, fleet, site_records(before), scope, paths.data_dir(), {}).left == {}
+
+
+def test_plan_shows_what_a_host_still_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def draft(_: install.Installation) -> install.Draft:
+        return install.Draft(moved(), (), fetched=True)
+
+    monkeypatch.setattr(install.Installation, "draft", draft)
+    monkeypatch.setattr(loading, "load", lambda _: make_fleet(MOVED, VARIABLES))
+    done = CliRunner().invoke(app, ["--output", "json", "plan", "-i", "site"])
+    rows = [row for row in json.loads(done.stdout) if row["impact"] == "still does its work"]
+    assert [(row["host"], row["stage"]) for row in rows] == [("k1", "kubernetes_node")]
+    assert "reset -i /tmp/inventory --limit k1" in done.stderr
+    text = CliRunner().invoke(app, ["plan", "-i", "site"])
+    assert "still does its work" in text.stdout
+    assert "reset -i /tmp/inventory --limit k1" in text.stderr
+
+
+def test_install_announces_what_a_host_still_does(tmp_path: Path) -> None:
+    told: list[Event] = []
+    fleet = make_fleet(MOVED, VARIABLES)
+    with Journal(tmp_path / "run", Redactor([]), told.append) as journal:
+        draft = install.Draft(moved(), (), fetched=True)
+        install.Installation(fleet, install.Options())._announce(draft, journal)
+    assert told[-1]["message"] == install.left_over(moved(), fleet)[0]
