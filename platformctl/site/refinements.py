@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, StrictInt, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -80,9 +80,9 @@ _PARTITION = _text(
 _DURATION = _text(
     DURATION, "is not a Slurm time", 'write "DAYS-HOURS:MINUTES:SECONDS" in quotes, as "1-00:00:00"'
 )
-_ID = Annotated[int, Field(ge=LOWEST_ID, le=HIGHEST_ID)]
-_PORT = Annotated[int, Field(ge=1, le=65535)]
-_POSITIVE = Annotated[int, Field(ge=1)]
+_ID = Annotated[StrictInt, Field(ge=LOWEST_ID, le=HIGHEST_ID)]
+_PORT = Annotated[StrictInt, Field(ge=1, le=65535)]
+_POSITIVE = Annotated[StrictInt, Field(ge=1)]
 
 REFINEMENTS: dict[str, Any] = {
     "site_name": _LABEL,

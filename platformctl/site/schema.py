@@ -1,7 +1,8 @@
 """Pydantic types made from the variables: they check values, and give JSON Schema to editors.
 
 Numbers for texts are refused although Ansible takes them: YAML reads 0700, 1:30 and 1e3 as other numbers than
-were written, so such a text belongs in quotes.
+were written, so such a text belongs in quotes. Texts for numbers and truth values are refused likewise: what is
+read without Ansible's argument specs, such as a template or a rule here, takes "no" for true.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,7 +10,17 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, TypeAdapter, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    create_model,
+)
 
 from platformctl.site.refinements import REFINEMENTS
 from platformctl.site.variables import Variable, known
@@ -20,9 +31,9 @@ OWN_PREFIX = "x_"
 _SCALARS: Mapping[str, Any] = {
     "str": StrictStr,
     "path": StrictStr,
-    "int": int,
-    "float": float,
-    "bool": bool,
+    "int": StrictInt,
+    "float": StrictFloat,
+    "bool": StrictBool,
     "raw": Any,
     "dict": dict[str, Any],
 }

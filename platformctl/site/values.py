@@ -110,18 +110,13 @@ def _limit(sign: str, key: str) -> Callable[[ErrorDetails], tuple[str, str]]:
     return lambda detail: (f"must be {sign} {detail['ctx'][key]}", "choose a number within the limits")
 
 
-_NUMBER = _fixed("is not a whole number", "write a whole number")
 _WORDS: Mapping[str, Callable[[ErrorDetails], tuple[str, str]]] = {
     "site": lambda detail: (detail["ctx"]["problem"], detail["ctx"]["remedy"]),
     "literal_error": lambda detail: ("is not allowed", f"use {detail['ctx']['expected']}"),
     "string_type": _fixed("is not a text", "put it in quotes"),
-    "int_type": _NUMBER,
-    "int_parsing": _NUMBER,
-    "int_from_float": _NUMBER,
-    "float_type": _fixed("is not a number", "write a number"),
-    "float_parsing": _fixed("is not a number", "write a number"),
-    "bool_type": _fixed("is neither true nor false", "write true or false"),
-    "bool_parsing": _fixed("is neither true nor false", "write true or false"),
+    "int_type": _fixed("is not a whole number", "write a whole number, without quotes"),
+    "float_type": _fixed("is not a number", "write a number, without quotes"),
+    "bool_type": _fixed("is neither true nor false", "write true or false, without quotes"),
     "list_type": _fixed("is not a list", "write `- item` lines, or [item, item]"),
     "dict_type": _fixed("is not a mapping", "write `key: value` lines, or {key: value}"),
     "model_type": _fixed("is not a mapping", "write `key: value` lines, or {key: value}"),

@@ -16,19 +16,20 @@ def test_the_sandbox_has_no_mistakes(sandbox: Sandbox) -> None:
         ("quite_unlike", 1, "quite_unlike", "not a variable", "x_quite_unlike"),
         ("registry_port", "high", "registry_port", "whole number", "number"),
         ("registry_port", 70000, "registry_port", "at most 65535", "limits"),
-        (
-            "registry_port",
-            float("inf"),
-            "registry_port",
-            "input should be a finite number",
-            "docs/variables.md",
-        ),
+        ("registry_port", "5000", "registry_port", "not a whole number", "without quotes"),
+        ("registry_port", float("inf"), "registry_port", "not a whole number", "without quotes"),
+        ("registry_port", True, "registry_port", "not a whole number", "without quotes"),
         ("registry_port", None, "registry_port", "has no value", "remove the line"),
         ("site_name", 7, "site_name", "not a text", "quotes"),
         ("site_name", "Tiny!", "site_name", "not a DNS label", "a-z"),
         ("site_domain", "tiny_.example", "site_domain", "not a DNS domain", "lower-case"),
         ("artifacts_source", "floppy", "artifacts_source", "not allowed", "'mirror'"),
         ("ansible_become", "perhaps", "ansible_become", "neither true nor false", "true or false"),
+        ("slurm_rest_accounting", "no", "slurm_rest_accounting", "neither true", "without quotes"),
+        ("shared_home_kubernetes", "no", "shared_home_kubernetes", "neither true", "without quotes"),
+        ("shared_home_kubernetes", 0, "shared_home_kubernetes", "neither true", "without quotes"),
+        ("slurm_node_cpus", "4", "slurm_node_cpus", "not a whole number", "without quotes"),
+        ("slurm_node_sockets", 2.0, "slurm_node_sockets", "not a whole number", "without quotes"),
         ("base_packages", "vim", "base_packages", "not a list", "- item"),
         ("base_packages", [1], "base_packages[0]", "not a text", "quotes"),
         ("kubernetes_kubelet_overrides", [], "kubernetes_kubelet_overrides", "not a mapping", "key: value"),
@@ -80,8 +81,10 @@ def test_a_wrong_value(
         ({"name": "eve", "uid": 0}, "users_accounts[2].uid", "must be at least 1000", "limits"),
         ({"name": "eve", "uid": None}, "users_accounts[2].uid", "has no value", "give it one"),
         ({"name": ["eve"], "uid": 10003}, "users_accounts[2].name", "not a text", "quotes"),
+        ({"name": "eve", "uid": "10003"}, "users_accounts[2].uid", "not a whole number", "without quotes"),
         ({"name": "eve", "uid": [10003]}, "users_accounts[2].uid", "not a whole number", "whole number"),
         ({"name": "eve", "uid": 10003, "groups": [7]}, "users_accounts[2].groups[0]", "not a text", "quotes"),
+        ({"name": "eve", "uid": 10003, 7: 1}, "users_accounts[2][7]", "should be strings", "docs/variables.md"),
         ("eve", "users_accounts[2]", "not a mapping", "key: value"),
     ],
 )
@@ -91,6 +94,13 @@ def test_a_wrong_key_of_a_list(sandbox: Sandbox, entry: object, key: str, proble
     assert mistake.key == key
     assert problem in mistake.problem
     assert remedy in mistake.remedy
+
+
+def test_a_quoted_default_of_a_partition_is_refused(sandbox: Sandbox) -> None:
+    sandbox.vars["slurm_partitions"].append({"name": "more", "default": "no"})
+    mistake = sandbox.only()
+    assert mistake.key == "slurm_partitions[1].default"
+    assert mistake.remedy == "write true or false, without quotes"
 
 
 def test_a_time_that_yaml_reads_as_a_number_is_refused(sandbox: Sandbox) -> None:

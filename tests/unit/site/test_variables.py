@@ -133,7 +133,7 @@ def test_a_declaration_is_read_whole(data: Path) -> None:
     ("name", "value", "error"),
     [
         ("shop_port", 80, ""),
-        ("shop_port", "high", "int_parsing"),
+        ("shop_port", "high", "int_type"),
         ("shop_items", [{"name": "a"}, {"name": "b", "count": 2}], ""),
         ("shop_items", [{"count": 2}], "missing"),
         ("shop_items", [{"name": "a", "cuont": 2}], "extra_forbidden"),
