@@ -31,6 +31,9 @@ def _nodes(facts: Facts, partition: Record) -> Iterator[Mistake]:
     ]
     if single:
         words = [(("nodes",), single)]
+    if not partition.content.get("nodes", "all"):
+        problem = f"partition {partition.text('name')} has no nodes, which slurmctld does not start with"
+        yield partition.mistake(("nodes",), problem, "name some, or remove the line for all of them")
     for keys, word in words:
         if word == "all" or word in nodes:
             continue

@@ -297,6 +297,24 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "no host of group kubernetes_node",
         "slurm_node",
     ),
+    "partition of no nodes": (
+        lambda b: b.vars["slurm_partitions"].append({"name": "later", "nodes": []}),
+        "slurm_partitions[1].nodes",
+        "partition later has no nodes",
+        "remove the line for all",
+    ),
+    "partition of an empty text": (
+        lambda b: _partition(b, nodes=""),
+        "slurm_partitions[0].nodes",
+        "partition main has no nodes",
+        "name some",
+    ),
+    "partition of an empty group": (
+        lambda b: (b.groups.update(rack1=[]), _partition(b, nodes=["rack1"])),
+        "slurm_partitions[0].nodes[0]",
+        "no host of group rack1",
+        "another group",
+    ),
     "partition for an unknown account": (
         lambda b: _partition(b, allow_accounts=["physic"]),
         "slurm_partitions[0].allow_accounts[0]",
