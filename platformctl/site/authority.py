@@ -7,6 +7,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from platformctl.site.refinements import AUTHORITY_SUFFIX
+
 LIFETIME = timedelta(days=3650)
 _CLOCK_SKEW = timedelta(hours=1)
 
@@ -14,7 +16,7 @@ _CLOCK_SKEW = timedelta(hours=1)
 def create(site_name: str) -> tuple[str, str]:
     """Make a new authority named after the site; its private key and certificate as PEM texts."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{site_name} site CA")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{site_name}{AUTHORITY_SUFFIX}")])
     now = datetime.now(UTC)
     usage = x509.KeyUsage(
         key_cert_sign=True,

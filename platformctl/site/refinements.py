@@ -12,6 +12,11 @@ from pydantic import AfterValidator, Field, StrictInt, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+AUTHORITY_SUFFIX = " site CA"
+"""What follows the site's name in the common name of its certificate authority."""
+LONGEST_SITE_NAME = 64 - len(AUTHORITY_SUFFIX)  # RFC 5280, ub-common-name
+SITE_NAME = rf"[a-z0-9]([a-z0-9-]{{0,{LONGEST_SITE_NAME - 2}}}[a-z0-9])?"
+SITE_NAME_REMEDY = f"use 1 to {LONGEST_SITE_NAME} of a-z, 0-9 and -, with a letter or digit at both ends"
 DOMAIN = rf"{LABEL}(\.{LABEL})*"
 POSIX_NAME = r"[a-z_][a-z0-9_-]{0,31}"
 SLURM_NAME = r"[a-z0-9][a-z0-9_-]{0,39}"
@@ -24,6 +29,11 @@ MASKS = (4, 30)
 def is_label(text: str) -> bool:
     """Whether a text is a DNS label."""
     return re.fullmatch(LABEL, text) is not None
+
+
+def is_site_name(text: str) -> bool:
+    """Whether a text is a DNS label that leaves room for AUTHORITY_SUFFIX."""
+    return re.fullmatch(SITE_NAME, text) is not None
 
 
 def _refuse(problem: str, remedy: str) -> PydanticCustomError:
@@ -68,8 +78,8 @@ def _checked(check: Callable[[str], str], format_: str) -> Any:
     return Annotated[str, AfterValidator(check), WithJsonSchema({"type": "string", "format": format_})]
 
 
-_LABEL = _text(
-    LABEL, "is not a DNS label", "use 1 to 63 of a-z, 0-9 and -, with a letter or digit at both ends"
+_SITE_NAME = _text(
+    SITE_NAME, f"is not a DNS label of at most {LONGEST_SITE_NAME} characters", SITE_NAME_REMEDY
 )
 _DOMAIN = _text(DOMAIN, "is not a DNS domain", "write lower-case labels with dots between, as hpc.example")
 _POSIX = _text(POSIX_NAME, "is not a POSIX name", "use at most 32 of a-z, 0-9, _ and -, with a letter first")
@@ -85,7 +95,7 @@ _PORT = Annotated[StrictInt, Field(ge=1, le=65535)]
 _POSITIVE = Annotated[StrictInt, Field(ge=1)]
 
 REFINEMENTS: dict[str, Any] = {
-    "site_name": _LABEL,
+    "site_name": _SITE_NAME,
     "site_domain": _DOMAIN,
     "kubernetes_pod_network": _checked(_network, "ipv4-network"),
     "kubernetes_service_network": _checked(_network, "ipv4-network"),

@@ -5,7 +5,7 @@ from pathlib import Path
 from platformctl import paths
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.site import secrets
-from platformctl.site.refinements import is_label
+from platformctl.site.refinements import SITE_NAME_REMEDY, is_site_name
 
 EXAMPLE = "example-site"
 """The example's folder and site name; the name is replaced wherever it stands."""
@@ -17,10 +17,10 @@ def create(target: Path, force: bool = False) -> list[Path]:
     force: write over the example's files in a folder that is in use. Secrets are never replaced.
     """
     name = target.resolve().name
-    if not is_label(name):
+    if not is_site_name(name):
         raise PlatformError(
             f"{name} cannot be the name of a site",
-            next="use 1 to 63 of a-z, 0-9 and -, with a letter or digit at both ends",
+            next=SITE_NAME_REMEDY,
             code=ExitCode.INVALID,
         )
     if target.exists() and (not target.is_dir() or any(target.iterdir())) and not force:

@@ -1,8 +1,8 @@
 """Pydantic types made from the variables: they check values, and give JSON Schema to editors.
 
 Numbers for texts are refused although Ansible takes them: YAML reads 0700, 1:30 and 1e3 as other numbers than
-were written, so such a text belongs in quotes. Texts for numbers and truth values are refused likewise: what is
-read without Ansible's argument specs, such as a template or a rule here, takes "no" for true.
+were written, so such a text belongs in quotes. Texts for numbers and truth values are refused likewise: what
+reads them beside a role's argument specs, such as a template or a rule here, takes "no" for true.
 """
 
 from collections.abc import Iterable, Mapping

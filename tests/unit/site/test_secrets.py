@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from platformctl import paths
 from platformctl.errors import ExitCode, PlatformError
-from platformctl.site import secrets
+from platformctl.site import authority, secrets
+from platformctl.site.refinements import LONGEST_SITE_NAME, is_site_name
 from tests.unit.site.conftest import Sandbox
 
 
@@ -59,6 +60,16 @@ def test_the_authority_can_sign_for_ten_years(inventory: Path) -> None:
     assert certificate.not_valid_after_utc - datetime.now(UTC) > timedelta(days=3649)
     assert timedelta(minutes=59) < datetime.now(UTC) - certificate.not_valid_before_utc < timedelta(hours=2)
     certificate.verify_directly_issued_by(certificate)
+
+
+def test_the_longest_name_of_a_site_fits_into_its_authoritys() -> None:
+    name = "a" * LONGEST_SITE_NAME
+    assert is_site_name(name)
+    assert not is_site_name(f"{name}a")
+    _, certificate = authority.create(name)
+    assert (
+        x509.load_pem_x509_certificate(certificate.encode()).subject.rfc4514_string() == f"CN={name} site CA"
+    )
 
 
 def test_the_authority_signs_certificates_and_nothing_else(inventory: Path) -> None:

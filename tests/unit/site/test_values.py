@@ -22,6 +22,7 @@ def test_the_sandbox_has_no_mistakes(sandbox: Sandbox) -> None:
         ("registry_port", None, "registry_port", "has no value", "remove the line"),
         ("site_name", 7, "site_name", "not a text", "quotes"),
         ("site_name", "Tiny!", "site_name", "not a DNS label", "a-z"),
+        ("site_name", "a" * 57, "site_name", "of at most 56 characters", "1 to 56"),
         ("site_domain", "tiny_.example", "site_domain", "not a DNS domain", "lower-case"),
         ("artifacts_source", "floppy", "artifacts_source", "not allowed", "'mirror'"),
         ("ansible_become", "perhaps", "ansible_become", "neither true nor false", "true or false"),
@@ -84,7 +85,12 @@ def test_a_wrong_value(
         ({"name": "eve", "uid": "10003"}, "users_accounts[2].uid", "not a whole number", "without quotes"),
         ({"name": "eve", "uid": [10003]}, "users_accounts[2].uid", "not a whole number", "whole number"),
         ({"name": "eve", "uid": 10003, "groups": [7]}, "users_accounts[2].groups[0]", "not a text", "quotes"),
-        ({"name": "eve", "uid": 10003, 7: 1}, "users_accounts[2][7]", "should be strings", "docs/variables.md"),
+        (
+            {"name": "eve", "uid": 10003, 7: 1},
+            "users_accounts[2][7]",
+            "should be strings",
+            "docs/variables.md",
+        ),
         ("eve", "users_accounts[2]", "not a mapping", "key: value"),
     ],
 )
