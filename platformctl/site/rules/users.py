@@ -9,6 +9,12 @@ _SYSTEM_GROUPS = (
     *("adm", "audio", "cdrom", "dialout", "disk", "games", "kvm", "plugdev", "render", "staff"),
     *("src", "sudo", "tape", "users", "video"),
 )
+# Debian's other groups, which users are not put into by their names in the inventory.
+_CLOSED_GROUPS = (
+    *("crontab", "dip", "fax", "floppy", "input", "irc", "kmem", "mail", "netdev", "nogroup", "operator"),
+    *("sasl", "sgx", "shadow", "systemd-journal", "tty", "utmp", "uucp", "voice", "_ssh", "ssl-cert"),
+    *("systemd-network", "systemd-resolve", "systemd-timesync", "polkitd"),
+)
 _SYSTEM_USERS = (
     *(
         "root",
@@ -39,9 +45,21 @@ def check(facts: Facts) -> Iterator[Mistake]:
     yield from _once(accounts, "uid", "another user has this number")
     yield from _own_groups(groups, accounts)
     yield from _memberships(groups, accounts)
+    yield from _of_the_system(groups, accounts)
+
+
+def _of_the_system(groups: list[Record], accounts: list[Record]) -> Iterator[Mistake]:
+    """Debian's users and groups keep their numbers: a name of theirs here would give them another."""
+    others = {*_SYSTEM_GROUPS, *_CLOSED_GROUPS}
     for account in accounts:
         if account.text("name") in _SYSTEM_USERS:
             yield account.mistake(("name",), "is a user of the operating system", "choose another name")
+        elif account.text("name") in others:
+            problem = "the user's own group has the name of a group of the operating system"
+            yield account.mistake(("name",), problem, "choose another name")
+    for group in groups:
+        if group.text("name") in others.union(_SYSTEM_USERS):  # each of these has a group of its name
+            yield group.mistake(("name",), "is a group of the operating system", "choose another name")
 
 
 def _once(records: list[Record], key: str, problem: str) -> Iterator[Mistake]:

@@ -285,6 +285,30 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "operating system",
         "another",
     ),
+    "user like a group of the operating system": (
+        lambda b: _account(b, name="staff"),
+        "users_accounts[1].name",
+        "own group has the name of a group of the operating system",
+        "another",
+    ),
+    "user like a group of the operating system that nobody is put into": (
+        lambda b: _account(b, name="tty"),
+        "users_accounts[1].name",
+        "own group has the name of a group of the operating system",
+        "another",
+    ),
+    "system group": (
+        lambda b: b.vars["users_groups"].append({"name": "users", "gid": 20009}),
+        "users_groups[1].name",
+        "is a group of the operating system",
+        "another",
+    ),
+    "group of a system user": (
+        lambda b: b.vars["users_groups"].append({"name": "munge", "gid": 20009}),
+        "users_groups[1].name",
+        "is a group of the operating system",
+        "another",
+    ),
     "partition of an unknown host": (
         lambda b: _partition(b, nodes=["node3"]),
         "slurm_partitions[0].nodes[0]",
