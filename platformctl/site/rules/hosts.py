@@ -13,11 +13,16 @@ SERVICE_NAMES = ("api", "registry", "rest")
 """Names under the site's domain that are services, and so no hosts."""
 
 
+ADDRESSES = ("ansible_host", "base_address", "kubernetes_kubelet_address")
+"""Variables of a host's addresses; those of pods and of Slurm's hosts are of IPv4 alone."""
+
+
 def check(facts: Facts) -> Iterator[Mistake]:
     """All mistakes of hosts."""
     yield from _names(facts)
     yield from _listing(facts)
     yield from _addresses(facts)
+    yield from _other_versions(facts)
 
 
 def _names(facts: Facts) -> Iterator[Mistake]:
@@ -59,14 +64,31 @@ def _addresses(facts: Facts) -> Iterator[Mistake]:
             continue
         variable, address = found
         try:
-            normal = str(ipaddress.ip_address(address))
+            ipaddress.ip_address(address)
         except ValueError:
             if variable == "ansible_host":  # base_address is judged by its type
                 remedy = "write an IP address, or keep the name and set base_address"
                 problem = "is not an IP address, and other hosts must know one"
                 yield facts.variable_mistake(host, variable, problem, remedy)
             continue
-        if normal in owners:
-            problem = f"{host} has the same address as {owners[normal]}"
+        if address in owners:
+            problem = f"{host} has the same address as {owners[address]}"
             yield facts.variable_mistake(host, variable, problem, "give each host its own address")
-        owners.setdefault(normal, host)
+        owners.setdefault(address, host)
+
+
+def _other_versions(facts: Facts) -> Iterator[Mistake]:
+    for host in facts.effective.hosts:
+        for variable in ADDRESSES:
+            address = facts.variables[host].get(variable)
+            if isinstance(address, str) and _is_ipv6(address):
+                problem = f"{variable} of {host} is an IPv6 address, and platformctl needs IPv4"
+                yield facts.variable_mistake(host, variable, problem, "write the host's IPv4 address")
+
+
+def _is_ipv6(address: str) -> bool:
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError:
+        return False
+    return True

@@ -309,10 +309,10 @@ def test_merged_mappings_are_not_given_twice(sandbox: Sandbox) -> None:
 
 
 def test_the_address_of_a_host_is_that_for_others(sandbox: Sandbox) -> None:
-    sandbox.hosts["node2"] = {"ansible_host": "node2.example", "base_address": "2001:db8::1"}
+    sandbox.hosts["node2"] = {"ansible_host": "node2.example", "base_address": "192.0.2.99"}
     sandbox.hosts["node1"]["ansible_host"] = "{{ x_address }}"
     found = site.load(sandbox.write())
-    assert (found.hosts["node2"].address, found.hosts["node1"].address) == ("2001:db8::1", "{{ x_address }}")
+    assert (found.hosts["node2"].address, found.hosts["node1"].address) == ("192.0.2.99", "{{ x_address }}")
 
 
 def test_load_gives_the_site(sandbox: Sandbox) -> None:

@@ -80,14 +80,23 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "host visitor is not listed",
         "add it there with its ansible_host",
     ),
-    "same address, written otherwise": (
-        lambda b: (
-            b.hosts["node1"].update(ansible_host="2001:db8::1"),
-            b.hosts["node2"].update(ansible_host="2001:0db8:0::1"),
-        ),
+    "an IPv6 address": (
+        lambda b: b.hosts["node2"].update(ansible_host="2001:db8::1"),
         "all.hosts.node2.ansible_host",
-        "node2 has the same address as node1",
-        "own address",
+        "ansible_host of node2 is an IPv6 address, and platformctl needs IPv4",
+        "write the host's IPv4 address",
+    ),
+    "an IPv6 address for the others": (
+        lambda b: b.hosts["node2"].update(base_address="2001:db8::1"),
+        "all.hosts.node2.base_address",
+        "base_address of node2 is an IPv6 address",
+        "IPv4",
+    ),
+    "an IPv6 address of a kubelet": (
+        lambda b: b.hosts["node1"].update(kubernetes_kubelet_address="2001:db8::1"),
+        "all.hosts.node1.kubernetes_kubelet_address",
+        "kubernetes_kubelet_address of node1 is an IPv6 address",
+        "IPv4",
     ),
     "same address beside that of ssh": (
         lambda b: b.hosts["node2"].update(base_address="192.0.2.12"),
