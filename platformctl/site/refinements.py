@@ -84,6 +84,11 @@ _SITE_NAME = _text(
 _DOMAIN = _text(DOMAIN, "is not a DNS domain", "write lower-case labels with dots between, as hpc.example")
 _POSIX = _text(POSIX_NAME, "is not a POSIX name", "use at most 32 of a-z, 0-9, _ and -, with a letter first")
 _SLURM = _text(SLURM_NAME, "is not a Slurm name", "use at most 40 of a-z, 0-9, _ and -, with no capitals")
+_FULL_NAME = _text(
+    r"[^:%\"\\\x00-\x1f\x7f]*",
+    "holds what /etc/passwd cannot, or sysusers.d(5) reads otherwise",
+    "leave out colons, per cent signs, double quotes, backslashes and line breaks",
+)
 _PARTITION = _text(
     r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", "is not a partition name", "use letters, digits, _ and -"
 )
@@ -111,6 +116,7 @@ REFINEMENTS: dict[str, Any] = {
     "users_groups.name": _POSIX,
     "users_groups.gid": _ID,
     "users_accounts.name": _POSIX,
+    "users_accounts.full_name": _FULL_NAME,
     "users_accounts.uid": _ID,
     "users_accounts.slurm_account": _SLURM,
     "ansible_port": _PORT,

@@ -498,6 +498,7 @@ ALLOWED: dict[str, Spoil] = {
         b.vars["users_groups"].append({"name": "physics", "gid": 20001, "state": "absent"}),
         b.vars["users_groups"].append({"name": "bob", "gid": 10002, "state": "absent"}),
     ),
+    "a full name in any language": lambda b: _account(b, full_name="Zoë O'Neil-Møller, 李 (physics)"),
     "users and groups named by Ansible": lambda b: (
         b.vars["users_accounts"].extend({"name": "{{ x_name }}", "uid": uid} for uid in (10003, 10004)),
         _account(b, groups=["{{ x_group }}"]),

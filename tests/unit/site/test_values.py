@@ -84,6 +84,15 @@ def test_a_wrong_value(
         ({"name": ["eve"], "uid": 10003}, "users_accounts[2].name", "not a text", "quotes"),
         ({"name": "eve", "uid": "10003"}, "users_accounts[2].uid", "not a whole number", "without quotes"),
         ({"name": "eve", "uid": [10003]}, "users_accounts[2].uid", "not a whole number", "whole number"),
+        *(
+            (
+                {"name": "eve", "uid": 10003, "full_name": name},
+                "users_accounts[2].full_name",
+                "holds",
+                "colons",
+            )
+            for name in ("Eve: staff", "Eve\nExample", "Eve \x7f", 'Eve "E" Example', "Eve\\", "Eve %m")
+        ),
         ({"name": "eve", "uid": 10003, "groups": [7]}, "users_accounts[2].groups[0]", "not a text", "quotes"),
         (
             {"name": "eve", "uid": 10003, 7: 1},
