@@ -4,6 +4,10 @@ import importlib
 import importlib.util
 import sys
 from types import ModuleType
+from typing import Any
+
+import jinja2
+from ansible.plugins.filter.core import FilterModule
 
 from platformctl import paths
 
@@ -16,6 +20,14 @@ def load(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def rendered(path: str, **variables: Any) -> str:
+    """A role's template with these variables, by Jinja with Ansible's filters; lookups give nothing."""
+    environment = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined)
+    environment.filters = FilterModule().filters() | environment.filters
+    environment.globals["lookup"] = lambda *_: ""
+    return environment.from_string((paths.data_dir() / path).read_text()).render(**variables)
 
 
 def package_module(folder: str, name: str) -> ModuleType:
