@@ -25,12 +25,42 @@ import zstandard
 from cryptography.hazmat.primitives import serialization
 
 from platformctl import paths
-from tests.ansible_files import package_module
+from tests.ansible_files import package_module, rendered
 from tests.unit.slurm.certificates import self_signed
 
 run_image = package_module("roles/slurm_node/templates", "platform_run_image.images")
 unpacked = package_module("roles/slurm_node/templates", "platform_run_image.unpacked")
 settings = run_image.settings
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--nv", "--bind=/a b:/c"],
+        [
+            '--annotation=note="a"',
+            "--x='''",
+            '"""',
+            "--path=C:\\new\\",
+            "--sum=1+1",
+            "a\nb",
+            "100%41",
+            "--name=Zoë",
+        ],
+    ],
+)
+def test_the_sites_options_reach_the_settings_as_they_are(options):
+    text = rendered(
+        "roles/slurm_node/templates/platform_run_image/settings.py",
+        slurm_node_container_runtime="podman",
+        slurm_node_container_options=options,
+        slurm_node_image_registry="registry.lab.example:5000",
+        slurm_node_image_binds=["/home"],
+    )
+    found = {}
+    exec(compile(text, "settings.py", "exec"), found)
+    assert found["OPTIONS"] == options
 
 
 @pytest.mark.parametrize(
