@@ -8,7 +8,7 @@ from typing import Any
 from platformctl import paths
 from platformctl.clients.helm import Helm, Release
 from platformctl.clients.kubernetes import ApiError, KubernetesClient, from_kubeconfig
-from platformctl.engine import access, queues
+from platformctl.engine import access, loading, queues
 from platformctl.engine.fleet import Fleet
 from platformctl.errors import ExitCode, PlatformError
 
@@ -27,6 +27,7 @@ async def apply(fleet: Fleet, _data: Path, index: Mapping[str, Any]) -> list[str
     index: the artefact store's index.json. Raises PlatformError when artefacts are missing, the cluster
     is not reachable, or a chart does not become ready.
     """
+    fleet = loading.evaluated(fleet)
     folder = paths.cache_dir() / "store" / fleet.artifacts_source
     releases = [router(fleet, folder, index), dask_operator(fleet, folder, index)]
     with access.private_file(await access.admin_kubeconfig(fleet)) as path:

@@ -1,8 +1,10 @@
 """Makes the fleet from a checked site: adds connection settings, evaluated as Ansible does, and secrets."""
 
 import getpass
+import json
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ _SECRET_PREFIX = "secret_"  # noqa: S105 - a name, no secret
 _SECRET_SUFFIXES = ("_password", "_pass", "_token", "_secret")
 _PUBLIC_SUFFIX = "_certificate"
 
-Evaluate = Callable[[Any], str]
+Evaluate = Callable[[Any], Any]
 
 
 def load(inventory: Path) -> Fleet:
@@ -62,7 +64,7 @@ def _connection(name: str, variables: Mapping[str, Any], inventory: Path) -> Con
 
     def setting(*names: str) -> str:
         found = next((variables[key] for key in names if variables.get(key) not in (None, "")), "")
-        return evaluate(found) if "{{" in str(found) else str(found)
+        return str(evaluate(found)) if "{{" in str(found) else str(found)
 
     common, extra = setting("ansible_ssh_common_args"), setting("ansible_ssh_extra_args")
     return Connection(
@@ -76,17 +78,58 @@ def _connection(name: str, variables: Mapping[str, Any], inventory: Path) -> Con
     )
 
 
+def evaluated(fleet: Fleet) -> Fleet:
+    """The fleet with variables whose Jinja is evaluated when one is read, for what the engine hands on.
+
+    Reading one raises PlatformError when it needs what only a play knows, such as a host's facts.
+    """
+    hosts = {
+        name: replace(host, variables=_Evaluated(host.variables, fleet.inventory))
+        for name, host in fleet.hosts.items()
+    }
+    return replace(fleet, hosts=hosts, shared=_Evaluated(fleet.shared, fleet.inventory))
+
+
+class _Evaluated(Mapping[str, Any]):
+    def __init__(self, variables: Mapping[str, Any], inventory: Path) -> None:
+        self._variables, self._inventory = variables, inventory
+        self._evaluate = _evaluator(variables, inventory)
+
+    def __getitem__(self, name: str) -> Any:
+        found = self._variables[name]
+        if not any(mark in str(found) for mark in ("{{", "{%")):
+            return found
+        from ansible.errors import AnsibleError
+
+        try:
+            # Without Ansible's marks on texts, which writers of YAML do not know.
+            return json.loads(json.dumps(self._evaluate(found)))
+        except (AnsibleError, TypeError) as error:
+            raise PlatformError(
+                f"{name} is not known outside of a play: {error}",
+                where=str(self._inventory),
+                next=f"give {name} a value without Jinja, or one of the inventory's own variables",
+                code=ExitCode.INVALID,
+            ) from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
+
+
 def _evaluator(variables: Mapping[str, Any], inventory: Path) -> Evaluate:
     """Evaluates Jinja as Ansible does; Ansible is imported only when there is some."""
     templar: list[Any] = []
 
-    def evaluate(found: Any) -> str:
+    def evaluate(found: Any) -> Any:
         from ansible.template import Templar, trust_as_template
 
         if not templar:
             trusted = _trusted(variables, trust_as_template)
             templar.append(Templar(loader=_loader(inventory), variables=trusted))
-        return str(templar[0].template(trust_as_template(found)))
+        return templar[0].template(_trusted(found, trust_as_template))
 
     return evaluate
 

@@ -35,6 +35,22 @@ def fleet(*groups: str) -> Fleet:
     return Fleet("lab", Path("/inventory"), {"ctl1": host}, dict.fromkeys(groups, ("ctl1",)))
 
 
+async def test_jinja_in_the_inventory_is_evaluated_for_the_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Roles see the value, and so must the charts: a raw text would be no address."""
+    variables = VARIABLES | {"x_address": "198.51.100.7", "base_address": "{{ x_address }}"}
+    host = Host("ctl1", frozenset(["slurm_rest"]), variables, Connection("192.0.2.11"))
+    built = []
+
+    async def unreachable(site: Fleet) -> str:
+        built.append(charts.router(site, STORE, INDEX))
+        raise PlatformError("stopped here")
+
+    monkeypatch.setattr(charts.access, "admin_kubeconfig", unreachable)
+    with pytest.raises(PlatformError, match="stopped here"):
+        await charts.apply(Fleet("lab", Path("/i"), {"ctl1": host}, {"slurm_rest": ("ctl1",)}), STORE, INDEX)
+    assert built[0].values["slurm"]["hostAddress"] == "198.51.100.7"
+
+
 def test_the_router_knows_the_sites_users_and_slurm() -> None:
     release = charts.router(fleet("slurm_rest"), STORE, INDEX)
     assert release.chart == Path("/store/charts/a.tgz")

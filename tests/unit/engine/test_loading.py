@@ -4,9 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from platformctl import paths
-from platformctl.engine.loading import load
+from platformctl.engine.loading import evaluated, load
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.site import secrets
 from tests.vaulted import encrypted, site_key
@@ -61,3 +62,23 @@ def test_a_value_that_stays_closed_does_not_hinder_jinja_in_others(inventory: Pa
     other.write_text("another key\n")
     write(inventory, encrypted("x_own", "closed", other) + 'x_user: carol\nansible_user: "{{ x_user }}"\n')
     assert {host.connection.user for host in load(inventory).hosts.values()} == {"carol"}
+
+
+def test_variables_are_evaluated_when_they_are_read(inventory: Path) -> None:
+    write(
+        inventory,
+        "x_rack: 7\nx_uid: 10009\nbase_address: \"{{ ansible_host | replace('.', '-') }}\"\n"
+        'x_users: [{name: dora, uid: "{{ x_uid }}"}]\nshared_home_kubernetes: "{{ x_rack != 7 }}"\n'
+        'x_facts: "{{ ansible_facts.hostname }}"\n',
+    )
+    fleet = evaluated(load(inventory))
+    assert fleet.variables["x_users"] == [{"name": "dora", "uid": 10009}]
+    assert yaml.safe_dump(fleet.variables["x_users"]) == "- name: dora\n  uid: 10009\n"
+    assert fleet.variables["shared_home_kubernetes"] is False
+    assert fleet.variables["x_rack"] == 7
+    assert "x_none" not in fleet.variables
+    for host in fleet.hosts.values():
+        assert host.variables["base_address"] == host.connection.address.replace(".", "-")
+    with pytest.raises(PlatformError, match="x_facts is not known outside of a play") as refused:
+        fleet.variables["x_facts"]
+    assert refused.value.code == ExitCode.INVALID
