@@ -24,7 +24,14 @@ echo '}'
 _SLURM = "scontrol ping && echo -- && sinfo --noheader --Node --format='%N|%T|%v|%P|%E'"
 _ACCOUNTING = "sacctmgr --noheader --parsable2 show cluster format=cluster"
 _REST = "systemctl is-active slurmrestd"
-_BAD_SLURM_STATES = ("down", "fail", "not_responding", "unknown", "*")
+# What node_state_string of Slurm 24.11 calls a node that runs jobs, or that somebody took out of service for
+# a while; all else (down, fail, failing, future, inval, unknown) is not well.
+_GOOD_SLURM_STATES = {
+    *("allocated", "blocked", "completing", "idle", "mixed", "planned", "reserved"),
+    *("drained", "draining", "maint", "reboot"),
+}
+# A flag may follow, and says what the node is up to. `*` is none of these: the node does not answer.
+_SLURM_FLAGS = "$^@#%~!+-"
 
 
 @dataclass(frozen=True)
@@ -177,6 +184,6 @@ def _slurm(fleet: Fleet, reply: Reply | None) -> tuple[dict[str, _NodeState], li
     nodes: dict[str, _NodeState] = {}
     for line in reply.out.partition("--\n")[2].splitlines():
         name, state, version, _partition, reason = line.split("|", 4)
-        bad = any(mark in state for mark in _BAD_SLURM_STATES)
-        nodes[name] = _NodeState(f"{state} {version}", not bad, "" if reason == "none" else reason)
+        good = state.rstrip(_SLURM_FLAGS) in _GOOD_SLURM_STATES
+        nodes[name] = _NodeState(f"{state} {version}", good, "" if reason == "none" else reason)
     return nodes, [ServiceStatus("slurmctld", host.name, "up", True)]

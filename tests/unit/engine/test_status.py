@@ -1,0 +1,66 @@
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from platformctl.engine import remote
+from platformctl.engine.fleet import Connection, Fleet
+from platformctl.engine.remote import Reply
+from platformctl.engine.status import SiteStatus, gather
+from tests.unit.engine.sites import make_fleet
+
+Status = Callable[..., SiteStatus]
+
+
+@pytest.fixture
+def status(monkeypatch: pytest.MonkeyPatch) -> Status:
+    """gather(), with answers by the host's address and a word of the script; others know no such command."""
+
+    def gathered(fleet: Fleet, answers: Mapping[tuple[str, str], Reply]) -> SiteStatus:
+        async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
+            found = (
+                reply
+                for (name, word), reply in answers.items()
+                if fleet.hosts[name].connection == connection and word in script
+            )
+            return next(found, Reply(127, "", "sh: not found"))
+
+        monkeypatch.setattr(remote, "run", run)
+        return asyncio.run(gather(fleet))
+
+    return gathered
+
+
+def sinfo(state: str, reason: str = "none") -> Reply:
+    return Reply(0, f"Slurmctld(primary) at ctl1 is UP\n--\nn1|{state}|24.11.5|batch|{reason}\n", "")
+
+
+SLURM = make_fleet({"ctl1": ("slurm_controller",), "n1": ("slurm_node",)})
+
+
+# All that node_state_string of Slurm 24.11 says of nodes that are in use.
+@pytest.mark.parametrize(
+    ("states", "healthy"),
+    [
+        ("idle idle$ idle^ idle@ idle# idle% idle~ idle!", True),
+        ("allocated allocated$ allocated+ mixed mixed- mixed~ completing completing$", True),
+        ("reserved planned blocked maint reboot reboot^", True),
+        ("drained drained$ drained~ draining draining@", True),
+        ("idle* allocated* mixed* completing* maint* reboot* drained* draining*", False),
+        ("inval", False),
+        ("down down* down$ down^ down@ down# down% down~ down!", False),
+        ("fail fail* failing failing*", False),
+        ("unknown unknown* future future~ ?", False),
+    ],
+)
+def test_which_states_of_slurm_are_healthy(status: Status, states: str, healthy: bool) -> None:
+    for state in states.split():
+        found = status(SLURM, {("ctl1", "sinfo"): sinfo(state)})
+        assert (state, found.hosts[1].healthy) == (state, healthy)
+        assert found.healthy is healthy
+
+
+def test_a_node_that_slurm_refuses_is_shown_with_the_reason(status: Status) -> None:
+    found = status(SLURM, {("ctl1", "sinfo"): sinfo("inval", "Low RealMemory (reported:1 < 100.00%)")})
+    assert (found.hosts[1].slurm, found.hosts[1].healthy) == ("inval 24.11.5", False)
+    assert found.hosts[1].remark.startswith("Low RealMemory")
