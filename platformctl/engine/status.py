@@ -24,6 +24,9 @@ echo '}'
 _SLURM = "scontrol ping && echo -- && sinfo --noheader --Node --format='%N|%T|%v|%P|%E'"
 _ACCOUNTING = "sacctmgr --noheader --parsable2 show cluster format=cluster"
 _REST = "systemctl is-active slurmrestd"
+# Groups whose hosts are nodes of a scheduler. Parents of them are the inventory's own choice.
+_KUBERNETES_GROUPS = frozenset({"kubernetes_control_plane", "kubernetes_node"})
+_SLURM_GROUPS = frozenset({"slurm_node"})
 # What node_state_string of Slurm 24.11 calls a node that runs jobs, or that somebody took out of service for
 # a while; all else (down, fail, failing, future, inval, unknown) is not well.
 _GOOD_SLURM_STATES = {
@@ -112,8 +115,8 @@ async def _ask_kubernetes(fleet: Fleet) -> Reply | None:
 
 
 def _host(host: Host, nodes: Mapping[str, _NodeState], slurm: Mapping[str, _NodeState]) -> HostStatus:
-    kubernetes = _part(host, "kubernetes", nodes)
-    batch = _part(host, "slurm_node", slurm)
+    kubernetes = _part(host, "kubernetes", _KUBERNETES_GROUPS, nodes)
+    batch = _part(host, "slurm", _SLURM_GROUPS, slurm)
     parts = [part for part in (kubernetes, batch) if part]
     return HostStatus(
         name=host.name,
@@ -126,10 +129,12 @@ def _host(host: Host, nodes: Mapping[str, _NodeState], slurm: Mapping[str, _Node
     )
 
 
-def _part(host: Host, group: str, states: Mapping[str, _NodeState]) -> _NodeState | None:
-    if group not in host.groups:
+def _part(
+    host: Host, scheduler: str, groups: frozenset[str], states: Mapping[str, _NodeState]
+) -> _NodeState | None:
+    if not groups & host.groups:
         return None
-    return states.get(host.name, _NodeState("not there", False, f"not known to {group.split('_')[0]}"))
+    return states.get(host.name, _NodeState("not there", False, f"not known to {scheduler}"))
 
 
 def _simple(fleet: Fleet, group: str, service: str, reply: Reply | None) -> list[ServiceStatus]:

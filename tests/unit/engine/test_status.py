@@ -1,4 +1,5 @@
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -64,3 +65,32 @@ def test_a_node_that_slurm_refuses_is_shown_with_the_reason(status: Status) -> N
     found = status(SLURM, {("ctl1", "sinfo"): sinfo("inval", "Low RealMemory (reported:1 < 100.00%)")})
     assert (found.hosts[1].slurm, found.hosts[1].healthy) == ("inval 24.11.5", False)
     assert found.hosts[1].remark.startswith("Low RealMemory")
+
+
+def kubernetes(**ready: str) -> Reply:
+    """What a control plane says of nodes; ready: status of the condition Ready, by node."""
+    nodes = [
+        {
+            "metadata": {"name": name},
+            "spec": {},
+            "status": {
+                "conditions": [{"type": "Ready", "status": word, "message": f"kubelet says {word}"}],
+                "nodeInfo": {"kubeletVersion": "v1.35.0"},
+            },
+        }
+        for name, word in ready.items()
+    ]
+    version = {"serverVersion": {"gitVersion": "v1.35.0"}}
+    answer = {"nodes": {"items": nodes}, "deployments": {"items": []}, "version": version}
+    return Reply(0, json.dumps(answer), "")
+
+
+def test_nodes_of_kubernetes_need_no_parent_group(status: Status) -> None:
+    fleet = make_fleet({"ctl1": ("kubernetes_control_plane",), "n1": ("kubernetes_node",)})
+    answers = {("ctl1", "kubectl"): kubernetes(ctl1="True", n1="Unknown")}
+    control, node = status(fleet, answers).hosts
+    assert (control.kubernetes, control.healthy) == ("Ready v1.35.0", True)
+    assert (node.kubernetes, node.healthy) == ("NotReady v1.35.0", False)
+    assert node.remark == "kubelet says Unknown"
+    _, missing = status(fleet, {("ctl1", "kubectl"): kubernetes(ctl1="True")}).hosts
+    assert (missing.healthy, missing.remark) == (False, "not known to kubernetes")
