@@ -83,17 +83,19 @@ class _NodeState:
 
 async def gather(fleet: Fleet) -> SiteStatus:
     """Ask both schedulers; what does not answer is reported as such, never raised."""
+    controller, rest_host = fleet.first("slurm_controller"), fleet.first("slurm_rest")
     kubernetes, slurm, accounting, rest = await asyncio.gather(
         _ask_kubernetes(fleet),
-        _ask(fleet.first("slurm_controller"), _SLURM),
-        _ask(fleet.first("slurm_accounting"), _ACCOUNTING),
-        _ask(fleet.first("slurm_rest"), _REST),
+        _ask(controller, _SLURM),
+        # slurmdbd's own host has neither sacctmgr nor a slurm.conf where it is none of Slurm's other hosts.
+        _ask(controller if fleet.members("slurm_accounting") else None, _ACCOUNTING),
+        _ask(rest_host, _REST),
     )
     nodes, services = _kubernetes(fleet, kubernetes)
     slurm_nodes, slurm_services = _slurm(fleet, slurm)
     services += slurm_services
-    services += _simple(fleet, "slurm_accounting", "slurmdbd", accounting)
-    services += _simple(fleet, "slurm_rest", "slurmrestd", rest)
+    services += _simple("slurmdbd", fleet.first("slurm_accounting"), controller, accounting)
+    services += _simple("slurmrestd", rest_host, rest_host, rest)
     hosts = tuple(_host(host, nodes, slurm_nodes) for host in fleet.hosts.values())
     if fleet.foreign_cluster:
         hosts += tuple(
@@ -137,11 +139,12 @@ def _part(
     return states.get(host.name, _NodeState("not there", False, f"not known to {scheduler}"))
 
 
-def _simple(fleet: Fleet, group: str, service: str, reply: Reply | None) -> list[ServiceStatus]:
-    host = fleet.first(group)
-    if host is None or reply is None:
+def _simple(service: str, host: Host | None, asked: Host | None, reply: Reply | None) -> list[ServiceStatus]:
+    """A service on `host` of which the host `asked` gave this reply."""
+    if host is None or asked is None or reply is None:
         return []
-    return [ServiceStatus(service, host.name, "up" if reply.code == 0 else reply.message, reply.code == 0)]
+    said = reply.message if asked == host else f"asked from {asked.name}: {reply.message}"
+    return [ServiceStatus(service, host.name, "up" if reply.code == 0 else said, reply.code == 0)]
 
 
 def _kubernetes(fleet: Fleet, reply: Reply | None) -> tuple[dict[str, _NodeState], list[ServiceStatus]]:

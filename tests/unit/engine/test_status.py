@@ -94,3 +94,22 @@ def test_nodes_of_kubernetes_need_no_parent_group(status: Status) -> None:
     assert node.remark == "kubelet says Unknown"
     _, missing = status(fleet, {("ctl1", "kubectl"): kubernetes(ctl1="True")}).hosts
     assert (missing.healthy, missing.remark) == (False, "not known to kubernetes")
+
+
+def test_accounting_is_asked_from_the_controller(status: Status) -> None:
+    groups = {"db1": ("slurm_accounting",), "ctl1": ("slurm_controller",), "n1": ("slurm_node",)}
+    fleet, idle = make_fleet(groups), sinfo("idle")
+    found = status(fleet, {("ctl1", "sinfo"): idle, ("ctl1", "sacctmgr"): Reply(0, "lab\n", "")})
+    assert [(item.name, item.where, item.state) for item in found.services] == [
+        ("slurmctld", "ctl1", "up"),
+        ("slurmdbd", "db1", "up"),
+    ]
+    assert found.healthy
+    down = Reply(1, "", "sacctmgr: error: Problem talking to the database")
+    found = status(fleet, {("ctl1", "sinfo"): idle, ("ctl1", "sacctmgr"): down})
+    assert not found.healthy
+    assert found.services[1].state == f"asked from ctl1: {down.err}"
+
+
+def test_a_site_without_accounting_has_no_slurmdbd(status: Status) -> None:
+    assert [item.name for item in status(SLURM, {("ctl1", "sinfo"): sinfo("idle")}).services] == ["slurmctld"]
