@@ -136,7 +136,7 @@ def verify(
     if molecule or scenario or since:
         _try_on_a_lab(output, inventory, scenario or [], since)
     proofs = asyncio.run(prove(_load(inventory)))
-    rows = [(proof.name, "ok" if proof.fine else "failed", proof.found, proof.seconds) for proof in proofs]
+    rows = [(proof.name, proof.result, proof.found, proof.seconds) for proof in proofs]
     output.table("", ("job", "result", "output", "seconds"), rows)
     raise typer.Exit(ExitCode.DONE if all(proof.fine for proof in proofs) else ExitCode.FAILED)
 

@@ -112,6 +112,9 @@ async def _verify(context: Context, _hosts: tuple[str, ...]) -> Mapping[str, Hos
     from platformctl.engine import verify
 
     proofs = await verify.verify(context.fleet)
+    for proof in proofs:
+        if proof.skipped:
+            context.journal.emit("remark", message=f"verify: {proof.name} is skipped: {proof.found}")
     failed = [proof for proof in proofs if not proof.fine]
     if failed:
         message = "; ".join(f"{proof.name}: {proof.found}" for proof in failed)

@@ -7,8 +7,8 @@ import time
 
 from platformctl.engine import access, remote
 from platformctl.engine.access import Kubectl
-from platformctl.engine.fleet import Connection, Fleet, Host
-from platformctl.engine.job_proofs import prove_jobs
+from platformctl.engine.fleet import Connection, Fleet
+from platformctl.engine.job_proofs import prove_jobs, targets
 from platformctl.engine.proof import Proof
 
 _SECONDS = 120
@@ -16,20 +16,30 @@ _POD_IMAGE = "docker.io/library/debian:13"
 
 
 async def verify(fleet: Fleet) -> list[Proof]:
-    """Run the smoke jobs of the schedulers that the site has, at the same time."""
+    """Run the smoke jobs of the schedulers that the site has, at the same time.
+
+    A site without users has nobody who could submit a job: those are skipped, and the proofs say so.
+    """
+    user = _user(fleet)
     jobs = []
+    skipped: list[Proof] = []
     async with access.kubectl(fleet) as kubectl:
         if kubectl:
             pod = json.dumps(_pod(f"platformctl-verify-{time.time_ns()}"))
             jobs.append(_prove("pod", kubectl.connection, kubectl.where, _pod_script(kubectl), pod))
         if controller := fleet.first("slurm_controller"):
-            script = _batch_script(_user(controller))
-            jobs.append(_prove("sbatch", controller.connection, controller.name, script))
+            if user:
+                script = _batch_script(user)
+                jobs.append(_prove("sbatch", controller.connection, controller.name, script))
+            else:
+                skipped.append(_skipped("sbatch"))
         proofs = list(await asyncio.gather(*jobs))
-    accounts = fleet.variables.get("users_accounts")
-    if fleet.has_cluster and accounts:
-        proofs += await prove_jobs(fleet, str(accounts[0]["name"]))
-    return proofs
+    if fleet.has_cluster:
+        if user:
+            proofs += await prove_jobs(fleet, user)
+        else:
+            skipped += [_skipped(f"Job to {target}") for target in targets(fleet)]
+    return proofs + skipped
 
 
 async def _prove(name: str, connection: Connection, where: str, script: str, data: str = "") -> Proof:
@@ -90,6 +100,12 @@ exit $code
     return f"runuser --login {shlex.quote(user)} --command {shlex.quote(job)}"
 
 
-def _user(host: Host) -> str:
-    accounts = host.variables.get("users_accounts") or []
-    return str(accounts[0]["name"]) if accounts else "nobody"
+def _user(fleet: Fleet) -> str:
+    """The first user whom the site does not want gone; empty without one."""
+    accounts = fleet.variables.get("users_accounts") or []
+    present = (str(account["name"]) for account in accounts if account.get("state") != "absent")
+    return next(present, "")
+
+
+def _skipped(name: str) -> Proof:
+    return Proof(name, True, "nobody can submit it: users_accounts has no present user", 0.0, skipped=True)
