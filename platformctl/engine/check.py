@@ -51,7 +51,9 @@ async def check(fleet: Fleet, names: tuple[str, ...], data: Path) -> Verdict:
         if reply.code == 0:
             found = json.loads(reply.out)
             address = host.connection.address
-            subjects.append(Subject(host.name, address, host.groups, fleet.site, found, seconds))
+            subjects.append(
+                Subject(host.name, address, host.groups, fleet.site, found, seconds, host.variables)
+            )
         else:
             failures.append(_failure(host, reply))
     order = {name: index for index, name in enumerate(names)}

@@ -5,9 +5,13 @@ Pure: takes probes and says findings. The command and the role's filter plugin u
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from platformctl import paths
+from platformctl.site.values import templated
+from platformctl.site.variables import known
 
 Probe = Mapping[str, Any]
 
@@ -24,15 +28,15 @@ _KUBERNETES = frozenset({"kubernetes_control_plane", "kubernetes_node"})
 _MEMORY_NEEDED = {"kubernetes_control_plane": 1_700_000_000}
 _MEMORY_WANTED = 1 * GIB
 _CLOCK_ERROR, _CLOCK_WARNING = 30.0, 5.0
-# TCP ports that the services of a group listen on.
-_PORTS = {
+# TCP ports that the services of a group listen on; a name is that of the variable that says which.
+_PORTS: Mapping[str, tuple[int | str, ...]] = {
     "kubernetes_control_plane": (6443, 2379, 2380, 10250, 10257, 10259),
     "kubernetes_node": (10250,),
-    "slurm_accounting": (6819,),
-    "slurm_controller": (6817,),
-    "slurm_node": (6818,),
-    "slurm_rest": (6820,),
-    "registry": (5000,),
+    "slurm_accounting": ("slurm_accounting_port",),
+    "slurm_controller": ("slurm_controller_port",),
+    "slurm_node": ("slurm_node_port",),
+    "slurm_rest": ("slurm_rest_port",),
+    "registry": ("registry_port",),
 }
 
 
@@ -48,7 +52,8 @@ class Level(StrEnum):
 class Subject:
     """A host to judge: its name, address, groups of the inventory, the site's name, and its probe.
 
-    clock_window: its clock was read at some moment within so many seconds after the operator's.
+    clock_window: its clock was read at some moment within so many seconds after the operator's. variables:
+    what the inventory sets for it; a value that still holds Jinja is not judged.
     """
 
     name: str
@@ -57,6 +62,11 @@ class Subject:
     site: str
     probe: Probe
     clock_window: float = 0.0
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+    def setting(self, name: str) -> Any:
+        """A variable's value, or the default that its role documents."""
+        return self.variables.get(name, known(paths.data_dir())[name].default)
 
 
 @dataclass(frozen=True)
@@ -152,9 +162,13 @@ def _kernel(subject: Subject) -> Iterator[Finding]:
 def _ports(subject: Subject) -> Iterator[Finding]:
     if subject.probe["site"]:
         return
-    wanted = {port for group in subject.groups for port in _PORTS.get(group, ())}
-    for port in sorted(wanted & set(subject.probe["listening"])):
-        remedy = f"stop what listens there (ss -ltnp 'sport = :{port}')"
+    wanted: dict[int, str] = {}
+    for entry in (entry for group in subject.groups for entry in _PORTS.get(group, ())):
+        port = subject.setting(entry) if isinstance(entry, str) else entry
+        if not templated(port):
+            wanted[int(port)] = f", or set {entry} to another port" if isinstance(entry, str) else ""
+    for port in sorted(set(wanted) & set(subject.probe["listening"])):
+        remedy = f"stop what listens there (ss -ltnp 'sport = :{port}'){wanted[port]}"
         yield Finding(subject.name, "port", Level.ERROR, f"TCP port {port} is in use", remedy)
 
 

@@ -20,6 +20,7 @@ def problems(names: Sequence[str], hostvars: Mapping[str, Any], site: str) -> di
             frozenset(hostvars[name]["group_names"]),
             site,
             hostvars[name]["_preflight_probe"]["probe"],
+            variables=hostvars[name],
         )
         for name in names
     ]

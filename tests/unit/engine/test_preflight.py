@@ -66,6 +66,28 @@ def test_space_clock_ports_and_swap() -> None:
     assert bad(subject(cgroup="hybrid")) == {("n1", "cgroup", Level.WARNING)}
 
 
+@pytest.mark.parametrize(
+    ("group", "variable", "default"),
+    [
+        ("registry", "registry_port", 5000),
+        ("slurm_accounting", "slurm_accounting_port", 6819),
+        ("slurm_controller", "slurm_controller_port", 6817),
+        ("slurm_node", "slurm_node_port", 6818),
+        ("slurm_rest", "slurm_rest_port", 6820),
+    ],
+)
+def test_the_ports_are_those_of_the_site(group: str, variable: str, default: int) -> None:
+    usual = subject(groups=(group,), listening=[22, default])
+    finding = next(found for found in judge([usual]) if found.check == "port")
+    assert f"TCP port {default} " in finding.found
+    assert variable in finding.remedy
+    moved = replace(usual, variables={variable: 5001})
+    assert bad(moved) == set()
+    taken = replace(moved, probe={**usual.probe, "listening": [5001]})
+    assert bad(taken) == {("n1", "port", Level.ERROR)}
+    assert bad(replace(usual, variables={variable: "{{ x_port }}"})) == set()
+
+
 def test_each_file_system_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     probe = load("roles/preflight/library/host_probe.py")
     inner = tmp_path / "inner"
