@@ -154,9 +154,17 @@ def _kernel(subject: Subject) -> Iterator[Finding]:
     if subject.probe["cgroup"] != "v2":
         remedy = "boot with systemd.unified_cgroup_hierarchy=1; limits of jobs and pods are weaker without"
         yield Finding(subject.name, "cgroup", Level.WARNING, f"cgroup {subject.probe['cgroup']}", remedy)
-    if subject.probe["swap"] and subject.groups & _KUBERNETES:
+    # The kubelet's own default of failSwapOn is true: it does not start on a host with swap.
+    overrides = subject.setting("kubernetes_kubelet_overrides")
+    refuses = overrides if templated(overrides) else overrides.get("failSwapOn", True)
+    if subject.probe["swap"] and subject.groups & _KUBERNETES and refuses is not False:
         found = f"{subject.probe['swap'] / GIB:.1f} GiB of swap"
-        yield Finding(subject.name, "swap", Level.WARNING, found, "switch swap off (swapoff -a, /etc/fstab)")
+        remedy = (
+            "switch swap off (swapoff -a, /etc/fstab), or let the kubelet run with it (failSwapOn: false in "
+            "kubernetes_kubelet_overrides)"
+        )
+        level = Level.WARNING if templated(refuses) else Level.ERROR
+        yield Finding(subject.name, "swap", level, found, remedy)
 
 
 def _ports(subject: Subject) -> Iterator[Finding]:

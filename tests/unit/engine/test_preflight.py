@@ -61,9 +61,23 @@ def test_space_clock_ports_and_swap() -> None:
     assert bad(subject(listening=[6818])) == {("n1", "port", Level.ERROR)}
     assert bad(subject(listening=[6818], site="lab")) == set()
     assert bad(subject(swap=GIB)) == set()
-    assert bad(subject(groups=("kubernetes_node",), swap=GIB)) == {("n1", "swap", Level.WARNING)}
     assert bad(subject(groups=("kubernetes_control_plane",), memory=GIB)) == {("n1", "memory", Level.ERROR)}
     assert bad(subject(cgroup="hybrid")) == {("n1", "cgroup", Level.WARNING)}
+
+
+@pytest.mark.parametrize("group", ["kubernetes_control_plane", "kubernetes_node"])
+def test_a_kubelet_runs_with_swap_only_where_the_site_lets_it(group: str) -> None:
+    def judged(overrides: object) -> set[tuple[str, str, Level]]:
+        variables = {"kubernetes_kubelet_overrides": overrides}
+        return bad(replace(subject(groups=(group,), swap=GIB), variables=variables))
+
+    assert bad(subject(groups=(group,), swap=GIB)) == {("n1", "swap", Level.ERROR)}
+    assert judged({"maxPods": 50}) == {("n1", "swap", Level.ERROR)}
+    assert judged({"failSwapOn": True}) == {("n1", "swap", Level.ERROR)}
+    assert judged({"failSwapOn": False}) == set()
+    # Only Ansible knows what Jinja comes to.
+    assert judged({"failSwapOn": "{{ x_swap }}"}) == {("n1", "swap", Level.WARNING)}
+    assert judged("{{ x_overrides }}") == {("n1", "swap", Level.WARNING)}
 
 
 @pytest.mark.parametrize(
