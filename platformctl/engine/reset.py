@@ -69,7 +69,8 @@ async def _reset(fleet: Fleet, found: Removal, data: Path, output: Output) -> Ex
         journal.emit("started", site=fleet.site, hosts=len(hosts), journal=str(journal.folder))
         reporter = Reporter(fleet, journal, "reset")
         with reporter.concluded(started):
-            async with lock.hold(fleet, hosts, "reset"):
+            # Of all hosts, as an installation takes it; on one of `hosts` both could run at once.
+            async with lock.hold(fleet, tuple(fleet.hosts), "reset"):
                 journal.emit("stage_started", stage="reset", hosts=list(hosts))
                 roles = {host: list(names) for host, names in found.roles.items()}
                 result = await Session(fleet, data, journal).run("reset", hosts, {"reset_roles": roles})
