@@ -29,10 +29,14 @@ _FORGET = (
 
 @dataclass(frozen=True)
 class Removal:
-    """What would be undone: roles by host, last applied first; in `down` who could not be asked, and why."""
+    """What would be undone: roles by host, last applied first; in `down` who could not be asked, and why.
+
+    bare: hosts that were asked and have nothing.
+    """
 
     roles: Mapping[str, tuple[str, ...]]
     down: Mapping[str, str]
+    bare: tuple[str, ...] = ()
 
 
 async def removal(fleet: Fleet, hosts: tuple[str, ...], stages: Sequence[Stage], data: Path) -> Removal:
@@ -44,7 +48,8 @@ async def removal(fleet: Fleet, hosts: tuple[str, ...], stages: Sequence[Stage],
         undoable = [role for role in roles if (data / "roles" / role / "tasks" / "reset.yml").is_file()]
         if begun:
             found[host] = tuple(reversed(undoable))
-    return Removal(found, {host: reply.refusal for host, reply in records.down.items()})
+    bare = tuple(host for host, begun in records.stages.items() if not begun)
+    return Removal(found, {host: reply.refusal for host, reply in records.down.items()}, bare)
 
 
 def describe(role: str, data: Path) -> str:
@@ -72,7 +77,8 @@ async def _reset(fleet: Fleet, found: Removal, data: Path, output: Output) -> Ex
             # Of all hosts, as an installation takes it; on one of `hosts` both could run at once.
             async with lock.hold(fleet, tuple(fleet.hosts), "reset"):
                 journal.emit("stage_started", stage="reset", hosts=list(hosts))
-                roles = {host: list(names) for host, names in found.roles.items()}
+                # Bare hosts are named as well: a role can tell that no host of the site keeps anything.
+                roles = {host: list(found.roles.get(host, ())) for host in (*hosts, *found.bare)}
                 result = await Session(fleet, data, journal).run("reset", hosts, {"reset_roles": roles})
                 reporter.stage(result)
             fine = [fleet.hosts[host] for host, end in result.hosts.items() if end.status.fine]

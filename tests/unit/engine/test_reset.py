@@ -1,9 +1,14 @@
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from platformctl import paths
 from platformctl.console import Format, Output
 from platformctl.engine import lock, remote
 from platformctl.engine import reset as undo
@@ -68,3 +73,49 @@ async def test_the_lock_is_where_an_installation_looks_for_it(
     hosts.down = down
     assert await reset(FLEET, N3) is ExitCode.DONE
     assert playbooks.locked == [where]
+
+
+async def test_roles_are_told_which_hosts_have_nothing(playbooks: Playbooks, hosts: Hosts) -> None:
+    await reset(FLEET, Removal({"n3": ("base",)}, {}, bare=("ctl1", "n2")))
+    assert playbooks.variables == [{"reset_roles": {"n3": ["base"], "ctl1": [], "n2": []}}]
+
+
+async def test_hosts_without_anything_are_found(hosts: Hosts, tmp_path: Path) -> None:
+    hosts.down = {"192.0.2.13"}
+    found = await undo.removal(FLEET, tuple(FLEET.hosts), (), tmp_path)
+    assert (found.roles, found.bare, set(found.down)) == ({}, ("ctl1", "n2"), {"n3"})
+
+
+@pytest.mark.parametrize(
+    ("roles", "left"),
+    [
+        ({"n3": ["shared_home"]}, True),
+        ({"ctl1": ["shared_home"]}, True),
+        ({"ctl1": ["shared_home"], "n3": ["shared_home"]}, False),
+        ({"ctl1": [], "n3": ["shared_home"]}, False),
+    ],
+)
+def test_the_marker_of_the_shared_home_stays_while_a_host_needs_it(
+    tmp_path: Path, roles: Mapping[str, list[str]], left: bool
+) -> None:
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"ctl1": local, "n3": local}}}))
+    task = {
+        "ansible.builtin.include_role": {"name": "shared_home", "tasks_from": "reset"},
+        "when": "'shared_home' in reset_roles.get(inventory_hostname, [])",
+    }
+    play = {"hosts": ",".join(roles), "gather_facts": False, "tasks": [task]}
+    (tmp_path / "play.json").write_text(json.dumps([play]))
+    marker = tmp_path / ".platformctl-shared-home"
+    marker.touch()
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    settings = json.dumps({"reset_roles": roles, "shared_home_path": str(tmp_path)})
+    ended = subprocess.run(
+        [program, "-i", str(tmp_path / "hosts.json"), str(tmp_path / "play.json"), "-e", settings],
+        env={**os.environ, "ANSIBLE_ROLES_PATH": str(paths.data_dir() / "roles")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert marker.exists() is left
