@@ -191,8 +191,8 @@ def left_over(found: Plan, fleet: Fleet) -> list[str]:
         alike.setdefault(names, []).append(host)
     return [
         f"{', '.join(hosts)}: still at the work of {', '.join(names)}, a group left since; to end it:"
-        f" platformctl reset -i {fleet.inventory} --limit {','.join(hosts)} (takes all that platformctl put there), then"
-        f" platformctl install -i {fleet.inventory}"
+        f" platformctl reset -i {fleet.inventory} --limit {','.join(hosts)} (takes all of it from there),"
+        f" then platformctl install -i {fleet.inventory}"
         for names, hosts in alike.items()
     ]
 

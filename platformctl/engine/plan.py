@@ -106,7 +106,7 @@ def _left(
     stages: Sequence[Stage], fleet: Fleet, records: Records, scope: Scope
 ) -> dict[str, tuple[str, ...]]:
     """Stages that were begun on a host which has left their group since."""
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for host in (name for name in fleet.hosts if name in scope.hosts):
         begun = records.stages.get(host, {})
         names = [stage.name for stage in stages if stage.name in begun and stage.abandoned(fleet.hosts[host])]
