@@ -42,16 +42,24 @@ EXTRA: dict[str, dict[str, Any]] = {
         "description": "Address of the host, by which ssh and the other hosts reach it. Set on the host.",
     },
     "ansible_port": {"type": "int", "default": 22, "description": "TCP port of the host's ssh server."},
-    "ansible_user": {"description": "User for ssh; needs sudo."},
-    "ansible_password": {"description": "Password for ssh, as a vaulted value. Better is a key."},
+    "ansible_user": {"description": "User for ssh, with a key; needs sudo unless it is root."},
     "ansible_connection": {
         "choices": ["ssh", "local"],
         "default": "ssh",
         "description": "How hosts are reached; local is this machine.",
     },
     "ansible_become": {"type": "bool", "default": False, "description": "Become root by sudo."},
-    "ansible_become_method": {"default": "sudo", "description": "Program that makes the user root."},
-    "ansible_become_user": {"default": "root", "description": "User that tasks run as after that."},
+    # platformctl runs commands on hosts by itself as well, and does so in this one way.
+    "ansible_become_method": {
+        "choices": ["sudo"],
+        "default": "sudo",
+        "description": "Program that makes the user root.",
+    },
+    "ansible_become_user": {
+        "choices": ["root"],
+        "default": "root",
+        "description": "User that tasks run as after that.",
+    },
     "ansible_become_password": {"description": "Password for sudo, as a vaulted value."},
     "ansible_python_interpreter": {"description": "Python on the hosts; found by itself if not given."},
     "ansible_pipelining": {

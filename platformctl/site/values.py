@@ -31,7 +31,7 @@ _SITE_WIDE = (
     "registry_port",
     "artifacts_source",
 )
-_CONFIDENTIAL = ("ansible_password", "ansible_become_password")
+_CONFIDENTIAL = ("ansible_become_password",)
 
 
 def templated(value: Any) -> bool:

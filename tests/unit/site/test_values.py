@@ -53,6 +53,9 @@ def test_the_sandbox_has_no_mistakes(sandbox: Sandbox) -> None:
         ),
         ("slurm_cluster_name", "Big Iron", "slurm_cluster_name", "not a Slurm name", "capitals"),
         ("secret_munge_key", "abc", "secret_munge_key", "plain text", "secrets.vault"),
+        ("ansible_password", "abc", "ansible_password", "not a variable of platformctl", ""),
+        ("ansible_become_method", "su", "ansible_become_method", "not allowed", "'sudo'"),
+        ("ansible_become_user", "alice", "ansible_become_user", "not allowed", "'root'"),
         ("ansible_become_password", "abc", "ansible_become_password", "plain text", "ansible-vault"),
     ],
 )
@@ -173,7 +176,7 @@ def test_a_wrong_value_in_the_wrong_place_is_two_mistakes(sandbox: Sandbox) -> N
 
 
 def test_confidential_values_are_not_shown(sandbox: Sandbox) -> None:
-    sandbox.vars["ansible_password"] = ["canary-value"]
+    sandbox.vars["ansible_become_password"] = ["canary-value"]
     sandbox.vars["secret_munge_key"] = "canary-value"
     sandbox.vars["some_token"] = "canary-value"
     assert len(found := sandbox.mistakes()) == 3
