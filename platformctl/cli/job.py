@@ -95,7 +95,7 @@ def submit(
     fields = {
         "target": target.value if target else None,
         "queue": queue,
-        "walltime": walltime,
+        "walltime": int(walltime) if walltime.isdecimal() else walltime,
         "account": account,
         "nodes": nodes,
         "tasks": tasks,

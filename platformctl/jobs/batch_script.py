@@ -24,14 +24,34 @@ _BASH = "#!/bin/bash -p\n"
 # Stands for a reference to the index while words are quoted: no text of a user holds NUL.
 _INDEX_HERE = "\0"
 _SET_INDEX = f'export {INDEX}="$SLURM_ARRAY_TASK_ID"\n'
-# Slurm ends a job by a signal to all its processes: the script itself must outlive it to copy the results.
+# Slurm tells this process alone to end: it passes that on, and outlives it to copy the results. With job
+# control (-m), what runs in the background does not ignore SIGINT.
+_RUN = """\
+set -m
+platform_child= platform_told=
+platform_tell() {
+  platform_told=$1
+  [ -z "$platform_child" ] || kill -s "$1" "$platform_child" 2>/dev/null
+}
+trap 'platform_tell TERM' TERM
+trap 'platform_tell INT' INT
+trap 'platform_tell HUP' HUP
+run() {
+  "$@" <&0 &
+  platform_child=$!
+  [ -z "$platform_told" ] || platform_tell "$platform_told"
+  # A signal ends the wait, not what is waited for.
+  while wait "$platform_child"; code=$?; kill -0 "$platform_child" 2>/dev/null; do :; done
+  platform_child=
+  return "$code"
+}
+"""
 _STAGE = f"""\
 stage() {{
   command -p mkdir -p -- "$3" && command -p cp -RpT -- "$1" "$2" && return
   printf 'cannot copy %s to %s\\n' "$1" "$2" >&2
   return {CANNOT_COPY}
 }}
-trap : TERM INT HUP
 """
 
 
@@ -95,9 +115,8 @@ def _staged(job: JobSpec, user: User, command: str) -> str:
     )
     after = "".join(f"stage {_words(copy)} || lost=$?\n" for copy in copies(job.stage_out, user.home))
     prelude = _STAGE if before or after else ""
-    return (
-        f'{prelude}{before}{command}code=$?\nlost=0\n{after}[ "$code" -ne 0 ] || code=$lost\nexit "$code"\n'
-    )
+    ending = '[ "$code" -ne 0 ] || code=$lost\nexit "$code"\n'
+    return f"{_RUN}{prelude}{before}run {command}code=$?\nlost=0\n{after}{ending}"
 
 
 def _words(words: tuple[str, ...]) -> str:

@@ -210,13 +210,19 @@ def _pod(
         or (queue.pod_priority_class if queue else None),
         # On the pod, not on the batch Job: the clock starts with the pod, not with the wait for a place.
         "activeDeadlineSeconds": job.walltime,
-        "terminationGracePeriodSeconds": job.pod.grace_seconds
-        or (_STAGE_OUT_SECONDS if copies_beside(job) else None),
+        "terminationGracePeriodSeconds": _grace(job),
     }
     if job.array:
         for container in pod["containers"]:
             container["env"] = [*container.get("env", ()), _index()]
     return {key: value for key, value in pod.items() if value not in ([], {}, None)}
+
+
+def _grace(job: JobSpec) -> int | None:
+    """Seconds between SIGTERM and SIGKILL, in which results are copied too; None for Kubernetes' default."""
+    if job.pod.grace_seconds is not None:
+        return job.pod.grace_seconds
+    return _STAGE_OUT_SECONDS if copies_beside(job) else None
 
 
 def _script(job: JobSpec, user: User, image: str) -> dict[str, Any]:

@@ -94,8 +94,10 @@ def _size(job: JobSpec) -> dict[str, Any]:
     nodes = job.nodes or (1 if job.tasks == 1 else None)
     if nodes:
         found["nodes"] = str(nodes)
-    if job.tasks_per_node:
-        found["tasks_per_node"] = job.tasks_per_node
+    each = _tasks_on_a_node(job)
+    if each and (job.tasks_per_node or (job.nodes or 1) > 1):
+        # Otherwise Slurm may put all but one for each other node on the first.
+        found["tasks_per_node"] = each
     if job.array:
         found["array"] = array_text(job.array)
     if job.walltime:

@@ -68,7 +68,8 @@ class TemplateReader:
                     f"{path}.{key[:253]}", "is not a field of a pod template that jobs can use"
                 )
             elif item in row.harmless and type(item) in {type(value) for value in row.harmless}:
-                continue
+                if Handling.MAPPED in (row.kubernetes, row.slurm):
+                    kept[key] = item
             elif row.kubernetes is Handling.REFUSED and row.slurm is Handling.REFUSED:
                 self.reader.refuse(f"{path}.{key}", f"is not supported: {row.note}")
             else:

@@ -1,6 +1,7 @@
 """What the batch script hands on, read back by a stand-in for the container runner under the real bash."""
 
 import os
+import signal
 import subprocess
 import tempfile
 from dataclasses import replace
@@ -43,7 +44,13 @@ class Node:
         (folder / "srun").chmod(0o755)
 
     def run(self, job: JobSpec, index: int = 0, code: int = 0) -> subprocess.CompletedProcess[bytes]:
-        """Run the job as a slurmd does: the script from a file, its environment from the submission."""
+        """Run the job to its end."""
+        with self.start(job, index, code) as process:
+            out, err = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def start(self, job: JobSpec, index: int = 0, code: int = 0) -> subprocess.Popen[bytes]:
+        """Start the job as a slurmd does: the script from a file, its environment from the submission."""
         body = slurm.submission(job, replace(ALICE, home=str(self.home)), "pi", TOKEN, "v0.0.42")["job"]
         script = self._folder / "slurm_script"
         script.write_text(body["script"].replace(RUNNER, str(self.runner), 1))
@@ -51,9 +58,8 @@ class Node:
         environment = dict(pair.split("=", 1) for pair in body["environment"])
         environment["PATH"] = f"{self._folder}:{environment['PATH']}"
         more = {"FAKE_FOLDER": str(self._folder), "FAKE_EXIT": str(code), "SLURM_ARRAY_TASK_ID": str(index)}
-        return subprocess.run(
-            [script], env=environment | more, cwd=self.home, capture_output=True, check=False
-        )
+        pipe = subprocess.PIPE
+        return subprocess.Popen([script], env=environment | more, cwd=self.home, stdout=pipe, stderr=pipe)
 
     def argv(self) -> list[str]:
         """The words that the runner was called with."""
@@ -202,3 +208,23 @@ def test_a_long_script_is_one_word(tmp_path: Path) -> None:
     node = Node(tmp_path)
     script = "#!/bin/sh\n" + ":\n" * 200_000 + "echo $KFOUNDRY_INDEX\n"
     assert node.run(job(script=script, array="0-9"), 4).stdout == b"4\n"
+
+
+@pytest.mark.parametrize(
+    "spec", [{}, {"array": "0-9"}, {"stageOut": [{"source": "saved", "target": "kept"}]}]
+)
+@pytest.mark.parametrize(("sent", "name"), [(signal.SIGTERM, "TERM"), (signal.SIGINT, "INT")])
+def test_a_program_is_told_to_end_and_what_it_saves_is_kept(
+    tmp_path: Path, spec: dict[str, Any], sent: signal.Signals, name: str
+) -> None:
+    """Slurm's default: only the batch script itself is told; it has until KillWait is over."""
+    node = Node(tmp_path)
+    script = f"#!/bin/sh\ntrap 'echo done > saved; exit 3' {name}\necho ready\nwhile :; do sleep 0.01; done\n"
+    with node.start(job(script=script, **spec)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(sent)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 3, err
+    kept = node.home / ("kept" if "stageOut" in spec else "saved")
+    assert kept.read_text() == "done\n"

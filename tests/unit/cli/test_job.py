@@ -93,14 +93,17 @@ def test_colours_are_for_terminals_that_want_them(
     assert "\x1b[3" not in run("job", "list", "--all").stdout
 
 
-def test_a_script_is_submitted_with_options(jobs: MemoryJobs, run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("given", "walltime"), [("2h", "2h"), ("5400", 5400)])
+def test_a_script_is_submitted_with_options(
+    jobs: MemoryJobs, run: Run, tmp_path: Path, given: str, walltime: str | int
+) -> None:
     path = tmp_path / "My Train.sh"
     path.write_text("#!/bin/bash\ntrain\n")
-    options = ("--target", "slurm", "--walltime", "2h", "--tasks", "4", "-n", "team1")
+    options = ("--target", "slurm", "--walltime", given, "--tasks", "4", "-n", "team1")
     done = run("job", "submit", str(path), *options)
     assert "my-train-x7k2p submitted in team1" in done.output
     assert "platformctl job describe my-train-x7k2p -n team1" in done.output
-    spec = {"script": "#!/bin/bash\ntrain\n", "target": "slurm", "walltime": "2h", "tasks": 4}
+    spec = {"script": "#!/bin/bash\ntrain\n", "target": "slurm", "walltime": walltime, "tasks": 4}
     assert jobs.jobs[0]["spec"] == spec
 
 

@@ -58,6 +58,7 @@ def test_a_script_for_slurm() -> None:
                 "SHELL=/bin/bash",
             ],
             "tasks": 6,
+            "tasks_per_node": 3,
             "nodes": "2",
             "partition": "main",
             "account": "physics",
@@ -95,6 +96,28 @@ def test_a_script_asks_for_what_one_task_needs() -> None:
     assert container["spec"]["template"]["spec"]["containers"][0]["resources"] == {
         "requests": levels, "limits": levels
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("nodes", "tasks", "each", "sent"),
+    [
+        (2, 6, None, 3),
+        (4, 5, None, 2),
+        (2, 2, None, 1),
+        (1, 4, None, None),
+        (2, 6, 4, 4),
+        (None, 6, None, None),
+    ],
+)
+def test_no_node_gets_more_tasks_than_it_has_memory_for(
+    nodes: int | None, tasks: int, each: int | None, sent: int | None
+) -> None:
+    given = {"nodes": nodes, "tasks": tasks, "tasksPerNode": each}
+    spec = {name: value for name, value in given.items() if value}
+    found = submitted(job(script="#!/bin/sh\n", resources={"memory": "1Mi"}, **spec))["job"]
+    assert found.get("tasks_per_node") == sent
+    if sent:
+        assert found["memory_per_node"]["number"] == sent
 
 
 @pytest.mark.parametrize(
@@ -265,9 +288,10 @@ def test_results_of_a_container_are_copied_beside_it() -> None:
     assert "restartPolicy" not in before
     assert beside["restartPolicy"] == "Always"
     assert (pod["shareProcessNamespace"], pod["terminationGracePeriodSeconds"]) == (True, 300)
-    own = job(template={"spec": {**POD, "terminationGracePeriodSeconds": 7}}, stageOut=transfers)
-    pod = kubernetes.batch_job(own, bob, "pi", TOKEN)["spec"]["template"]["spec"]
-    assert pod["terminationGracePeriodSeconds"] == 7
+    for seconds in (0, 7, 30):
+        own = job(template={"spec": {**POD, "terminationGracePeriodSeconds": seconds}}, stageOut=transfers)
+        pod = kubernetes.batch_job(own, bob, "pi", TOKEN)["spec"]["template"]["spec"]
+        assert pod["terminationGracePeriodSeconds"] == seconds
 
 
 @pytest.mark.parametrize("what", [{"template": {"spec": POD}}, {"script": "#!/bin/sh\n"}])
