@@ -9,12 +9,12 @@ one: a run that was killed between writing and restarting is made good by the ne
 from __future__ import annotations
 
 import base64
-import datetime
 import grp
 import os
 import pathlib
 import pwd
 import tempfile
+import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -192,7 +192,7 @@ def _keep_running(module: AnsibleModule, unit: str) -> str:
         verbs.append("enable")
     if state["ActiveState"] not in ("active", "reloading"):
         verbs.append("start")
-    elif _newest(module) > _since_epoch(state["ActiveEnterTimestamp"]):
+    elif _newest(module) > _since_epoch(state["ActiveEnterTimestampMonotonic"]):
         verbs.append("restart")
     if verbs and not module.check_mode:
         module.run_command(["systemctl", "daemon-reload"], check_rc=True)
@@ -214,8 +214,8 @@ def _systemctl(module: AnsibleModule, verb: str, unit: str) -> None:
 
 
 def _show(module: AnsibleModule, unit: str) -> dict[str, str]:
-    names = "ActiveState,UnitFileState,ActiveEnterTimestamp"
-    command = ["systemctl", "show", "--timestamp=us+utc", f"--property={names}", unit]
+    names = "ActiveState,UnitFileState,ActiveEnterTimestampMonotonic"
+    command = ["systemctl", "show", f"--property={names}", unit]
     _, output, _ = module.run_command(command, check_rc=True)
     return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
 
@@ -226,10 +226,12 @@ def _newest(module: AnsibleModule) -> float:
     return max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
 
 
-def _since_epoch(timestamp: str) -> float:
-    """Seconds since 1970 of systemd's `Sun 2026-11-22 17:23:01.123456 UTC`."""
-    moment = datetime.datetime.strptime(timestamp.split(" ", 1)[1], "%Y-%m-%d %H:%M:%S.%f %Z")
-    return moment.replace(tzinfo=datetime.UTC).timestamp()
+def _since_epoch(microseconds: str) -> float:
+    """Seconds since 1970 of systemd's time since boot, by the clock as it goes now.
+
+    The wall clock may have been set since the service started; files are dated by what it says now.
+    """
+    return time.time() - (time.monotonic() - int(microseconds) / 1e6)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,14 @@ class Host:
         script = folder / "bin" / "systemctl"
         script.write_text(SYSTEMCTL.format(log=self.log, state=self.state))
         script.chmod(0o755)
-        self.service("active", "enabled", started="Sun 2026-11-22 17:00:00.000000 UTC")
+        self.service("active", "enabled", age=60)
 
-    def service(self, active: str, enabled: str, started: str = "") -> None:
+    def service(self, active: str, enabled: str, age: float = 0, wall: str = "") -> None:
+        """State of the unit that has run for `age` seconds, and started when the wall clock said `wall`."""
+        started = int((time.monotonic() - age) * 1e6)
         self.state.write_text(
-            f"ActiveState={active}\nUnitFileState={enabled}\nActiveEnterTimestamp={started}\n"
+            f"ActiveState={active}\nUnitFileState={enabled}\nActiveEnterTimestamp={wall}\n"
+            f"ActiveEnterTimestampMonotonic={started}\n"
         )
 
     def run(self, check: bool = False, **arguments: Any) -> dict[str, Any]:
@@ -84,6 +88,12 @@ def test_a_service_restarts_when_its_file_is_younger(host: Host) -> None:
     os.utime(path)
     result = host.run(files=[host.file()], services=["x.service"])
     assert result["written"] == []
+    assert result["asked"] == ["daemon-reload", "restart x.service"]
+
+
+def test_a_clock_that_was_ahead_when_the_service_started_hides_no_new_file(host: Host) -> None:
+    host.service("active", "enabled", age=60, wall="Sun 2126-11-22 17:00:00.000000 UTC")
+    result = host.run(files=[host.file()], services=["x.service"])
     assert result["asked"] == ["daemon-reload", "restart x.service"]
 
 
