@@ -22,6 +22,11 @@ options:
     description: Command that makes a running service read its files again, instead of a restart.
     type: list
     elements: str
+  listens:
+    description:
+      - TCP port that the service listens on by its files. A running service that does not is restarted.
+      - For services that keep their old port when they read their files again.
+    type: int
   port:
     description:
       - TCP port that must accept connections before the task ends.
@@ -91,7 +96,17 @@ def newer_file(files, moment):
     return None
 
 
-def decide(unit, files, reload_command):
+def listening(port):
+    """Return whether anything listens on a TCP port, at whatever address."""
+    tables = [Path("/proc/net") / name for name in ("tcp", "tcp6")]
+    sockets = [
+        line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]
+    ]
+    # 0A is the kernel's word for a socket that listens; ports are hexadecimal.
+    return any(fields[3] == "0A" and fields[1].endswith(f":{port:04X}") for fields in sockets)
+
+
+def decide(unit, files, reload_command, listens):
     """Return the action and its cause."""
     if unit["ActiveState"] not in ("active", "reloading", "activating"):
         return "start", "it does not run"
@@ -99,6 +114,8 @@ def decide(unit, files, reload_command):
     own = newer_file([unit["FragmentPath"], *unit["DropInPaths"].split()], moment)
     if own:
         return "restart", own
+    if listens and unit["ActiveState"] == "active" and not listening(listens):
+        return "restart", f"it does not listen on port {listens}"
     cause = newer_file(files, moment)
     if cause:
         return ("reload" if reload_command else "restart"), cause
@@ -140,6 +157,7 @@ def main():
             "name": {"type": "str", "required": True},
             "files": {"type": "list", "elements": "path", "default": []},
             "reload_command": {"type": "list", "elements": "str"},
+            "listens": {"type": "int"},
             "port": {"type": "int"},
             "timeout": {"type": "int", "default": 60},
         },
@@ -149,7 +167,7 @@ def main():
     if not module.check_mode and (unit["NeedDaemonReload"] == "yes" or unit["LoadState"] == "not-found"):
         module.run_command(["systemctl", "daemon-reload"], check_rc=True)
         unit = show(module, module.params["name"])
-    action, cause = decide(unit, module.params["files"], module.params["reload_command"])
+    action, cause = decide(unit, *(module.params[key] for key in ("files", "reload_command", "listens")))
     if not module.check_mode:
         carry_out(module, unit, action)
     changed = action != "none" or unit["UnitFileState"] != "enabled"
