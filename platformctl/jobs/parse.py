@@ -264,6 +264,11 @@ def _unsupported(
         (fields.get("queue") is not None, "queue", f"{alone}, which has no partitions"),
         (fields.get("account") is not None, "account", f"{alone}, which charges no accounts"),
         (nodes > 1, "nodes", f"{alone}: use tasks"),
+        (
+            fields.get("nodes") is not None and nodes == 1 and tasks > 1,
+            "nodes",
+            f"{alone} for several tasks: its scheduler places them",
+        ),
         (fields.get("tasksPerNode") is not None, "tasksPerNode", f"{alone}: its scheduler places the tasks"),
         (is_script and tasks > 1, "tasks", f"{alone} for a script, which starts its tasks with srun"),
         (bool(array) and not is_script and tasks > 1, "tasks", f"{alone} for the elements of an array"),

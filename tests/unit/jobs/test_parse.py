@@ -338,6 +338,7 @@ ONE_TARGET: list[dict[str, Any]] = [
     {**SCRIPT, "array": "0-20:5"},
     {**template(), "stageOut": [{"source": "a", "target": "b"}], "tasks": 2},
     {**template(), "array": "0-3", "tasks": 2},
+    {**template(), "nodes": 1, "tasks": 4},
     template({"nodeSelector": {"disk": "ssd"}}),
     {"template": {"spec": {"containers": [{"name": "a", "image": "b"}]}}},
     template({"volumes": [{"name": "v", "emptyDir": {}}]}, volumeMounts=[{"name": "v", "mountPath": "/v"}]),
@@ -393,6 +394,13 @@ def test_results_of_a_container_are_staged_on_kubernetes_where_it_is_one() -> No
     for several in ({"tasks": 2}, {"array": "0-3"}):
         refused = accepted({**stage, **several}).unsupported[Target.KUBERNETES]
         assert [found.path for found in refused] == ["spec.stageOut"]
+
+
+def test_tasks_that_must_share_a_host_are_for_slurm_alone() -> None:
+    together = accepted({**template(), "nodes": 1, "tasks": 4})
+    assert [refusal.path for refusal in together.unsupported[Target.KUBERNETES]] == ["spec.nodes"]
+    for anywhere in ({"nodes": 1}, {"tasks": 4}):
+        assert accepted({**template(), **anywhere}).unsupported == {}
 
 
 def test_fields_of_kubernetes_alone_leave_slurm_out() -> None:
