@@ -167,7 +167,7 @@ def _unwelcome(job: JobSpec, user: User, queue: Queue) -> list[Refusal]:
     if queue.max_walltime is not None and (job.walltime or 0) > queue.max_walltime:
         allowed = f"at most {timedelta(seconds=queue.max_walltime)} is allowed in the queue {queue.name}"
         found.append(Refusal("spec.walltime", allowed))
-    why = excess(holding(queue.name, user, job), queue)
+    why = excess(holding(queue.name, user, in_queue(job, queue)), queue)
     if why:
         found.append(Refusal("spec", f"asks for more than the {why}"))
     return found

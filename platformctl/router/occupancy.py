@@ -7,7 +7,7 @@ Jobs looked at in the same instant do not both get the last place. A restart cou
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from platformctl.jobs.model import JobSpec, Limits, Queue, User
+from platformctl.jobs.model import JobSpec, Limits, Queue, Target, User
 from platformctl.router.queue import Key
 
 # What Slurm and the Kubernetes quota tools count for a task that asks for nothing.
@@ -51,11 +51,14 @@ def holding(queue: str, user: User, job: JobSpec) -> Holding:
     """What a job would hold: of an array, what may run at the same time.
 
     It counts for the account of the inventory, whatever account the job names: nobody fills another's limits.
+    Slurm gives each task whole cores, so a job that may go there counts them.
     """
     elements = len(job.array.indices) if job.array else 1
     copies = min(job.array.limit or elements, elements) if job.array else 1
     copies *= job.tasks
     millicores = job.resources.millicores or _DEFAULT_MILLICORES
+    if job.target is not Target.KUBERNETES and Target.SLURM not in job.unsupported:
+        millicores = -(-millicores // 1000) * 1000
     return Holding(queue, user.name, user.account, millicores * copies, job.resources.gpus * copies)
 
 

@@ -6,7 +6,7 @@ user asked for something, Jobs that wait for it, and Jobs that wait for the room
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from platformctl.jobs.model import Dependency, JobSpec, Target, User, When
@@ -147,12 +147,13 @@ class Overview(Mapping[str, Brief]):
         queue = job.status.get("queue")
         if not queue or job.backend is None or job.final:
             return None
-        if before is not None and before.holding is not None and before.holding.queue == queue:
-            return before.holding
+        known = before.holding if before is not None and before.backend is job.backend else None
+        if known is not None and known.queue == queue:
+            return known
         spec, user = parse(job.raw.get("spec")), self._users.get(str(job.status.get("user", "")))
         if not isinstance(spec, JobSpec) or user is None:
             return None
-        return holding(str(queue), user, spec)
+        return holding(str(queue), user, replace(spec, target=job.backend))
 
 
 def _is_news(job: JobResource, before: Brief | None, after: Brief) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from platformctl.jobs.model import (
+    BACKENDS,
     Array,
     Dependency,
     JobSpec,
@@ -309,6 +310,38 @@ def test_amounts_are_summed() -> None:
     spec = replace(IN_SHORT, resources=Resources(2000))
     assert [site.enter(name, spec) for name in ("a", "b")] == [None, None]
     assert "4 CPUs" in site.enter("c", spec).reason
+
+
+@pytest.mark.parametrize(
+    ("targets", "job", "fits"),
+    [
+        (BACKENDS, {}, False),
+        (BACKENDS, {"target": Target.SLURM}, False),
+        (BACKENDS, {"target": Target.KUBERNETES}, True),
+        (BACKENDS, {"unsupported": {Target.SLURM: (Refusal("spec", "is not supported"),)}}, True),
+        ((Target.KUBERNETES,), {}, True),
+    ],
+)
+def test_what_may_go_to_slurm_counts_whole_cores_for_each_task(
+    targets: tuple[Target, ...], job: dict[str, Any], fits: bool
+) -> None:
+    site = Site(short=Queue("short", targets=targets, per_user=Limits(millicores=4000)))
+    found = site.enter("a", replace(IN_SHORT, resources=Resources(1), tasks=5, **job))
+    assert (found is None) is fits
+
+
+def test_fractions_of_a_core_count_where_the_job_went() -> None:
+    site = Site(short=Queue("short", per_user=Limits(millicores=2000)))
+    half = {"resources": {"cpu": "500m"}}
+    spec = replace(IN_SHORT, resources=Resources(500))
+    assert [site.enter(name, spec) for name in ("a", "b")] == [None, None]
+    assert isinstance(site.enter("c", spec), Wait)
+    shown = {"phase": "Running", "user": "alice", "queue": "short"}
+    site.put("a", half, backend="slurm", **shown)
+    assert isinstance(site.enter("c", spec), Wait)
+    for name in ("a", "b"):
+        site.put(name, half, backend="kubernetes", **shown)
+    assert site.enter("c", spec) is None
 
 
 def test_whoever_is_kept_by_another_gate_is_not_in_the_line() -> None:
