@@ -138,8 +138,12 @@ def _load(listed: _Listed, held: _Held) -> Load:
 
 
 def wanted(job: JobSpec) -> fit.Amounts:
-    """What a pod of a job needs of a node: what the job asks for, and the containers that copy for it."""
-    asked = fit.wanted(job)
+    """What a pod of a job needs of a node: what the job asks for, and the containers that copy for it.
+
+    Kubernetes places a pod by its requests; what has only a limit requests that.
+    """
+    given = {**job.resources.limits, **job.resources.requests}
+    asked = {name: parse_quantity(text) for name, text in given.items()}
     if translation.copies_beside(job):
         return asked | {name: asked.get(name, Fraction(0)) + more for name, more in _COPYING.items()}
     if job.stage_in:

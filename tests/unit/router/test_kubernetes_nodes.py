@@ -16,12 +16,14 @@ from platformctl.router.kubernetes_nodes import Nodes, wanted
 
 COPIES = [{"source": "a", "target": "b"}]
 SCRIPT = {"script": "#!/bin/sh\n", "resources": {"cpu": "1"}}
-CONTAINER = {
-    "template": {
-        "spec": {"containers": [{"name": "a", "image": "b", "resources": {"limits": {"cpu": "1"}}}]},
-    }
-}
 MEMORY = 128 * 2**20
+
+
+def template(**resources: dict[str, Any]) -> dict[str, Any]:
+    return {"template": {"spec": {"containers": [{"name": "a", "image": "b", "resources": resources}]}}}
+
+
+CONTAINER = template(limits={"cpu": "1"})
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,7 @@ MEMORY = 128 * 2**20
     [
         ({**SCRIPT, "resources": None}, {}),
         (SCRIPT, {"cpu": 1}),
+        (template(requests={"cpu": 1}, limits={"cpu": 16, "memory": "128Mi"}), {"cpu": 1, "memory": MEMORY}),
         # Before the script, so that the larger of both counts; after it, in the script's own container.
         ({**SCRIPT, "stageIn": COPIES}, {"cpu": 1, "memory": MEMORY}),
         ({**SCRIPT, "stageIn": COPIES, "resources": {"cpu": "10m"}}, {"cpu": 0.1, "memory": MEMORY}),
@@ -38,7 +41,9 @@ MEMORY = 128 * 2**20
         ({**CONTAINER, "stageIn": COPIES, "stageOut": COPIES}, {"cpu": 1.1, "memory": MEMORY}),
     ],
 )
-def test_a_node_must_have_room_for_what_copies_too(spec: dict[str, Any], expected: dict[str, float]) -> None:
+def test_a_node_must_have_room_for_what_is_requested_and_for_what_copies(
+    spec: dict[str, Any], expected: dict[str, float]
+) -> None:
     job = parse(spec)
     assert isinstance(job, JobSpec), job
     assert wanted(job) == {name: Fraction(str(amount)) for name, amount in expected.items()}
