@@ -7,6 +7,7 @@ from typing import Any
 
 from platformctl.clients.slurmrestd import number, state_name
 from platformctl.jobs.batch_script import NO_IMAGE
+from platformctl.jobs.staging import CANNOT_COPY
 from platformctl.jobs.tokens import Token, parse_token
 from platformctl.router import slurm_reasons
 from platformctl.router.backend import FINAL, Claim, Phase, Seen, Tasks, Usage
@@ -49,8 +50,11 @@ AGAIN = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "LAUNCH_FAILED"})
 # What slurmrestd writes for an element that has no number yet: NO_VAL in a file name's %a.
 _NO_INDEX = "4294967294"
 _MAX_NODES = 200
-# A command of the user's may end with this code too.
-_NO_IMAGE = f"ended with {NO_IMAGE}: a container's image could not be had, see the output"
+# A command of the user's may end with these codes too.
+_CODES = {
+    NO_IMAGE: f"ended with {NO_IMAGE}: a container's image could not be had, see the output",
+    CANNOT_COPY: f"ended with {CANNOT_COPY}: files could not be copied, see the output",
+}
 _GPU = re.compile(r"gres[/:]gpu(?::[^:,]+)?:\d+")
 
 
@@ -345,4 +349,4 @@ def _reason(state: Sequence[str], now: Phase, reason: str, code: Any) -> str:
     known = next((ENDINGS[word] for word in reversed(state) if word in ENDINGS), "")
     if known or now is not Phase.FAILED:
         return known
-    return _NO_IMAGE if exit_code(code) == NO_IMAGE else "ended with an error"
+    return _CODES.get(exit_code(code) or 0, "ended with an error")

@@ -244,6 +244,11 @@ def test_the_runners_own_exit_code_means_that_it_had_no_image() -> None:
     assert "image" not in array(element(0, "FAILED", 1)).reason
 
 
+def test_the_code_of_a_failed_copy_says_so() -> None:
+    assert "files could not be copied" in array(element(0, "FAILED", 74)).reason
+    assert "copied" not in array(element(0, "FAILED", 1)).reason
+
+
 def test_a_job_says_where_it_runs_and_writes() -> None:
     running = record(["RUNNING"], nodes="n[1-2]", start_time=100, end_time=900, exit_code=0)
     found = seen(running)
