@@ -21,6 +21,7 @@ from platformctl.jobs.sbatch_script import DIRECTIVE, Directive, Mistake, Script
 GPU = "nvidia.com/gpu"
 COMMENT = "sbatch/comment"
 
+_MEBI = 2**20
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
 _LINES = {
     "spec.target": "",
@@ -184,7 +185,8 @@ def _resources(work: _Work) -> None:
     if "cpus" in found:
         amounts["cpu"] = str(found["cpus"])
     if "memory" in found:
-        amounts["memory"] = f"{found['memory']}Mi"
+        mebibytes, rest = divmod(found["memory"], _MEBI)
+        amounts["memory"] = str(found["memory"]) if rest else f"{mebibytes}Mi"
     if "gpus" in found:
         amounts[GPU] = str(found["gpus"])
     if amounts:
@@ -213,18 +215,19 @@ def _gpus(work: _Work) -> int | None:
 
 
 def _memory(work: _Work, cpus: int, gpus: int) -> int | None:
-    """MiB of one task, rounded up."""
+    """Bytes of one task. Where those of a node are shared out, rounded down: together they are no more."""
     given = [option for option in ("mem", "mem-per-cpu", "mem-per-gpu") if option in work.given]
     for option in given[1:]:
         work.wrong(option, f"cannot be given with --{given[0]}")
     if len(given) != 1:
         return None
-    amount = work.read(given[0], values.mebibytes)
-    if amount is None:
+    mebibytes = work.read(given[0], values.mebibytes)
+    if mebibytes is None:
         return None
+    amount = mebibytes * _MEBI
     if given[0] == "mem":
         share = _tasks_per_node(work, "mem")
-        return -(-amount // share) if share else None
+        return amount // share if share else None
     if given[0] == "mem-per-gpu" and not gpus:
         work.wrong("mem-per-gpu", "needs a number of GPUs")
     return amount * (cpus if given[0] == "mem-per-cpu" else gpus)
@@ -252,14 +255,16 @@ def _preamble(work: _Work) -> str:
     redirects = {
         name: work.read(name, lambda value: redirect(value, naming)) for name in ("input", "output", "error")
     }
-    sign = ">>" if append else ">"
+    # Slurm empties a file once, and then appends: others may write into it too, as stderr or another element.
+    files = [redirects[name] for name in ("output", "error") if redirects[name] and not append]
+    parts += [f": > {file}" for file in dict.fromkeys(files)]
     words = []
     if redirects["input"]:
         words.append(f"< {redirects['input']}")
     if redirects["output"]:
-        words.append(f"{sign} {redirects['output']}")
+        words.append(f">> {redirects['output']}")
     if redirects["error"]:
-        words.append(f"2{sign} {redirects['error']}")
+        words.append(f"2>> {redirects['error']}")
     elif redirects["output"]:
         words.append("2>&1")
     if words:

@@ -111,14 +111,14 @@ def gres(text: str) -> int:
 
 
 def tres(text: str) -> dict[str, int]:
-    """cpus, memory (MiB) and gpus of a task, as cpu=4,mem=2G,gres/gpu:1."""
+    """cpus, memory (bytes) and gpus of a task, as cpu=4,mem=2G,gres/gpu:1."""
     found: dict[str, int] = {}
     for item in text.split(","):
         name, _, amount = item.replace("gres:", "gres/").partition("=" if "=" in item else ":")
         if name == "cpu":
             found["cpus"] = whole(amount)
         elif name == "mem":
-            found["memory"] = mebibytes(amount)
+            found["memory"] = mebibytes(amount) * 2**20
         elif name == "gres/gpu":
             found["gpus"] = gpus(amount or "1")
         else:

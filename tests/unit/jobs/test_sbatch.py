@@ -218,7 +218,7 @@ def test_times_in_all_formats(text: str, expected: str) -> None:
         (("--mem=1G",), {"memory": "1024Mi"}),
         (("--mem=100K",), {"memory": "1Mi"}),
         (("--mem=1T", "-N2", "-n8"), {"memory": "262144Mi"}),
-        (("--mem=10M", "--ntasks-per-node=3"), {"memory": "4Mi"}),
+        (("--mem=10M", "--ntasks-per-node=3"), {"memory": "3495253"}),
         (("--mem=8G", "-n2 --ntasks-per-node=4"), {"memory": "4096Mi"}),
         (("--mem=8G", "-N2 -n2 --ntasks-per-node=4"), {"memory": "8192Mi"}),
         (("--mem=8G", "-n6 --ntasks-per-node=4"), {"memory": "2048Mi"}),
@@ -329,7 +329,7 @@ def test_variables_are_taken_apart_where_no_quote_is_open(text: str, expected: d
 def test_a_node_has_what_sbatch_asks_for(
     nodes: int | None, tasks: int | None, each: int | None, memory: int, gpus: int
 ) -> None:
-    """However it is shared out among tasks in between: memory rounded up by less than a MiB for each."""
+    """However it is shared out among tasks in between."""
     given = {"nodes": nodes, "ntasks": tasks, "ntasks-per-node": each, "mem": memory, "gpus-per-node": gpus}
     text = "".join(f"#SBATCH --{name}={value}\n" for name, value in given.items() if value)
     found = convert(f"#!/bin/sh\n{text}hostname\n", "a.sh")
@@ -341,7 +341,7 @@ def test_a_node_has_what_sbatch_asks_for(
     job = parse(found.job["spec"])
     assert isinstance(job, JobSpec)
     asked = slurm.submission(job, ALICE, "a", TOKEN, "v0.0.42")["job"]
-    assert memory <= asked["memory_per_node"]["number"] < memory + (job.tasks_per_node or job.tasks)
+    assert asked["memory_per_node"]["number"] == memory
     assert asked["tres_per_node"] == f"gres/gpu:{gpus}"
 
 
@@ -418,6 +418,19 @@ def test_emulated_values_are_one_word_of_a_shell(value: str, tmp_path: Path) -> 
 )
 def test_a_name_as_a_word_of_a_shell(value: str, word: str) -> None:
     assert redirect(value, Naming("train", in_array=False)) == word
+
+
+@pytest.mark.parametrize("mode", ["", "--open-mode=append"])
+def test_what_several_write_into_one_file_is_all_there(tmp_path: Path, mode: str) -> None:
+    """Slurm opens files for appending, whether it empties them before or not."""
+    found = imported(f"--output=both --error=both {mode}")
+    script = tmp_path / "script"
+    lines = "echo one; echo two >&2; echo three; echo four >&2"
+    script.write_text(found.job["spec"]["script"].replace("hostname", lines))
+    both = tmp_path / "both"
+    both.write_text("before\n")
+    subprocess.run(["bash", script], cwd=tmp_path, check=True)
+    assert both.read_text() == ("before\n" if mode else "") + "one\ntwo\nthree\nfour\n"
 
 
 def test_patterns_name_the_files_that_sbatch_would_make(tmp_path: Path) -> None:
