@@ -307,6 +307,10 @@ def _describe_differences(work: _Work) -> None:
         work.notes.append("its output is in ~/NAME-ID.out, and `platformctl job logs` shows it")
     if "job-name" in work.given and name_stem(work.job_name) != work.job_name:
         work.notes.append(f"SLURM_JOB_NAME is the Job's name, not {work.job_name!r}")
+    if any(wait["when"] in ("failed", "started") for wait in work.spec.get("dependsOn", ())):
+        work.notes.append(
+            "it is refused when a Job it waits for is cancelled; sbatch's after and afternotok go on then"
+        )
     if work.spec["target"] != "slurm":
         work.notes.append("on Kubernetes there is no srun, no module command and no SLURM_ variable")
 

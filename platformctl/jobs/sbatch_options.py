@@ -74,7 +74,8 @@ OPTIONS: tuple[Option, ...] = (
         V,
         M,
         "`dependsOn`, where `--job ID=NAME` tells which Job has the Slurm job's id; "
-        "not aftercorr, singleton, afterburstbuffer, `+minutes` and `?`",
+        "not aftercorr, singleton, afterburstbuffer, `+minutes` and `?`; "
+        "a Job that was cancelled has neither failed (afternotok) nor, before it ran, started (after)",
     ),
     Option("distribution", "m", V, R, _LAYOUT),
     Option("error", "e", V, E, "a redirect in the script's first directive line; see below"),

@@ -386,6 +386,12 @@ def test_options_are_left_out_when_a_person_says_so() -> None:
     ]
 
 
+@pytest.mark.parametrize(("kind", "told"), [("afternotok", True), ("after", True), ("afterany", False)])
+def test_what_a_cancelled_job_is_to_those_that_wait_for_it_is_told(kind: str, told: bool) -> None:
+    notes = imported(f"--dependency={kind}:4711", job_names=IDS).notes
+    assert any("is cancelled" in note for note in notes) is told
+
+
 def test_the_target_is_chosen() -> None:
     found = imported("-n 2", target="auto")
     assert found.job["spec"]["target"] == "auto"
