@@ -228,7 +228,9 @@ async def test_an_array_is_cancelled_as_a_whole(subject: Subject) -> None:
 
 async def test_what_no_node_could_hold_is_named(subject: Subject) -> None:
     assert await subject.backend.unfit(subject.ticket()) == ""
-    absurd = replace(subject.ticket().job, resources=Resources(millicores=5000 * 1000, gpus=900))
+    limits = {"cpu": "5000", "nvidia.com/gpu": "900"}
+    resources = Resources(millicores=5000 * 1000, gpus=900, limits=limits)
+    absurd = replace(subject.ticket().job, resources=resources)
     why = await subject.backend.unfit(replace(subject.ticket(), job=absurd))
     assert "cpu 5000" in why
     assert "nvidia.com/gpu 900" in why

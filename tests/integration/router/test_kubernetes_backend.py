@@ -121,7 +121,8 @@ def subject(kubelet: Kubelet, backend: KubernetesBackend) -> Subject:
 
 def sized(ticket: Ticket, millicores: int, tasks: int = 1) -> Ticket:
     """The ticket of a job whose tasks need so much."""
-    return replace(ticket, job=replace(ticket.job, resources=Resources(millicores=millicores), tasks=tasks))
+    resources = Resources(millicores=millicores, requests={"cpu": f"{millicores}m"})
+    return replace(ticket, job=replace(ticket.job, resources=resources, tasks=tasks))
 
 
 async def test_groups_of_the_image_are_kept_away_where_all_nodes_can(
@@ -144,7 +145,8 @@ async def test_the_nodes_that_take_jobs_are_compared_one_by_one(subject: Subject
     ticket = subject.ticket()
     assert await subject.backend.unfit(sized(ticket, 4000)) == ""
     assert await subject.backend.unfit(sized(ticket, 5000)) == "no Kubernetes node has cpu 5 (the most is 4)"
-    both = replace(ticket.job, resources=Resources(millicores=4000, memory=16 * 2**30))
+    asked = {"cpu": "4", "memory": "16Gi"}
+    both = replace(ticket.job, resources=Resources(millicores=4000, memory=16 * 2**30, requests=asked))
     assert await subject.backend.unfit(replace(ticket, job=both)) == (
         "no Kubernetes node has cpu 4 and memory 16Gi together"
     )
