@@ -47,10 +47,6 @@ ENDINGS: dict[str, str] = {
 # Ends that another attempt may mend: the job did nothing wrong.
 AGAIN = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "LAUNCH_FAILED"})
 
-# Ends that slurmctld sets before it tells the processes: they have KillWait to end, and run while COMPLETING.
-# It stops waiting for a node that is down.
-_ENDED_FROM_OUTSIDE = frozenset({"TIMEOUT", "CANCELLED", "PREEMPTED", "NODE_FAIL", "DEADLINE"})
-
 # What slurmrestd writes for an element that has no number yet: NO_VAL in a file name's %a.
 _NO_INDEX = "4294967294"
 _MAX_NODES = 200
@@ -107,8 +103,6 @@ class Run:
 
 def phase(state: Sequence[str]) -> Phase:
     """What a base state and its flags are called here; a state that no table knows still waits."""
-    if "COMPLETING" in state and state[0] in _ENDED_FROM_OUTSIDE:
-        return Phase.RUNNING
     return PHASES.get(state[0] if state else "", Phase.QUEUED)
 
 
@@ -124,7 +118,7 @@ def run_of(record: dict[str, Any], indices: tuple[int, ...] | None = None) -> Ru
         # Slurm 22.05 has no `hold`: there, a held job is one of priority 0.
         held=queued and bool(record["hold"] if "hold" in record else number(record.get("priority")) == 0),
         reason=_reason(state, now, str(record.get("state_reason") or ""), record.get("exit_code")),
-        code=_code(now, record.get("exit_code")),
+        code=None if live else exit_code(record.get("exit_code")),
         started=None if queued else number(record.get("start_time")) or None,
         ended=None if live else number(record.get("end_time")) or None,
         expected=(number(record.get("start_time")) or None) if queued else None,
@@ -139,6 +133,7 @@ def accounted_run(row: dict[str, Any]) -> Run:
     """A row of the accounting database (GET /slurmdb/.../job/N)."""
     state = _state((row.get("state") or {}).get("current"))
     now = phase(state)
+    live = now in (Phase.QUEUED, Phase.RUNNING)
     times, array = row.get("time") or {}, row.get("array") or {}
     held = {(item.get("type"), item.get("name") or ""): item.get("count") or 0 for item in _allocated(row)}
     nodes = str(row.get("nodes") or "")
@@ -146,7 +141,7 @@ def accounted_run(row: dict[str, Any]) -> Run:
         state=state,
         indices=_element(array.get("job_id"), array.get("task_id"), str(array.get("task") or "")),
         reason=_reason(state, now, "", row.get("exit_code")),
-        code=_code(now, row.get("exit_code")),
+        code=None if live else exit_code(row.get("exit_code")),
         started=number(times.get("start")) or None,
         ended=number(times.get("end")) or None,
         nodes="" if nodes == "None assigned" else nodes,
@@ -219,14 +214,6 @@ def exit_code(value: Any) -> int | None:
     ended_by = value.get("signal") or {}
     signal = number(ended_by.get("id")) or number(ended_by.get("signal_id"))
     return 128 + signal if signal else number(value.get("return_code"))
-
-
-def _code(now: Phase, value: Any) -> int | None:
-    """The exit code of what has ended; the 0 of a job that did not end well is one that nobody filled in."""
-    if now not in FINAL:
-        return None
-    code = exit_code(value)
-    return code if code or now is Phase.SUCCEEDED else None
 
 
 def array_id(record: dict[str, Any]) -> int | None:

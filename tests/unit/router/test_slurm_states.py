@@ -69,35 +69,6 @@ def test_phases(state: Any, phase: Phase) -> None:
     assert seen(record(state)).phase is phase
 
 
-@pytest.mark.parametrize(
-    ("state", "phase"),
-    [
-        ("TIMEOUT", Phase.FAILED),
-        ("CANCELLED", Phase.CANCELLED),
-        ("PREEMPTED", Phase.FAILED),
-        ("NODE_FAIL", Phase.FAILED),
-        ("DEADLINE", Phase.FAILED),
-    ],
-)
-def test_a_job_that_slurm_ends_runs_until_its_processes_have_ended(state: str, phase: Phase) -> None:
-    zero = {"exit_code": {"return_code": {"set": True, "number": 0}}, "start_time": 100, "end_time": 160}
-    ending = seen(record([state, "COMPLETING"], **zero))
-    assert (ending.phase, ending.exit_code, ending.ended) == (Phase.RUNNING, None, None)
-    assert (ending.again, ending.usage) == (False, None)
-    ended = seen(record([state], **zero))
-    assert (ended.phase, ended.exit_code, ended.ended) == (phase, None, 160)
-    assert seen(record([state], exit_code={"signal": {"id": {"set": True, "number": 15}}})).exit_code == 143
-    accounted = slurm_states.accounted_run({"state": {"current": [state]}, "exit_code": zero["exit_code"]})
-    assert (accounted.phase, accounted.code) == (phase, None)
-
-
-def test_a_job_that_ended_by_itself_has_ended_while_slurm_cleans_up() -> None:
-    zero = {"return_code": {"set": True, "number": 0}}
-    done = seen(record(["COMPLETED", "COMPLETING"], exit_code=zero))
-    assert (done.phase, done.exit_code) == (Phase.SUCCEEDED, 0)
-    assert seen(record(["FAILED", "COMPLETING"], exit_code=256)).phase is Phase.FAILED
-
-
 def test_only_a_pending_job_is_held() -> None:
     assert seen(record(["PENDING"], hold=True)).held
     assert not seen(record(["CANCELLED"], hold=True)).held
