@@ -53,7 +53,7 @@ def main(chosen: list[str]) -> None:
     """Try the mutants of MODULES, of those in the chosen folders, or of any chosen file."""
     wrong = [name for name in chosen if not Path(name).exists()]
     if wrong:
-        sys.exit(f"there is no {', '.join(wrong)}; give paths such as platformctl/router/sweep.py")
+        sys.exit(f"there is no {', '.join(wrong)}; give paths such as platformctl/router/job/sweep.py")
     patterns = [pattern for name in chosen for pattern in _patterns(name.rstrip("/"))] or list(MODULES)
     _copy_checkout()
     with (_TREE / "pyproject.toml").open("a") as settings:

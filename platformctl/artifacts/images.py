@@ -27,7 +27,7 @@ SOURCE_PATTERNS = (
     "clients/slurmrestd.py",
     "jobs/*.py",
     "logs/*.py",
-    "router/*.py",
+    "router/**/*.py",
 )
 FORMAT = 1
 

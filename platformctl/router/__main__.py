@@ -30,17 +30,18 @@ from platformctl.router.backend import Backend
 from platformctl.router.breaker import Breaker, State
 from platformctl.router.config import RouterConfig, SlurmEntry, load
 from platformctl.router.controller import Controller
-from platformctl.router.copies import Copies
-from platformctl.router.gates import Gates
-from platformctl.router.health import answering
-from platformctl.router.informer import Informer
-from platformctl.router.kubernetes import KubernetesBackend
-from platformctl.router.leader import Alone, Election, Terms
-from platformctl.router.overview import Overview
-from platformctl.router.queue import Key, WorkQueue
-from platformctl.router.reconcile import Reconciler
-from platformctl.router.resource import JobResource, JobStore
-from platformctl.router.slurm import SlurmBackend
+from platformctl.router.job.cache import Copies
+from platformctl.router.job.gates import Gates
+from platformctl.router.job.overview import Overview
+from platformctl.router.job.reconcile import Reconciler
+from platformctl.router.job.resource import JobResource, JobStore
+from platformctl.router.kubernetes.backend import KubernetesBackend
+from platformctl.router.loop.health import answering
+from platformctl.router.loop.informer import Informer
+from platformctl.router.loop.leader import Alone, Election, Terms
+from platformctl.router.loop.metrics import requests
+from platformctl.router.loop.queue import Key, WorkQueue
+from platformctl.router.slurm.backend import SlurmBackend
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +69,7 @@ async def serve(config: RouterConfig, where: Connection) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(KubernetesClient(where, [metrics.requests("kubernetes")]))
+        client = await stack.enter_async_context(KubernetesClient(where, [requests("kubernetes")]))
         queue, users = WorkQueue(), config.by_name()
         overview = Overview(users, queue.add)
         queues: dict[str, Queue] = {}

@@ -24,7 +24,7 @@ from platformctl.router.backend import (
     Ticket,
     Unavailable,
 )
-from platformctl.router.queue import Key
+from platformctl.router.loop.queue import Key
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 _FAILURES = 3

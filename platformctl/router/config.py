@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from platformctl.jobs.kubernetes import DEFAULT_IMAGE
 from platformctl.jobs.model import Policy, Priority, User
-from platformctl.router.routing_rules import DEFAULT_RULES, Rule
+from platformctl.router.job.routing_rules import DEFAULT_RULES, Rule
 
 _Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
 

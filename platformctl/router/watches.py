@@ -11,10 +11,10 @@ from platformctl.jobs.model import Queue
 from platformctl.jobs.queues import parse_queue
 from platformctl.router.backend import Phase
 from platformctl.router.controller import Controller, Differing
-from platformctl.router.informer import Informer, Source
-from platformctl.router.overview import Brief
-from platformctl.router.queue import Key
-from platformctl.router.resource import GROUP, PLURAL, VERSION, JobResource
+from platformctl.router.job.overview import Brief
+from platformctl.router.job.resource import GROUP, PLURAL, VERSION, JobResource
+from platformctl.router.loop.informer import Informer, Source
+from platformctl.router.loop.queue import Key
 
 JOBS = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
 QUEUES = f"/apis/{GROUP}/{VERSION}/queues"

@@ -11,7 +11,7 @@ import pytest
 
 from platformctl.jobs.model import User
 from platformctl.router.backend import FINAL, Phase, Ticket
-from platformctl.router.slurm import SlurmBackend
+from platformctl.router.slurm.backend import SlurmBackend
 from tests.contracts.backend import *  # noqa: F403
 from tests.contracts.backend import Subject, found_ids
 

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from platformctl.clients.kubernetes import ApiError, ConflictError, NotFoundError
-from platformctl.router.resource import JobResource, path
+from platformctl.router.job.resource import JobResource, path
 
 NAMESPACE = "default"
 

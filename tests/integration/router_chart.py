@@ -6,7 +6,7 @@ from pathlib import Path
 
 from platformctl.clients.kubernetes import KubernetesClient, UnavailableError, from_kubeconfig
 from platformctl.paths import data_dir
-from platformctl.router.resource import SUBMITTER, path
+from platformctl.router.job.resource import SUBMITTER, path
 from tests.integration.control_plane import ADMIN, ControlPlane
 from tests.programs import program
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from platformctl.cli.main import app
 from platformctl.clients.kubernetes import KubernetesClient, from_kubeconfig
-from platformctl.router.resource import path
+from platformctl.router.job.resource import path
 from tests.integration.control_plane import ADMIN, ControlPlane, start
 from tests.integration.router_chart import install_chart
 

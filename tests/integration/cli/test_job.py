@@ -11,7 +11,7 @@ from typer.testing import Result
 
 from platformctl.clients.kubernetes import KubernetesClient, from_kubeconfig
 from platformctl.errors import ExitCode, PlatformError
-from platformctl.router.resource import path
+from platformctl.router.job.resource import path
 from tests.foundry import EXAMPLE
 from tests.integration.cli.conftest import Run, Write, write_status
 from tests.integration.control_plane import ControlPlane

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from platformctl.clients.kubernetes import ApiError
-from platformctl.router.resource import FINALIZER, SUBMITTER, path
+from platformctl.router.job.resource import FINALIZER, SUBMITTER, path
 from tests.integration.control_plane import ADMIN
 from tests.integration.identity.conftest import ROUTER, As, until_allowed
 

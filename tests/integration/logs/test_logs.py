@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from platformctl.router.resource import path
+from platformctl.router.job.resource import path
 from tests.integration.control_plane import ADMIN, ControlPlane
 from tests.integration.logs.conftest import PAGE
 from tests.integration.logs.world import IDS, World

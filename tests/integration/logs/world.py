@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp import web
 
 from platformctl.clients.kubernetes import KubernetesClient, from_kubeconfig
-from platformctl.router.resource import path
+from platformctl.router.job.resource import path
 from tests.integration.control_plane import ControlPlane
 
 ALICE, BOB, ROUTER = "alice", "bob", "system:serviceaccount:default:job-router"

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from platformctl.clients.kubernetes import ApiError, KubernetesClient, from_kubeconfig
-from platformctl.router.resource import SUBMITTER, path
+from platformctl.router.job.resource import SUBMITTER, path
 from tests.foundry import EXAMPLE
 from tests.integration.control_plane import ADMIN, ControlPlane
 

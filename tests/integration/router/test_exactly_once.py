@@ -9,7 +9,7 @@ import pytest
 from platformctl.clients.kubernetes import ApiError
 from platformctl.jobs.model import Target
 from platformctl.router.backend import Unavailable
-from platformctl.router.resource import JobResource, path
+from platformctl.router.job.resource import JobResource, path
 from tests.integration.router.faults import Executioner
 from tests.integration.router.world import SCRIPT, World
 

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from platformctl.jobs.model import Target
-from platformctl.router import submission
 from platformctl.router.backend import Phase
-from platformctl.router.queue import RetryLater
-from platformctl.router.reconcile import Reconciler
-from platformctl.router.resource import CANCEL, RETRY, JobResource, path
+from platformctl.router.job import submission
+from platformctl.router.job.reconcile import Reconciler
+from platformctl.router.job.resource import CANCEL, RETRY, JobResource, path
+from platformctl.router.loop.queue import RetryLater
 from tests.fakes.slurmrestd import RESTART_SECONDS
 from tests.integration.router.disturbance import Cluster, ShakyClient, Slurmctld
 from tests.integration.router.faults import Executioner, Killed

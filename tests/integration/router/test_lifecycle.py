@@ -6,8 +6,8 @@ import pytest
 
 from platformctl.clients.kubernetes import ApiError
 from platformctl.jobs.model import Target
-from platformctl.router.explain import EXPLAIN
-from platformctl.router.resource import CANCEL, RETRY, JobResource, path
+from platformctl.router.job.explain import EXPLAIN
+from platformctl.router.job.resource import CANCEL, RETRY, JobResource, path
 from tests.integration.router.process import RouterProcess, eventually, until, until_gone
 from tests.integration.router.world import BATCH, SCRIPT, World
 

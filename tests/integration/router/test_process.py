@@ -6,7 +6,7 @@ import random
 import aiohttp
 
 from platformctl.jobs.model import Target
-from platformctl.router.resource import path
+from platformctl.router.job.resource import path
 from tests.integration.router.process import RouterProcess, eventually, until, until_gone
 from tests.integration.router.world import BATCH, World
 

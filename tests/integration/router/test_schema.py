@@ -15,7 +15,7 @@ from platformctl.jobs.parse import parse
 from platformctl.jobs.queues import parse_queue
 from platformctl.jobs.tokens import Token
 from platformctl.paths import data_dir
-from platformctl.router.resource import path
+from platformctl.router.job.resource import path
 from tests.integration.control_plane import ADMIN, ControlPlane, start
 from tests.integration.router.world import ROUTER
 from tests.programs import program

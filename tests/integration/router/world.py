@@ -12,14 +12,14 @@ from platformctl.clients.slurmrestd import SlurmRestClient, TokenMinter
 from platformctl.jobs.kubernetes import JOB_UID_LABEL
 from platformctl.jobs.model import Queue, Target, User
 from platformctl.jobs.slurm import DIALECTS
-from platformctl.router.gates import Gates
-from platformctl.router.kubernetes import KubernetesBackend
-from platformctl.router.overview import Overview
-from platformctl.router.queue import RetryLater
-from platformctl.router.reconcile import Reconciler
-from platformctl.router.resource import JobResource, JobStore, path
-from platformctl.router.slurm import SlurmBackend
-from platformctl.router.sweep import Sweeper
+from platformctl.router.job.gates import Gates
+from platformctl.router.job.overview import Overview
+from platformctl.router.job.reconcile import Reconciler
+from platformctl.router.job.resource import JobResource, JobStore, path
+from platformctl.router.job.sweep import Sweeper
+from platformctl.router.kubernetes.backend import KubernetesBackend
+from platformctl.router.loop.queue import RetryLater
+from platformctl.router.slurm.backend import SlurmBackend
 from tests.fakes.slurmrestd import FakeSlurm
 from tests.integration.control_plane import ADMIN, ControlPlane
 from tests.integration.router.faults import Executioner, Killed, Watched

@@ -9,7 +9,7 @@ from platformctl.jobs.model import Target
 from platformctl.router import breaker as module
 from platformctl.router.backend import Busy, Denied, Refused, Unavailable
 from platformctl.router.breaker import Breaker, CircuitOpenError, State
-from platformctl.router.queue import Key
+from platformctl.router.loop.queue import Key
 
 ANYTHING: Any = None
 

@@ -9,10 +9,10 @@ import pytest
 from platformctl.jobs.model import Target
 from platformctl.router.backend import Phase, Unavailable
 from platformctl.router.controller import Controller
-from platformctl.router.copies import Copies
-from platformctl.router.overview import Overview
-from platformctl.router.queue import WorkQueue
-from platformctl.router.resource import JobResource
+from platformctl.router.job.cache import Copies
+from platformctl.router.job.overview import Overview
+from platformctl.router.job.resource import JobResource
+from platformctl.router.loop.queue import WorkQueue
 
 
 class Slurm:

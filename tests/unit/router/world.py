@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from platformctl.jobs.model import Policy, Queue, Target, User
-from platformctl.router.gates import Gates
-from platformctl.router.overview import Overview
-from platformctl.router.queue import RetryLater
-from platformctl.router.reconcile import Reconciler
-from platformctl.router.resource import SUBMITTER, JobResource, JobStore
-from platformctl.router.routing_rules import DEFAULT_RULES, Rule
-from platformctl.router.sweep import Sweeper
+from platformctl.router.job.gates import Gates
+from platformctl.router.job.overview import Overview
+from platformctl.router.job.reconcile import Reconciler
+from platformctl.router.job.resource import SUBMITTER, JobResource, JobStore
+from platformctl.router.job.routing_rules import DEFAULT_RULES, Rule
+from platformctl.router.job.sweep import Sweeper
+from platformctl.router.loop.queue import RetryLater
 from tests.fakes.jobs_api import JobsApi
 from tests.fakes.scheduler import Scheduler
 from tests.integration.router.faults import Executioner, Killed, Watched

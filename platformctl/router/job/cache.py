@@ -1,0 +1,45 @@
+"""Live Jobs as they were last seen, as text: an object in memory is five times as large.
+
+A look may use a copy instead of reading the Job. One that is old does no harm, since every write says on
+which version it was decided.
+"""
+
+import orjson
+
+from platformctl.router.job.resource import JobResource
+from platformctl.router.loop.queue import Key
+
+
+class Copies:
+    """At most so many bytes each, and all together; what does not fit is not kept."""
+
+    def __init__(self, each: int = 16 * 2**10, together: int = 64 * 2**20) -> None:
+        self._each = each
+        self._together = together
+        self._bytes = 0
+        self._texts: dict[Key, tuple[int, bytes]] = {}
+
+    def put(self, key: Key, job: JobResource) -> None:
+        """Keep a Job, unless it has ended or a newer copy is there."""
+        version = int(job.metadata.get("resourceVersion") or 0)
+        known = self._texts.get(key)
+        if known is not None and known[0] > version:
+            return
+        self.drop(key)
+        if job.final:
+            return
+        metadata = {name: value for name, value in job.metadata.items() if name != "managedFields"}
+        text = orjson.dumps({**job.raw, "metadata": metadata})
+        if len(text) <= self._each and self._bytes + len(text) <= self._together:
+            self._texts[key] = version, text
+            self._bytes += len(text)
+
+    def get(self, key: Key) -> JobResource | None:
+        """The newest copy."""
+        known = self._texts.get(key)
+        return JobResource(orjson.loads(known[1])) if known else None
+
+    def drop(self, key: Key) -> None:
+        """Forget a Job."""
+        _, text = self._texts.pop(key, (0, b""))
+        self._bytes -= len(text)

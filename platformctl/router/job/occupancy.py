@@ -1,0 +1,191 @@
+"""How much of each queue its users and accounts hold, and who waits for room, oldest first.
+
+Counted from the live Jobs, and from those let in whose decision is not known to be written yet: so two
+Jobs looked at in the same instant do not both get the last place. A restart counts anew.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from platformctl.jobs.model import JobSpec, Limits, Queue, Target, User
+from platformctl.router.loop.queue import Key
+
+# What Slurm and the Kubernetes quota tools count for a task that asks for nothing.
+_DEFAULT_MILLICORES = 1000
+
+type Counter = tuple[str, str, str]
+"""A queue, "user" or "account", and whose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What one live Job takes of a queue: millicores and whole GPUs of all that runs at once."""
+
+    queue: str
+    user: str
+    account: str | None
+    millicores: int
+    gpus: int
+
+    def counters(self) -> list[Counter]:
+        """Where it counts."""
+        found: list[Counter] = [(self.queue, "user", self.user)]
+        if self.account:
+            found.append((self.queue, "account", self.account))
+        return found
+
+
+@dataclass(slots=True)
+class _Sum:
+    jobs: int = 0
+    millicores: int = 0
+    gpus: int = 0
+
+    def add(self, held: Holding, sign: int) -> None:
+        self.jobs += sign
+        self.millicores += sign * held.millicores
+        self.gpus += sign * held.gpus
+
+
+def holding(queue: str, user: User, job: JobSpec) -> Holding:
+    """What a job would hold: of an array, what may run at the same time.
+
+    It counts for the account of the inventory, whatever account the job names: nobody fills another's limits.
+    Slurm gives each task whole cores, so a job that may go there counts them.
+    """
+    elements = len(job.array.indices) if job.array else 1
+    copies = min(job.array.limit or elements, elements) if job.array else 1
+    copies *= job.tasks
+    millicores = job.resources.millicores or _DEFAULT_MILLICORES
+    if job.target is not Target.KUBERNETES and Target.SLURM not in job.unsupported:
+        millicores = -(-millicores // 1000) * 1000
+    return Holding(queue, user.name, user.account, millicores * copies, job.resources.gpus * copies)
+
+
+def excess(wanted: Holding, queue: Queue) -> str:
+    """Why a job could not even enter its queue when it is empty; empty when it could."""
+    for _, kind, _ in wanted.counters():
+        why = _beyond(_Sum(), wanted, queue.per_user if kind == "user" else queue.per_account)
+        if why:
+            return f"{why} that the queue {queue.name} allows each {kind}"
+    return ""
+
+
+class Occupancy:
+    """Who holds what, and who waits. wake: has the Job of a key looked at soon."""
+
+    def __init__(self, wake: Callable[[Key], None]) -> None:
+        self._wake = wake
+        self._held: dict[str, Holding] = {}
+        self._sums: dict[Counter, _Sum] = {}
+        self._waiting: dict[Counter, dict[Key, None]] = {}
+        self._waits_for: dict[Key, list[Counter]] = {}
+
+    def enter(self, uid: str, key: Key, wanted: Holding, queue: Queue) -> str:
+        """Let a Job in, or say why not and remember that it waits, behind those who came first.
+
+        A Job that was let in before stays in.
+        """
+        if self._held.get(uid) == wanted:
+            return ""
+        full = {}
+        for counter in wanted.counters():
+            why = self._full(counter, key, wanted, queue)
+            if why:
+                full[counter] = why
+        if full:
+            self._join(key, list(full))
+            return next(iter(full.values()))
+        self._hold(uid, wanted)
+        self._leave(key)
+        return ""
+
+    def update(self, uid: str, key: Key, before: Holding | None, after: Holding | None, final: bool) -> None:
+        """A Job's status changed: count what it holds now. One let in a moment ago keeps its place."""
+        if after is not None:
+            self._hold(uid, after)
+        elif final or before is not None:
+            self._release(uid)
+        if final or after is not None:
+            self._leave(key)
+
+    def forget(self, uid: str, key: Key) -> None:
+        """The Job is gone."""
+        self._release(uid)
+        self._leave(key)
+
+    def stay_out(self, key: Key) -> None:
+        """The Job waits for something else, or not any more."""
+        self._leave(key)
+
+    def wake_first(self) -> None:
+        """Have the first of each line looked at: limits may have changed."""
+        for line in list(self._waiting.values()):
+            self._wake(next(iter(line)))
+
+    def _full(self, counter: Counter, key: Key, wanted: Holding, queue: Queue) -> str:
+        kind, whose = counter[1], counter[2]
+        limits = queue.per_user if kind == "user" else queue.per_account
+        why = _beyond(self._sums.get(counter, _Sum()), wanted, limits)
+        if why:
+            return (
+                f"waits until the {kind} {whose} holds less than the {why} allowed in the queue {queue.name}"
+            )
+        line = self._waiting.get(counter)
+        if line and next(iter(line)) != key:
+            return f"waits behind other jobs of the {kind} {whose} in the queue {queue.name}"
+        return ""
+
+    def _hold(self, uid: str, held: Holding) -> None:
+        if self._held.get(uid) == held:
+            return
+        self._release(uid)
+        self._held[uid] = held
+        for counter in held.counters():
+            self._sums.setdefault(counter, _Sum()).add(held, 1)
+
+    def _release(self, uid: str) -> None:
+        held = self._held.pop(uid, None)
+        for counter in held.counters() if held else ():
+            total = self._sums[counter]
+            total.add(held, -1)  # type: ignore[arg-type]  # counters() is of held
+            if not total.jobs:
+                del self._sums[counter]
+            self._wake_first_of(counter)
+
+    def _join(self, key: Key, counters: list[Counter]) -> None:
+        """Wait in these lines; a place that is kept keeps its age."""
+        for counter in set(self._waits_for.get(key, ())) - set(counters):
+            self._leave_line(key, counter)
+        for counter in counters:
+            self._waiting.setdefault(counter, {}).setdefault(key)
+        self._waits_for[key] = counters
+
+    def _leave(self, key: Key) -> None:
+        for counter in self._waits_for.pop(key, ()):
+            self._leave_line(key, counter)
+
+    def _leave_line(self, key: Key, counter: Counter) -> None:
+        line = self._waiting[counter]
+        was_first = next(iter(line)) == key
+        del line[key]
+        if not line:
+            del self._waiting[counter]
+        elif was_first:
+            self._wake_first_of(counter)
+
+    def _wake_first_of(self, counter: Counter) -> None:
+        line = self._waiting.get(counter)
+        if line:
+            self._wake(next(iter(line)))
+
+
+def _beyond(total: _Sum, wanted: Holding, limits: Limits) -> str:
+    """The first limit that would be passed, in words."""
+    if limits.jobs is not None and total.jobs + 1 > limits.jobs:
+        return f"{limits.jobs} jobs"
+    if limits.millicores is not None and total.millicores + wanted.millicores > limits.millicores:
+        return f"{limits.millicores / 1000:g} CPUs"
+    if limits.gpus is not None and total.gpus + wanted.gpus > limits.gpus:
+        return f"{limits.gpus} GPUs"
+    return ""
