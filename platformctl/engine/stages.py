@@ -273,7 +273,7 @@ STAGES: tuple[Stage, ...] = (
         "slurm_node",
         "slurm_node",
         ("slurm_node",),
-        each("munge") + every("slurm_controller"),
+        each("munge") + some("slurm_controller"),  # a backup serves the configuration as well
         peers=(Peers("slurm_controller"),),
         workload=Workload.JOBS,
         effect="slurmd may restart; jobs keep running",
@@ -282,7 +282,7 @@ STAGES: tuple[Stage, ...] = (
         "slurm_rest",
         "slurm_rest",
         ("slurm_rest",),
-        each("munge") + every("slurm_controller"),
+        each("munge") + some("slurm_controller"),
         variables=("ansible_host",),  # in its certificate
         certificates=True,
         effect="the Slurm REST service may be away for seconds",
@@ -291,7 +291,7 @@ STAGES: tuple[Stage, ...] = (
         "charts",
         LOCALHOST,
         kind=Kind.CHARTS,
-        needs=every("artifacts", "kubernetes_addons", "slurm_rest") + some("kubernetes_node"),
+        needs=every("artifacts", "kubernetes_addons") + some("slurm_rest", "kubernetes_node"),
         artifacts=("*/job-router", "*/dask*", "job-router", "dask*"),
         peers=(Peers("slurm_rest", (*_ADDRESS, "slurm_rest_port"), first=True),),
         folders=("charts",),
