@@ -18,7 +18,8 @@ InventoryOption = Annotated[
     typer.Option("--inventory", "-i", envvar="PLATFORMCTL_INVENTORY", help="The site: an Ansible inventory."),
 ]
 LimitOption = Annotated[
-    list[str] | None, typer.Option("--limit", "-l", help="Only these hosts or groups; repeat or use commas.")
+    list[str] | None,
+    typer.Option("--limit", "-l", help="Only these hosts: a,b  group  !b  group:!b  n*  as Ansible has it."),
 ]
 StageOption = Annotated[
     list[str] | None, typer.Option("--stage", "-s", help="Only this stage; repeat for more.")
@@ -51,7 +52,8 @@ def install(
     from platformctl.engine.running.install import Installation, Options
 
     output: Output = ctx.obj
-    options = Options(tuple(limit or ()), tuple(stage or ()), full, yes, output.verbose)
+    details = output.json or output.verbose > 0
+    options = Options(tuple(limit or ()), tuple(stage or ()), full, yes, output.verbose, details)
     code = asyncio.run(Installation(_load(inventory), options).run(output))
     raise typer.Exit(code)
 
@@ -64,29 +66,39 @@ def plan(
     full: FullOption = False,
 ) -> None:
     """Show what `install` would run on which host, why, and what users would notice. Changes nothing."""
-    from platformctl.engine.running.install import Installation, Options, left_over
+    from platformctl.engine.planning import words
+    from platformctl.engine.running.install import Installation, Options
 
     output: Output = ctx.obj
     options = Options(tuple(limit or ()), tuple(stage or ()), full)
     fleet = _load(inventory)
     draft = asyncio.run(Installation(fleet, options).draft())
     effects = {(found.host, found.stage): found for found in draft.impacts}
+    fresh = set() if output.json or output.verbose else words.newcomers(draft.plan)
     rows = []
     for step in draft.plan.steps:
+        if step.host in fresh:
+            continue
         found = effects.get((step.host, step.stage))
         effect = ": ".join(part for part in (found.running, found.effect) if part) if found else ""
         rows.append((step.host, step.stage, "; ".join(step.reasons), effect))
     for host, names in draft.plan.left.items():
         rows += [(host, name, "not run: the host left this group", "still does its work") for name in names]
+    if fresh:
+        for line in words.first_installation(draft.plan):
+            output.say(f"{line} (-v names them)")
     if rows or output.json:
         output.table("", ("host", "stage", "why", "impact"), rows)
-    else:
+    elif not fresh:
         output.say("nothing to do: every host has what the inventory says")
     if not draft.fetched:
         output.remark(
             "no artefacts are fetched yet, so this compares hosts with none; `install` fetches them"
         )
-    for line in [*(f"{host} {why}" for host, why in draft.plan.down.items()), *left_over(draft.plan, fleet)]:
+    for line in [
+        *(f"{host} {why}" for host, why in draft.plan.down.items()),
+        *words.left_over(draft.plan, fleet),
+    ]:
         output.remark(line)
     raise typer.Exit(ExitCode.UNREACHABLE if draft.plan.down else ExitCode.DONE)
 
@@ -95,7 +107,7 @@ def preflight(ctx: typer.Context, inventory: InventoryOption, limit: LimitOption
     """Check whether the hosts can be installed, and say what to do. Changes nothing."""
     from platformctl.engine.checking.check import check
     from platformctl.engine.checking.preflight import Level
-    from platformctl.engine.running.install import hosts_of
+    from platformctl.engine.limit import hosts_of
 
     output: Output = ctx.obj
     fleet = _load(inventory)
@@ -181,8 +193,8 @@ def reset(
 ) -> None:
     """Remove from the hosts what `install` put there, and only that, after naming it."""
     from platformctl.engine import graph
+    from platformctl.engine.limit import hosts_of
     from platformctl.engine.running import reset as undo
-    from platformctl.engine.running.install import hosts_of
     from platformctl.engine.stages import STAGES
 
     output: Output = ctx.obj

@@ -10,7 +10,8 @@ from platformctl import paths
 from platformctl.console import Output
 from platformctl.engine import graph
 from platformctl.engine.fleet import LOCALHOST, Fleet
-from platformctl.engine.planning import impact, plan, record
+from platformctl.engine.limit import hosts_of
+from platformctl.engine.planning import impact, plan, record, words
 from platformctl.engine.planning.plan import Impact, Plan
 from platformctl.engine.planning.record import Records
 from platformctl.engine.running import lock, progress, steps
@@ -26,13 +27,17 @@ from platformctl.errors import ExitCode, PlatformError
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for. limit: hosts and groups; stages: names; empty means all."""
+    """What the user asked for. limit: patterns of hosts; stages: names; empty means all.
+
+    details: whether the stages of a first installation are named one by one.
+    """
 
     limit: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     full: bool = False
     yes: bool = False
     verbosity: int = 0
+    details: bool = True
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,10 @@ class Installation:
         return Draft(found, plan.impacts(self.stages, found, running), fetched=bool(index))
 
     def _announce(self, draft: Draft, journal: Journal) -> None:
-        for line in [*summary(draft.plan), *left_over(draft.plan, self.fleet)]:
+        for line in [
+            *words.summary(draft.plan, self.options.details),
+            *words.left_over(draft.plan, self.fleet),
+        ]:
             journal.emit("remark", message=line)
         for found in draft.impacts:
             if found.running:
@@ -150,53 +158,6 @@ async def _lock(fleet: Fleet) -> AsyncIterator[None]:
 
         async with cluster_lock.hold(fleet, "install"):
             yield
-
-
-def hosts_of(fleet: Fleet, limit: Sequence[str]) -> list[str]:
-    """The hosts that `--limit` names (hosts and groups, comma separated); all when it names none."""
-    words = [word for part in limit for word in part.split(",") if word]
-    chosen: set[str] = set()
-    for word in words:
-        found = (word,) if word in fleet.hosts else fleet.members(word)
-        if not found:
-            raise PlatformError(
-                f"the inventory has no host or group {word}",
-                where=str(fleet.inventory),
-                next=f"choose from: {', '.join([*fleet.hosts, *fleet.groups])}",
-                code=ExitCode.INVALID,
-            )
-        chosen.update(found)
-    return [host for host in fleet.hosts if host in chosen or not words]
-
-
-def summary(found: Plan) -> list[str]:
-    """What a plan does, one line a stage."""
-    lines = [f"{host} {why}" for host, why in found.down.items()]
-    by_stage: dict[str, list[plan.Step]] = {}
-    for step in found.steps:
-        by_stage.setdefault(step.stage, []).append(step)
-    for stage, entries in by_stage.items():
-        reasons = list(dict.fromkeys(reason for step in entries for reason in step.reasons))
-        more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-        hosts = ", ".join(step.host for step in entries[:6]) + (" ..." if len(entries) > 6 else "")
-        lines.append(f"plan: {stage} on {hosts} ({'; '.join(reasons[:3])}{more})")
-    return lines or ["nothing to do: every host has what the inventory says"]
-
-
-def left_over(found: Plan, fleet: Fleet) -> list[str]:
-    """What hosts still do that the inventory no longer asks of them, and how to end it.
-
-    Hosts that do the same share a line.
-    """
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for host, names in found.left.items():
-        alike.setdefault(names, []).append(host)
-    return [
-        f"{', '.join(hosts)}: still at the work of {', '.join(names)}, a group left since; to end it:"
-        f" platformctl reset -i {fleet.inventory} --limit {','.join(hosts)} (takes all of it from there),"
-        f" then platformctl install -i {fleet.inventory}"
-        for names, hosts in alike.items()
-    ]
 
 
 def _fine(results: Mapping[str, StageResult]) -> bool:

@@ -167,7 +167,9 @@ def _finished(event: Event) -> str:
     if "error" in event:
         return ""  # printed as every error is, with what to do
     counts = ", ".join(f"{_counted(event[name])} {name}" for name in ("changed", "failed", "unreachable"))
-    return f"{event['stages']} stages: {counts}, {event['seconds']:.1f} s"
+    local = "".join(f"; also {state}: {', '.join(names)}" for state, names in event["local"].items() if names)
+    stages = "1 stage" if event["stages"] == 1 else f"{event['stages']} stages"
+    return f"{stages}: {counts}{local}, {event['seconds']:.1f} s"
 
 
 def _counted(hosts: int) -> str:
