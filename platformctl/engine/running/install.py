@@ -15,6 +15,7 @@ from platformctl.engine.planning import impact, plan, record, words
 from platformctl.engine.planning.plan import Impact, Plan
 from platformctl.engine.planning.record import Records
 from platformctl.engine.running import lock, progress, steps
+from platformctl.engine.running.durations import Durations
 from platformctl.engine.running.execution import Execution
 from platformctl.engine.running.interrupt import ends_cleanly
 from platformctl.engine.running.journal import Journal, new_run
@@ -75,7 +76,7 @@ class Installation:
 
     async def _run(self, output: Output) -> ExitCode:
         started = time.monotonic()
-        durations = progress.Durations(self.fleet.state)
+        durations = Durations(self.fleet.state)
         view = progress.view(output, durations.load())
         folder = new_run(self.fleet.state / "runs")
         redactor = Redactor(self.fleet.secrets)
@@ -97,6 +98,7 @@ class Installation:
             draft = await self._draft(records)
             self._announce(draft, journal)
             self._refuse_harm(draft)
+            self._list(draft.plan, journal)
             execution = Execution(self.fleet, self.data, records, journal, reporter, self.options.verbosity)
             return results | await execution.run(self.stages, draft.plan)
 
@@ -135,6 +137,12 @@ class Installation:
             if found.running:
                 message = f"{found.running} on {found.host} while {found.stage} runs: {found.effect}"
                 journal.emit("remark", message=message)
+
+    def _list(self, found: Plan, journal: Journal) -> None:
+        """Say which stages are about to run, on which hosts, and what each waits for."""
+        needs = {stage.name: [need.stage for need in stage.needs] for stage in self.stages}
+        stages = {name: {"hosts": hosts, "needs": needs[name]} for name, hosts in found.work.items()}
+        journal.emit("planned", stages=stages)
 
     def _refuse_harm(self, draft: Draft) -> None:
         harmful = [found for found in draft.impacts if found.harmful]

@@ -101,7 +101,7 @@ def _hosts(results: Mapping[str, StageResult]) -> dict[Status, set[str]]:
 def _sum(results: Mapping[str, StageResult]) -> dict[str, Any]:
     """How many stages ran, and on how many hosts of the site something was changed or went wrong.
 
-    local: stages that run on this machine, which is no host of the site, and that changed something or failed.
+    local: stages run on this machine, which is no host of the site, that changed something or failed.
     """
     hosts = _hosts(results)
     ran = sum(

@@ -424,3 +424,16 @@ def test_plan_shows_a_first_installation_in_one_line(monkeypatch: pytest.MonkeyP
         ("n1", "node"),
         ("n2", "node"),
     ]
+
+
+def test_install_lists_what_each_stage_waits_for(tmp_path: Path, data: Path) -> None:
+    told: list[Event] = []
+    fleet = make_fleet(HOSTS)
+    with Journal(tmp_path / "run", Redactor([]), told.append) as journal:
+        run = install.Installation(fleet, install.Options(), STAGES, data)
+        run._list(make(fleet, Records({}), data), journal)
+    hosts = ["n1", "n2"]
+    stages = {"preflight": {"hosts": hosts, "needs": []}, "node": {"hosts": hosts, "needs": ["preflight"]}}
+    assert [event for event in told if event["event"] == "planned"] == [
+        {"event": "planned", "stages": stages}
+    ]
