@@ -4,13 +4,14 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from platformctl.cli import completion
 from platformctl.errors import ExitCode, PlatformError
 
 if TYPE_CHECKING:
@@ -80,13 +81,12 @@ def _names(ctx: typer.Context, incomplete: str) -> list[str]:
     access = Access(given.get("kubeconfig"), given.get("context") or "", given.get("namespace") or "")
 
     async def listed() -> list[str]:
-        async with asyncio.timeout(3), jobs_of(access) as jobs:
+        async with asyncio.timeout(completion.SECONDS), jobs_of(access) as jobs:
             return [str(job["metadata"]["name"]) for job in await jobs.list()]
 
-    try:
+    with suppress(Exception):  # whatever a cluster answers
         return [name for name in asyncio.run(listed()) if name.startswith(incomplete)]
-    except (PlatformError, TimeoutError):
-        return []
+    return []
 
 
 NameArgument = Annotated[str, typer.Argument(help="The Job.", autocompletion=_names)]

@@ -3,26 +3,40 @@
 import asyncio
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from platformctl import paths
+from platformctl.cli import completion
 from platformctl.console import Output
 from platformctl.engine.fleet import Fleet
 from platformctl.errors import ExitCode, PlatformError
 
 InventoryOption = Annotated[
     Path,
-    typer.Option("--inventory", "-i", envvar="PLATFORMCTL_INVENTORY", help="The site: an Ansible inventory."),
+    typer.Option(
+        "--inventory",
+        "-i",
+        envvar="PLATFORMCTL_INVENTORY",
+        help="The site: an Ansible inventory.",
+        autocompletion=completion.inventories,
+    ),
 ]
 LimitOption = Annotated[
     list[str] | None,
-    typer.Option("--limit", "-l", help="Only these hosts: a,b  group  !b  group:!b  n*  as Ansible has it."),
+    typer.Option(
+        "--limit",
+        "-l",
+        help="Only these hosts, as Ansible writes it: a,b or a group, n*, group:!b, !b.",
+        autocompletion=completion.hosts,
+    ),
 ]
 StageOption = Annotated[
-    list[str] | None, typer.Option("--stage", "-s", help="Only this stage; repeat for more.")
+    list[str] | None,
+    typer.Option("--stage", "-s", help="Only this stage; repeat for more.", autocompletion=completion.stages),
 ]
 FullOption = Annotated[bool, typer.Option("--full", help="Run every stage on every host, changed or not.")]
 
@@ -239,12 +253,20 @@ def unlock(ctx: typer.Context, inventory: InventoryOption) -> None:
 
     output: Output = ctx.obj
     fleet = _load(inventory)
+    down: Mapping[str, str] = {}
     if fleet.hosts:
-        removed = asyncio.run(lock.release(fleet, tuple(fleet.hosts)))
+        removed, down = asyncio.run(lock.release(fleet, tuple(fleet.hosts)))
     else:
         owner = asyncio.run(cluster_lock.release(fleet))
         removed = {"the cluster": owner} if owner else {}
-    output.table("", ("host", "was held by"), removed.items())
+    if removed or output.json:
+        output.table("", ("host", "was held by"), removed.items())
+    else:
+        answer = " on the hosts that answer" if down else ""
+        output.say(f"nothing to do: no run holds a lock of this site{answer}")
+    for host, why in down.items():
+        output.remark(f"{host} {why}")
+    raise typer.Exit(ExitCode.UNREACHABLE if down and not removed else ExitCode.DONE)
 
 
 def _confirm(fleet: Fleet, given: str) -> None:
