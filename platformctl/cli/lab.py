@@ -83,7 +83,7 @@ def status(ctx: typer.Context, name: Name = labs.DEFAULT_NAME) -> None:
     output.say(f"inventory: {lab.inventory}")
 
 
-class _OptionsFirst(TyperCommand):
+class OptionsFirst(TyperCommand):
     """A command whose options end where a second word begins: those that follow belong to that word."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -107,7 +107,7 @@ class _OptionsFirst(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-@app.command(cls=_OptionsFirst)
+@app.command(cls=OptionsFirst)
 def shell(
     host: Annotated[str, typer.Argument(help="A host of the lab.", autocompletion=completion.lab_hosts)],
     command: Annotated[

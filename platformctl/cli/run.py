@@ -1,9 +1,10 @@
 """The commands that work on a site's hosts: install, plan, preflight, verify, charts, reset, unlock."""
 
 import asyncio
+import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -227,7 +228,7 @@ def reset(
             (host, role, undo.describe(role, data)) for host, roles in found.roles.items() for role in roles
         ]
         output.table("To be removed", ("host", "role", "what"), rows)
-    _confirm(fleet, yes)
+    _confirm(fleet, yes, limit or ())
     raise typer.Exit(asyncio.run(undo.reset(fleet, found, data, output)))
 
 
@@ -269,13 +270,19 @@ def unlock(ctx: typer.Context, inventory: InventoryOption) -> None:
     raise typer.Exit(ExitCode.UNREACHABLE if down and not removed else ExitCode.DONE)
 
 
-def _confirm(fleet: Fleet, given: str) -> None:
+def _confirm(fleet: Fleet, given: str, limit: Sequence[str] = ()) -> None:
     name = given or typer.prompt(f"Type the site's name ({fleet.site}) to remove all this")
     if name != fleet.site:
         raise PlatformError(
             f"{name!r} is not the name of this site, so nothing was removed",
             where=str(fleet.inventory),
-            next=f"platformctl reset -i {fleet.inventory} --yes {fleet.site}",
+            next=shlex.join(
+                [
+                    *("platformctl", "reset", "-i", str(fleet.inventory)),
+                    *(word for part in limit for word in ("--limit", part)),
+                    *("--yes", fleet.site),
+                ]
+            ),
             code=ExitCode.REFUSED,
         )
 

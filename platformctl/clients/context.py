@@ -42,12 +42,19 @@ def kubeconfig_files(given: Path | None, environment: Mapping[str, str]) -> list
 def read_context(files: list[Path], name: str = "") -> Context:
     """The named context, or the current one. ValueError in words when there is none that can be used."""
     source = os.pathsep.join(str(path) for path in files)
+    if not any(path.is_file() for path in files):
+        missing = "there is no such file" if len(files) == 1 else "none of these files is there"
+        raise ValueError(f"no context, since {missing}")
     merged = _merge([_read(path) for path in files if path.is_file()])
     name = name or str(merged["current-context"])
     found = merged["contexts"].get(name)
     if found is None:
         known = ", ".join(merged["contexts"]) or "none"
-        raise ValueError(f"there is no context {name!r}; contexts are: {known}" if name else "no context")
+        raise ValueError(
+            f"there is no context {name!r}; contexts are: {known}"
+            if name
+            else "no context is the current one"
+        )
     cluster = merged["clusters"].get(found.get("cluster"), {})
     if not cluster.get("server"):
         raise ValueError(f"the context {name!r} names no cluster with a server")

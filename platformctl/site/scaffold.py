@@ -23,7 +23,13 @@ def create(target: Path, force: bool = False) -> list[Path]:
             next=SITE_NAME_REMEDY,
             code=ExitCode.INVALID,
         )
-    if target.exists() and (not target.is_dir() or any(target.iterdir())) and not force:
+    if target.exists() and not target.is_dir():
+        raise PlatformError(
+            f"{target} is a file; nothing was written",
+            next="choose another name, or move the file away",
+            code=ExitCode.REFUSED,
+        )
+    if target.exists() and any(target.iterdir()) and not force:
         raise PlatformError(
             f"{target} exists already; nothing was written",
             next=f"choose another name; to write over the example's files: platformctl init {target} --force",

@@ -56,7 +56,7 @@ def chosen(found: Iterable[Scenario], names: Iterable[str]) -> tuple[Scenario, .
         raise PlatformError(
             f"there is no scenario {', '.join(unknown)}",
             where=f"scenarios: {', '.join(known)}",
-            next="platformctl verify --molecule --scenario NAME",
+            next="choose from them: platformctl verify -i SITE --molecule --scenario NAME",
             code=ExitCode.INVALID,
         )
     return tuple(known[name] for name in names) or tuple(known.values())
@@ -76,7 +76,7 @@ def changed_since(data: Path, revision: str) -> list[str]:
             raise PlatformError(
                 f"git cannot tell what changed: {done.stderr.strip()}",
                 where=str(data),
-                next="platformctl verify --molecule, for all scenarios",
+                next="name another revision; for all scenarios: platformctl verify -i SITE --molecule",
                 code=ExitCode.INVALID,
             )
         found += done.stdout.splitlines()

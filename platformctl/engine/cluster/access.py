@@ -48,7 +48,9 @@ async def kubectl(fleet: Fleet) -> AsyncIterator[Kubectl | None]:
         program = paths.cache_dir() / "store" / fleet.artifacts_source / "bin/kubectl"
         if not program.is_file():
             raise PlatformError(
-                "kubectl is not there", where=str(program), next="platformctl artifacts fetch"
+                "kubectl is not there",
+                where=str(program),
+                next=f"platformctl artifacts fetch -i {fleet.inventory}",
             )
         with private_file(await admin_kubeconfig(fleet)) as path:
             command = shlex.join([str(program), "--kubeconfig", str(path)])
@@ -65,9 +67,14 @@ def private_file(document: dict[str, Any]) -> Iterator[Path]:
         yield path
 
 
-def _given_kubeconfig(fleet: Fleet) -> dict[str, Any]:
+def given_kubeconfig(fleet: Fleet) -> Path:
+    """The kubeconfig of a cluster that others made; one that is relative is so to the inventory."""
     given = Path(str(fleet.variables["kubernetes_kubeconfig"])).expanduser()
-    path = given if given.is_absolute() else fleet.folder / given
+    return given if given.is_absolute() else fleet.folder / given
+
+
+def _given_kubeconfig(fleet: Fleet) -> dict[str, Any]:
+    path = given_kubeconfig(fleet)
     try:
         return kubeconfig.of_file(path, str(fleet.variables.get("kubernetes_context") or ""))
     except (OSError, ValueError, yaml.YAMLError) as error:

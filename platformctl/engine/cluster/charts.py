@@ -108,7 +108,8 @@ async def _queues(fleet: Fleet, path: Path) -> bool:
         raise PlatformError(
             f"the queues cannot be brought to what the inventory says: {error}",
             where="slurm_partitions",
-            next="kubectl get queues.kfoundry.io",
+            next=f"correct slurm_partitions if the cluster refuses them, then: "
+            f"platformctl charts -i {fleet.inventory}",
         ) from error
 
 
@@ -151,6 +152,6 @@ def _entry(index: Mapping[str, Any], section: str, name: str) -> Mapping[str, An
         entry: Mapping[str, Any] = index[section][name]
     except KeyError:
         raise PlatformError(
-            f"the artefacts lack {name}", next="platformctl artifacts fetch", code=ExitCode.FAILED
+            f"the artefacts lack {name}", next="platformctl artifacts fetch -i SITE", code=ExitCode.FAILED
         ) from None
     return entry

@@ -72,7 +72,10 @@ async def removal(fleet: Fleet) -> Removal:
 
 async def remove(fleet: Fleet, found: Removal) -> None:
     """Remove it. PlatformError: something stays, named; a second call goes on."""
-    with ends_cleanly("platformctl reset"), access.private_file(await access.admin_kubeconfig(fleet)) as path:
+    with (
+        ends_cleanly(f"platformctl reset -i {fleet.inventory}"),
+        access.private_file(await access.admin_kubeconfig(fleet)) as path,
+    ):
         async with cluster_lock.hold(fleet, "reset"), KubernetesClient(from_kubeconfig(path)) as client:
             try:
                 await _empty(client, found.kinds)
@@ -138,13 +141,14 @@ async def _until(there: Callable[[], Awaitable[bool]], what: str) -> None:
             raise PlatformError(
                 f"{what} is still there after {_PATIENCE_SECONDS} s, so its charts were left",
                 where=what,
-                next=f"kubectl get {what.removeprefix('namespace ')} -A; then the same command again",
+                next=f"see what keeps it: kubectl get {what.removeprefix('namespace ')} -A; "
+                "then the same command again",
             )
         await asyncio.sleep(_POLL_SECONDS)
 
 
 def _no_answer(fleet: Fleet, error: ApiError) -> PlatformError:
-    given = fleet.variables.get("kubernetes_kubeconfig")
+    given = access.given_kubeconfig(fleet)
     return PlatformError(
         f"the cluster does not answer as it should: {error}",
         where=str(given),

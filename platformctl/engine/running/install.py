@@ -71,7 +71,7 @@ class Installation:
 
     async def run(self, output: Output) -> ExitCode:
         """Install; returns the exit code."""
-        with ends_cleanly("platformctl install"):
+        with ends_cleanly(f"platformctl install -i {self.fleet.inventory}"):
             return await self._run(output)
 
     async def _run(self, output: Output) -> ExitCode:

@@ -82,8 +82,10 @@ def _host(event: Event) -> str:
     if event["status"] in ("ok", "changed"):
         return ""
     head = f"  {_mark(event['status'])} {event['host']}: {event['stage']}"
-    parts = [part for part in (event.get("task"), event.get("message")) if part]
-    text = head + "".join(f"\n      {escape(str(part))}" for part in parts)
+    task, message = str(event.get("task") or ""), str(event.get("message") or "")
+    # A step of the engine has no task but its error, which the message begins with.
+    parts = [part for part in ("" if message.startswith(task) else task, message) if part]
+    text = head + "".join(f"\n      {escape(part)}" for part in parts)
     return text + (f"\n      retry: {escape(event['retry'])}" if event.get("retry") else "")
 
 

@@ -63,8 +63,17 @@ def test_a_file_in_place_of_the_folder_is_kept(tmp_path: Path) -> None:
     (tmp_path / "north").write_text("mine")
     refusal = _refusal(_run("init", str(tmp_path / "north")))
     assert refusal.code is ExitCode.REFUSED
-    assert f"platformctl init {tmp_path / 'north'} --force" in refusal.next
+    assert "--force" not in refusal.next, "it cannot help here"
+    assert _refusal(_run("init", str(tmp_path / "north"), "--force")).next == refusal.next
     assert (tmp_path / "north").read_text() == "mine"
+
+
+def test_the_remedy_for_a_folder_in_use_helps(tmp_path: Path) -> None:
+    (tmp_path / "north").mkdir()
+    (tmp_path / "north" / "notes.txt").write_text("mine")
+    refusal = _refusal(_run("init", str(tmp_path / "north")))
+    command = refusal.next.partition("files: platformctl ")[2].split()
+    assert _run(*command).exit_code == 0
 
 
 def test_the_files_of_a_new_site_are_named(tmp_path: Path) -> None:

@@ -107,6 +107,16 @@ def test_a_failing_host_is_shown_with_task_message_and_retry(tmp_path: Path) -> 
     assert "retry: platformctl install -i /tmp/inventory --limit n2" in text
 
 
+def test_the_error_of_a_step_is_printed_once(tmp_path: Path) -> None:
+    error = PlatformError(
+        "the chart x could not be installed: no", where="release a/x", next="kubectl get pods"
+    )
+    end = HostResult(Status.FAILED, error.what, str(error))
+    text = report(tmp_path, stage("charts", **{LOCALHOST: end}))[2]
+    assert text.count(error.what) == 1
+    assert "next:  kubectl get pods" in text
+
+
 def test_a_host_that_is_down_is_said_once(tmp_path: Path) -> None:
     results = stage("base", n1=OK, n2=DOWN) | stage("munge", n2=DOWN) | stage("slurm_node", n2=BLOCKED)
     _, events, _ = report(tmp_path, results)
