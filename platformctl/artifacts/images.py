@@ -21,6 +21,7 @@ SOURCES = Path(platformctl.__file__).parent
 SOURCE_PATTERNS = (
     "__init__.py",
     "errors.py",
+    "vocabulary.py",
     "clients/__init__.py",
     "clients/kubernetes.py",
     "clients/nesting.py",

@@ -9,8 +9,8 @@ from typing import Any
 
 from platformctl.jobs.quantity import ceiling, parse_quantity
 from platformctl.jobs.view import live, phase, resources, user
+from platformctl.vocabulary import GPU
 
-_GPU = "nvidia.com/gpu"
 TOTALS = ("user", "running", "slurm", "kubernetes", "queued", "pending", "cpus", "gpus")
 
 
@@ -34,7 +34,7 @@ def held(job: Mapping[str, Any]) -> Held:
         together = int(tasks["running"])
     asked = resources(job)
     millicores = ceiling(parse_quantity(asked.get("cpu", "1")) * 1000)
-    return Held(millicores * together, ceiling(parse_quantity(asked.get(_GPU, "0"))) * together)
+    return Held(millicores * together, ceiling(parse_quantity(asked.get(GPU, "0"))) * together)
 
 
 def amounts(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from platformctl.jobs.quoting import bash_word
 from platformctl.jobs.sbatch_options import BY_NAME
 from platformctl.jobs.sbatch_output import Naming, redirect
 from platformctl.jobs.sbatch_script import DIRECTIVE, Directive, Mistake, Script, read_script
+from platformctl.vocabulary import GPU
 
-GPU = "nvidia.com/gpu"
 COMMENT = "sbatch/comment"
 
 _MEBI = 2**20

@@ -9,8 +9,8 @@ from platformctl.jobs.model import Container, PodOptions, Refusal, Resources, Ta
 from platformctl.jobs.quantity import ceiling, parse_quantity
 from platformctl.jobs.quoting import MAX_EXPANDED, expand_environment, expand_references
 from platformctl.jobs.reader import Reader
+from platformctl.vocabulary import GPU, OWN_PREFIX
 
-GPU = "nvidia.com/gpu"
 MAX_CPUS, MAX_MEMORY, MAX_GPUS = 8192, 64 * 1024**4, 1024
 
 # A home's path is known only when the job is translated; none is longer.
@@ -222,7 +222,7 @@ class TemplateReader:
             here = f"{path}[{number}]"
             entry = self._known(item, here, "spec.volumes[].")
             name = self.reader.text(entry.get("name"), f"{here}.name", 63) or ""
-            if not _DNS_LABEL.fullmatch(name) or name.startswith("kfoundry-") or name in names:
+            if not _DNS_LABEL.fullmatch(name) or name.startswith(OWN_PREFIX) or name in names:
                 self.reader.refuse(
                     f"{here}.name", "must be a name of its own: lower-case letters, digits and '-'"
                 )

@@ -18,26 +18,11 @@ what is the matter, and which of the things they can change it is about; no name
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from platformctl.jobs.model import JobSpec, Queue, Target, User
 from platformctl.jobs.tokens import Token
-
-
-class Phase(StrEnum):
-    """Where a Job is. Refused, Succeeded, Failed and Cancelled are final."""
-
-    PENDING = "Pending"
-    QUEUED = "Queued"
-    RUNNING = "Running"
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-    CANCELLED = "Cancelled"
-    REFUSED = "Refused"
-
-
-FINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.REFUSED})
+from platformctl.vocabulary import Phase
 
 
 class Unavailable(Exception):  # noqa: N818  (a state of the back end)

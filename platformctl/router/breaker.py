@@ -18,13 +18,13 @@ from platformctl.router.backend import (
     Denied,
     Explanation,
     Load,
-    Phase,
     Refused,
     Seen,
     Ticket,
     Unavailable,
 )
 from platformctl.router.loop.queue import Key
+from platformctl.vocabulary import Phase
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 _FAILURES = 3

@@ -15,12 +15,13 @@ from structlog.contextvars import bound_contextvars
 
 from platformctl.jobs.model import Target
 from platformctl.router import metrics
-from platformctl.router.backend import Backend, Phase, Unavailable
+from platformctl.router.backend import Backend, Unavailable
 from platformctl.router.job.cache import Copies
 from platformctl.router.job.overview import Brief, Overview
 from platformctl.router.job.resource import JobResource
 from platformctl.router.job.sweep import Sweeper
 from platformctl.router.loop.queue import Key, RetryLater, WorkQueue
+from platformctl.vocabulary import Phase
 
 # Jobs that only wait for their deletion are looked at so many a second after a start.
 _EXPIRING_PER_SECOND = 100.0

@@ -6,18 +6,15 @@ from typing import Any
 
 import structlog
 
-from platformctl.jobs.kubernetes import JOB_UID_LABEL
 from platformctl.jobs.model import Queue
 from platformctl.jobs.queues import parse_queue
-from platformctl.router.backend import Phase
 from platformctl.router.controller import Controller, Differing
 from platformctl.router.job.overview import Brief
-from platformctl.router.job.resource import GROUP, PLURAL, VERSION, JobResource
+from platformctl.router.job.resource import JobResource
 from platformctl.router.loop.informer import Informer, Source
 from platformctl.router.loop.queue import Key
+from platformctl.vocabulary import JOB_UID_LABEL, JOBS, QUEUES, Phase
 
-JOBS = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
-QUEUES = f"/apis/{GROUP}/{VERSION}/queues"
 BATCH_JOBS = "/apis/batch/v1/jobs"
 PODS = "/api/v1/pods"
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from platformctl.jobs.model import Target
-from platformctl.router.backend import FINAL, Claim, Explanation, Load, Phase, Seen, Ticket, Usage
+from platformctl.router.backend import Claim, Explanation, Load, Seen, Ticket, Usage
+from platformctl.vocabulary import FINAL, Phase
 
 
 @dataclass

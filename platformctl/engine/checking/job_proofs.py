@@ -15,11 +15,9 @@ from platformctl.engine.checking.proof import Proof
 from platformctl.engine.cluster import access
 from platformctl.engine.fleet import Fleet
 from platformctl.errors import PlatformError
+from platformctl.vocabulary import API_VERSION, FINAL, JOB_KIND, Phase, job_path, log_path
 
 _NAMESPACE = "default"
-_JOBS = f"/apis/kfoundry.io/v1alpha1/namespaces/{_NAMESPACE}/jobs"
-_LOGS = f"/apis/logs.kfoundry.io/v1alpha1/namespaces/{_NAMESPACE}/jobs"
-_FINAL = ("Succeeded", "Failed", "Cancelled", "Refused")
 _SECONDS = 180
 _POLL_SECONDS = 0.5
 # The same script on both sides: who runs it, and where.
@@ -57,17 +55,17 @@ async def _prove(fleet: Fleet, client: KubernetesClient, target: str) -> Proof:
 
 async def _run(fleet: Fleet, client: KubernetesClient, target: str) -> tuple[str, bool]:
     manifest = {
-        "apiVersion": "kfoundry.io/v1alpha1",
-        "kind": "Job",
+        "apiVersion": API_VERSION,
+        "kind": JOB_KIND,
         "metadata": {"name": f"platformctl-verify-{target}-{time.time_ns()}"},
         "spec": {"target": target, "script": _SCRIPT},
     }
-    created = await client.create(_JOBS, manifest)
-    path = f"{_JOBS}/{created['metadata']['name']}"
+    created = await client.create(job_path(_NAMESPACE), manifest)
+    path = job_path(_NAMESPACE, created["metadata"]["name"])
     try:
         async with asyncio.timeout(_SECONDS):
             status = await _finished(client, path)
-        if status["phase"] != "Succeeded":
+        if status["phase"] != Phase.SUCCEEDED:
             return f"{status['phase']}: {status.get('reason', '')}", False
         name, file = created["metadata"]["name"], str(status.get("output", ""))
         try:
@@ -88,14 +86,14 @@ async def _run(fleet: Fleet, client: KubernetesClient, target: str) -> tuple[str
 async def _finished(client: KubernetesClient, path: str) -> dict[str, Any]:
     while True:
         status: dict[str, Any] = (await client.get(path)).get("status", {})
-        if status.get("phase") in _FINAL:
+        if status.get("phase") in FINAL:
             return status
         await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _output(client: KubernetesClient, name: str) -> str:
     """What the job printed, as its user reads it."""
-    async with aclosing(client.stream(f"{_LOGS}/{name}/log")) as pieces:
+    async with aclosing(client.stream(log_path(_NAMESPACE, name))) as pieces:
         return b"".join([piece async for piece in pieces]).decode(errors="replace").strip()
 
 

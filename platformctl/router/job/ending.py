@@ -12,11 +12,12 @@ import structlog
 
 from platformctl.jobs.model import Refusal
 from platformctl.jobs.walltime import parse_walltime
-from platformctl.router.backend import FINAL, Backend, Usage
+from platformctl.router.backend import Backend, Usage
 from platformctl.router.job import status
 from platformctl.router.job.gates import Gates
-from platformctl.router.job.resource import CANCEL, FINALIZER, JobResource, JobStore
+from platformctl.router.job.resource import JobResource, JobStore
 from platformctl.router.job.tickets import AbsentError, Tickets, marks
+from platformctl.vocabulary import CANCEL_REQUESTED, FINAL, FINALIZER
 
 # Until a job that was cancelled is looked at again, should nothing be reported. Seconds.
 _ENDING = 2.0
@@ -103,7 +104,7 @@ class Ending:
 
     async def _retry(self, job: JobResource) -> float | None:
         if job.cancel_requested:
-            why = f"the retry waits until the annotation {CANCEL} is removed"
+            why = f"the retry waits until the annotation {CANCEL_REQUESTED} is removed"
             said = str(job.status.get("reason"))
             if why not in said:
                 await self._store.write_status(job, {"reason": f"{said}; {why}"})

@@ -11,11 +11,11 @@ from typing import Any
 
 from platformctl.jobs.model import Dependency, JobSpec, Target, User, When
 from platformctl.jobs.parse import parse
-from platformctl.router.backend import FINAL, Phase
 from platformctl.router.job.explain import asked
 from platformctl.router.job.occupancy import Holding, Occupancy, holding
 from platformctl.router.job.resource import JobResource
 from platformctl.router.loop.queue import Key
+from platformctl.vocabulary import FINAL, Phase
 
 
 @dataclass(frozen=True, slots=True)

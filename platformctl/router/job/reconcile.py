@@ -11,18 +11,19 @@ import structlog
 
 from platformctl.clients.kubernetes import ApiError, ConflictError, NotFoundError
 from platformctl.jobs.model import Policy, Refusal, Target, User
-from platformctl.router.backend import Backend, Phase, Refused, Seen, Ticket, Unavailable
+from platformctl.router.backend import Backend, Refused, Seen, Ticket, Unavailable
 from platformctl.router.breaker import CircuitOpenError
 from platformctl.router.job import status
 from platformctl.router.job.ending import Ending, unreachable
 from platformctl.router.job.explain import asked, explain, pause
 from platformctl.router.job.gates import Gates
-from platformctl.router.job.resource import FINALIZER, JobResource, JobStore
+from platformctl.router.job.resource import JobResource, JobStore
 from platformctl.router.job.routing_rules import DEFAULT_RULES, Rule
 from platformctl.router.job.submission import Submission
 from platformctl.router.job.tickets import AbsentError, Tickets, marks
 from platformctl.router.loop.pace import Pace
 from platformctl.router.loop.queue import RetryLater
+from platformctl.vocabulary import FINALIZER, Phase
 
 # However many Jobs an outage meets, their statuses say so at this rate: ten thousand in some minutes.
 _NOTES_PER_SECOND = 50.0

@@ -10,8 +10,9 @@ from typing import Any
 
 from platformctl.jobs import entrance
 from platformctl.jobs.model import Refusal
-from platformctl.router.backend import FINAL, Phase, Seen, Tasks, Ticket, Usage
+from platformctl.router.backend import Seen, Tasks, Ticket, Usage
 from platformctl.router.job.resource import JobResource
+from platformctl.vocabulary import FINAL, Phase
 
 _MAX_REASON = 1024
 _MAX_REFUSALS = 32

@@ -9,9 +9,9 @@ from typing import Any
 from platformctl.jobs.kubernetes import COPY_RESOURCES, STAGE_IN, STAGE_OUT
 from platformctl.jobs.quantity import parse_quantity
 from platformctl.jobs.staging import CANNOT_COPY
-from platformctl.jobs.template import GPU
-from platformctl.router.backend import Phase, Seen, Tasks, Usage
+from platformctl.router.backend import Seen, Tasks, Usage
 from platformctl.router.kubernetes.words import failure_words, scheduler_words, turned_down, waiting_words
+from platformctl.vocabulary import GPU, Phase
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 _MAX_CODES = 100

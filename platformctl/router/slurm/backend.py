@@ -22,13 +22,11 @@ from platformctl.clients.slurmrestd import (
 from platformctl.jobs import slurm as translation
 from platformctl.jobs.model import Target
 from platformctl.router.backend import (
-    FINAL,
     Busy,
     Claim,
     Denied,
     Explanation,
     Load,
-    Phase,
     Refused,
     Seen,
     Ticket,
@@ -38,6 +36,7 @@ from platformctl.router.slurm import states as slurm_states
 from platformctl.router.slurm.arrays import Arrays
 from platformctl.router.slurm.cluster import Cluster
 from platformctl.router.slurm.explain import explanation
+from platformctl.vocabulary import FINAL, Phase
 
 # Records of waiting jobs that are read again with each look at the states.
 _REFRESH = 2

@@ -9,7 +9,8 @@ import pytest
 from platformctl.clients.kubernetes import ApiError
 from platformctl.jobs.model import Target
 from platformctl.router.backend import Unavailable
-from platformctl.router.job.resource import JobResource, path
+from platformctl.router.job.resource import JobResource
+from platformctl.vocabulary import job_path
 from tests.integration.router.faults import Executioner
 from tests.integration.router.world import SCRIPT, World
 
@@ -64,7 +65,7 @@ async def test_deleted_after_a_kill_nothing_is_left(world: World, target: Target
     for step in range(steps):
         job = await world.submit(target)
         await world.look(job, Executioner(step, late))
-        await world.alice.delete(path("default", job.name))
+        await world.alice.delete(job_path("default", job.name))
         for deletion_step in (0, 1, 2):
             await world.look(job, Executioner(deletion_step, late))
         await world.look(job, times=3)
@@ -197,7 +198,7 @@ async def test_while_slurm_is_away_a_job_is_pending_with_the_reason(world: World
 async def test_what_is_refused_leaves_nothing_behind(world: World, spec: dict[str, Any]) -> None:
     body = {key: value for key, value in {"script": SCRIPT, **spec}.items() if value is not None}
     created = await world.alice.create(
-        path("default"),
+        job_path("default"),
         {
             "apiVersion": "kfoundry.io/v1alpha1",
             "kind": "Job",
@@ -216,7 +217,7 @@ async def test_what_is_refused_leaves_nothing_behind(world: World, spec: dict[st
 async def test_a_submitter_that_is_no_user_of_the_site_is_refused(world: World) -> None:
     job = JobResource(
         await world.root.create(
-            path("default"),
+            job_path("default"),
             {
                 "apiVersion": "kfoundry.io/v1alpha1",
                 "kind": "Job",

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from platformctl.jobs.model import Target
-from platformctl.router.backend import Phase, Unavailable
+from platformctl.router.backend import Unavailable
 from platformctl.router.controller import Controller
 from platformctl.router.job.cache import Copies
 from platformctl.router.job.overview import Overview
 from platformctl.router.job.resource import JobResource
 from platformctl.router.loop.queue import WorkQueue
+from platformctl.vocabulary import Phase
 
 
 class Slurm:

@@ -6,10 +6,10 @@ from typing import Any
 
 from platformctl.jobs.model import Queue, Target
 from platformctl.router import watches
-from platformctl.router.backend import Phase
 from platformctl.router.job.overview import Brief
 from platformctl.router.loop.informer import Informer
 from platformctl.router.loop.queue import Key
+from platformctl.vocabulary import Phase
 
 type Event = tuple[str, dict[str, Any]]
 

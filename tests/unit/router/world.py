@@ -7,10 +7,11 @@ from platformctl.jobs.model import Policy, Queue, Target, User
 from platformctl.router.job.gates import Gates
 from platformctl.router.job.overview import Overview
 from platformctl.router.job.reconcile import Reconciler
-from platformctl.router.job.resource import SUBMITTER, JobResource, JobStore
+from platformctl.router.job.resource import JobResource, JobStore
 from platformctl.router.job.routing_rules import DEFAULT_RULES, Rule
 from platformctl.router.job.sweep import Sweeper
 from platformctl.router.loop.queue import RetryLater
+from platformctl.vocabulary import SUBMITTER
 from tests.fakes.jobs_api import JobsApi
 from tests.fakes.scheduler import Scheduler
 from tests.integration.router.faults import Executioner, Killed, Watched

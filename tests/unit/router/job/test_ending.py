@@ -7,9 +7,10 @@ import structlog
 
 from platformctl.clients.kubernetes import ApiError
 from platformctl.jobs.model import Target
-from platformctl.router.backend import Phase, Unavailable, Usage
-from platformctl.router.job.resource import CANCEL, FINALIZER, RETRY, JobStore
+from platformctl.router.backend import Unavailable, Usage
+from platformctl.router.job.resource import JobStore
 from platformctl.router.loop.queue import RetryLater
+from platformctl.vocabulary import CANCEL_REQUESTED, FINALIZER, RETRY_REQUESTED, Phase
 from tests.integration.router.faults import Executioner
 from tests.unit.router.world import World
 
@@ -37,7 +38,7 @@ async def ended(world: World, phase: Phase = Phase.SUCCEEDED, **spec: Any) -> No
 async def test_a_job_that_was_never_submitted_is_cancelled_at_once() -> None:
     world = World()
     world.submit()
-    world.api.annotate("a", {CANCEL: "true"})
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
     assert await world.look() is None
     assert (world.status()["phase"], world.status()["reason"]) == ("Cancelled", "was cancelled by its user")
     assert world.conditions() == {"Finished": ("True", "Cancelled")}
@@ -47,7 +48,7 @@ async def test_a_job_that_was_never_submitted_is_cancelled_at_once() -> None:
 async def test_a_running_job_is_cancelled_and_says_what_it_used() -> None:
     world = World()
     await world.run()
-    world.api.annotate("a", {CANCEL: "true"})
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
     assert await world.look() is None
     assert world.slurm.jobs["1"].seen.phase is Phase.CANCELLED
     assert world.status()["phase"] == "Cancelled"
@@ -59,7 +60,7 @@ async def test_a_job_that_takes_a_while_to_end_is_waited_for() -> None:
     world = World()
     await world.run()
     world.slurm.lingers = True
-    world.api.annotate("a", {CANCEL: "true"})
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
     assert await world.look() == 2.0
     assert world.status()["phase"] == "Running"
     world.slurm.end("1", Phase.CANCELLED)
@@ -71,7 +72,7 @@ async def test_a_job_that_ended_before_the_cancel_came_keeps_its_end() -> None:
     world = World()
     await world.run()
     world.slurm.end("1", Phase.FAILED, exit_code=3)
-    world.api.annotate("a", {CANCEL: "true"})
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
     await world.look()
     assert (world.status()["phase"], world.status()["exitCode"]) == ("Failed", 3)
 
@@ -90,7 +91,7 @@ async def test_what_a_cancel_removes_is_charged_as_far_as_it_was_known(known: bo
     world.slurm.cancel = remove  # type: ignore[method-assign]
     if not known:
         world.slurm.jobs.clear()
-    world.api.annotate("a", {CANCEL: "true"})
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
     await world.look()
     assert (world.status()["phase"], world.status()["reason"]) == ("Cancelled", "was cancelled by its user")
     assert world.status().get("usage") == ({"cpuSeconds": 7, "gpuSeconds": 0} if known else None)
@@ -99,7 +100,7 @@ async def test_what_a_cancel_removes_is_charged_as_far_as_it_was_known(known: bo
 async def test_a_cancel_that_the_back_end_never_heard_is_tried_again() -> None:
     world = World()
     await world.run()
-    world.api.annotate("a", {CANCEL: "true"})
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
     world.slurm.fail("cancel", Unavailable("slurmctld is away"))
     with pytest.raises(RetryLater):
         await world.look()
@@ -196,7 +197,7 @@ async def test_a_deleted_job_does_not_wait_for_a_back_end_that_the_site_gave_up(
 async def test_a_user_starts_another_attempt_after_the_end() -> None:
     world = World()
     await ended(world, Phase.FAILED)
-    world.api.annotate("a", {RETRY: "1"})
+    world.api.annotate("a", {RETRY_REQUESTED: "1"})
     assert await world.look() == 0.0
     assert (world.status()["phase"], world.status()["attempt"]) == ("Pending", 2)
     assert world.status()["reason"] == "is tried again, as its user asked"
@@ -209,7 +210,7 @@ async def test_a_user_starts_another_attempt_after_the_end() -> None:
 async def test_a_retry_that_names_another_attempt_does_nothing(number: str) -> None:
     world = World()
     await ended(world)
-    world.api.annotate("a", {RETRY: number})
+    world.api.annotate("a", {RETRY_REQUESTED: number})
     assert await world.look() is None
     assert world.api.log == []
 
@@ -217,15 +218,15 @@ async def test_a_retry_that_names_another_attempt_does_nothing(number: str) -> N
 async def test_a_retry_waits_until_the_cancel_is_withdrawn_and_says_so_once() -> None:
     world = World()
     await ended(world)
-    world.api.annotate("a", {RETRY: "1", CANCEL: "true"})
+    world.api.annotate("a", {RETRY_REQUESTED: "1", CANCEL_REQUESTED: "true"})
     await write(world, reason="ended")
     for _ in range(2):
         assert await world.look() is None
         assert world.status()["reason"] == (
-            f"ended; the retry waits until the annotation {CANCEL} is removed"
+            f"ended; the retry waits until the annotation {CANCEL_REQUESTED} is removed"
         )
     assert world.api.log == ["status"]
-    world.api.annotate("a", {CANCEL: None})
+    world.api.annotate("a", {CANCEL_REQUESTED: None})
     await world.settle()
     assert (world.status()["phase"], world.status()["attempt"]) == ("Running", 2)
 
@@ -243,7 +244,7 @@ async def test_an_ended_job_is_deleted_when_its_time_is_over() -> None:
 async def test_until_then_it_stays() -> None:
     world = World()
     world.submit(ttlAfterFinished="1h")
-    world.api.annotate("a", {CANCEL: "true"})
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
     left = await world.look()
     assert left is not None
     assert 3590 < left <= 3600
@@ -284,7 +285,7 @@ async def test_what_a_user_tries_again_meanwhile_is_not_deleted() -> None:
     await ended(world, ttlAfterFinished="1h")
     await write(world, completionTime=LONG_AGO)
     old = world.api.job("a")
-    world.api.annotate("a", {RETRY: "1"})
+    world.api.annotate("a", {RETRY_REQUESTED: "1"})
     assert await world.router.look(old) is None
     assert "delete" not in world.api.log
     await world.settle(times=2)
@@ -318,7 +319,7 @@ async def test_a_job_that_somebody_else_deleted_first_has_expired_too() -> None:
 async def test_a_job_that_somebody_else_manages_is_theirs() -> None:
     world = World()
     world.submit(managedBy="example.org/other")
-    world.api.annotate("a", {CANCEL: "true"})
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
     assert await world.look() is None
     assert (world.api.log, world.slurm.log) == ([], [])
     await world.api.delete(PATH)
@@ -329,7 +330,7 @@ async def test_a_job_that_somebody_else_manages_is_theirs() -> None:
 async def test_a_write_that_the_api_server_refuses_is_tried_again() -> None:
     world = World()
     world.submit()
-    world.api.annotate("a", {CANCEL: "true"})
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
     world.api.failing.append(ApiError(500, "InternalError", "etcd is away"))
     with pytest.raises(RetryLater, match="etcd is away"):
         await world.look()
@@ -343,7 +344,7 @@ async def test_the_ledger_adds_up_over_attempts() -> None:
     world.slurm.end("1", Phase.FAILED, usage=Usage(100, 10))
     await world.settle()
     assert world.status()["usage"] == {"cpuSeconds": 100, "gpuSeconds": 10}
-    world.api.annotate("a", {CANCEL: "true"})
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
     await world.look()
     assert world.status()["usage"] == {"cpuSeconds": 107, "gpuSeconds": 10}
 
@@ -353,14 +354,14 @@ async def test_every_end_is_in_the_log_with_the_job_it_is_about() -> None:
     world = World()
     with structlog.testing.capture_logs() as lines:
         job = await world.run(ttlAfterFinished="1h")
-        world.api.annotate("a", {CANCEL: "true"})
+        world.api.annotate("a", {CANCEL_REQUESTED: "true"})
         await world.look()
-        world.api.annotate("a", {CANCEL: None, RETRY: "1"})
+        world.api.annotate("a", {CANCEL_REQUESTED: None, RETRY_REQUESTED: "1"})
         await world.look()
-        world.api.annotate("a", {CANCEL: "true"})
+        world.api.annotate("a", {CANCEL_REQUESTED: "true"})
         await world.look()
         await write(world, phase="Pending")
-        world.api.annotate("a", {CANCEL: None})
+        world.api.annotate("a", {CANCEL_REQUESTED: None})
         world.users.clear()
         await world.look()
         await write(world, completionTime=LONG_AGO)

@@ -7,11 +7,11 @@ import pytest
 
 from platformctl.clients.kubernetes import ConflictError
 from platformctl.jobs.model import Target
-from platformctl.router.backend import Phase, Refused, Seen, Unavailable
+from platformctl.router.backend import Refused, Seen, Unavailable
 from platformctl.router.breaker import Circuit, CircuitOpenError
-from platformctl.router.job.explain import EXPLAIN
-from platformctl.router.job.resource import FINALIZER, JobStore
+from platformctl.router.job.resource import JobStore
 from platformctl.router.loop.queue import Key, RetryLater
+from platformctl.vocabulary import EXPLAIN_REQUESTED, FINALIZER, Phase
 from tests.fakes.scheduler import Scheduler
 from tests.integration.router.faults import Executioner
 from tests.unit.router.world import World
@@ -319,7 +319,7 @@ async def test_whoever_asks_is_told_why_a_job_waits() -> None:
     await world.look()
     world.slurm.jobs["1"].seen = Seen(held=False, phase=Phase.QUEUED)
     await world.look()
-    world.api.annotate("a", {EXPLAIN: "2026-01-01T00:00:00Z"})
+    world.api.annotate("a", {EXPLAIN_REQUESTED: "2026-01-01T00:00:00Z"})
     assert await world.look() == 60.0
     answer = world.status()["explanation"]
     assert answer["requested"] == "2026-01-01T00:00:00Z"
@@ -327,7 +327,7 @@ async def test_whoever_asks_is_told_why_a_job_waits() -> None:
     quiet(world)
     await world.look()
     assert "explain" not in world.slurm.log
-    world.api.annotate("a", {EXPLAIN: "2026-01-01T00:00:01Z"})
+    world.api.annotate("a", {EXPLAIN_REQUESTED: "2026-01-01T00:00:01Z"})
     seconds = await world.look()
     assert seconds is not None
     assert 0 < seconds <= 5.0
@@ -337,7 +337,7 @@ async def test_whoever_asks_is_told_why_a_job_waits() -> None:
 async def test_a_job_that_nobody_has_looked_at_yet_is_explained_after_the_first_look() -> None:
     world = World()
     world.submit(suspend=True)
-    world.api.annotate("a", {EXPLAIN: "now"})
+    world.api.annotate("a", {EXPLAIN_REQUESTED: "now"})
     assert await world.look() == 1.0
     assert "explanation" not in world.status()
     await world.look()
@@ -350,7 +350,7 @@ async def test_a_job_of_a_user_who_left_or_of_a_back_end_that_is_gone_is_explain
     world.slurm.jobs["1"].seen = Seen(held=False, phase=Phase.QUEUED)
     await world.look()
     del world.users["alice"]
-    world.api.annotate("a", {EXPLAIN: "now"})
+    world.api.annotate("a", {EXPLAIN_REQUESTED: "now"})
     await world.look()
     assert world.status()["explanation"]["sentences"][0] == "It is Queued."
     api: Any = world.api
@@ -366,7 +366,7 @@ async def test_what_is_not_the_routers_any_more_is_not_explained(spec: dict[str,
     world = World()
     world.submit(suspend=True, **spec)
     await world.look()
-    world.api.annotate("a", {EXPLAIN: "now"})
+    world.api.annotate("a", {EXPLAIN_REQUESTED: "now"})
     if not spec:
         await world.api.delete(PATH)
     quiet(world)

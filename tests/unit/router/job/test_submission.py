@@ -11,13 +11,13 @@ import structlog
 from platformctl.clients.kubernetes import ConflictError
 from platformctl.jobs.model import Policy, Priority, Queue, Target
 from platformctl.jobs.tokens import parse_token
-from platformctl.router.backend import Busy, Claim, Phase, Refused, Seen, Ticket, Unavailable
+from platformctl.router.backend import Busy, Claim, Refused, Seen, Ticket, Unavailable
 from platformctl.router.breaker import Circuit, CircuitOpenError
 from platformctl.router.job import submission
-from platformctl.router.job.resource import CANCEL, RETRY
 from platformctl.router.job.routing_rules import Rule
 from platformctl.router.loop import metrics
 from platformctl.router.loop.queue import RetryLater
+from platformctl.vocabulary import CANCEL_REQUESTED, RETRY_REQUESTED, Phase
 from tests.fakes.scheduler import Scheduler
 from tests.integration.router.faults import Executioner
 from tests.unit.router.world import World
@@ -293,7 +293,7 @@ async def test_what_was_refused_is_no_longer_unsure() -> None:
     world.slurm.fail("submit_held", Refused("the partition is closed"))
     await world.look()
     assert world.status()["phase"] == "Refused"
-    world.api.annotate("a", {RETRY: "1"})
+    world.api.annotate("a", {RETRY_REQUESTED: "1"})
     await world.settle()
     assert "find" not in world.slurm.log
     assert len(world.slurm.started) == 1
@@ -397,7 +397,7 @@ async def test_a_class_of_the_site_is_told_to_the_back_end() -> None:
 async def test_every_request_is_made_as_the_jobs_user() -> None:
     world = World()
     await world.run()
-    world.api.annotate("a", {CANCEL: "true"})
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
     await world.settle()
     assert {"submit_held", "read", "release", "cancel"} <= set(world.slurm.log)
     assert world.slurm.asked_as == {"alice"}
