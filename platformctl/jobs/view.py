@@ -50,7 +50,7 @@ def submitter(job: Mapping[str, Any]) -> str:
 def reason(job: Mapping[str, Any]) -> str:
     """Why it waits or how it ended."""
     if not _status(job).get("phase"):
-        return "the router has not looked at it yet"
+        return "the router has not seen it yet"
     return str(_status(job).get("reason") or "")
 
 

@@ -30,7 +30,7 @@ from platformctl.router.backend import Backend
 from platformctl.router.breaker import Breaker, State
 from platformctl.router.config import RouterConfig, SlurmEntry, load
 from platformctl.router.controller import Controller
-from platformctl.router.job.cache import Copies
+from platformctl.router.job.cache import JobCache
 from platformctl.router.job.gates import Gates
 from platformctl.router.job.overview import Overview
 from platformctl.router.job.reconcile import Reconciler
@@ -77,11 +77,11 @@ async def serve(config: RouterConfig, where: Connection) -> None:
             backend.target: Breaker(backend, queue.add, _shown(backend.target))
             for backend in await _backends(stack, config, client)
         }
-        copies = Copies()
+        cache = JobCache()
 
         def wrote(job: JobResource) -> None:
             if job.uid in overview:
-                copies.put((job.namespace, job.name), job)
+                cache.put((job.namespace, job.name), job)
 
         def concerns(key: Key, seconds: float) -> None:
             queue.add(key, seconds, urgent=False)
@@ -92,7 +92,7 @@ async def serve(config: RouterConfig, where: Connection) -> None:
         batches = watches.of_batch_jobs(client, concerns)
         pods = watches.of_pods(client, concerns, overview)
         watched = {Target.KUBERNETES: watches.differing(batches, pods)}
-        parts = (store, reconciler, backends, overview, queue, copies, watched)
+        parts = (store, reconciler, backends, overview, queue, cache, watched)
         controller = Controller(*parts, workers=config.workers, sweep_seconds=config.sweep_seconds)
         informers: list[Informer[Any]] = [
             watches.of_jobs(client, controller),

@@ -135,7 +135,7 @@ class Load:
 class Backend(Protocol):
     """One scheduler. Ids are strings that the back end alone understands, at most 253 characters.
 
-    interval: seconds between two calls of `states`. look_again: seconds after which a live job is read
+    interval: seconds between two calls of `states`. reread_after: seconds after which a live job is read
     again even if nothing was reported, None where `states` (or a watch of the router's) reports every
     change. durable: what it has answered it never forgets, so that the answer of `submit_held` need not be
     read back.
@@ -143,7 +143,7 @@ class Backend(Protocol):
 
     target: Target
     interval: float
-    look_again: float | None
+    reread_after: float | None
     durable: bool
 
     async def unfit(self, ticket: Ticket) -> str:
@@ -154,7 +154,7 @@ class Backend(Protocol):
         ...
 
     async def load(self) -> Load:
-        """How much is free, from a bulk look of a bounded age: it is asked before submissions."""
+        """How much is free, from a list of a bounded age: it is asked before submissions."""
         ...
 
     async def submit_held(self, ticket: Ticket) -> str:

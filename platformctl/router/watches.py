@@ -6,12 +6,13 @@ from typing import Any
 
 import structlog
 
+from platformctl.clients.kubernetes import KubernetesClient
 from platformctl.jobs.model import Queue
 from platformctl.jobs.queues import parse_queue
 from platformctl.router.controller import Controller, Differing
 from platformctl.router.job.overview import Brief
 from platformctl.router.job.resource import JobResource
-from platformctl.router.loop.informer import Informer, Source
+from platformctl.router.loop.informer import Informer
 from platformctl.router.loop.queue import Key
 from platformctl.vocabulary import JOB_UID_LABEL, JOBS, QUEUES, Phase
 
@@ -24,12 +25,12 @@ type Version = tuple[str, str]
 """uid and resourceVersion: what tells one object from another, and one state of it from another."""
 
 type Concerns = Callable[[Key, float], None]
-"""Has a Job looked at after some seconds."""
+"""Queues a Job after some seconds."""
 
 type Pod = tuple[str, str | None, str | None, int]
 """uid of the Job, phase, node, and a hash of why it waits."""
 
-# Counts and pods change in bursts: one look is enough for all that happens in so many seconds.
+# Counts and pods change in bursts: one reconcile is enough for all that happens in so many seconds.
 _GATHER_SECONDS = 0.5
 
 
@@ -46,7 +47,7 @@ class Batch:
 _NOBODYS = Batch(None, False, False, ())
 
 
-def of_jobs(client: Source, controller: Controller) -> Informer[Version]:
+def of_jobs(client: KubernetesClient, controller: Controller) -> Informer[Version]:
     """Feeds the controller with Jobs."""
 
     def changed(key: Key, before: Version | None, after: Version | None, raw: dict[str, Any]) -> None:
@@ -60,7 +61,9 @@ def of_jobs(client: Source, controller: Controller) -> Informer[Version]:
     return Informer(client, JOBS, _version, changed)
 
 
-def of_queues(client: Source, queues: dict[str, Queue], changed: Callable[[], None]) -> Informer[Version]:
+def of_queues(
+    client: KubernetesClient, queues: dict[str, Queue], changed: Callable[[], None]
+) -> Informer[Version]:
     """Keeps `queues` as the cluster has them; without their definition there are none."""
 
     def on_change(key: Key, _before: Version | None, after: Version | None, raw: dict[str, Any]) -> None:
@@ -75,7 +78,7 @@ def of_queues(client: Source, queues: dict[str, Queue], changed: Callable[[], No
     return Informer(client, QUEUES, _version, on_change)
 
 
-def of_batch_jobs(client: Source, concerns: Concerns) -> Informer[Batch]:
+def of_batch_jobs(client: KubernetesClient, concerns: Concerns) -> Informer[Batch]:
     """Tells whose batch Job changed."""
 
     def changed(_key: Key, before: Batch | None, after: Batch | None, _raw: dict[str, Any]) -> None:
@@ -88,10 +91,10 @@ def of_batch_jobs(client: Source, concerns: Concerns) -> Informer[Batch]:
     return Informer(client, BATCH_JOBS, _batch, changed, labelSelector=JOB_UID_LABEL)
 
 
-def of_pods(client: Source, concerns: Concerns, overview: Mapping[str, Brief]) -> Informer[Pod]:
+def of_pods(client: KubernetesClient, concerns: Concerns, overview: Mapping[str, Brief]) -> Informer[Pod]:
     """Tells whose pods changed: why one waits, and where it runs, is known by pods alone.
 
-    A pod that ended is none any more: of that its batch Job tells.
+    Ended pods are dropped here; their batch Job reports the end.
     """
 
     def changed(_key: Key, before: Pod | None, after: Pod | None, _raw: dict[str, Any]) -> None:

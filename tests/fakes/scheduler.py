@@ -32,11 +32,11 @@ class Scheduler:
     site = "lab"
 
     def __init__(
-        self, target: Target = Target.SLURM, durable: bool = False, look_again: float | None = None
+        self, target: Target = Target.SLURM, durable: bool = False, reread_after: float | None = None
     ) -> None:
         self.target = target
         self.durable = durable
-        self.look_again = look_again
+        self.reread_after = reread_after
         self.jobs: dict[str, Run] = {}
         self.started: list[str] = []
         self.log: list[str] = []

@@ -29,7 +29,7 @@ type Queues = Callable[[], Mapping[str, Queue]]
 
 @dataclass(frozen=True)
 class Wait:
-    """A gate that is closed: why, in plain words, and after how many seconds to look again."""
+    """A gate that is closed: why, in plain words, and after how many seconds to try again."""
 
     reason: str
     seconds: float = _LOOK_AGAIN

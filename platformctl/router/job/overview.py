@@ -46,7 +46,7 @@ class Brief:
 
 
 class Overview(Mapping[str, Brief]):
-    """All Jobs by uid. wake: has the Job of a key looked at soon."""
+    """All Jobs by uid. wake: queues the Job of a key."""
 
     def __init__(self, users: Mapping[str, User], wake: Callable[[Key], None]) -> None:
         self.occupancy = Occupancy(wake)
@@ -157,7 +157,7 @@ class Overview(Mapping[str, Brief]):
 
 
 def _is_news(job: JobResource, before: Brief | None, after: Brief) -> bool:
-    """Whether the Job itself is to be looked at: it is new to us, or its user wants something else now.
+    """Whether the Job itself is to be reconciled: it is new to us, or its user wants something else now.
 
     The router's own writes are none.
     """

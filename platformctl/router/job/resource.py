@@ -102,7 +102,7 @@ class JobResource:
 
     @property
     def phase(self) -> Phase | None:
-        """status.phase; None for a Job the router has not looked at."""
+        """status.phase; None for a Job that was never reconciled."""
         found = self.status.get("phase")
         return Phase(found) if found else None
 
@@ -155,7 +155,7 @@ class JobResource:
 
 
 class JobStore:
-    """Reads and writes Job resources. ConflictError: the copy was old. NotFoundError: the Job is gone.
+    """Reads and writes Job resources. ConflictError: the read one is old. NotFoundError: it is gone.
 
     wrote: told of each Job as a write left it.
     """

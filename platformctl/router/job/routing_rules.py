@@ -19,7 +19,7 @@ from platformctl.router.backend import Load, Ticket
 GPU_TYPE_LABEL = "nvidia.com/gpu.product"
 
 Seconds = Annotated[int, BeforeValidator(parse_walltime)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
+FreePart = Annotated[float, Field(ge=0, le=1)]
 Place = Literal[Target.SLURM, Target.KUBERNETES]
 
 
@@ -30,8 +30,8 @@ class _Rules(BaseModel):
 class Range(_Rules):
     """A free part between two bounds: `{above: 0.5}`, `{below: 0.1}`."""
 
-    above: Fraction = 0.0
-    below: Fraction = 1.0
+    above: FreePart = 0.0
+    below: FreePart = 1.0
 
     def holds(self, free: float | None) -> bool:
         """Whether a free part is within; what is not there has nothing free."""

@@ -51,7 +51,7 @@ class KubernetesBackend:
 
     target: Target = Target.KUBERNETES
     interval: float = 300.0
-    look_again: float | None = None
+    reread_after: float | None = None
     durable: bool = True
 
     def __init__(self, client: KubernetesClient, site: str, script_image: str) -> None:

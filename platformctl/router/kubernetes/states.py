@@ -143,7 +143,7 @@ def _output(metadata: dict[str, Any]) -> str:
 def _unsettled(
     batch: dict[str, Any], pods: Sequence[dict[str, Any]], true: dict[str, Any], trouble: str
 ) -> bool:
-    """Whether it is about to fail, or its pods are gone or going: the next look will tell.
+    """Whether it is about to fail, or its pods are gone or going: the next reconcile will tell.
 
     The Job controller deletes the pods before it writes why, and kubelet calls a pod Failed that it
     removes before any container ran.

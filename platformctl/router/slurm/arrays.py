@@ -21,7 +21,7 @@ _AT_ONCE = 200
 class _Array:
     """indices: all that were ever seen. ended: by index. own: ids of the elements that have one.
 
-    complete: elements that ended before the first look, if there were any, are among them.
+    complete: elements that ended before the first poll, if there were any, are among them.
     """
 
     indices: set[int] = field(default_factory=set)

@@ -38,7 +38,7 @@ from platformctl.router.slurm.cluster import Cluster
 from platformctl.router.slurm.explain import explanation
 from platformctl.vocabulary import FINAL, Phase
 
-# Records of waiting jobs that are read again with each look at the states.
+# Records of waiting jobs that are read again each time the states are polled.
 _REFRESH = 2
 # How long the accounting database may lag behind slurmctld before what it does not know is taken for lost.
 _LATE_SECONDS = 600
@@ -55,7 +55,7 @@ class SlurmBackend:
     """See platformctl.router.backend for the protocol."""
 
     target: Target = Target.SLURM
-    look_again: float | None = None
+    reread_after: float | None = None
     # A killed slurmctld forgets what it answered in its last seconds, and issues the id again.
     durable: bool = False
 
@@ -239,7 +239,7 @@ class SlurmBackend:
         except SlurmError as error:
             self._owners.clear()
             raise _unavailable(error) from error
-        # Most looks find nothing new, and there may be ten thousand jobs.
+        # Most polls find nothing new, and there may be ten thousand jobs.
         if found == self._listing_before:
             return found
         self._listing_before = found

@@ -44,7 +44,7 @@ def test_a_person_submits_and_sees_their_own_jobs(run: Run) -> None:
     everybody = run("alice", "list", "--all").stdout
     assert mine in everybody
     assert other in everybody
-    assert "the router has not looked at it yet" in run("alice", "describe", mine).stdout
+    assert "the router has not seen it yet" in run("alice", "describe", mine).stdout
 
 
 def test_the_example_is_submitted_as_it_stands(run: Run, tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ class Storm:
     async def _look(self, router: Reconciler, job: JobResource) -> None:
         self.looks += 1
         with suppress(RetryLater, Killed):
-            await router.look(job)
+            await router.reconcile(job)
 
 
 async def test_every_attempt_runs_exactly_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

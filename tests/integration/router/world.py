@@ -72,7 +72,9 @@ class World:
         """The Job as it is now."""
         return await JobStore(self.root).read(job.namespace, job.name)
 
-    async def look(self, job: JobResource, executioner: Executioner | None = None, times: int = 1) -> bool:
+    async def reconcile(
+        self, job: JobResource, executioner: Executioner | None = None, times: int = 1
+    ) -> bool:
         """Look at a Job with a new router each time; False when it was killed."""
         for _ in range(times):
             fresh = await self.read(job)
@@ -80,7 +82,7 @@ class World:
                 return True
             self.overview.put(fresh)
             try:
-                await self.router(executioner).look(fresh)
+                await self.router(executioner).reconcile(fresh)
             except RetryLater:
                 continue
             except Killed:

@@ -55,18 +55,18 @@ class World:
         body = {"script": SCRIPT, "target": self.slurm.target, **spec}
         return self.api.create(name, body, annotations={SUBMITTER: "alice"}, **finalizers)
 
-    async def look(self, name: str = "a") -> float | None:
+    async def reconcile(self, name: str = "a") -> float | None:
         """One look at a Job as it is now."""
         job = self.api.job(name)
         self.overview.put(job)
-        return await self.router.look(job)
+        return await self.router.reconcile(job)
 
     async def settle(self, name: str = "a", times: int = 4) -> None:
         """Look some times, whatever becomes of it."""
         for _ in range(times):
             if self.api.exists(name):
                 try:
-                    await self.look(name)
+                    await self.reconcile(name)
                 except RetryLater:
                     continue
 
@@ -82,7 +82,7 @@ class World:
         """One look by a router of its own; whether it was killed on the way."""
         self.restart(executioner)
         try:
-            await self.look(name)
+            await self.reconcile(name)
         except Killed:
             return True
         finally:
