@@ -22,19 +22,12 @@ from platformctl.cli.job_output import WatchOption
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.jobs import view
+from platformctl.jobs.model import Target
 from platformctl.vocabulary import Phase
 
 app = typer.Typer(
     help="Jobs on either scheduler: submit, follow, explain and end them.", no_args_is_help=True
 )
-
-
-class Target(StrEnum):
-    """Where a Job may run."""
-
-    AUTO = "auto"
-    SLURM = "slurm"
-    KUBERNETES = "kubernetes"
 
 
 class Order(StrEnum):

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from platformctl.jobs.model import BACKENDS
 from platformctl.jobs.quantity import ceiling, parse_quantity
 from platformctl.jobs.view import live, phase, resources, user
 from platformctl.vocabulary import GPU
 
-TOTALS = ("user", "running", "slurm", "kubernetes", "queued", "pending", "cpus", "gpus")
+TOTALS = ("user", "running", *BACKENDS, "queued", "pending", "cpus", "gpus")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def totals(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             continue
         row = rows.setdefault(user(job), dict.fromkeys(TOTALS, 0) | {"user": user(job)})
         row[phase(job).lower()] += 1
-        if phase(job) == "Running" and status(job).get("backend") in ("slurm", "kubernetes"):
+        if phase(job) == "Running" and status(job).get("backend") in BACKENDS:
             row[status(job)["backend"]] += 1
         row["cpus"] += held(job).millicores
         row["gpus"] += held(job).gpus

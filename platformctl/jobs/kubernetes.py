@@ -91,8 +91,10 @@ def batch_name(name: str, token: Token, enterable_by: User | None = None) -> str
     return f"job-{stem[:36]}-{end}" if stem.startswith(ENTERABLE_PREFIX) else f"{stem}-{end}"
 
 
-def entrance(job_id: str, shell: str) -> str:
+def entrance(job_id: str, spec: Mapping[str, Any]) -> str:
     """What the user of an interactive job types to enter its pod. job_id: `namespace/name`."""
+    # The image of a container need not have bash.
+    shell = "bash" if spec.get("template") is None else "sh"
     namespace, _, name = job_id.partition("/")
     return f"kubectl exec -it -n {namespace} job/{name} -- {shell}"
 

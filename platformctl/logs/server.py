@@ -13,6 +13,8 @@ from aiohttp import web
 
 from platformctl.clients.kubernetes import ApiError, KubernetesClient
 from platformctl.jobs import view
+from platformctl.jobs.model import Target
+from platformctl.jobs.targets import BACK_ENDS, OutputIn
 from platformctl.logs import discovery
 from platformctl.logs.config import LogsConfig
 from platformctl.logs.files import Files
@@ -173,7 +175,7 @@ class LogServer:
         backend = watched.placed(attempt).get("backend")
         if not backend:
             return None
-        if backend == "kubernetes":
+        if BACK_ENDS[Target(backend)].output is OutputIn.POD_LOG:
             return PodSource(self._client, watched, attempt, index)
         # Whom the Job runs as is the router's decision; the submitter is written by the API server.
         person = self._config.person(str(watched.status.get("user", "")))

@@ -7,16 +7,17 @@ every Job when its turn comes.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
 from platformctl.jobs.model import Target
 from platformctl.router import metrics
+from platformctl.router.assembly import Differing
 from platformctl.router.backend import Backend, Unavailable
 from platformctl.router.job.cache import JobCache
-from platformctl.router.job.overview import Brief, Overview
+from platformctl.router.job.overview import Overview
 from platformctl.router.job.reconcile import Reconciler
 from platformctl.router.job.resource import JobResource, JobStore
 from platformctl.router.job.sweep import Sweeper
@@ -30,10 +31,6 @@ _PAUSE_TO_WORK, _LONGEST_PAUSE = 80.0, 2.0
 _FOLLOWED = frozenset({Phase.QUEUED, Phase.RUNNING})
 
 log = structlog.get_logger(__name__)
-
-
-type Differing = Callable[[Iterable[Brief]], Iterable[Key]]
-"""Which of some Jobs have a status that is not what their back end holds now."""
 
 
 class Controller:

@@ -26,7 +26,7 @@ echo "a Job of uid $(id -u) ran on $(hostname)"
 """
 
 
-_HOSTS = {"slurm": "slurm_node", "kubernetes": "kubernetes_control_plane"}
+HOSTS = {"slurm": "slurm_node", "kubernetes": "kubernetes_control_plane"}
 
 
 def targets(fleet: Fleet) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ async def _run(fleet: Fleet, client: KubernetesClient, target: str) -> tuple[str
         try:
             output = await _output(client, name)
         except NotFoundError:
-            if file.startswith("/") and fleet.first(_HOSTS[target]) is None:
+            if file.startswith("/") and fleet.first(HOSTS[target]) is None:
                 # A Slurm of others, and files that the cluster does not see: that it succeeded is the proof.
                 return f"succeeded; what it printed is in {file} there", True
             # A site may keep its home from the Kubernetes hosts; then the file is read where it is.
@@ -99,7 +99,7 @@ async def _output(client: KubernetesClient, name: str) -> str:
 
 async def _on_host(fleet: Fleet, target: str, script: str) -> str:
     """What a script prints on the first host of the scheduler; nothing where the site has none."""
-    host = fleet.first(_HOSTS[target])
+    host = fleet.first(HOSTS[target])
     if host is None:
         return ""
     return (await remote.run(host.connection, script, seconds=30)).out.strip()

@@ -7,7 +7,8 @@ Jobs that are reconciled at the same moment do not both get the last place. A re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from platformctl.jobs.model import JobSpec, Limits, Queue, Target, User
+from platformctl.jobs.model import JobSpec, Limits, Queue, User
+from platformctl.jobs.targets import may_give_whole_cores
 from platformctl.router.loop.queue import Key
 
 # What Slurm and the Kubernetes quota tools count for a task that asks for nothing.
@@ -51,13 +52,13 @@ def holding(queue: str, user: User, job: JobSpec) -> Holding:
     """What a job would hold: of an array, what may run at the same time.
 
     It counts for the account of the inventory, whatever account the job names: nobody fills another's limits.
-    Slurm gives each task whole cores, so a job that may go there counts them.
+    A job that may go to a back end that gives each task whole cores counts whole cores.
     """
     elements = len(job.array.indices) if job.array else 1
     copies = min(job.array.limit or elements, elements) if job.array else 1
     copies *= job.tasks
     millicores = job.resources.millicores or _DEFAULT_MILLICORES
-    if job.target is not Target.KUBERNETES and Target.SLURM not in job.unsupported:
+    if may_give_whole_cores(job):
         millicores = -(-millicores // 1000) * 1000
     return Holding(queue, user.name, user.account, millicores * copies, job.resources.gpus * copies)
 

@@ -9,18 +9,25 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from platformctl.jobs.model import JobSpec, Target
+from platformctl.jobs.model import BACKENDS, JobSpec, Target
 from platformctl.jobs.walltime import parse_walltime
 from platformctl.router.backend import Load, Ticket
 
 GPU_TYPE_LABEL = "nvidia.com/gpu.product"
 
+
+def _back_end(target: Target) -> Target:
+    if target not in BACKENDS:
+        raise ValueError(f"must be one of {', '.join(BACKENDS)}")
+    return target
+
+
 Seconds = Annotated[int, BeforeValidator(parse_walltime)]
 FreePart = Annotated[float, Field(ge=0, le=1)]
-Place = Literal[Target.SLURM, Target.KUBERNETES]
+Place = Annotated[Target, AfterValidator(_back_end)]
 
 
 class _Rules(BaseModel):
