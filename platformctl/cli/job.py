@@ -252,7 +252,7 @@ def _checked(document: dict[str, Any], name: str, fields: dict[str, Any], file: 
             f"{len(found)} mistakes, so nothing was submitted" if len(found) > 1 else "nothing was submitted",
             where=file,
             details=manifest.complaints(found),
-            next=f"platformctl job import {file}" if directives else "docs/jobs.md has all fields",
+            next=f"platformctl job import {file}" if directives else "all fields: platformctl docs jobs",
             code=ExitCode.INVALID,
         )
     return job

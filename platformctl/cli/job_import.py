@@ -43,7 +43,7 @@ def import_script(
 ) -> None:
     """Turn an #SBATCH script into a Job: every directive is mapped, emulated, or refused with its line.
 
-    Shows the Job as YAML and what will differ from sbatch; docs/sbatch.md has all options.
+    Shows the Job as YAML and what will differ from sbatch; `platformctl docs sbatch` has all options.
 
     Example: `platformctl job import train.sh > train.yaml`
 
