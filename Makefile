@@ -65,8 +65,9 @@ conformance: setup ## Run Kubernetes' conformance suite on a lab of its own (FOC
 bench: setup ## Measure, and say what got worse (RUNS=N: how often; FAIL=1: exit 1 then)
 	@.venv/bin/python -m tests.benchmarks $(if $(RUNS),--runs $(RUNS)) $(if $(filter 1,$(FAIL)),--fail-on-worse)
 
-docs: setup ## Write docs/variables.md and docs/benchmarks.md again from what they describe
+docs: setup ## Write variables.md, chart-values.md and benchmarks.md in docs/ again from what they describe
 	@$(PLATFORMCTL) schema --markdown > docs/variables.md
+	@.venv/bin/python -m tests.chart_values > docs/chart-values.md
 	@.venv/bin/python -m tests.benchmarks.document > docs/benchmarks.md
 
 source: setup ## Take the lab's artefacts from elsewhere, and pin what is there: SOURCE=upstream, their publishers
