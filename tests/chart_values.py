@@ -19,8 +19,8 @@ _HEAD = """# Values of the charts
 <!-- made by `make docs` from charts/*/values.schema.json and charts/*/values.yaml -->
 
 `platformctl install` sets the values that follow from the inventory; with Helm alone you set them all.
-`users[].name` is the key `name` of each item of the list `users`. NAME stands for a key that the site chooses.
-Helm refuses a value that the schema does not know.
+`users[].name` is the key `name` of each item of the list `users`. NAME stands for a key that the site
+chooses. Helm refuses a value that the schema does not know.
 """
 
 _TYPES = {
