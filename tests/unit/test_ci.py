@@ -151,6 +151,12 @@ def test_lint_that_finds_nothing_to_check_fails(linted: Linted) -> None:
     assert linted.lint("charts").returncode == 1
 
 
+def test_lint_refuses_a_part_that_it_does_not_have(linted: Linted) -> None:
+    done = linted.lint("kode")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "not lint kode" in done.stderr
+
+
 def role_and_playbook(linted: Linted) -> None:
     linted.write(".gitignore", "/.venv/\n/cache/\n")
     for name in ("playbooks/x.yml", "roles/x/meta/main.yml", "x.py", ".github/workflows/x.yml"):
