@@ -36,7 +36,7 @@ lint: setup ## Lint and types only
 	@.ci/lint charts
 
 unit: setup ## Unit tests only: no lab, no root
-	@.venv/bin/pytest tests/unit tests/properties
+	@.venv/bin/pytest --numprocesses=2 --no-loadscope-reorder tests/unit tests/properties
 
 molecule: setup ## Try every role on labs of its own (SINCE=REVISION: only what changed concerns)
 	@$(PLATFORMCTL) verify --molecule --list -i $(LAB) $(if $(SINCE),--since '$(SINCE)')
