@@ -48,6 +48,22 @@ def touched(found: Iterable[Scenario], changed: Iterable[str]) -> tuple[Scenario
     return tuple(scenario for scenario in found if any(scenario.touched(path) for path in paths))
 
 
+def concerned(found: Iterable[Scenario], data: Path, revision: str) -> tuple[Scenario, ...]:
+    """The scenarios that changes since a revision concern.
+
+    PlatformError: there is none, so that there is nothing to try; or git cannot tell.
+    """
+    scenarios_found = touched(found, changed_since(data, revision))
+    if not scenarios_found:
+        raise PlatformError(
+            f"no scenario is concerned by what changed since {revision}",
+            where=str(data),
+            next="platformctl verify --molecule, for all scenarios",
+            code=ExitCode.INVALID,
+        )
+    return scenarios_found
+
+
 def chosen(found: Iterable[Scenario], names: Iterable[str]) -> tuple[Scenario, ...]:
     """The scenarios of these names, all when none is given. PlatformError: there is none of a name."""
     known = {scenario.name: scenario for scenario in found}

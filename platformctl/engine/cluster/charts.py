@@ -12,13 +12,13 @@ from platformctl.engine import loading
 from platformctl.engine.cluster import access, queues
 from platformctl.engine.fleet import Fleet
 from platformctl.errors import ExitCode, PlatformError
+from platformctl.site.role_defaults import default
 from platformctl.vocabulary import GROUP
 
 NAMESPACE = "platform-system"
 # Names of the releases, in the order in which they are taken away.
 RELEASES = ("job-router", "dask-operator")
 _KEY_SECRET = "job-router-slurm"  # noqa: S105  (the name of a Secret)
-_REST_PORT = 6820
 _ROUTER_IMAGE = "ghcr.io/platformctl/job-router"
 _DASK_IMAGE = "ghcr.io/dask/dask-kubernetes-operator"
 
@@ -49,11 +49,11 @@ def router(fleet: Fleet, folder: Path, index: Mapping[str, Any]) -> Release:
         "users": users(variables),
         "slurm": {"enabled": False},
     }
-    if variables.get("shared_home_kubernetes", True):
+    if variables.get("shared_home_kubernetes", default("shared_home_kubernetes", bool)):
         values["home"] = {"path": _home(variables)}
     rest = fleet.first("slurm_rest")
     if rest is not None:
-        port = rest.variables.get("slurm_rest_port", _REST_PORT)
+        port = rest.variables.get("slurm_rest_port") or default("slurm_rest_port", int)
         values["slurm"] = {
             "enabled": True,
             "address": f"https://rest.{variables['site_domain']}:{port}",
@@ -96,7 +96,7 @@ def users(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _home(variables: Mapping[str, Any]) -> str:
-    return str(variables.get("shared_home_path") or "/home").rstrip("/")
+    return str(variables.get("shared_home_path") or default("shared_home_path", str)).rstrip("/")
 
 
 async def _queues(fleet: Fleet, path: Path) -> bool:
