@@ -22,7 +22,7 @@ from platformctl.engine.running.redact import Redactor
 from platformctl.engine.stages import STAGES as TABLE
 from platformctl.engine.stages import Kind, Stage, Workload, each
 from tests.unit.engine.sites import Hosts, make_fleet
-from tests.unit.kubernetes.plugins import load
+from tests.unit.roles.kubernetes.plugins import load
 
 STAGES = (
     Stage("preflight", "all", kind=Kind.PREFLIGHT),

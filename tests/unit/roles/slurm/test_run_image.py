@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import serialization
 
 from platformctl import paths
 from tests.ansible_files import package_module, rendered
-from tests.unit.slurm.certificates import self_signed
+from tests.unit.roles.slurm.certificates import self_signed
 
 run_image = package_module("roles/slurm_node/templates", "platform_run_image.images")
 unpacked = package_module("roles/slurm_node/templates", "platform_run_image.unpacked")
