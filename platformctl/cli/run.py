@@ -223,12 +223,13 @@ def _reset_cluster(output: Output, fleet: Fleet, yes: str) -> None:
 
 def unlock(ctx: typer.Context, inventory: InventoryOption) -> None:
     """Remove the lock of a run that is certainly over, e.g. of a machine that is gone."""
-    from platformctl.engine.running import cluster_lock, lock
+    from platformctl.engine.cluster import cluster_lock
+    from platformctl.engine.locking import host_lock
 
     output: Output = ctx.obj
     fleet = _load(inventory)
     if fleet.hosts:
-        removed = asyncio.run(lock.release(fleet, tuple(fleet.hosts)))
+        removed = asyncio.run(host_lock.release(fleet, tuple(fleet.hosts)))
     else:
         owner = asyncio.run(cluster_lock.release(fleet))
         removed = {"the cluster": owner} if owner else {}

@@ -13,10 +13,9 @@ from typing import Any
 from platformctl import paths
 from platformctl.clients.helm import Helm
 from platformctl.clients.kubernetes import ApiError, KubernetesClient, NotFoundError, from_kubeconfig
-from platformctl.engine.cluster import access, charts
+from platformctl.engine.cluster import access, charts, cluster_lock
 from platformctl.engine.fleet import Fleet
-from platformctl.engine.running import cluster_lock
-from platformctl.engine.running.interrupt import ends_cleanly
+from platformctl.engine.locking.interrupt import ends_cleanly
 from platformctl.errors import ExitCode, PlatformError
 
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

@@ -10,12 +10,13 @@ from platformctl import paths
 from platformctl.console import Output
 from platformctl.engine import graph
 from platformctl.engine.fleet import LOCALHOST, Fleet
+from platformctl.engine.locking import host_lock
+from platformctl.engine.locking.interrupt import ends_cleanly
 from platformctl.engine.planning import impact, plan, record
 from platformctl.engine.planning.plan import Impact, Plan
 from platformctl.engine.planning.record import Records
-from platformctl.engine.running import lock, progress, steps
+from platformctl.engine.running import progress, steps
 from platformctl.engine.running.execution import Execution
-from platformctl.engine.running.interrupt import ends_cleanly
 from platformctl.engine.running.journal import Journal, new_run
 from platformctl.engine.running.outcome import StageResult
 from platformctl.engine.running.redact import Redactor
@@ -143,10 +144,10 @@ class Installation:
 async def _lock(fleet: Fleet) -> AsyncIterator[None]:
     """The site's lock: on one of its hosts, or in the cluster of others if it has none."""
     if fleet.hosts:
-        async with lock.hold(fleet, tuple(fleet.hosts), "install"):
+        async with host_lock.hold(fleet, tuple(fleet.hosts), "install"):
             yield
     else:
-        from platformctl.engine.running import cluster_lock  # late: loads an HTTP client
+        from platformctl.engine.cluster import cluster_lock  # late: loads an HTTP client
 
         async with cluster_lock.hold(fleet, "install"):
             yield

@@ -14,9 +14,10 @@ import yaml
 from platformctl.console import Output
 from platformctl.engine import remote
 from platformctl.engine.fleet import Fleet
+from platformctl.engine.locking import host_lock
+from platformctl.engine.locking.interrupt import ends_cleanly
 from platformctl.engine.planning import record
-from platformctl.engine.running import lock, progress
-from platformctl.engine.running.interrupt import ends_cleanly
+from platformctl.engine.running import progress
 from platformctl.engine.running.journal import Journal, new_run
 from platformctl.engine.running.redact import Redactor
 from platformctl.engine.running.report import Reporter
@@ -77,7 +78,7 @@ async def _reset(fleet: Fleet, found: Removal, data: Path, output: Output) -> Ex
         reporter = Reporter(fleet, journal, "reset")
         with reporter.concluded(started):
             # Of all hosts, as an installation takes it; on one of `hosts` both could run at once.
-            async with lock.hold(fleet, tuple(fleet.hosts), "reset"):
+            async with host_lock.hold(fleet, tuple(fleet.hosts), "reset"):
                 journal.emit("stage_started", stage="reset", hosts=list(hosts))
                 # Bare hosts are named as well: a role can tell that no host of the site keeps anything.
                 roles = {host: list(found.roles.get(host, ())) for host in (*hosts, *found.bare)}

@@ -12,7 +12,7 @@ from platformctl import paths
 from platformctl.console import Format, Output
 from platformctl.engine import remote
 from platformctl.engine.fleet import Fleet
-from platformctl.engine.running import lock
+from platformctl.engine.locking import host_lock
 from platformctl.engine.running import reset as undo
 from platformctl.engine.running.outcome import HostResult, StageResult, Status
 from platformctl.engine.running.reset import Removal
@@ -60,7 +60,7 @@ N3 = Removal({"n3": ("shared_home", "base")}, {})
 
 
 async def test_a_reset_of_one_host_and_an_installation_exclude_each_other(playbooks: Playbooks) -> None:
-    async with lock.hold(FLEET, tuple(FLEET.hosts), "install"):
+    async with host_lock.hold(FLEET, tuple(FLEET.hosts), "install"):
         with pytest.raises(PlatformError) as error:
             await reset(FLEET, N3)
     assert error.value.code is ExitCode.REFUSED

@@ -23,8 +23,8 @@ from platformctl.clients.kubernetes import (
 )
 from platformctl.engine.cluster import access
 from platformctl.engine.fleet import Fleet
-from platformctl.engine.running import lock
-from platformctl.engine.running.lock import BEAT_SECONDS, STALE_SECONDS, Owner
+from platformctl.engine.locking import host_lock
+from platformctl.engine.locking.host_lock import BEAT_SECONDS, STALE_SECONDS, Owner
 from platformctl.errors import ExitCode, PlatformError
 
 # A namespace that every cluster has.
@@ -91,7 +91,7 @@ async def _take(client: KubernetesClient, me: Owner) -> None:
             held = await client.get(_PATH)
             owner, age = _owner(held), _age(held)
             if age < STALE_SECONDS and not (owner and owner.gone):
-                raise lock.held(f"lease kube-system/{_NAME}", owner, age)
+                raise host_lock.held(f"lease kube-system/{_NAME}", owner, age)
             version = {"resourceVersion": held["metadata"]["resourceVersion"]}
             taken = _lease(me)
             await client.merge(_PATH, {**taken, "metadata": {**taken["metadata"], **version}})
