@@ -72,6 +72,11 @@ class Fleet:
         return str(self.variables.get("artifacts_source") or _DEFAULT_SOURCE)
 
     @property
+    def store(self) -> Path:
+        """Folder of this site's artefacts on this machine."""
+        return paths.cache_dir() / "store" / self.artifacts_source
+
+    @property
     def foreign_cluster(self) -> bool:
         """Whether its Kubernetes was made by others (kubernetes_provider: existing)."""
         return self.variables.get("kubernetes_provider") == "existing"

@@ -9,7 +9,7 @@ import time
 from contextlib import aclosing
 from typing import Any
 
-from platformctl.clients.kubernetes import ApiError, KubernetesClient, NotFoundError, from_kubeconfig
+from platformctl.clients.kubernetes import ApiError, KubernetesClient, NotFoundError, from_document
 from platformctl.engine import remote
 from platformctl.engine.checking.proof import Proof
 from platformctl.engine.cluster import access
@@ -39,10 +39,9 @@ def targets(fleet: Fleet) -> tuple[str, ...]:
 
 async def prove_jobs(fleet: Fleet, user: str) -> list[Proof]:
     """Submit a Job to each scheduler as `user`, wait for the end, read the output."""
-    with access.private_file(await access.user_kubeconfig(fleet, user, _NAMESPACE, days=1)) as path:
-        async with KubernetesClient(from_kubeconfig(path)) as client:
-            proofs = [_prove(fleet, client, target) for target in targets(fleet)]
-            return list(await asyncio.gather(*proofs))
+    kubeconfig = await access.user_kubeconfig(fleet, user, _NAMESPACE, days=1)
+    async with KubernetesClient(from_document(kubeconfig)) as client:
+        return list(await asyncio.gather(*(_prove(fleet, client, target) for target in targets(fleet))))
 
 
 async def _prove(fleet: Fleet, client: KubernetesClient, target: str) -> Proof:

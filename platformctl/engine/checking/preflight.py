@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from platformctl import paths
+from platformctl.engine.stages import STAGES
 from platformctl.site.values import templated
 from platformctl.site.variables import known
 
@@ -28,16 +29,6 @@ _KUBERNETES = frozenset({"kubernetes_control_plane", "kubernetes_node"})
 _MEMORY_NEEDED = {"kubernetes_control_plane": 1_700_000_000}
 _MEMORY_WANTED = 1 * GIB
 _CLOCK_ERROR, _CLOCK_WARNING = 30.0, 5.0
-# TCP ports that the services of a group listen on; a name is that of the variable that says which.
-_PORTS: Mapping[str, tuple[int | str, ...]] = {
-    "kubernetes_control_plane": (6443, 2379, 2380, 10250, 10257, 10259),
-    "kubernetes_node": (10250,),
-    "slurm_accounting": ("slurm_accounting_port",),
-    "slurm_controller": ("slurm_controller_port",),
-    "slurm_node": ("slurm_node_port",),
-    "slurm_rest": ("slurm_rest_port",),
-    "registry": ("registry_port",),
-}
 
 
 class Level(StrEnum):
@@ -171,7 +162,8 @@ def _ports(subject: Subject) -> Iterator[Finding]:
     if subject.probe["site"]:
         return
     wanted: dict[int, str] = {}
-    for entry in (entry for group in subject.groups for entry in _PORTS.get(group, ())):
+    stages = (stage for stage in STAGES if stage.group in {"all", *subject.groups})
+    for entry in (entry for stage in stages for entry in stage.ports):
         port = subject.setting(entry) if isinstance(entry, str) else entry
         if not templated(port):
             wanted[int(port)] = f", or set {entry} to another port" if isinstance(entry, str) else ""

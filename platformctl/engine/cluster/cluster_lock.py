@@ -19,7 +19,7 @@ from platformctl.clients.kubernetes import (
     ConflictError,
     KubernetesClient,
     NotFoundError,
-    from_kubeconfig,
+    from_document,
 )
 from platformctl.engine.cluster import access
 from platformctl.engine.fleet import Fleet
@@ -74,9 +74,7 @@ async def release(fleet: Fleet) -> str:
 
 @asynccontextmanager
 async def _client(fleet: Fleet) -> AsyncIterator[KubernetesClient]:
-    with access.private_file(await access.admin_kubeconfig(fleet)) as path:
-        connection = from_kubeconfig(path)
-    async with KubernetesClient(connection) as client:
+    async with KubernetesClient(from_document(await access.admin_kubeconfig(fleet))) as client:
         yield client
 
 

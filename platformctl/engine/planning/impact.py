@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from platformctl.engine import remote
+from platformctl.engine import releases, remote
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.stages import Workload
 
@@ -29,7 +29,7 @@ _SOURCES = {
     Workload.QUEUED: ("slurm_controller", _QUEUED),
     Workload.PODS: ("kubernetes_control_plane", _PODS),
 }
-_OWN_NAMESPACES = ("kube-system", "kube-flannel", "local-path-storage", "platform-system")
+_OWN_NAMESPACES = ("kube-system", "kube-flannel", "local-path-storage", *releases.NAMESPACES)
 
 Running = Mapping[Workload, Mapping[str, int]]
 

@@ -21,7 +21,7 @@ from platformctl.engine.running.journal import Journal, new_run
 from platformctl.engine.running.outcome import StageResult
 from platformctl.engine.running.redact import Redactor
 from platformctl.engine.running.report import Reporter
-from platformctl.engine.stages import STAGES, Kind, Stage
+from platformctl.engine.stages import STAGES, Stage, StageRunner
 from platformctl.errors import ExitCode, PlatformError
 
 
@@ -56,7 +56,7 @@ class Installation:
         self.data = data or paths.data_dir()
         self.stages = graph.ordered(table)
         chosen = graph.select(self.stages, options.stages)
-        self.scope = plan.Scope(
+        self.selection = plan.RunSelection(
             frozenset(hosts_of(fleet, options.limit)), frozenset(stage.name for stage in chosen), options.full
         )
 
@@ -76,7 +76,9 @@ class Installation:
         folder = new_run(self.fleet.state / "runs")
         redactor = Redactor(self.fleet.secrets)
         with view, Journal(folder, redactor, view.show) as journal:
-            journal.emit("started", site=self.fleet.site, hosts=len(self.scope.hosts), journal=str(folder))
+            journal.emit(
+                "started", site=self.fleet.site, hosts=len(self.selection.hosts), journal=str(folder)
+            )
             reporter = Reporter(self.fleet, journal, "install")
             with reporter.concluded(started):
                 results = await self._carry_out(journal, reporter)
@@ -103,7 +105,7 @@ class Installation:
         """
         results = {}
         for stage in self.stages:
-            if stage.kind is Kind.ARTIFACTS and stage.name in self.scope.stages:
+            if stage.runner is StageRunner.ARTIFACTS and stage.name in self.selection.stages:
                 journal.emit("stage_started", stage=stage.name, hosts=[LOCALHOST])
                 context = steps.Context(self.fleet, self.data, journal)
                 results[stage.name] = await steps.run(stage, (LOCALHOST,), context)
@@ -112,12 +114,12 @@ class Installation:
 
     async def _read(self) -> Records:
         keepers = {stage.recorded_on(self.fleet, LOCALHOST) for stage in self.stages} - {""}
-        wanted = tuple(host for host in self.fleet.hosts if host in self.scope.hosts or host in keepers)
+        wanted = tuple(host for host in self.fleet.hosts if host in self.selection.hosts or host in keepers)
         return await record.read(self.fleet, wanted)
 
     async def _draft(self, records: Records) -> Draft:
         index = steps.index(self.fleet)
-        found = plan.make(self.stages, self.fleet, records, self.scope, self.data, index)
+        found = plan.make(self.stages, self.fleet, records, self.selection, self.data, index)
         running = await impact.running(self.fleet, plan.workloads(self.stages, found))
         return Draft(found, plan.impacts(self.stages, found, running), fetched=bool(index))
 
