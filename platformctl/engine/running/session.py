@@ -40,7 +40,6 @@ _HINTS = {
 class _Collected:
     """What the events said so far."""
 
-    hosts: dict[str, HostResult] = field(default_factory=dict)
     failures: dict[str, HostResult] = field(default_factory=dict)
     changes: dict[str, list[str]] = field(default_factory=dict)
     stats: Mapping[str, Any] | None = None
