@@ -51,10 +51,10 @@ async def check(fleet: Fleet, names: tuple[str, ...], data: Path) -> Verdict:
     reached = [host for host in hosts if not touched[host.name].unreachable]
     for host, reply, seconds in await remote.together(map(probe, reached)):
         if reply.code == 0:
-            found = json.loads(reply.out)
+            probe_result = json.loads(reply.out)
             address = host.connection.address
             subjects.append(
-                Subject(host.name, address, host.groups, fleet.site, found, seconds, host.variables)
+                Subject(host.name, address, host.groups, fleet.site, probe_result, seconds, host.variables)
             )
         else:
             failures.append(_failure(host, reply))

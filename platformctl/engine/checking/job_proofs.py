@@ -48,10 +48,10 @@ async def _prove(fleet: Fleet, client: KubernetesClient, target: str) -> Proof:
     name = f"Job to {target}"
     started = time.monotonic()
     try:
-        found, fine = await _run(fleet, client, target)
+        output, fine = await _run(fleet, client, target)
     except (ApiError, PlatformError, TimeoutError) as error:
-        found, fine = str(error) or f"not finished within {_SECONDS} s", False
-    return Proof(name, fine, found, round(time.monotonic() - started, 1))
+        output, fine = str(error) or f"not finished within {_SECONDS} s", False
+    return Proof(name, fine, output, round(time.monotonic() - started, 1))
 
 
 async def _run(fleet: Fleet, client: KubernetesClient, target: str) -> tuple[str, bool]:

@@ -218,10 +218,10 @@ def _duplicates(subjects: Sequence[Subject]) -> Iterable[Finding]:
         for subject in subjects:
             if subject.probe[key]:
                 same[subject.probe[key]].append(subject.name)
-        for found, names in same.items():
+        for value, names in same.items():
             for name in names if len(names) > 1 else ():
                 others = ", ".join(other for other in names if other != name)
-                yield Finding(name, key.replace("_", " "), level, f"{found} is also that of {others}", remedy)
+                yield Finding(name, key.replace("_", " "), level, f"{value} is also that of {others}", remedy)
 
 
 def peers_of(name: str, addresses: Mapping[str, str], most: int = 8) -> dict[str, str]:

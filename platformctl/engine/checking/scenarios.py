@@ -42,15 +42,15 @@ def scenarios(data: Path) -> tuple[Scenario, ...]:
     return tuple(Scenario(folder.name, _sources(folder, data)) for folder in folders)
 
 
-def touched(found: Iterable[Scenario], changed: Iterable[str]) -> tuple[Scenario, ...]:
+def touched(scenarios: Iterable[Scenario], changed: Iterable[str]) -> tuple[Scenario, ...]:
     """The scenarios that changed files are sources of."""
     paths = list(changed)
-    return tuple(scenario for scenario in found if any(scenario.touched(path) for path in paths))
+    return tuple(scenario for scenario in scenarios if any(scenario.touched(path) for path in paths))
 
 
-def chosen(found: Iterable[Scenario], names: Iterable[str]) -> tuple[Scenario, ...]:
+def chosen(scenarios: Iterable[Scenario], names: Iterable[str]) -> tuple[Scenario, ...]:
     """The scenarios of these names, all when none is given. PlatformError: there is none of a name."""
-    known = {scenario.name: scenario for scenario in found}
+    known = {scenario.name: scenario for scenario in scenarios}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise PlatformError(
@@ -69,7 +69,7 @@ def changed_since(data: Path, revision: str) -> list[str]:
     """
     tracked = ["git", "diff", "--name-only", "--relative", revision, "--"]
     new = ["git", "ls-files", "--others", "--exclude-standard"]
-    found: list[str] = []
+    changed: list[str] = []
     for command in (tracked, new):
         done = subprocess.run(command, cwd=data, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -79,8 +79,8 @@ def changed_since(data: Path, revision: str) -> list[str]:
                 next="platformctl verify --molecule, for all scenarios",
                 code=ExitCode.INVALID,
             )
-        found += done.stdout.splitlines()
-    return found
+        changed += done.stdout.splitlines()
+    return changed
 
 
 def prove(scenario: Scenario, data: Path, inventory: Path, said: TextIO) -> int:

@@ -26,7 +26,7 @@ def queues(variables: Mapping[str, Any], slurm: bool, kubernetes: bool) -> list[
     partitions = variables.get("slurm_partitions") or [{"name": "main", "default": True}]
     if not slurm:
         partitions = [{"name": "main", "default": True}]
-    found = []
+    resources = []
     for partition in partitions:
         default = bool(partition.get("default")) or len(partitions) == 1
         targets: list[dict[str, Any]] = []
@@ -44,8 +44,8 @@ def queues(variables: Mapping[str, Any], slurm: bool, kubernetes: bool) -> list[
             spec["users"] = _members(variables, partition["allow_groups"])
             if not spec["users"]:
                 continue
-        found.append(_resource(_name(partition["name"]), {**spec, **(partition.get("queue") or {})}))
-    return found
+        resources.append(_resource(_name(partition["name"]), {**spec, **(partition.get("queue") or {})}))
+    return resources
 
 
 async def apply(client: KubernetesClient, wanted: Sequence[Mapping[str, Any]]) -> bool:
@@ -93,7 +93,7 @@ def _seconds(time: object) -> int | None:
     days, *parts = (None if part is None else int(part) for part in match.groups())
     first, second, third = (part or 0 for part in parts)
     if days is None and parts[2] is None:
-        found = first * 60 + second
+        total = first * 60 + second
     else:
-        found = ((days or 0) * 24 + first) * 3600 + second * 60 + third
-    return found if 0 < found <= _MAX_SECONDS else None
+        total = ((days or 0) * 24 + first) * 3600 + second * 60 + third
+    return total if 0 < total <= _MAX_SECONDS else None

@@ -105,8 +105,8 @@ async def release(fleet: Fleet, candidates: tuple[str, ...]) -> dict[str, str]:
     """Remove the lock by hand from every host that has one; returns what its owner said, by host."""
     script = f"[ -d {_LOCK} ] || exit 3; cat {_LOCK}/owner 2>/dev/null; rm -rf {_LOCK}"
     replies = await together(run(fleet.hosts[name].connection, script) for name in candidates)
-    found = zip(candidates, replies, strict=True)
-    owners = {name: Owner.read(reply.out) for name, reply in found if reply.code == 0}
+    asked = zip(candidates, replies, strict=True)
+    owners = {name: Owner.read(reply.out) for name, reply in asked if reply.code == 0}
     return {name: owner.words if owner else "unknown" for name, owner in owners.items()}
 
 

@@ -73,10 +73,10 @@ class Plan:
     @property
     def work(self) -> dict[str, tuple[str, ...]]:
         """Hosts by stage."""
-        found: dict[str, list[str]] = {}
+        hosts_by_stage: dict[str, list[str]] = {}
         for step in self.steps:
-            found.setdefault(step.stage, []).append(step.host)
-        return {stage: tuple(hosts) for stage, hosts in found.items()}
+            hosts_by_stage.setdefault(step.stage, []).append(step.host)
+        return {stage: tuple(hosts) for stage, hosts in hosts_by_stage.items()}
 
 
 def make(
@@ -109,12 +109,12 @@ def _left(
     stages: Sequence[Stage], fleet: Fleet, records: Records, selection: RunSelection
 ) -> dict[str, tuple[str, ...]]:
     """Stages that were begun on a host which has left their group since."""
-    found: dict[str, tuple[str, ...]] = {}
+    left: dict[str, tuple[str, ...]] = {}
     for host in (name for name in fleet.hosts if name in selection.hosts):
         begun = records.stages.get(host, {})
         names = [stage.name for stage in stages if stage.name in begun and stage.abandoned(fleet.hosts[host])]
-        found |= {host: tuple(names)} if names else {}
-    return found
+        left |= {host: tuple(names)} if names else {}
+    return left
 
 
 def _step(
@@ -149,15 +149,17 @@ def _groundwork(
 ) -> list[Step]:
     """Hosts are checked before something is done to them."""
     busy = {step.host for step in steps}
-    found: list[Step] = []
+    checks: list[Step] = []
     for stage in stages:
         if stage.runner is StageRunner.PREFLIGHT and stage.name in selection.stages:
             hosts = [
                 host for host in stage.targets(fleet) if host in (selection.hosts if selection.full else busy)
             ]
             reason = "before anything is done to the host"
-            found += [Step(stage.name, host, (reason,), fresh=not records.stages.get(host)) for host in hosts]
-    return found
+            checks += [
+                Step(stage.name, host, (reason,), fresh=not records.stages.get(host)) for host in hosts
+            ]
+    return checks
 
 
 def workloads(stages: Iterable[Stage], plan: Plan) -> set[Workload]:
@@ -171,7 +173,7 @@ def workloads(stages: Iterable[Stage], plan: Plan) -> set[Workload]:
 def impacts(stages: Iterable[Stage], plan: Plan, running: Running) -> tuple[Impact, ...]:
     """What the plan does to what runs now."""
     table = {stage.name: stage for stage in stages}
-    found = []
+    disturbed = []
     for step in plan.steps:
         stage = table[step.stage]
         if step.fresh or step.host in plan.down or step.reasons == (_FULL,):
@@ -188,18 +190,18 @@ def impacts(stages: Iterable[Stage], plan: Plan, running: Running) -> tuple[Impa
         if what or stage.effect:
             effect = "; ".join([*harms, *losses]) or stage.effect
             harmful = bool((harms and count) or losses)
-            found.append(Impact(step.host, step.stage, what, effect, harmful))
-    return tuple(found)
+            disturbed.append(Impact(step.host, step.stage, what, effect, harmful))
+    return tuple(disturbed)
 
 
 def _losses(stage: Stage, step: Step, running: Running) -> list[str]:
     """What ends with things that the stage listed and that are gone, in words."""
-    found = []
+    losses = []
     for reason in step.reasons:
         kind, _, rest = reason.partition(" ")
         name, gone, _ = rest.partition(" is gone")
         loss = stage.losses.get(kind) if gone else None
         count = running.get(loss.workload, {}).get(name, 0) if loss else 0
         if loss and count:
-            found.append(f"{reason}: {count} {loss.words}")
-    return found
+            losses.append(f"{reason}: {count} {loss.words}")
+    return losses

@@ -81,10 +81,10 @@ async def read(fleet: Fleet, names: tuple[str, ...]) -> Records:
 def _parse(text: str) -> Stages:
     """A file that cannot be read counts as none: its stages run again, which is safe."""
     try:
-        found = json.loads(text)
+        stages = json.loads(text)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return stages if isinstance(stages, dict) else {}
 
 
 def _now() -> str:

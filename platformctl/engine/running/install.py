@@ -119,26 +119,28 @@ class Installation:
 
     async def _draft(self, records: Records) -> Draft:
         index = steps.index(self.fleet)
-        found = plan.make(self.stages, self.fleet, records, self.selection, self.data, index)
-        running = await impact.running(self.fleet, plan.workloads(self.stages, found))
-        return Draft(found, plan.impacts(self.stages, found, running), fetched=bool(index))
+        planned = plan.make(self.stages, self.fleet, records, self.selection, self.data, index)
+        running = await impact.running(self.fleet, plan.workloads(self.stages, planned))
+        return Draft(planned, plan.impacts(self.stages, planned, running), fetched=bool(index))
 
     def _announce(self, draft: Draft, journal: Journal) -> None:
         for line in [*summary(draft.plan), *left_over(draft.plan, self.fleet)]:
             journal.emit("remark", message=line)
-        for found in draft.impacts:
-            if found.running:
-                message = f"{found.running} on {found.host} while {found.stage} runs: {found.effect}"
+        for affected in draft.impacts:
+            if affected.running:
+                message = (
+                    f"{affected.running} on {affected.host} while {affected.stage} runs: {affected.effect}"
+                )
                 journal.emit("remark", message=message)
 
     def _refuse_harm(self, draft: Draft) -> None:
-        harmful = [found for found in draft.impacts if found.harmful]
+        harmful = [affected for affected in draft.impacts if affected.harmful]
         if harmful and not self.options.yes:
             raise PlatformError(
                 "this plan would end work of users, so nothing was done",
                 next="drain those hosts and wait, or repeat the command with --yes",
                 code=ExitCode.REFUSED,
-                details=[f"{found.host}: {found.running}: {found.effect}" for found in harmful],
+                details=[f"{affected.host}: {affected.running}: {affected.effect}" for affected in harmful],
             )
 
 
@@ -160,23 +162,23 @@ def hosts_of(fleet: Fleet, limit: Sequence[str]) -> list[str]:
     words = [word for part in limit for word in part.split(",") if word]
     chosen: set[str] = set()
     for word in words:
-        found = (word,) if word in fleet.hosts else fleet.members(word)
-        if not found:
+        meant = (word,) if word in fleet.hosts else fleet.members(word)
+        if not meant:
             raise PlatformError(
                 f"the inventory has no host or group {word}",
                 where=str(fleet.inventory),
                 next=f"choose from: {', '.join([*fleet.hosts, *fleet.groups])}",
                 code=ExitCode.INVALID,
             )
-        chosen.update(found)
+        chosen.update(meant)
     return [host for host in fleet.hosts if host in chosen or not words]
 
 
-def summary(found: Plan) -> list[str]:
+def summary(planned: Plan) -> list[str]:
     """What a plan does, one line a stage."""
-    lines = [f"{host} {why}" for host, why in found.down.items()]
+    lines = [f"{host} {why}" for host, why in planned.down.items()]
     by_stage: dict[str, list[plan.Step]] = {}
-    for step in found.steps:
+    for step in planned.steps:
         by_stage.setdefault(step.stage, []).append(step)
     for stage, entries in by_stage.items():
         reasons = list(dict.fromkeys(reason for step in entries for reason in step.reasons))
@@ -186,13 +188,13 @@ def summary(found: Plan) -> list[str]:
     return lines or ["nothing to do: every host has what the inventory says"]
 
 
-def left_over(found: Plan, fleet: Fleet) -> list[str]:
+def left_over(planned: Plan, fleet: Fleet) -> list[str]:
     """What hosts still do that the inventory no longer asks of them, and how to end it.
 
     Hosts that do the same share a line.
     """
     alike: dict[tuple[str, ...], list[str]] = {}
-    for host, names in found.left.items():
+    for host, names in planned.left.items():
         alike.setdefault(names, []).append(host)
     return [
         f"{', '.join(hosts)}: still at the work of {', '.join(names)}, a group left since; to end it:"

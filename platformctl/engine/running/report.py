@@ -91,11 +91,11 @@ class Reporter:
 
 def _hosts(results: Mapping[str, StageResult]) -> dict[Status, set[str]]:
     """The hosts on which some stage ended so."""
-    found: dict[Status, set[str]] = {status: set() for status in Status}
+    hosts_by_status: dict[Status, set[str]] = {status: set() for status in Status}
     for result in results.values():
         for host, end in result.hosts.items():
-            found[end.status].add(host)
-    return found
+            hosts_by_status[end.status].add(host)
+    return hosts_by_status
 
 
 def _sum(results: Mapping[str, StageResult]) -> dict[str, Any]:

@@ -213,16 +213,16 @@ def _task(data: Mapping[str, Any]) -> str:
 
 def _message(result: Mapping[str, Any]) -> str:
     """What a failed task said: its message, and the end of its output where that says more."""
-    found = [str(result.get("msg") or "")]
+    parts = [str(result.get("msg") or "")]
     for item in result.get("results") or []:
         if isinstance(item, dict) and (item.get("failed") or item.get("unreachable")):
-            found.append(str(item.get("msg") or ""))
+            parts.append(str(item.get("msg") or ""))
     for key in ("stderr", "module_stderr", "stdout", "module_stdout"):
         lines = str(result.get(key) or "").strip().splitlines()
-        if lines and lines[-1] not in found[0]:
-            found.append("\n".join(lines[-5:]))
+        if lines and lines[-1] not in parts[0]:
+            parts.append("\n".join(lines[-5:]))
             break
-    text = "\n".join(line for line in found if line) or "failed without a message"
+    text = "\n".join(line for line in parts if line) or "failed without a message"
     return with_hint(text)
 
 

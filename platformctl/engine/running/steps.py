@@ -52,10 +52,10 @@ def index(fleet: Fleet) -> Mapping[str, Any]:
     """The artefact store's index.json; empty when nothing is fetched yet."""
     path = fleet.store / "index.json"
     try:
-        found = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 async def run(stage: Stage, hosts: tuple[str, ...], context: Context) -> StageResult:
