@@ -79,9 +79,9 @@ def _connection(name: str, variables: Mapping[str, Any], inventory: Path) -> Con
 
 
 def evaluated(fleet: Fleet) -> Fleet:
-    """The fleet with variables whose Jinja is evaluated when one is read, for what the engine hands on.
+    """The fleet with variables that are evaluated when they are read, for values that leave the engine.
 
-    Reading one raises PlatformError when it needs what only a play knows, such as a host's facts.
+    Reading a variable raises PlatformError when its Jinja needs what only a play knows, such as facts.
     """
     hosts = {
         name: replace(host, variables=_Evaluated(host.variables, fleet.inventory))

@@ -45,7 +45,7 @@ class Workload(StrEnum):
 
 @dataclass(frozen=True)
 class Need:
-    """A stage that comes before, and whose failure stops which hosts."""
+    """A stage that must run first. scope: on which of its hosts it must have ended well."""
 
     stage: str
     scope: NeedScope = NeedScope.SAME_HOST
@@ -66,9 +66,9 @@ class Peers:
 
 @dataclass(frozen=True)
 class Loss:
-    """What ends when something that a stage lists is gone: so much of this workload, counted by its name.
+    """The work that ends when a thing that the stage lists is removed from the site.
 
-    words: what becomes of them, after their number.
+    workload: what is counted, by the name of the thing. words: what happens to it; the count stands before.
     """
 
     workload: Workload
@@ -82,16 +82,16 @@ class Stage:
     group: hosts it runs on; LOCALHOST for a step on the operator's machine. roles: applied in this order.
     artifacts: patterns over names of the artefact index. folders: further files it is made of, relative to
     the data folder. variables: read though no role declares them (a role's argument_specs name its own).
-    listed: what else of the site its result lists, by kind: what belongs to each, by name. inhabited: groups
-    of which it matters only whether they have a host.
+    listed: further things of the site that its result contains, by kind; for each name, what belongs to it.
+    inhabited: groups that count only as empty or not empty.
     record: for LOCALHOST, the group whose first host keeps the digest, so that every operator sees it; where
     that group is empty, the first host of the site does. cluster: it needs a Kubernetes.
-    certificates: whether it signs some with the site's authority, which it must do again before they end.
+    certificates: it signs certificates with the site's authority, so it must run again before they expire.
     services: systemd units of its hosts that `status` shows, as the first of them says. ports: TCP ports that
     must be free on its hosts; a name is that of the variable that says which.
-    fleetwide: whether it concerns that workload on all hosts, not only on its own.
+    fleetwide: it disturbs that workload on all hosts, not only on its own.
     effect: what users notice when it runs on a host in service. harms: variables whose change ends running
-    work, and how. losses: kinds of what is listed whose going ends work.
+    work, and how. losses: by kind of `listed`, the work that ends when one of these things is removed.
     """
 
     name: str
@@ -125,7 +125,7 @@ class Stage:
         return members[:1] if self.first else members
 
     def abandoned(self, host: Host) -> bool:
-        """Whether the stage has nothing to do with the host any more; not so where another came first."""
+        """Whether the host has left the stage's group. Staying in it, but no longer first, is not leaving."""
         return self.group != LOCALHOST and self.group not in host.groups
 
     def recorded_on(self, fleet: Fleet, host: str) -> str:

@@ -42,8 +42,8 @@ async def check(fleet: Fleet, names: tuple[str, ...], data: Path) -> Verdict:
         reply = await remote.run(host.connection, script, source)
         return host, reply, time.monotonic() - asked
 
-    # A first touch opens the connections, so that the probe's clock is not read seconds after ours. Who does
-    # not answer it is not waited for a second time.
+    # A first command opens the connections, so that the probe reads its clock soon after ours. Hosts that do
+    # not answer it are not probed: each would cost a second timeout.
     hosts = [fleet.hosts[name] for name in names]
     touched = await remote.run_all(hosts, dict.fromkeys(names, "true"))
     subjects = []

@@ -73,9 +73,9 @@ async def _run(fleet: Fleet, client: KubernetesClient, target: str) -> tuple[str
             output = await _output(client, name)
         except NotFoundError:
             if file.startswith("/") and fleet.first(_HOSTS[target]) is None:
-                # A Slurm of others, and files that the cluster does not see: that it succeeded is the proof.
+                # This Slurm is not the site's and the cluster does not see its files. Success is the proof.
                 return f"succeeded; what it printed is in {file} there", True
-            # A site may keep its home from the Kubernetes hosts; then the file is read where it is.
+            # The Kubernetes hosts need not have the shared home; then the file is read on a host that has it.
             output = await _on_host(fleet, target, f"cat {shlex.quote(file)}")
         if file.startswith("/"):
             await _on_host(fleet, target, f"rm -f {shlex.quote(file)}")

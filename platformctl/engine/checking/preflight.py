@@ -43,8 +43,8 @@ class Level(StrEnum):
 class Subject:
     """A host to judge: its name, address, groups of the inventory, the site's name, and its probe.
 
-    clock_window: its clock was read at some moment within so many seconds after the operator's. variables:
-    what the inventory sets for it; a value that still holds Jinja is not judged.
+    clock_window: seconds between reading the operator's clock and the host's answer. variables: what the
+    inventory sets for it; a value that still holds Jinja is not judged.
     """
 
     name: str
@@ -110,7 +110,7 @@ def _clock(subject: Subject) -> Iterator[Finding]:
     offset = subject.probe["clock_offset"]
     if offset is None:
         return
-    # A slow answer is no wrong clock: only what the wait cannot explain counts.
+    # The host's clock was read at some time in the window, so an offset within it may be the wait alone.
     offset = min(offset, max(offset - subject.clock_window, 0.0))
     if abs(offset) < _CLOCK_WARNING:
         return

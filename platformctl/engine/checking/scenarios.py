@@ -1,7 +1,7 @@
 """The molecule scenarios: which there are, what each proves, and running them for a site.
 
 A scenario is a folder of `molecule/` with a molecule.yml. Its converge.yml imports playbooks of stages, so
-what it proves is known from the stage table; one that has none is a variant and uses another's.
+the stage table says which roles it tests. A scenario without a converge.yml is a variant of another one.
 """
 
 import os
@@ -49,7 +49,7 @@ def touched(scenarios: Iterable[Scenario], changed: Iterable[str]) -> tuple[Scen
 
 
 def chosen(scenarios: Iterable[Scenario], names: Iterable[str]) -> tuple[Scenario, ...]:
-    """The scenarios of these names, all when none is given. PlatformError: there is none of a name."""
+    """The scenarios of these names, all when none is given. PlatformError: a name is unknown."""
     known = {scenario.name: scenario for scenario in scenarios}
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -84,7 +84,7 @@ def changed_since(data: Path, revision: str) -> list[str]:
 
 
 def prove(scenario: Scenario, data: Path, inventory: Path, said: TextIO) -> int:
-    """`molecule test` of a scenario on a lab made for the inventory; returns molecule's exit code.
+    """Run `molecule test` of a scenario on a lab made for the inventory; returns molecule's exit code.
 
     said: where its output goes. PlatformError: molecule is not installed.
     """
@@ -111,7 +111,7 @@ def prove(scenario: Scenario, data: Path, inventory: Path, said: TextIO) -> int:
 
 
 def _sources(folder: Path, data: Path) -> tuple[str, ...]:
-    """What a change of would change the scenario's outcome."""
+    """The files and folders whose change can change the outcome of the scenario."""
     playbooks = (yaml.safe_load((folder / "molecule.yml").read_text()) or {}).get("provisioner", {})
     used = {(folder / name).resolve() for name in (playbooks.get("playbooks") or {}).values()}
     own = [path for path in (folder / "prepare.yml", folder / "converge.yml") if path.is_file()]

@@ -31,22 +31,22 @@ _QUESTIONS = {
 }
 # slurmdbd's own host has neither sacctmgr nor a slurm.conf where it is none of Slurm's other hosts.
 _ASKED_FROM = {"slurmdbd": "slurm_controller"}
-# Groups whose hosts are nodes of a scheduler. Parents of them are the inventory's own choice.
+# Groups whose hosts are nodes of a scheduler. An inventory may have these two without a common parent group.
 _KUBERNETES_GROUPS = frozenset({"kubernetes_control_plane", "kubernetes_node"})
 _SLURM_GROUPS = frozenset({"slurm_node"})
-# What node_state_string of Slurm 24.11 calls a node that runs jobs, or that somebody took out of service for
-# a while; all else (down, fail, failing, future, inval, unknown) is not well.
+# States by node_state_string of Slurm 24.11 of nodes that run jobs or were taken out of service on purpose.
+# All others (down, fail, failing, future, inval, unknown) are unhealthy.
 _GOOD_SLURM_STATES = {
     *("allocated", "blocked", "completing", "idle", "mixed", "planned", "reserved"),
     *("drained", "draining", "maint", "reboot"),
 }
-# A flag may follow, and says what the node is up to. `*` is none of these: the node does not answer.
+# A flag may follow the state. `*` is left out on purpose: it says that the node does not answer.
 _SLURM_FLAGS = "$^@#%~!+-"
 
 
 @dataclass(frozen=True)
 class HostStatus:
-    """One host. kubernetes and slurm: state and version under that scheduler, empty where it has no part."""
+    """One host. kubernetes and slurm: state and version under that scheduler; empty if it is not its node."""
 
     name: str
     address: str

@@ -24,7 +24,7 @@ class Kubectl:
     where: str
 
     def function(self, seconds: int) -> str:
-        """The line by which a shell script calls it as `kubectl`. seconds: until a request is given up."""
+        """A shell function `kubectl` for scripts. seconds: timeout of each request."""
         return f'kubectl() {{ command {self.command} --request-timeout={seconds}s "$@"; }}'
 
 
@@ -47,7 +47,7 @@ async def kubectl(fleet: Fleet) -> AsyncIterator[Kubectl | None]:
             )
         with kubeconfig.private_file(await admin_kubeconfig(fleet)) as path:
             command = shlex.join([str(program), "--kubeconfig", str(path)])
-            # As this user: the credentials are in the file.
+            # No sudo is needed: the credentials are in the file, which belongs to this user.
             yield Kubectl(Connection("", "root", local=True), command, "this machine")
 
 

@@ -1,7 +1,7 @@
 """The lock of a site without hosts of its own: a Lease in the cluster, with the same owner and times.
 
-Creating an object and changing it by its resourceVersion are atomic in the API. Its time is judged by this
-machine's clock, so an owner whose clock is off by more than the lease could be taken over.
+Creating an object and changing it by its resourceVersion are atomic in the API. Its age is measured with this
+machine's clock, so a lock can be taken from an owner whose clock is wrong by more than the lease.
 """
 
 import asyncio

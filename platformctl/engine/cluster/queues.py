@@ -20,8 +20,9 @@ _MAX_SECONDS = 366 * 86400
 def queues(variables: Mapping[str, Any], slurm: bool, kubernetes: bool) -> list[dict[str, Any]]:
     """Queue resources from the inventory.
 
-    The default partition's queue, or the only one of a site without Slurm, also leads to Kubernetes. A
-    partition for groups is a queue for their members; one without any members is no queue.
+    The default partition's queue also sends Jobs to Kubernetes. A site without Slurm has only this queue.
+    A partition with allow_groups becomes a queue for the members of these groups; groups without members make
+    no queue.
     """
     partitions = variables.get("slurm_partitions") or [{"name": "main", "default": True}]
     if not slurm:
@@ -49,7 +50,10 @@ def queues(variables: Mapping[str, Any], slurm: bool, kubernetes: bool) -> list[
 
 
 async def apply(client: KubernetesClient, wanted: Sequence[Mapping[str, Any]]) -> bool:
-    """Make the cluster's queues as wanted; whether any changed. Queues of others stay. Raises ApiError."""
+    """Make the cluster's queues as wanted; returns whether any changed. Raises ApiError.
+
+    Queues that platformctl did not make are left alone.
+    """
     listed = (await client.get(_PATH, labelSelector=f"{_LABEL}={_OWNER}"))["items"]
     before = {item["metadata"]["name"]: item["metadata"]["generation"] for item in listed}
     after = {}

@@ -1,7 +1,7 @@
-"""Takes the charts from a cluster that others made, and what was made with them, before the cluster is left.
+"""Removes the charts, and the objects of the kinds that they define, from a cluster made by others.
 
-Objects of our kinds go first, while their controllers still run: a Job cancels its work on the schedulers
-when it is deleted, and without the router its finalizer would keep it, and its definition, for ever.
+The objects are deleted first, while their controllers still run. The router cancels the work of a deleted Job
+on the schedulers and removes its finalizer; without it, the Job and its definition would stay for ever.
 """
 
 import asyncio
@@ -39,19 +39,19 @@ class ResourceKind:
 
 @dataclass(frozen=True)
 class ChartRemoval:
-    """What is in the cluster: our kinds with the number of their objects, and our namespace."""
+    """What the cluster has: the charts' kinds with the number of their objects, and the charts' namespace."""
 
     kinds: tuple[ResourceKind, ...]
     namespace: bool
 
     @property
     def nothing(self) -> bool:
-        """Whether there is nothing of ours."""
+        """Whether there is nothing to remove."""
         return not (self.kinds or self.namespace)
 
     @property
     def rows(self) -> list[tuple[str, str]]:
-        """For people: what, and what becomes of it."""
+        """For people: what is removed, and what happens with it."""
         charts = ", ".join(release.name for release in RELEASES)
         return [("charts", f"{charts} in namespace {NAMESPACE}")] + [
             (kind.name, f"{kind.count} deleted; what they started is ended")
@@ -70,7 +70,7 @@ async def planned_removal(fleet: Fleet) -> ChartRemoval:
 
 
 async def remove(fleet: Fleet, removal: ChartRemoval) -> None:
-    """Remove it. PlatformError: something stays, named; a second call goes on."""
+    """Remove it. PlatformError names what could not be removed; a second call continues."""
     with ends_cleanly("platformctl reset"):
         kubeconfig = await access.admin_kubeconfig(fleet)
         async with cluster_lock.hold(fleet, "reset"), KubernetesClient(from_document(kubeconfig)) as client:
@@ -117,7 +117,7 @@ async def _empty(client: KubernetesClient, kinds: Sequence[ResourceKind]) -> Non
 
 
 def _path(collection: str, metadata: dict[str, Any]) -> str:
-    """Of one object. collection: over all namespaces."""
+    """The path of one object. collection: the path of its kind over all namespaces."""
     group, _, plural = collection.rpartition("/")
     inside = f"/namespaces/{metadata['namespace']}" if metadata.get("namespace") else ""
     return f"{group}{inside}/{plural}/{metadata['name']}"
@@ -140,7 +140,7 @@ async def _until(there: Callable[[], Awaitable[bool]], what: str) -> None:
     while await there():
         if time.monotonic() > deadline:
             raise PlatformError(
-                f"{what} is still there after {_PATIENCE_SECONDS} s, so its charts were left",
+                f"{what} is still there after {_PATIENCE_SECONDS} s, so its charts were not removed",
                 where=what,
                 next=f"kubectl get {what.removeprefix('namespace ')} -A; then the same command again",
             )

@@ -55,7 +55,7 @@ class StageDigest:
 
     @cached_property
     def _same(self) -> dict[str, str]:
-        """The parts that are the same on every host: with each host anew, peers would cost hosts squared."""
+        """The parts that all hosts share, computed once: with peers by host, cost would grow as hosts squared."""
         parts = {f"role:{role}": tree(self._data / "roles" / role) for role in self._roles}
         for folder in (*self._stage.folders, *([_SHARED_MODULES] if self._roles else [])):
             parts[f"files:{folder}"] = tree(self._data / folder)
@@ -161,7 +161,7 @@ def _reached(names: Iterable[str], variables: Mapping[str, Any]) -> Iterator[str
 
 
 def _peers(peers: Peers, fleet: Fleet, read: set[str]) -> str:
-    """Variables read: what the stage's roles declare; a pattern matches among these, a plain name counts."""
+    """Digest of the hosts of a group. read: names that a pattern may match; a plain name always counts."""
     chosen = []
     for name in fleet.members(peers.group)[: 1 if peers.first else None]:
         variables = fleet.hosts[name].variables

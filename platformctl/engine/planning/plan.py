@@ -16,7 +16,7 @@ from platformctl.engine.planning.impact import Running
 from platformctl.engine.planning.record import Records
 from platformctl.engine.stages import Stage, StageRunner, Workload
 
-# Far from their end, which an operator who installs now and then does not meet.
+# Long before certificates expire, so that an occasional installation renews them in time.
 SIGNED_AGAIN_AFTER = timedelta(days=90)
 
 _NEW = "not applied yet"
@@ -61,9 +61,9 @@ class RunSelection:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps in graph order; `down` names hosts that could not be asked, and what they do instead.
+    """Steps in graph order. down: hosts that could not be asked, and why.
 
-    left: stages by host that are applied there though the host is no longer in their group.
+    left: stages by host that are applied there although the host has left their group.
     """
 
     steps: tuple[Step, ...]
@@ -108,7 +108,7 @@ def make(
 def _left(
     stages: Sequence[Stage], fleet: Fleet, records: Records, selection: RunSelection
 ) -> dict[str, tuple[str, ...]]:
-    """Stages that were begun on a host which has left their group since."""
+    """Stages that were begun on a host that has left their group."""
     left: dict[str, tuple[str, ...]] = {}
     for host in (name for name in fleet.hosts if name in selection.hosts):
         begun = records.stages.get(host, {})
@@ -163,7 +163,7 @@ def _groundwork(
 
 
 def workloads(stages: Iterable[Stage], plan: Plan) -> set[Workload]:
-    """What must be asked about: the workloads of steps on hosts that are in service."""
+    """The workloads to count before the plan runs: those that its steps on hosts in service may disturb."""
     table = {stage.name: stage for stage in stages}
     busy = [table[name] for name in {step.stage for step in plan.steps if not step.fresh}]
     losses = {loss.workload for stage in busy for loss in stage.losses.values()}
@@ -195,7 +195,7 @@ def impacts(stages: Iterable[Stage], plan: Plan, running: Running) -> tuple[Impa
 
 
 def _losses(stage: Stage, step: Step, running: Running) -> list[str]:
-    """What ends with things that the stage listed and that are gone, in words."""
+    """In words, the work that ends because things that the stage listed are removed."""
     losses = []
     for reason in step.reasons:
         kind, _, rest = reason.partition(" ")

@@ -1,4 +1,4 @@
-"""Takes from the hosts what an installation put there, and only that.
+"""Removes from the hosts what an installation put there, and only that.
 
 A host's own record says which stages were begun on it; each role knows in tasks/reset.yml how to undo itself,
 and says in words what it removes in the entry `reset` of its argument_specs.
@@ -32,9 +32,9 @@ _FORGET = (
 
 @dataclass(frozen=True)
 class HostReset:
-    """What would be undone: roles by host, last applied first; in `down` who could not be asked, and why.
+    """What would be undone: roles by host, last applied first.
 
-    bare: hosts that were asked and have nothing.
+    down: hosts that could not be asked, and why. bare: hosts that have nothing of platformctl.
     """
 
     roles: Mapping[str, tuple[str, ...]]
@@ -79,7 +79,8 @@ async def _reset(fleet: Fleet, planned: HostReset, data: Path, output: Output) -
         journal.emit("started", site=fleet.site, hosts=len(hosts), journal=str(journal.folder))
         reporter = Reporter(fleet, journal, "reset")
         with reporter.concluded(started):
-            # Of all hosts, as an installation takes it; on one of `hosts` both could run at once.
+            # The candidates are all hosts, as for an installation: with fewer, the two could hold locks on
+            # different hosts and run at once.
             async with host_lock.hold(fleet, tuple(fleet.hosts), "reset"):
                 journal.emit("stage_started", stage="reset", hosts=list(hosts))
                 # Bare hosts are named as well: a role can tell that no host of the site keeps anything.

@@ -102,8 +102,8 @@ class Session:
 
     def _ansible(self, stage: str, hosts: tuple[str, ...], variables: Mapping[str, Any], handler: Any) -> int:
         """Run the playbook to its end, in a thread; returns its exit status."""
-        # Costs 0.2 s, and a run with nothing to do needs none. Two threads that import it at once may find
-        # the name `plugins` of the package bound to its subpackage instead of to its list of plugins.
+        # Imported late: it costs 0.2 s, which a run with nothing to do saves. Under a lock: of two threads
+        # that import it at once, one may see the package's `plugins` as its subpackage instead of a list.
         with _IMPORTING:
             from ansible_runner.interface import init_runner  # type: ignore[import-untyped]
 
@@ -233,7 +233,7 @@ def with_hint(text: str) -> str:
 
 
 def _verdict(host: str, code: int, collected: _Collected) -> HostResult:
-    """How the stage ended on a host; a host that was not carried to the end has failed."""
+    """How the stage ended on a host; a host on which the playbook did not reach its end has failed."""
     stats = collected.stats or {}
     failure = collected.failures.get(host)
     if host in (stats.get("dark") or {}):

@@ -1,7 +1,7 @@
 """The stages that are not playbooks: checks, artefacts, charts and smoke jobs, run by the engine itself.
 
-Each returns the result by host; what it needs is imported when it runs, since a run with nothing to do must
-not pay for it.
+Each returns the result by host. What a step needs is imported when it runs, so that a run with nothing to do
+starts fast.
 """
 
 import asyncio

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from platformctl.clients.kubeconfig import for_operator, of_file, private_file
+from platformctl.clients.kubeconfig import credentials, entries, for_operator, of_file, private_file
 
 DOCUMENT = {"kind": "Config", "users": [{"name": "admin", "user": {"token": "secret"}}]}
 
@@ -89,3 +89,13 @@ def test_a_private_file_does_not_outlive_an_error() -> None:
         left.append(path)
         raise RuntimeError
     assert not left[0].parent.exists()
+
+
+def test_an_administrators_program_gives_its_credentials_when_they_are_needed(given: Path) -> None:
+    program = {"command": "echo", "args": ['{"status": {"token": "from-a-program"}}']}
+    document = yaml.safe_load(given.read_text())
+    document["users"][0]["user"] = {"exec": program}
+    given.write_text(yaml.safe_dump(document))
+    kept = of_file(given)
+    assert kept["users"] == [{"name": "root", "user": {"exec": program}}]
+    assert credentials(entries(kept).user)["token"] == "from-a-program"
