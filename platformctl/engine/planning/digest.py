@@ -55,7 +55,7 @@ class StageDigest:
 
     @cached_property
     def _same(self) -> dict[str, str]:
-        """The parts that all hosts share, computed once: with peers by host, cost would grow as hosts squared."""
+        """The parts that all hosts share, computed once: peers by host would cost the square of the hosts."""
         parts = {f"role:{role}": tree(self._data / "roles" / role) for role in self._roles}
         for folder in (*self._stage.folders, *([_SHARED_MODULES] if self._roles else [])):
             parts[f"files:{folder}"] = tree(self._data / folder)
