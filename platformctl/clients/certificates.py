@@ -16,8 +16,8 @@ from kubernetes import client, config
 
 from platformctl.clients import kubeconfig
 from platformctl.errors import PlatformError
+from platformctl.vocabulary import USERS_GROUP
 
-USERS_GROUP = "platform:users"
 _SIGNER = "kubernetes.io/kube-apiserver-client"
 
 

@@ -12,6 +12,7 @@ from platformctl.engine.cluster import access, queues
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.releases import NAMESPACE, RELEASES, SLURM_KEY_SECRET, ChartRelease
 from platformctl.errors import ExitCode, PlatformError
+from platformctl.vocabulary import GROUP
 
 
 async def apply(fleet: Fleet, index: Mapping[str, Any]) -> list[str]:
@@ -48,7 +49,7 @@ async def _queues(fleet: Fleet, client: KubernetesClient) -> bool:
         raise PlatformError(
             f"the queues cannot be brought to what the inventory says: {error}",
             where="slurm_partitions",
-            next="kubectl get queues.kfoundry.io",
+            next=f"kubectl get queues.{GROUP}",
         ) from error
 
 

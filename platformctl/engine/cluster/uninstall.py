@@ -18,11 +18,11 @@ from platformctl.engine.fleet import Fleet
 from platformctl.engine.locking.interrupt import ends_cleanly
 from platformctl.engine.releases import NAMESPACE, RELEASES
 from platformctl.errors import ExitCode, PlatformError
+from platformctl.vocabulary import GRANT_LABEL
 
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 # Made by a hook of the job router's chart, which no release owns.
 _GRANTS = "/apis/rbac.authorization.k8s.io/v1/rolebindings"
-_GRANT = "kfoundry.io/grant"
 _RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
 _PATIENCE_SECONDS = 180
 _POLL_SECONDS = 1.0
@@ -86,7 +86,7 @@ async def _remove(client: KubernetesClient, helm: Helm, removal: ChartRemoval) -
     await _empty(client, removal.kinds)
     for release in RELEASES:
         await helm.remove(release.name, NAMESPACE)
-    for grant in (await client.get(_GRANTS, labelSelector=_GRANT))["items"]:
+    for grant in (await client.get(_GRANTS, labelSelector=GRANT_LABEL))["items"]:
         await client.delete(_path(_GRANTS, grant["metadata"]))
     # Helm leaves the definitions of the charts, so that removing a release never deletes users' objects.
     for kind in removal.kinds:
