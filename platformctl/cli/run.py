@@ -175,7 +175,7 @@ def charts(ctx: typer.Context, inventory: InventoryOption) -> None:
 
     output: Output = ctx.obj
     fleet = _load(inventory)
-    changed = asyncio.run(releases.apply(fleet, paths.data_dir(), index(fleet)))
+    changed = asyncio.run(releases.apply(fleet, index(fleet)))
     output.table("", ("changed release",), [(name,) for name in changed])
 
 
@@ -196,7 +196,7 @@ def reset(
     if fleet.foreign_cluster and not fleet.hosts:
         _reset_cluster(output, fleet, yes)
     hosts = tuple(hosts_of(fleet, limit or ()))
-    found = asyncio.run(undo.removal(fleet, hosts, graph.ordered(STAGES), data))
+    found = asyncio.run(undo.planned_reset(fleet, hosts, graph.ordered(STAGES), data))
     for host, why in found.down.items():
         output.remark(f"{host} is left as it is: it {why}")
     if not found.roles:
@@ -215,7 +215,7 @@ def _reset_cluster(output: Output, fleet: Fleet, yes: str) -> None:
     """Take the charts from a cluster that others made; ends the command."""
     from platformctl.engine.cluster import uninstall
 
-    found = asyncio.run(uninstall.removal(fleet))
+    found = asyncio.run(uninstall.planned_removal(fleet))
     if found.nothing:
         output.say("nothing to remove: the cluster has nothing from platformctl")
         raise typer.Exit(ExitCode.DONE)
@@ -229,12 +229,13 @@ def _reset_cluster(output: Output, fleet: Fleet, yes: str) -> None:
 
 def unlock(ctx: typer.Context, inventory: InventoryOption) -> None:
     """Remove the lock of a run that is certainly over, e.g. of a machine that is gone."""
-    from platformctl.engine.running import cluster_lock, lock
+    from platformctl.engine.cluster import cluster_lock
+    from platformctl.engine.locking import host_lock
 
     output: Output = ctx.obj
     fleet = _load(inventory)
     if fleet.hosts:
-        removed = asyncio.run(lock.release(fleet, tuple(fleet.hosts)))
+        removed = asyncio.run(host_lock.release(fleet, tuple(fleet.hosts)))
     else:
         owner = asyncio.run(cluster_lock.release(fleet))
         removed = {"the cluster": owner} if owner else {}

@@ -38,7 +38,7 @@ cat {_LOCK}/owner 2>/dev/null || true
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds a lock. machine: host name; boot and started tell a process from one of the same pid."""
+    """Who holds a lock. machine: host name. boot and started identify the process, since a pid is reused."""
 
     token: str
     user: str
@@ -65,7 +65,7 @@ class Owner:
 
     @classmethod
     def read(cls, text: str) -> "Owner | None":
-        """An owner as it was written down; None for what is none."""
+        """The owner that a text describes, or None."""
         try:
             return cls(**json.loads(text))
         except (ValueError, TypeError):
@@ -78,7 +78,7 @@ class Owner:
 
     @property
     def gone(self) -> bool:
-        """Whether the process ran on this machine and is no more."""
+        """Whether the process ran on this machine and has ended."""
         return self.boot == _boot() and _started(self.pid) != self.started
 
 
@@ -102,11 +102,11 @@ async def hold(fleet: Fleet, candidates: tuple[str, ...], command: str) -> Async
 
 
 async def release(fleet: Fleet, candidates: tuple[str, ...]) -> dict[str, str]:
-    """Remove the lock by hand from every host that has one; returns what its owner said, by host."""
+    """Remove the lock by hand from every host that has one; returns the owners in words, by host."""
     script = f"[ -d {_LOCK} ] || exit 3; cat {_LOCK}/owner 2>/dev/null; rm -rf {_LOCK}"
     replies = await together(run(fleet.hosts[name].connection, script) for name in candidates)
-    found = zip(candidates, replies, strict=True)
-    owners = {name: Owner.read(reply.out) for name, reply in found if reply.code == 0}
+    asked = zip(candidates, replies, strict=True)
+    owners = {name: Owner.read(reply.out) for name, reply in asked if reply.code == 0}
     return {name: owner.words if owner else "unknown" for name, owner in owners.items()}
 
 
@@ -169,7 +169,7 @@ def held(where: str, owner: Owner | None, age: int) -> PlatformError:
 
 
 def _boot() -> str:
-    """Tells this machine, boot and process namespace from all others."""
+    """An identifier of this machine, its current boot and its process namespace."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
 
