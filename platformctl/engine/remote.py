@@ -56,7 +56,7 @@ class Reply:
 
     @property
     def refusal(self) -> str:
-        """What a host does whose command did not end well, as the rest of a sentence that begins with it."""
+        """Why the command failed, as words that follow the host's name: `does not answer: no route`."""
         if self.unreachable:
             what = ssh_errors.cause(self.err).words
         else:

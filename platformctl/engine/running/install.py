@@ -11,18 +11,19 @@ from platformctl.console import Output
 from platformctl.engine import graph
 from platformctl.engine.fleet import LOCALHOST, Fleet
 from platformctl.engine.limit import hosts_of
+from platformctl.engine.locking import host_lock
+from platformctl.engine.locking.interrupt import ends_cleanly
 from platformctl.engine.planning import impact, plan, record, words
 from platformctl.engine.planning.plan import Impact, Plan
 from platformctl.engine.planning.record import Records
-from platformctl.engine.running import lock, progress, steps
+from platformctl.engine.running import progress, steps
 from platformctl.engine.running.durations import Durations
 from platformctl.engine.running.execution import Execution
-from platformctl.engine.running.interrupt import ends_cleanly
 from platformctl.engine.running.journal import Journal, new_run
 from platformctl.engine.running.outcome import StageResult
 from platformctl.engine.running.redact import Redactor
 from platformctl.engine.running.report import Reporter
-from platformctl.engine.stages import STAGES, Kind, Stage
+from platformctl.engine.stages import STAGES, Stage, StageRunner
 from platformctl.errors import ExitCode, PlatformError
 
 
@@ -61,7 +62,7 @@ class Installation:
         self.data = data or paths.data_dir()
         self.stages = graph.ordered(table)
         chosen = graph.select(self.stages, options.stages)
-        self.scope = plan.Scope(
+        self.selection = plan.RunSelection(
             frozenset(hosts_of(fleet, options.limit)), frozenset(stage.name for stage in chosen), options.full
         )
 
@@ -81,7 +82,9 @@ class Installation:
         folder = new_run(self.fleet.state / "runs")
         redactor = Redactor(self.fleet.secrets)
         with view, Journal(folder, redactor, view.show) as journal:
-            journal.emit("started", site=self.fleet.site, hosts=len(self.scope.hosts), journal=str(folder))
+            journal.emit(
+                "started", site=self.fleet.site, hosts=len(self.selection.hosts), journal=str(folder)
+            )
             reporter = Reporter(self.fleet, journal, "install")
             with reporter.concluded(started):
                 results = await self._carry_out(journal, reporter)
@@ -109,7 +112,7 @@ class Installation:
         """
         results = {}
         for stage in self.stages:
-            if stage.kind is Kind.ARTIFACTS and stage.name in self.scope.stages:
+            if stage.runner is StageRunner.ARTIFACTS and stage.name in self.selection.stages:
                 journal.emit("stage_started", stage=stage.name, hosts=[LOCALHOST])
                 context = steps.Context(self.fleet, self.data, journal)
                 results[stage.name] = await steps.run(stage, (LOCALHOST,), context)
@@ -118,14 +121,14 @@ class Installation:
 
     async def _read(self) -> Records:
         keepers = {stage.recorded_on(self.fleet, LOCALHOST) for stage in self.stages} - {""}
-        wanted = tuple(host for host in self.fleet.hosts if host in self.scope.hosts or host in keepers)
+        wanted = tuple(host for host in self.fleet.hosts if host in self.selection.hosts or host in keepers)
         return await record.read(self.fleet, wanted)
 
     async def _draft(self, records: Records) -> Draft:
         index = steps.index(self.fleet)
-        found = plan.make(self.stages, self.fleet, records, self.scope, self.data, index)
-        running = await impact.running(self.fleet, plan.workloads(self.stages, found))
-        return Draft(found, plan.impacts(self.stages, found, running), fetched=bool(index))
+        planned = plan.make(self.stages, self.fleet, records, self.selection, self.data, index)
+        running = await impact.running(self.fleet, plan.workloads(self.stages, planned))
+        return Draft(planned, plan.impacts(self.stages, planned, running), fetched=bool(index))
 
     def _announce(self, draft: Draft, journal: Journal) -> None:
         for line in [
@@ -133,9 +136,11 @@ class Installation:
             *words.left_over(draft.plan, self.fleet),
         ]:
             journal.emit("remark", message=line)
-        for found in draft.impacts:
-            if found.running:
-                message = f"{found.running} on {found.host} while {found.stage} runs: {found.effect}"
+        for affected in draft.impacts:
+            if affected.running:
+                message = (
+                    f"{affected.running} on {affected.host} while {affected.stage} runs: {affected.effect}"
+                )
                 journal.emit("remark", message=message)
 
     def _list(self, found: Plan, journal: Journal) -> None:
@@ -145,13 +150,13 @@ class Installation:
         journal.emit("planned", stages=stages)
 
     def _refuse_harm(self, draft: Draft) -> None:
-        harmful = [found for found in draft.impacts if found.harmful]
+        harmful = [affected for affected in draft.impacts if affected.harmful]
         if harmful and not self.options.yes:
             raise PlatformError(
                 "this plan would end work of users, so nothing was done",
                 next="drain those hosts and wait, or repeat the command with --yes",
                 code=ExitCode.REFUSED,
-                details=[f"{found.host}: {found.running}: {found.effect}" for found in harmful],
+                details=[f"{affected.host}: {affected.running}: {affected.effect}" for affected in harmful],
             )
 
 
@@ -159,10 +164,10 @@ class Installation:
 async def _lock(fleet: Fleet) -> AsyncIterator[None]:
     """The site's lock: on one of its hosts, or in the cluster of others if it has none."""
     if fleet.hosts:
-        async with lock.hold(fleet, tuple(fleet.hosts), "install"):
+        async with host_lock.hold(fleet, tuple(fleet.hosts), "install"):
             yield
     else:
-        from platformctl.engine.running import cluster_lock  # late: loads an HTTP client
+        from platformctl.engine.cluster import cluster_lock  # late: loads an HTTP client
 
         async with cluster_lock.hold(fleet, "install"):
             yield

@@ -115,7 +115,7 @@ async def test_an_authority_that_does_not_fit_is_no_reason_to_try_again(config: 
     [
         (("--kubeconfig", "none"), "there is no such file", "correct --kubeconfig, or ask"),
         (("--kubeconfig", "config", "--context", "z"), "contexts are: c, d", "choose another --context"),
-        (("--kubeconfig", "empty"), "no context is the current one", "choose a --context"),
+        (("--kubeconfig", "empty"), "there is no current context", "choose a --context"),
     ],
 )
 def test_each_kubeconfig_that_does_not_do_has_its_remedy(

@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from platformctl.cli.main import app
 from platformctl.engine import loading
-from platformctl.engine.running import lock
+from platformctl.engine.locking import host_lock
 from tests.unit.engine.sites import make_fleet
 
 
@@ -15,7 +15,7 @@ def unlock(monkeypatch: pytest.MonkeyPatch):
         async def release(*_: object) -> tuple[dict[str, str], dict[str, str]]:
             return removed, down
 
-        monkeypatch.setattr(lock, "release", release)
+        monkeypatch.setattr(host_lock, "release", release)
         monkeypatch.setattr(loading, "load", lambda _: make_fleet({"n1": (), "n2": ()}))
         return CliRunner().invoke(app, [*options, "unlock", "-i", "site"])
 

@@ -40,7 +40,7 @@ def test_a_new_site_is_valid_once_it_is_edited_and_named(tmp_path: Path) -> None
     assert done.exit_code == 0
     _edit(tmp_path / "north")
     found = site.load(tmp_path / "north")
-    assert (found.name, found.domain) == ("north", "north.site.org")
+    assert (found.name, found.shared["site_domain"]) == ("north", "north.site.org")
     assert f"platformctl install -i {tmp_path / 'north'}" in done.stdout
     assert set(secrets.load(tmp_path / "north")) == set(secrets.NAMES)
 
