@@ -58,7 +58,7 @@ def concerned(scenarios: Iterable[Scenario], data: Path, revision: str) -> tuple
         raise PlatformError(
             f"no scenario is concerned by what changed since {revision}",
             where=str(data),
-            next="platformctl verify --molecule, for all scenarios",
+            next="platformctl verify -i SITE --molecule, for all scenarios",
             code=ExitCode.INVALID,
         )
     return concerned_ones
