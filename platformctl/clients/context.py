@@ -42,12 +42,17 @@ def kubeconfig_files(given: Path | None, environment: Mapping[str, str]) -> list
 def read_context(files: list[Path], name: str = "") -> Context:
     """The named context, or the current one. ValueError in words when there is none that can be used."""
     source = os.pathsep.join(str(path) for path in files)
+    if not any(path.is_file() for path in files):
+        raise ValueError(_none_there(files))
     merged = _merge([_read(path) for path in files if path.is_file()])
     name = name or str(merged["current-context"])
     found = merged["contexts"].get(name)
     if found is None:
         known = ", ".join(merged["contexts"]) or "none"
-        raise ValueError(f"there is no context {name!r}; contexts are: {known}" if name else "no context")
+        absent = [str(path) for path in files if not path.exists()]
+        more = f"; not read, because it does not exist: {', '.join(absent)}" if absent else ""
+        what = f"there is no context {name!r}" if name else "no context is the current one"
+        raise ValueError(f"{what}; contexts are: {known}{more}")
     cluster = merged["clusters"].get(found.get("cluster"), {})
     if not cluster.get("server"):
         raise ValueError(f"the context {name!r} names no cluster with a server")
@@ -55,6 +60,12 @@ def read_context(files: list[Path], name: str = "") -> Context:
     if user.get("exec"):
         user = {**user, **_run(user["exec"])}
     return Context(connect(cluster, user), str(found.get("namespace") or "default"), name, source)
+
+
+def _none_there(files: list[Path]) -> str:
+    if len(files) > 1:
+        return f"none of the files {', '.join(map(str, files))} exists"
+    return f"{files[0]} is no file" if files[0].exists() else f"the file {files[0]} does not exist"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def test_without_a_kubeconfig_a_person_is_told_whom_to_ask(
     error = run("job", "list", env={"KUBECONFIG": str(tmp_path / "none")}).exception
     assert isinstance(error, PlatformError)
     assert error.code is ExitCode.INVALID
+    assert error.what == f"no cluster to ask: the file {tmp_path / 'none'} does not exist"
     assert error.where == str(tmp_path / "none")
     assert "platformctl kubeconfig" in error.next
 
