@@ -93,12 +93,13 @@ NameArgument = Annotated[str, typer.Argument(help="The Job.", autocompletion=_na
 NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME...", help="Jobs.", autocompletion=_names)]
 
 
-def read_text(file: str) -> str:
-    """What a file holds, or standard input for `-`."""
+def read_text(file: str, next_step: str = "") -> str:
+    """What a file holds, or standard input for `-`. next_step: what to do where it cannot be read."""
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise PlatformError(f"{file} cannot be read: {error}", code=ExitCode.INVALID) from error
+        what = f"{file} cannot be read: {error}"
+        raise PlatformError(what, next=next_step, code=ExitCode.INVALID) from error
 
 
 def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:
@@ -119,7 +120,12 @@ def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:
             next_step = "you may not look into all namespaces: choose one with -n"
         return PlatformError(f"the cluster refuses: {said}", where, next_step, ExitCode.REFUSED)
     if isinstance(error, NotFoundError):
-        return PlatformError(said, where, f"platformctl job list --all -n {namespace}", ExitCode.FAILED)
+        # Of a Job that is there, its output was not found: the server says why.
+        absent = said.endswith("not found")
+        next_step = (
+            f"platformctl job list --all -n {namespace}" if absent else "platformctl job describe NAME"
+        )
+        return PlatformError(said, where, next_step, ExitCode.FAILED)
     if isinstance(error, AlreadyExistsError):
         return PlatformError(said, where, "choose another name, or cancel it with --delete", ExitCode.FAILED)
     if error.code in (400, 422):
