@@ -1,7 +1,7 @@
 # Everything a person types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-down test lint unit molecule mutation kind kind-down kind-test conformance bench docs source lock
+.PHONY: help setup demo lab-down test lint unit molecule mutation kind kind-down kind-test conformance bench docs source lock wheel release
 
 PLATFORMCTL := .venv/bin/platformctl
 LAB := inventories/lab
@@ -73,6 +73,14 @@ source: setup ## Take the lab's artefacts from elsewhere, and pin what is there:
 	@echo 'artifacts_source: $(or $(SOURCE),$(error which? SOURCE=upstream or SOURCE=modules))' \
 	  > $(LAB)/group_vars/all/artifacts.yml
 	@$(PLATFORMCTL) artifacts lock -i $(LAB)
+
+wheel: ## Build the wheel of this commit in dist/, to install it elsewhere: pipx install ./dist/*.whl
+	@.ci/setup
+	@.venv/bin/python .ci/release.py wheel
+
+release: ## Build all that is published of this commit in dist/: wheel, source, charts, SHA256SUMS
+	@.ci/setup
+	@.venv/bin/python .ci/release.py
 
 lock: ## Pin the Python packages again (needs .venv)
 	@$${XDG_CACHE_HOME:-$$HOME/.cache}/platformctl/uv/bin/uv pip compile --quiet --upgrade --universal \

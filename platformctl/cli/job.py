@@ -136,7 +136,7 @@ async def _get(access: Access, name: str) -> dict[str, Any]:
 
 
 async def _cancel(access: Access, names: list[str], delete: bool) -> list[tuple[str, str]]:
-    from platformctl.clients.jobs import CANCEL
+    from platformctl.vocabulary import CANCEL_REQUESTED
 
     async with cluster.jobs_of(access) as jobs:
         done = []
@@ -146,7 +146,7 @@ async def _cancel(access: Access, names: list[str], delete: bool) -> list[tuple[
                 await jobs.delete(job)
                 done.append((name, "deleted"))
             elif view.live(job):
-                await jobs.ask(job, {CANCEL: "true"})
+                await jobs.ask(job, {CANCEL_REQUESTED: "true"})
                 done.append((name, "cancelling"))
             else:
                 done.append((name, f"has ended already ({view.phase(job)})"))
@@ -166,7 +166,7 @@ async def _resume(access: Access, name: str) -> None:
 
 
 async def _retry(access: Access, name: str) -> int:
-    from platformctl.clients.jobs import CANCEL, RETRY
+    from platformctl.vocabulary import CANCEL_REQUESTED, RETRY_REQUESTED
 
     async with cluster.jobs_of(access) as jobs:
         job = await jobs.get(name)
@@ -183,7 +183,7 @@ async def _retry(access: Access, name: str) -> int:
                 next="correct it and submit it anew: platformctl job submit FILE",
                 code=ExitCode.REFUSED,
             )
-        await jobs.ask(job, {RETRY: str(attempt), CANCEL: None})
+        await jobs.ask(job, {RETRY_REQUESTED: str(attempt), CANCEL_REQUESTED: None})
         return attempt
 
 

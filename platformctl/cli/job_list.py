@@ -16,6 +16,7 @@ from platformctl.cli.cluster import Access, ContextOption, KubeconfigOption, Nam
 from platformctl.console import Output
 from platformctl.jobs import view
 from platformctl.jobs.walltime import parse_walltime
+from platformctl.vocabulary import Phase
 
 # The first to go where the terminal is narrow. Without a name and a phase a line says nothing.
 _LESS_IMPORTANT = ("ran", "tasks", "exit", "age", "where", "user", "reason", "namespace")
@@ -31,18 +32,6 @@ class Order(StrEnum):
     USER = "user"
 
 
-class PhaseName(StrEnum):
-    """Where a Job is."""
-
-    PENDING = "Pending"
-    QUEUED = "Queued"
-    RUNNING = "Running"
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-    CANCELLED = "Cancelled"
-    REFUSED = "Refused"
-
-
 def register(app: typer.Typer) -> None:
     """Add the command to `platformctl job`."""
     app.command(name="list")(list_jobs)
@@ -53,7 +42,7 @@ def list_jobs(
     everyone: Annotated[bool, typer.Option("--all", "-a", help="Everybody's Jobs, not only yours.")] = False,
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")] = False,
     phase: Annotated[
-        list[PhaseName] | None,
+        list[Phase] | None,
         typer.Option("--phase", "--state", help="Only in this phase; repeat for more.", case_sensitive=False),
     ] = None,
     labels: Annotated[
@@ -158,6 +147,6 @@ def _fitting(columns: Sequence[str], rows: Sequence[dict[str, str]], width: int)
 _KEYS: dict[Order, Callable[[dict[str, Any]], Any]] = {
     Order.CREATED: job_rows.created,
     Order.NAME: lambda job: str(job["metadata"]["name"]),
-    Order.PHASE: lambda job: (view.PHASES.index(view.phase(job)), *job_rows.created(job)),
+    Order.PHASE: lambda job: (list(Phase).index(view.phase(job)), *job_rows.created(job)),
     Order.USER: lambda job: (view.user(job), *job_rows.created(job)),
 }

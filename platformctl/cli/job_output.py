@@ -22,6 +22,7 @@ from platformctl.console import Output
 from platformctl.errors import PlatformError
 from platformctl.jobs import view
 from platformctl.jobs.indices import indices, wrong_index
+from platformctl.vocabulary import Phase
 
 if TYPE_CHECKING:
     from platformctl.clients.jobs import JobsClient
@@ -132,7 +133,7 @@ def _check(job: dict[str, Any], part: _Part) -> None:
 
 def _tell_not_started(output: Output, job: dict[str, Any], attempt: int, then: str) -> None:
     """Say why there is no output yet, if that is because nothing runs."""
-    if attempt == view.attempt(job) and view.phase(job) in ("Pending", "Queued"):
+    if attempt == view.attempt(job) and view.phase(job) in (Phase.PENDING, Phase.QUEUED):
         why = ": ".join(part for part in (view.phase(job), view.reason(job)) if part)
         which = f", attempt {attempt}," if attempt > 1 else ""
         output.remark(job_rows.plain(f"{job['metadata']['name']}{which} has not started ({why}){then}"))
@@ -273,12 +274,13 @@ async def _asked(
     output: Output, jobs: "JobsClient", job: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Have the router ask the scheduler; None where the status must do."""
-    from platformctl.clients.jobs import EXPLAIN
+
     from platformctl.clients.kubernetes import ApiError, UnavailableError
+    from platformctl.vocabulary import EXPLAIN_REQUESTED
 
     asked = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
-        await jobs.ask(job, {EXPLAIN: asked})
+        await jobs.ask(job, {EXPLAIN_REQUESTED: asked})
         async with asyncio.timeout(_EXPLAIN_SECONDS):
             return await _answered(jobs, job, asked)
     except UnavailableError:

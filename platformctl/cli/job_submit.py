@@ -4,7 +4,6 @@ import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -16,16 +15,9 @@ from platformctl.cli.cluster import Access, ContextOption, KubeconfigOption, Nam
 from platformctl.cli.job_wait import WatchOption
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
+from platformctl.jobs.model import Target
 
 _ARGUMENTS = "platformctl.arguments"
-
-
-class Target(StrEnum):
-    """Where a Job may run."""
-
-    AUTO = "auto"
-    SLURM = "slurm"
-    KUBERNETES = "kubernetes"
 
 
 class WithArguments(TyperCommand):
@@ -273,7 +265,7 @@ def _checked(job: dict[str, Any], where: str) -> dict[str, Any]:
             f"{len(found)} mistakes, so nothing was submitted" if len(found) > 1 else "nothing was submitted",
             where=where,
             details=manifest.complaints(found),
-            next=f"platformctl job import {where}" if directives else "docs/jobs.md has all fields",
+            next=f"platformctl job import {where}" if directives else "all fields: platformctl docs jobs",
             code=ExitCode.INVALID,
         )
     return job

@@ -12,6 +12,7 @@ from platformctl.cli.cluster import Access, ContextOption, KubeconfigOption, Nam
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.jobs import view
+from platformctl.vocabulary import Phase
 
 if TYPE_CHECKING:
     from platformctl.clients.jobs import JobsClient
@@ -22,7 +23,7 @@ WatchOption = Annotated[
 
 # What is refused is mostly refused at the router's first look, some tenths of a second after the submission.
 _FIRST_SECONDS = 5.0
-_CODES = {"Succeeded": ExitCode.DONE, "Refused": ExitCode.REFUSED}
+_CODES = {Phase.SUCCEEDED: ExitCode.DONE, Phase.REFUSED: ExitCode.REFUSED}
 _INTERRUPTED = 130
 
 type _Created = tuple["JobsClient", dict[str, Any]]
@@ -86,7 +87,7 @@ async def _first_words(jobs: "JobsClient", job: dict[str, Any]) -> dict[str, Any
 
 def _tell_submitted(output: Output, seen: list[dict[str, Any]]) -> None:
     """What was submitted. Raises PlatformError where something was refused."""
-    refused = [job for job in seen if view.phase(job) == "Refused"]
+    refused = [job for job in seen if view.phase(job) is Phase.REFUSED]
     if output.json:
         output.document([view.summary(job) for job in seen])
     for job in seen:
@@ -122,7 +123,7 @@ async def _run(output: Output, document: dict[str, Any], access: Access, names: 
         printing = asyncio.create_task(job_output.print_all(output, here, name))
         try:
             ended = await _until_ended(output.remark, here, job)
-            if view.phase(ended) != "Refused":
+            if view.phase(ended) is not Phase.REFUSED:
                 await printing
         finally:
             printing.cancel()

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from platformctl.jobs.array import array_text, parse_array
-from platformctl.jobs.model import Array, Target
+from platformctl.jobs.model import BACKENDS, Array, Target
+from platformctl.jobs.targets import BACK_ENDS, OutputIn
 
 
 def indices(job: Mapping[str, Any]) -> Sequence[int]:
@@ -15,11 +16,10 @@ def indices(job: Mapping[str, Any]) -> Sequence[int]:
             return parse_array(spec["array"]).indices
         except ValueError:
             return ()
-    tasks = spec.get("tasks")
-    # The tasks of a job on Slurm write into one file.
-    if isinstance(tasks, int) and tasks > 1 and status.get("backend") != Target.SLURM:
-        return range(tasks)
-    return ()
+    tasks, backend = spec.get("tasks"), status.get("backend")
+    # Where the output is a file, all tasks write into it.
+    one_file = backend in BACKENDS and BACK_ENDS[Target(backend)].output is OutputIn.FILE
+    return range(tasks) if isinstance(tasks, int) and tasks > 1 and not one_file else ()
 
 
 def wrong_index(job: Mapping[str, Any], index: int | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from platformctl.jobs import manifest
 from platformctl.jobs.command_line import UnclearError, Variables, as_script, with_context
-from platformctl.jobs.template import GPU
+from platformctl.vocabulary import GPU
 
 _CONTAINER = "main"
 

@@ -4,13 +4,16 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from platformctl.router.loop.metrics import FINE_SECONDS, REGISTRY
 
-QUEUE_DEPTH = Gauge("job_router_queue_depth", "Jobs that wait to be looked at", registry=REGISTRY)
-LOOK_SECONDS = Histogram(
-    "job_router_look_seconds", "How long one look at one Job took", buckets=FINE_SECONDS, registry=REGISTRY
+QUEUE_DEPTH = Gauge("job_router_queue_depth", "Jobs that wait to be reconciled", registry=REGISTRY)
+RECONCILE_SECONDS = Histogram(
+    "job_router_reconcile_seconds",
+    "How long it took to reconcile one Job once",
+    buckets=FINE_SECONDS,
+    registry=REGISTRY,
 )
-LOOKS = Counter(
-    "job_router_looks_total",
-    "Looks at Jobs by result: done, again (put off), defect",
+RECONCILES = Counter(
+    "job_router_reconciles_total",
+    "Reconciles of Jobs by result: done, retry, defect",
     ["result"],
     registry=REGISTRY,
 )

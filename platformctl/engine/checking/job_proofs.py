@@ -15,11 +15,9 @@ from platformctl.engine.checking.proof import Proof
 from platformctl.engine.cluster import access
 from platformctl.engine.fleet import Fleet
 from platformctl.errors import PlatformError
+from platformctl.vocabulary import API_VERSION, FINAL, JOB_KIND, Phase, job_path, log_path
 
 _NAMESPACE = "default"
-_JOBS = f"/apis/kfoundry.io/v1alpha1/namespaces/{_NAMESPACE}/jobs"
-_LOGS = f"/apis/logs.kfoundry.io/v1alpha1/namespaces/{_NAMESPACE}/jobs"
-_FINAL = ("Succeeded", "Failed", "Cancelled", "Refused")
 _SECONDS = 180
 _POLL_SECONDS = 0.5
 # The same script on both sides: who runs it, and where.
@@ -28,7 +26,7 @@ echo "a Job of uid $(id -u) ran on $(hostname)"
 """
 
 
-_HOSTS = {"slurm": "slurm_node", "kubernetes": "kubernetes_control_plane"}
+HOSTS = {"slurm": "slurm_node", "kubernetes": "kubernetes_control_plane"}
 
 
 def targets(fleet: Fleet) -> tuple[str, ...]:
@@ -57,23 +55,23 @@ async def _prove(fleet: Fleet, client: KubernetesClient, target: str) -> Proof:
 
 async def _run(fleet: Fleet, client: KubernetesClient, target: str) -> tuple[str, bool]:
     manifest = {
-        "apiVersion": "kfoundry.io/v1alpha1",
-        "kind": "Job",
+        "apiVersion": API_VERSION,
+        "kind": JOB_KIND,
         "metadata": {"name": f"platformctl-verify-{target}-{time.time_ns()}"},
         "spec": {"target": target, "script": _SCRIPT},
     }
-    created = await client.create(_JOBS, manifest)
-    path = f"{_JOBS}/{created['metadata']['name']}"
+    created = await client.create(job_path(_NAMESPACE), manifest)
+    path = job_path(_NAMESPACE, created["metadata"]["name"])
     try:
         async with asyncio.timeout(_SECONDS):
             status = await _finished(client, path)
-        if status["phase"] != "Succeeded":
+        if status["phase"] != Phase.SUCCEEDED:
             return f"{status['phase']}: {status.get('reason', '')}", False
         name, file = created["metadata"]["name"], str(status.get("output", ""))
         try:
             output = await _output(client, name)
         except NotFoundError:
-            if file.startswith("/") and fleet.first(_HOSTS[target]) is None:
+            if file.startswith("/") and fleet.first(HOSTS[target]) is None:
                 # A Slurm of others, and files that the cluster does not see: that it succeeded is the proof.
                 return f"succeeded; what it printed is in {file} there", True
             # A site may keep its home from the Kubernetes hosts; then the file is read where it is.
@@ -88,20 +86,20 @@ async def _run(fleet: Fleet, client: KubernetesClient, target: str) -> tuple[str
 async def _finished(client: KubernetesClient, path: str) -> dict[str, Any]:
     while True:
         status: dict[str, Any] = (await client.get(path)).get("status", {})
-        if status.get("phase") in _FINAL:
+        if status.get("phase") in FINAL:
             return status
         await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _output(client: KubernetesClient, name: str) -> str:
     """What the job printed, as its user reads it."""
-    async with aclosing(client.stream(f"{_LOGS}/{name}/log")) as pieces:
+    async with aclosing(client.stream(log_path(_NAMESPACE, name))) as pieces:
         return b"".join([piece async for piece in pieces]).decode(errors="replace").strip()
 
 
 async def _on_host(fleet: Fleet, target: str, script: str) -> str:
     """What a script prints on the first host of the scheduler; nothing where the site has none."""
-    host = fleet.first(_HOSTS[target])
+    host = fleet.first(HOSTS[target])
     if host is None:
         return ""
     return (await remote.run(host.connection, script, seconds=30)).out.strip()

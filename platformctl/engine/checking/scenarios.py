@@ -93,7 +93,7 @@ def prove(scenario: Scenario, data: Path, inventory: Path, said: TextIO) -> int:
         raise PlatformError(
             "molecule is not installed beside platformctl",
             where=str(program),
-            next="pip install 'platformctl[molecule]'",
+            next="pip install molecule; with pipx: pipx inject research-platformctl molecule",
         )
     done = subprocess.run(
         [program, "--base-config", data / CONFIG, "test", "--scenario-name", scenario.name],

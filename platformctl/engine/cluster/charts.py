@@ -12,6 +12,7 @@ from platformctl.engine import loading
 from platformctl.engine.cluster import access, queues
 from platformctl.engine.fleet import Fleet
 from platformctl.errors import ExitCode, PlatformError
+from platformctl.vocabulary import GROUP
 
 NAMESPACE = "platform-system"
 # Names of the releases, in the order in which they are taken away.
@@ -108,7 +109,7 @@ async def _queues(fleet: Fleet, path: Path) -> bool:
         raise PlatformError(
             f"the queues cannot be brought to what the inventory says: {error}",
             where="slurm_partitions",
-            next="kubectl get queues.kfoundry.io",
+            next=f"kubectl get queues.{GROUP}",
         ) from error
 
 

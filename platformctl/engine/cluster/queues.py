@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from platformctl.clients.kubernetes import KubernetesClient
+from platformctl.vocabulary import API_VERSION, QUEUE_KIND, QUEUES
 
-_PATH = "/apis/kfoundry.io/v1alpha1/queues"
 _LABEL = "app.kubernetes.io/managed-by"
 _OWNER = "platformctl"
 _TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
@@ -50,22 +50,22 @@ def queues(variables: Mapping[str, Any], slurm: bool, kubernetes: bool) -> list[
 
 async def apply(client: KubernetesClient, wanted: Sequence[Mapping[str, Any]]) -> bool:
     """Make the cluster's queues as wanted; whether any changed. Queues of others stay. Raises ApiError."""
-    listed = (await client.get(_PATH, labelSelector=f"{_LABEL}={_OWNER}"))["items"]
+    listed = (await client.get(QUEUES, labelSelector=f"{_LABEL}={_OWNER}"))["items"]
     before = {item["metadata"]["name"]: item["metadata"]["generation"] for item in listed}
     after = {}
     for queue in wanted:
         name = queue["metadata"]["name"]
-        applied = await client.apply(f"{_PATH}/{name}", dict(queue))
+        applied = await client.apply(f"{QUEUES}/{name}", dict(queue))
         after[name] = applied["metadata"]["generation"]
     for name in before.keys() - after.keys():
-        await client.delete(f"{_PATH}/{name}")
+        await client.delete(f"{QUEUES}/{name}")
     return before != after
 
 
 def _resource(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "apiVersion": "kfoundry.io/v1alpha1",
-        "kind": "Queue",
+        "apiVersion": API_VERSION,
+        "kind": QUEUE_KIND,
         "metadata": {"name": name, "labels": {_LABEL: _OWNER}},
         "spec": dict(spec),
     }

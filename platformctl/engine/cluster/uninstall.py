@@ -18,11 +18,11 @@ from platformctl.engine.fleet import Fleet
 from platformctl.engine.running import cluster_lock
 from platformctl.engine.running.interrupt import ends_cleanly
 from platformctl.errors import ExitCode, PlatformError
+from platformctl.vocabulary import GRANT_LABEL
 
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 # Made by a hook of the job router's chart, which no release owns.
 _GRANTS = "/apis/rbac.authorization.k8s.io/v1/rolebindings"
-_GRANT = "kfoundry.io/grant"
 _RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
 _PATIENCE_SECONDS = 180
 _POLL_SECONDS = 1.0
@@ -80,7 +80,7 @@ async def remove(fleet: Fleet, found: Removal) -> None:
                 helm = Helm(store / "bin" / "helm", path)
                 for release in charts.RELEASES:
                     await helm.remove(release, charts.NAMESPACE)
-                for grant in (await client.get(_GRANTS, labelSelector=_GRANT))["items"]:
+                for grant in (await client.get(_GRANTS, labelSelector=GRANT_LABEL))["items"]:
                     await client.delete(_path(_GRANTS, grant["metadata"]))
                 # The charts keep their definitions, so that no uninstalled chart takes users' objects along.
                 for kind in found.kinds:

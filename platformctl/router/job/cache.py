@@ -1,7 +1,7 @@
-"""Live Jobs as they were last seen, as text: an object in memory is five times as large.
+"""Live Jobs as they were last seen, kept as JSON text: an object in memory takes five times the room.
 
-A look may use a copy instead of reading the Job. One that is old does no harm, since every write says on
-which version it was decided.
+A reconcile may use a cached Job instead of reading it. An old one does no harm: every write names the
+version that it was decided on, and is refused where that is not the newest.
 """
 
 import orjson
@@ -10,8 +10,8 @@ from platformctl.router.job.resource import JobResource
 from platformctl.router.loop.queue import Key
 
 
-class Copies:
-    """At most so many bytes each, and all together; what does not fit is not kept."""
+class JobCache:
+    """each, together: limits in bytes for one Job and for all; what does not fit is not kept."""
 
     def __init__(self, each: int = 16 * 2**10, together: int = 64 * 2**20) -> None:
         self._each = each
@@ -20,7 +20,7 @@ class Copies:
         self._texts: dict[Key, tuple[int, bytes]] = {}
 
     def put(self, key: Key, job: JobResource) -> None:
-        """Keep a Job, unless it has ended or a newer copy is there."""
+        """Keep a Job, unless it has ended or a newer version is kept."""
         version = int(job.metadata.get("resourceVersion") or 0)
         known = self._texts.get(key)
         if known is not None and known[0] > version:
@@ -35,7 +35,7 @@ class Copies:
             self._bytes += len(text)
 
     def get(self, key: Key) -> JobResource | None:
-        """The newest copy."""
+        """The Job as last seen; None when it is not kept."""
         known = self._texts.get(key)
         return JobResource(orjson.loads(known[1])) if known else None
 

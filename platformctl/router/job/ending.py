@@ -12,13 +12,14 @@ import structlog
 
 from platformctl.jobs.model import Refusal
 from platformctl.jobs.walltime import parse_walltime
-from platformctl.router.backend import FINAL, Backend, Usage
+from platformctl.router.backend import Backend, Usage
 from platformctl.router.job import status
 from platformctl.router.job.gates import Gates
-from platformctl.router.job.resource import CANCEL, FINALIZER, JobResource, JobStore
+from platformctl.router.job.resource import JobResource, JobStore
 from platformctl.router.job.tickets import AbsentError, Tickets, marks
+from platformctl.vocabulary import CANCEL_REQUESTED, FINAL, FINALIZER
 
-# Until a job that was cancelled is looked at again, should nothing be reported. Seconds.
+# Seconds until a cancelled job is reconciled again if nothing is reported of it.
 _ENDING = 2.0
 # While other Jobs have yet to see how an expired one ended. Seconds.
 _STILL_AWAITED = 10.0
@@ -28,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class Ending:
-    """Ends Jobs. All methods return the seconds until the next look, None to wait for news."""
+    """Ends Jobs. All methods return the seconds until the next reconcile, None to wait for news."""
 
     def __init__(self, store: JobStore, tickets: Tickets, gates: Gates) -> None:
         self._store = store
@@ -41,7 +42,7 @@ class Ending:
             await self._tickets.backend(job).cancel(self._tickets.claim(job), job.backend_id)
         job = await self._store.write_status(job, status.refused(job, refusals))
         log.info("refused", refusals=[str(refusal) for refusal in refusals], **marks(job))
-        return await self.rest(job)
+        return await self.after_end(job)
 
     async def cancel(self, job: JobResource) -> float | None:
         """The user wants the Job to end and the resource to stay."""
@@ -57,7 +58,7 @@ class Ending:
             return await self._cancelled(job, before.usage if before else None)
         job = await self._store.write_status(job, status.followed(job, seen))
         log.info("cancelled", phase=job.phase, **marks(job))
-        return await self.rest(job)
+        return await self.after_end(job)
 
     async def delete(self, job: JobResource) -> float | None:
         """Cancel what runs, and let go once it has ended.
@@ -78,7 +79,7 @@ class Ending:
         log.info("deleted", **marks(job))
         return None
 
-    async def rest(self, job: JobResource) -> float | None:
+    async def after_end(self, job: JobResource) -> float | None:
         """The Job has ended: start another attempt if its user wants it, delete it when its time is over."""
         if job.retry_requested:
             return await self._retry(job)
@@ -92,7 +93,7 @@ class Ending:
     async def _cancelled(self, job: JobResource, usage: Usage | None = None) -> float | None:
         job = await self._store.write_status(job, status.cancelled(job, _CANCELLED, usage))
         log.info("cancelled", phase=job.phase, **marks(job))
-        return await self.rest(job)
+        return await self.after_end(job)
 
     async def _still_runs(self, job: JobResource, backend: Backend) -> bool:
         """Cancel the recorded job; whether it has not ended yet."""
@@ -103,7 +104,7 @@ class Ending:
 
     async def _retry(self, job: JobResource) -> float | None:
         if job.cancel_requested:
-            why = f"the retry waits until the annotation {CANCEL} is removed"
+            why = f"the retry waits until the annotation {CANCEL_REQUESTED} is removed"
             said = str(job.status.get("reason"))
             if why not in said:
                 await self._store.write_status(job, {"reason": f"{said}; {why}"})
@@ -119,7 +120,7 @@ class Ending:
             return left
         if self._gates.awaited(job):
             return _STILL_AWAITED
-        # The copy may be older than a retry.
+        # The cached Job may be older than a retry.
         fresh = await self._store.read(job.namespace, job.name)
         if fresh is not None and fresh.uid == job.uid and fresh.final and not fresh.retry_requested:
             await self._store.delete(fresh)

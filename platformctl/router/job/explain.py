@@ -9,10 +9,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from platformctl.router.backend import Backend, Explanation, Phase, Ticket, Unavailable
+from platformctl.router.backend import Backend, Explanation, Ticket, Unavailable
 from platformctl.router.job.resource import JobResource
+from platformctl.vocabulary import EXPLAIN_REQUESTED, Phase
 
-EXPLAIN = "kfoundry.io/explain-requested"
 PAUSE = 5.0
 _MAX_SENTENCES, _MAX_LENGTH, _MAX_BEHIND = 12, 512, 20
 _MAX_REQUESTED = 64
@@ -20,7 +20,7 @@ _MAX_REQUESTED = 64
 
 def asked(job: JobResource) -> str:
     """What asks for an explanation that the status does not hold yet; empty when nothing does."""
-    text = str((job.metadata.get("annotations") or {}).get(EXPLAIN, ""))[:_MAX_REQUESTED]
+    text = str((job.metadata.get("annotations") or {}).get(EXPLAIN_REQUESTED, ""))[:_MAX_REQUESTED]
     return "" if text == (job.status.get("explanation") or {}).get("requested", "") else text
 
 

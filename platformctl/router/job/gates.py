@@ -11,10 +11,11 @@ from datetime import timedelta
 from platformctl.jobs.model import JobSpec, Queue, Refusal, User, When
 from platformctl.jobs.policy import in_queue
 from platformctl.jobs.queues import pick
-from platformctl.router.backend import FINAL, Phase, Ticket
+from platformctl.router.backend import Ticket
 from platformctl.router.job.occupancy import excess, holding
 from platformctl.router.job.overview import Brief, Overview
 from platformctl.router.job.resource import JobResource
+from platformctl.vocabulary import FINAL, Phase
 
 # What opens a gate is reported; these catch a report that was lost. Seconds.
 _LOOK_AGAIN = 300.0
@@ -28,7 +29,7 @@ type Queues = Callable[[], Mapping[str, Queue]]
 
 @dataclass(frozen=True)
 class Wait:
-    """A gate that is closed: why, in plain words, and after how many seconds to look again."""
+    """A gate that is closed: why, in plain words, and after how many seconds to try again."""
 
     reason: str
     seconds: float = _LOOK_AGAIN

@@ -1,19 +1,20 @@
 """How much of each queue its users and accounts hold, and who waits for room, oldest first.
 
 Counted from the live Jobs, and from those let in whose decision is not known to be written yet: so two
-Jobs looked at in the same instant do not both get the last place. A restart counts anew.
+Jobs that are reconciled at the same moment do not both get the last place. A restart counts anew.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from platformctl.jobs.model import JobSpec, Limits, Queue, Target, User
+from platformctl.jobs.model import JobSpec, Limits, Queue, User
+from platformctl.jobs.targets import may_give_whole_cores
 from platformctl.router.loop.queue import Key
 
 # What Slurm and the Kubernetes quota tools count for a task that asks for nothing.
 _DEFAULT_MILLICORES = 1000
 
-type Counter = tuple[str, str, str]
+type Account = tuple[str, str, str]
 """A queue, "user" or "account", and whose."""
 
 
@@ -27,9 +28,9 @@ class Holding:
     millicores: int
     gpus: int
 
-    def counters(self) -> list[Counter]:
+    def accounts(self) -> list[Account]:
         """Where it counts."""
-        found: list[Counter] = [(self.queue, "user", self.user)]
+        found: list[Account] = [(self.queue, "user", self.user)]
         if self.account:
             found.append((self.queue, "account", self.account))
         return found
@@ -51,20 +52,20 @@ def holding(queue: str, user: User, job: JobSpec) -> Holding:
     """What a job would hold: of an array, what may run at the same time.
 
     It counts for the account of the inventory, whatever account the job names: nobody fills another's limits.
-    Slurm gives each task whole cores, so a job that may go there counts them.
+    A job that may go to a back end that gives each task whole cores counts whole cores.
     """
     elements = len(job.array.indices) if job.array else 1
     copies = min(job.array.limit or elements, elements) if job.array else 1
     copies *= job.tasks
     millicores = job.resources.millicores or _DEFAULT_MILLICORES
-    if job.target is not Target.KUBERNETES and Target.SLURM not in job.unsupported:
+    if may_give_whole_cores(job):
         millicores = -(-millicores // 1000) * 1000
     return Holding(queue, user.name, user.account, millicores * copies, job.resources.gpus * copies)
 
 
 def excess(wanted: Holding, queue: Queue) -> str:
     """Why a job could not even enter its queue when it is empty; empty when it could."""
-    for _, kind, _ in wanted.counters():
+    for _, kind, _ in wanted.accounts():
         why = _beyond(_Sum(), wanted, queue.per_user if kind == "user" else queue.per_account)
         if why:
             return f"{why} that the queue {queue.name} allows each {kind}"
@@ -72,14 +73,14 @@ def excess(wanted: Holding, queue: Queue) -> str:
 
 
 class Occupancy:
-    """Who holds what, and who waits. wake: has the Job of a key looked at soon."""
+    """Who holds what, and who waits. wake: queues the Job of a key."""
 
     def __init__(self, wake: Callable[[Key], None]) -> None:
         self._wake = wake
         self._held: dict[str, Holding] = {}
-        self._sums: dict[Counter, _Sum] = {}
-        self._waiting: dict[Counter, dict[Key, None]] = {}
-        self._waits_for: dict[Key, list[Counter]] = {}
+        self._sums: dict[Account, _Sum] = {}
+        self._waiting: dict[Account, dict[Key, None]] = {}
+        self._waits_for: dict[Key, list[Account]] = {}
 
     def enter(self, uid: str, key: Key, wanted: Holding, queue: Queue) -> str:
         """Let a Job in, or say why not and remember that it waits, behind those who came first.
@@ -89,10 +90,10 @@ class Occupancy:
         if self._held.get(uid) == wanted:
             return ""
         full = {}
-        for counter in wanted.counters():
-            why = self._full(counter, key, wanted, queue)
+        for account in wanted.accounts():
+            why = self._full(account, key, wanted, queue)
             if why:
-                full[counter] = why
+                full[account] = why
         if full:
             self._join(key, list(full))
             return next(iter(full.values()))
@@ -119,19 +120,19 @@ class Occupancy:
         self._leave(key)
 
     def wake_first(self) -> None:
-        """Have the first of each line looked at: limits may have changed."""
+        """Queue the first of each line: limits may have changed."""
         for line in list(self._waiting.values()):
             self._wake(next(iter(line)))
 
-    def _full(self, counter: Counter, key: Key, wanted: Holding, queue: Queue) -> str:
-        kind, whose = counter[1], counter[2]
+    def _full(self, account: Account, key: Key, wanted: Holding, queue: Queue) -> str:
+        kind, whose = account[1], account[2]
         limits = queue.per_user if kind == "user" else queue.per_account
-        why = _beyond(self._sums.get(counter, _Sum()), wanted, limits)
+        why = _beyond(self._sums.get(account, _Sum()), wanted, limits)
         if why:
             return (
                 f"waits until the {kind} {whose} holds less than the {why} allowed in the queue {queue.name}"
             )
-        line = self._waiting.get(counter)
+        line = self._waiting.get(account)
         if line and next(iter(line)) != key:
             return f"waits behind other jobs of the {kind} {whose} in the queue {queue.name}"
         return ""
@@ -141,41 +142,41 @@ class Occupancy:
             return
         self._release(uid)
         self._held[uid] = held
-        for counter in held.counters():
-            self._sums.setdefault(counter, _Sum()).add(held, 1)
+        for account in held.accounts():
+            self._sums.setdefault(account, _Sum()).add(held, 1)
 
     def _release(self, uid: str) -> None:
         held = self._held.pop(uid, None)
-        for counter in held.counters() if held else ():
-            total = self._sums[counter]
-            total.add(held, -1)  # type: ignore[arg-type]  # counters() is of held
+        for account in held.accounts() if held else ():
+            total = self._sums[account]
+            total.add(held, -1)  # type: ignore[arg-type]  # accounts() is of held
             if not total.jobs:
-                del self._sums[counter]
-            self._wake_first_of(counter)
+                del self._sums[account]
+            self._wake_first_of(account)
 
-    def _join(self, key: Key, counters: list[Counter]) -> None:
+    def _join(self, key: Key, accounts: list[Account]) -> None:
         """Wait in these lines; a place that is kept keeps its age."""
-        for counter in set(self._waits_for.get(key, ())) - set(counters):
-            self._leave_line(key, counter)
-        for counter in counters:
-            self._waiting.setdefault(counter, {}).setdefault(key)
-        self._waits_for[key] = counters
+        for account in set(self._waits_for.get(key, ())) - set(accounts):
+            self._leave_line(key, account)
+        for account in accounts:
+            self._waiting.setdefault(account, {}).setdefault(key)
+        self._waits_for[key] = accounts
 
     def _leave(self, key: Key) -> None:
-        for counter in self._waits_for.pop(key, ()):
-            self._leave_line(key, counter)
+        for account in self._waits_for.pop(key, ()):
+            self._leave_line(key, account)
 
-    def _leave_line(self, key: Key, counter: Counter) -> None:
-        line = self._waiting[counter]
+    def _leave_line(self, key: Key, account: Account) -> None:
+        line = self._waiting[account]
         was_first = next(iter(line)) == key
         del line[key]
         if not line:
-            del self._waiting[counter]
+            del self._waiting[account]
         elif was_first:
-            self._wake_first_of(counter)
+            self._wake_first_of(account)
 
-    def _wake_first_of(self, counter: Counter) -> None:
-        line = self._waiting.get(counter)
+    def _wake_first_of(self, account: Account) -> None:
+        line = self._waiting.get(account)
         if line:
             self._wake(next(iter(line)))
 

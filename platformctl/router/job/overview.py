@@ -11,11 +11,11 @@ from typing import Any
 
 from platformctl.jobs.model import Dependency, JobSpec, Target, User, When
 from platformctl.jobs.parse import parse
-from platformctl.router.backend import FINAL, Phase
 from platformctl.router.job.explain import asked
 from platformctl.router.job.occupancy import Holding, Occupancy, holding
 from platformctl.router.job.resource import JobResource
 from platformctl.router.loop.queue import Key
+from platformctl.vocabulary import FINAL, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Brief:
 
 
 class Overview(Mapping[str, Brief]):
-    """All Jobs by uid. wake: has the Job of a key looked at soon."""
+    """All Jobs by uid. wake: queues the Job of a key."""
 
     def __init__(self, users: Mapping[str, User], wake: Callable[[Key], None]) -> None:
         self.occupancy = Occupancy(wake)
@@ -157,7 +157,7 @@ class Overview(Mapping[str, Brief]):
 
 
 def _is_news(job: JobResource, before: Brief | None, after: Brief) -> bool:
-    """Whether the Job itself is to be looked at: it is new to us, or its user wants something else now.
+    """Whether the Job itself is to be reconciled: it is new to us, or its user wants something else now.
 
     The router's own writes are none.
     """

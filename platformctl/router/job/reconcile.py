@@ -1,8 +1,8 @@
-"""One look at one Job: bring it one or more steps further along the protocol of exactly-once submission.
+"""Reconciles one Job: takes it one or more steps further in the protocol of exactly-once submission.
 
-Every step may be the last before the process dies. What has been written to the status is all that the
-next look needs to know; see the package's docstring for the protocol. This module finds out what a Job
-is due for and follows what runs; `submission` takes an attempt to its release, `ending` Jobs to their end.
+The process may die after any step. The next reconcile needs nothing but the status; see the package's
+docstring for the protocol. This module decides what a Job needs next and follows what runs; `submission`
+takes an attempt to its release, `ending` takes Jobs to their end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,31 +11,32 @@ import structlog
 
 from platformctl.clients.kubernetes import ApiError, ConflictError, NotFoundError
 from platformctl.jobs.model import Policy, Refusal, Target, User
-from platformctl.router.backend import Backend, Phase, Refused, Seen, Ticket, Unavailable
+from platformctl.router.backend import Backend, Refused, Seen, Ticket, Unavailable
 from platformctl.router.breaker import CircuitOpenError
 from platformctl.router.job import status
 from platformctl.router.job.ending import Ending, unreachable
 from platformctl.router.job.explain import asked, explain, pause
 from platformctl.router.job.gates import Gates
-from platformctl.router.job.resource import FINALIZER, JobResource, JobStore
+from platformctl.router.job.resource import JobResource, JobStore
 from platformctl.router.job.routing_rules import DEFAULT_RULES, Rule
 from platformctl.router.job.submission import Submission
 from platformctl.router.job.tickets import AbsentError, Tickets, marks
 from platformctl.router.loop.pace import Pace
 from platformctl.router.loop.queue import RetryLater
+from platformctl.vocabulary import FINALIZER, Phase
 
 # However many Jobs an outage meets, their statuses say so at this rate: ten thousand in some minutes.
 _NOTES_PER_SECOND = 50.0
 # What a parked Job waits for comes as news; this catches news that was lost. Seconds.
 _PARKED = 600.0
-# A Job that nobody has looked at yet cannot be explained. Seconds.
-_FIRST_LOOK = 1.0
+# A Job cannot be explained before it was reconciled once. Seconds.
+_FIRST_RECONCILE = 1.0
 
 log = structlog.get_logger(__name__)
 
 
 class Reconciler:
-    """Looks at Jobs. What it remembers between two looks only spares requests."""
+    """Reconciles Jobs. What it remembers between two reconciles only saves requests."""
 
     def __init__(
         self,
@@ -53,14 +54,14 @@ class Reconciler:
         self._submission = Submission(store, self._tickets, gates, self._ending, rules)
         self._pace = Pace(_NOTES_PER_SECOND)
 
-    async def look(self, job: JobResource) -> float | None:
-        """Advance a Job; returns the seconds until the next look, None to wait for news.
+    async def reconcile(self, job: JobResource) -> float | None:
+        """Advance a Job; returns the seconds until the next reconcile, None to wait for news.
 
-        Raises RetryLater when something was away or the copy of the Job was old.
+        Raises RetryLater when something was away or the cached Job was old.
         """
         try:
             job, question = await self._answer(job)
-            delay = await self._look(job)
+            delay = await self._attempt(job)
             return min((seconds for seconds in (delay, question) if seconds is not None), default=None)
         except NotFoundError:
             self._submission.forget(job)
@@ -68,7 +69,7 @@ class Reconciler:
         except ApiError as error:
             raise RetryLater(str(error)) from error
 
-    async def _look(self, job: JobResource) -> float | None:
+    async def _attempt(self, job: JobResource) -> float | None:
         try:
             return await self._act(job)
         except AbsentError as error:
@@ -88,7 +89,7 @@ class Reconciler:
         if job.deleting:
             return await self._ending.delete(job)
         if job.final:
-            return await self._ending.rest(job)
+            return await self._ending.after_end(job)
         if job.cancel_requested:
             return await self._ending.cancel(job)
         return await (self._follow(job) if job.backend_id else self._submission.advance(job))
@@ -97,7 +98,7 @@ class Reconciler:
         """Explain the Job if somebody asks; returns the seconds until that may be done, None once it is."""
         if job.foreign or job.deleting or not asked(job):
             return job, None
-        later = pause(job) if job.phase is not None else _FIRST_LOOK
+        later = pause(job) if job.phase is not None else _FIRST_RECONCILE
         if later:
             return job, later
         ticket, backend = self._tickets.ticket(job), None
@@ -117,8 +118,8 @@ class Reconciler:
             job = await self._store.write_status(job, changes)
             log.info("followed", phase=job.phase, reason=job.status.get("reason"), **marks(job))
         if job.final:
-            return await self._ending.rest(job)
-        return 0.0 if job.backend is None else backend.look_again
+            return await self._ending.after_end(job)
+        return 0.0 if job.backend is None else backend.reread_after
 
     async def _release(self, job: JobResource, backend: Backend) -> float | None:
         """The last router died before the release, or its request was lost."""
@@ -131,7 +132,7 @@ class Reconciler:
             return await self._ending.refuse(job, [Refusal("spec", str(verdict))])
 
     def _news(self, job: JobResource, seen: Seen | None) -> dict[str, object]:
-        """What a look at the back end changes: the attempt's state, or the step to the next attempt.
+        """What the back end's answer changes: the attempt's state, or the step to the next attempt.
 
         A job that vanished may have run and is not tried again, nor one that would overrun again, nor one of
         which only the results may be missing.
@@ -162,7 +163,7 @@ class Reconciler:
         try:
             await self._store.write_status(job, status.unavailable(job, why))
         except ConflictError:
-            # The look wrote something before it met the outage.
+            # This reconcile wrote something before it met the outage.
             fresh = await self._store.read(job.namespace, job.name)
             if fresh is not None and fresh.uid == job.uid and not fresh.final:
                 await self._store.write_status(fresh, status.unavailable(fresh, why))

@@ -10,20 +10,16 @@ from typing import Any
 
 from platformctl.clients.kubernetes import KubernetesClient, NotFoundError
 from platformctl.jobs.model import Target
-from platformctl.router.backend import FINAL, Phase
-
-GROUP, VERSION, PLURAL = "kfoundry.io", "v1alpha1", "jobs"
-FINALIZER = "kfoundry.io/router"
-SUBMITTER = "kfoundry.io/submitter"
-CANCEL = "kfoundry.io/cancel-requested"
-RETRY = "kfoundry.io/retry-requested"
-MANAGER = "kfoundry.io/router"
-
-
-def path(namespace: str, name: str = "") -> str:
-    """The API path of a Job, or of a namespace's Jobs."""
-    base = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}"
-    return f"{base}/{name}" if name else base
+from platformctl.vocabulary import (
+    CANCEL_REQUESTED,
+    FINAL,
+    FINALIZER,
+    MANAGER,
+    RETRY_REQUESTED,
+    SUBMITTER,
+    Phase,
+    job_path,
+)
 
 
 @dataclass(frozen=True)
@@ -76,12 +72,12 @@ class JobResource:
     @property
     def cancel_requested(self) -> bool:
         """Whether its user wants it to end, and the resource to stay."""
-        return self._annotation(CANCEL) == "true"
+        return self._annotation(CANCEL_REQUESTED) == "true"
 
     @property
     def retry_requested(self) -> bool:
         """Whether its user wants another attempt after the current one. A number makes it work once."""
-        return self._annotation(RETRY) == str(self.attempt)
+        return self._annotation(RETRY_REQUESTED) == str(self.attempt)
 
     @property
     def wishes(self) -> tuple[int, bool, bool, bool]:
@@ -106,7 +102,7 @@ class JobResource:
 
     @property
     def phase(self) -> Phase | None:
-        """status.phase; None for a Job the router has not looked at."""
+        """status.phase; None for a Job that was never reconciled."""
         found = self.status.get("phase")
         return Phase(found) if found else None
 
@@ -159,7 +155,7 @@ class JobResource:
 
 
 class JobStore:
-    """Reads and writes Job resources. ConflictError: the copy was old. NotFoundError: the Job is gone.
+    """Reads and writes Job resources. ConflictError: the read one is old. NotFoundError: it is gone.
 
     wrote: told of each Job as a write left it.
     """
@@ -173,7 +169,7 @@ class JobStore:
     async def read(self, namespace: str, name: str) -> JobResource | None:
         """The Job as it is now."""
         try:
-            return JobResource(await self._client.get(path(namespace, name)))
+            return JobResource(await self._client.get(job_path(namespace, name)))
         except NotFoundError:
             return None
 
@@ -188,16 +184,16 @@ class JobStore:
 
     async def delete(self, job: JobResource) -> None:
         """Ask for a Job's deletion; a later one of the same name is not meant."""
-        await self._client.delete(path(job.namespace, job.name), uid=job.uid)
+        await self._client.delete(job_path(job.namespace, job.name), uid=job.uid)
 
     async def write_status(self, job: JobResource, changes: dict[str, Any]) -> JobResource:
         """Change fields of the status; None removes one."""
         patch = {"metadata": {"resourceVersion": job.metadata["resourceVersion"]}, "status": changes}
-        return await self._merge(f"{path(job.namespace, job.name)}/status", patch)
+        return await self._merge(f"{job_path(job.namespace, job.name)}/status", patch)
 
     async def _finalizers(self, job: JobResource, names: list[str]) -> JobResource:
         metadata = {"resourceVersion": job.metadata["resourceVersion"], "finalizers": names}
-        return await self._merge(path(job.namespace, job.name), {"metadata": metadata})
+        return await self._merge(job_path(job.namespace, job.name), {"metadata": metadata})
 
     async def _merge(self, where: str, patch: dict[str, Any]) -> JobResource:
         found = JobResource(await self._client.merge(where, patch))

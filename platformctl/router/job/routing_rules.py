@@ -9,18 +9,25 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from platformctl.jobs.model import JobSpec, Target
+from platformctl.jobs.model import BACKENDS, JobSpec, Target
 from platformctl.jobs.walltime import parse_walltime
 from platformctl.router.backend import Load, Ticket
 
 GPU_TYPE_LABEL = "nvidia.com/gpu.product"
 
+
+def _back_end(target: Target) -> Target:
+    if target not in BACKENDS:
+        raise ValueError(f"must be one of {', '.join(BACKENDS)}")
+    return target
+
+
 Seconds = Annotated[int, BeforeValidator(parse_walltime)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Place = Literal[Target.SLURM, Target.KUBERNETES]
+FreePart = Annotated[float, Field(ge=0, le=1)]
+Place = Annotated[Target, AfterValidator(_back_end)]
 
 
 class _Rules(BaseModel):
@@ -30,8 +37,8 @@ class _Rules(BaseModel):
 class Range(_Rules):
     """A free part between two bounds: `{above: 0.5}`, `{below: 0.1}`."""
 
-    above: Fraction = 0.0
-    below: Fraction = 1.0
+    above: FreePart = 0.0
+    below: FreePart = 1.0
 
     def holds(self, free: float | None) -> bool:
         """Whether a free part is within; what is not there has nothing free."""

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from platformctl.jobs import entrance
 from platformctl.jobs.model import Refusal
-from platformctl.router.backend import FINAL, Phase, Seen, Tasks, Ticket, Usage
+from platformctl.jobs.targets import entrance
+from platformctl.router.backend import Seen, Tasks, Ticket, Usage
 from platformctl.router.job.resource import JobResource
+from platformctl.vocabulary import FINAL, Phase
 
 _MAX_REASON = 1024
 _MAX_REFUSALS = 32
@@ -162,7 +163,7 @@ def _entrance(job: JobResource, seen: Seen) -> str:
     """How its user enters an interactive job; empty for others."""
     if seen.phase is not Phase.RUNNING:
         return ""
-    command = entrance.command(job.spec, job.backend, job.backend_id or "")
+    command = entrance(job.spec, job.backend, job.backend_id or "")
     return f"enter it with: {command}" if command else ""
 
 

@@ -42,7 +42,7 @@ class Submission:
         self._unsure: set[str] = set()
 
     async def advance(self, job: JobResource) -> float | None:
-        """Take a Job as far as it goes; returns the seconds until the next look, None to wait for news."""
+        """Take a Job as far as it goes; returns seconds until the next reconcile, None to wait for news."""
         ticket = self._tickets.ticket(job)
         if isinstance(ticket, Ticket):
             ticket = self._gates.assign(ticket)
@@ -58,7 +58,7 @@ class Submission:
         """Step 4; a router that died before it comes here again."""
         await backend.release(ticket, job.backend_id)
         log.info("released", **marks(job))
-        return min(CONFIRM, backend.look_again or CONFIRM)
+        return min(CONFIRM, backend.reread_after or CONFIRM)
 
     def forget(self, job: JobResource) -> None:
         """The Job is gone, or has ended."""
@@ -94,7 +94,7 @@ class Submission:
         return gate.seconds
 
     async def _submit_held(self, backend: Backend, ticket: Ticket) -> tuple[Ticket, str]:
-        """Step 1: a held job of the attempt, one that an earlier look left behind or a new one."""
+        """Step 1: a held job of the attempt, one that an earlier reconcile left behind or a new one."""
         uid = ticket.claim.token.uid
         unsure = uid in self._unsure
         if unsure:

@@ -11,7 +11,8 @@ from typing import Protocol
 import structlog
 
 from platformctl.jobs.model import Target
-from platformctl.router.backend import FINAL, Backend, Claim, Phase
+from platformctl.router.backend import Backend, Claim
+from platformctl.vocabulary import FINAL, Phase
 
 # A Job that ended so has ended whatever it had, also where the back end could not be asked then.
 _NOTHING_LEFT = frozenset({Phase.CANCELLED, Phase.REFUSED})

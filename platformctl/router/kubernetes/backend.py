@@ -28,7 +28,6 @@ from platformctl.router.backend import (
     Denied,
     Explanation,
     Load,
-    Phase,
     Refused,
     Seen,
     Ticket,
@@ -39,6 +38,7 @@ from platformctl.router.kubernetes.gangs import Gangs
 from platformctl.router.kubernetes.nodes import Nodes
 from platformctl.router.kubernetes.states import ended, held, seen
 from platformctl.router.kubernetes.words import refusal_words
+from platformctl.vocabulary import JOB_UID_LABEL, TOKEN_ANNOTATION, Phase
 
 _REMEMBERED = 4096
 # Answers that are about one object, not about the router's rights or the server.
@@ -51,7 +51,7 @@ class KubernetesBackend:
 
     target: Target = Target.KUBERNETES
     interval: float = 300.0
-    look_again: float | None = None
+    reread_after: float | None = None
     durable: bool = True
 
     def __init__(self, client: KubernetesClient, site: str, script_image: str) -> None:
@@ -96,7 +96,7 @@ class KubernetesBackend:
 
     async def find(self, claim: Claim) -> list[tuple[Claim, str]]:
         """The one batch Job that the attempt can have. A claim does not say enough to name it."""
-        selector = f"{translation.JOB_UID_LABEL}={claim.token.uid}"
+        selector = f"{JOB_UID_LABEL}={claim.token.uid}"
         try:
             listed = await self._client.get(_path(claim.namespace), labelSelector=selector)
         except ApiError as error:
@@ -204,7 +204,7 @@ class KubernetesBackend:
 
     async def _all(self) -> AsyncIterator[dict[str, Any]]:
         """All batch Jobs of routers, page by page."""
-        pages = self._client.list_pages("/apis/batch/v1/jobs", labelSelector=translation.JOB_UID_LABEL)
+        pages = self._client.list_pages("/apis/batch/v1/jobs", labelSelector=JOB_UID_LABEL)
         try:
             async for page in pages:
                 for item in page["items"]:
@@ -232,7 +232,7 @@ class KubernetesBackend:
 
 
 def _token(item: dict[str, Any]) -> Token | None:
-    return parse_token((item["metadata"].get("annotations") or {}).get(translation.TOKEN_ANNOTATION))
+    return parse_token((item["metadata"].get("annotations") or {}).get(TOKEN_ANNOTATION))
 
 
 def _id(item: dict[str, Any]) -> str:

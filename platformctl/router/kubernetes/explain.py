@@ -5,10 +5,11 @@ from typing import Any
 
 from platformctl.clients.kubernetes import ApiError, KubernetesClient
 from platformctl.router import fit
-from platformctl.router.backend import Explanation, Phase, Ticket
+from platformctl.router.backend import Explanation, Ticket
 from platformctl.router.kubernetes.nodes import Nodes, wanted
 from platformctl.router.kubernetes.states import has_tasks, held, seen
 from platformctl.router.kubernetes.words import refusal_words, waiting_words
+from platformctl.vocabulary import Phase
 
 _MAX_EVENTS = 5
 

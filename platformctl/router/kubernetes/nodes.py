@@ -10,11 +10,11 @@ from platformctl.clients.kubernetes import ApiError, KubernetesClient
 from platformctl.jobs import kubernetes as translation
 from platformctl.jobs.model import JobSpec
 from platformctl.jobs.quantity import parse_quantity
-from platformctl.jobs.template import GPU
 from platformctl.router import fit
 from platformctl.router.backend import Load, Ticket, Unavailable
 from platformctl.router.kubernetes.states import reserved
 from platformctl.router.loop.cached import Cached
+from platformctl.vocabulary import GPU
 
 _NODES_SECONDS, _HELD_SECONDS = 15.0, 30.0
 _COUNTED = ("cpu", "memory", GPU)

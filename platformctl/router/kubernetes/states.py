@@ -9,9 +9,9 @@ from typing import Any
 from platformctl.jobs.kubernetes import COPY_RESOURCES, STAGE_IN, STAGE_OUT
 from platformctl.jobs.quantity import parse_quantity
 from platformctl.jobs.staging import CANNOT_COPY
-from platformctl.jobs.template import GPU
-from platformctl.router.backend import Phase, Seen, Tasks, Usage
+from platformctl.router.backend import Seen, Tasks, Usage
 from platformctl.router.kubernetes.words import failure_words, scheduler_words, turned_down, waiting_words
+from platformctl.vocabulary import GPU, Phase
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 _MAX_CODES = 100
@@ -143,7 +143,7 @@ def _output(metadata: dict[str, Any]) -> str:
 def _unsettled(
     batch: dict[str, Any], pods: Sequence[dict[str, Any]], true: dict[str, Any], trouble: str
 ) -> bool:
-    """Whether it is about to fail, or its pods are gone or going: the next look will tell.
+    """Whether it is about to fail, or its pods are gone or going: the next reconcile will tell.
 
     The Job controller deletes the pods before it writes why, and kubelet calls a pod Failed that it
     removes before any container ran.

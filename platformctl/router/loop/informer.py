@@ -1,21 +1,21 @@
-"""A copy of one collection of the API server, kept up to date by a watch.
+"""A cache of one collection of the API server, kept up to date by a watch.
 
-It lists in pages, then watches from the list's resourceVersion. A stream that ends or breaks is taken up
-where it was, since the server sends bookmarks; only when the server no longer knows that version (410)
-is the collection listed again, and what changed in between is told like any other change. Of each
-object only a projection is kept, so what is not needed costs nothing.
+It lists in pages, then watches from the list's resourceVersion. A stream that ends or breaks is resumed
+from the last version, since the server sends bookmarks. Only when the server no longer knows that version
+(410) is the collection listed again; what changed in between is reported like any other change. Only a
+projection of each object is kept, which saves memory.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
-from platformctl.clients.kubernetes import ApiError, ExpiredError, NotFoundError
+from platformctl.clients.kubernetes import ApiError, ExpiredError, KubernetesClient, NotFoundError
 from platformctl.router.loop import metrics
 from platformctl.router.loop.queue import Key
 
@@ -29,18 +29,6 @@ type Changed[T] = Callable[[Key, T | None, T | None, dict[str, Any]], None]
 """Told of a change: key, projection before (None: new) and after (None: deleted), and the object itself."""
 
 
-class Source(Protocol):
-    """What an informer reads from; KubernetesClient is one."""
-
-    def list_pages(self, path: str, **query: str) -> AsyncGenerator[dict[str, Any]]:
-        """See KubernetesClient."""
-        ...
-
-    def watch(self, path: str, version: str, seconds: int, **query: str) -> AsyncGenerator[dict[str, Any]]:
-        """See KubernetesClient."""
-        ...
-
-
 class Informer[T]:
     """items: the projection of every object by namespace and name. synced: set once they were all listed.
 
@@ -49,7 +37,7 @@ class Informer[T]:
 
     def __init__(
         self,
-        source: Source,
+        source: KubernetesClient,
         path: str,
         project: Callable[[dict[str, Any]], T],
         changed: Changed[T] | None = None,

@@ -16,11 +16,17 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
-from platformctl.clients.kubernetes import AlreadyExistsError, ApiError, ConflictError, NotFoundError
+from platformctl.clients.kubernetes import (
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    KubernetesClient,
+    NotFoundError,
+)
 from platformctl.router.loop.metrics import LEADING
 
 log = structlog.get_logger(__name__)
@@ -47,21 +53,15 @@ class Alone:
         """There is nobody to give way to."""
 
 
-class Leases(Protocol):
-    """What the election needs of a client; KubernetesClient is one."""
-
-    async def get(self, path: str, **query: str) -> dict[str, Any]: ...  # noqa: D102
-    async def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]: ...  # noqa: D102
-    async def merge(self, path: str, patch: dict[str, Any]) -> dict[str, Any]: ...  # noqa: D102
-
-
 class Election:
     """One candidate. identity: unique to the process, `POD_RANDOM`.
 
     A lease held by an earlier process of the same pod is taken at once: that process is dead.
     """
 
-    def __init__(self, client: Leases, namespace: str, name: str, identity: str, terms: Terms) -> None:
+    def __init__(
+        self, client: KubernetesClient, namespace: str, name: str, identity: str, terms: Terms
+    ) -> None:
         self._client = client
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         self._name = name

@@ -1,8 +1,8 @@
-"""A queue of keys to look at: each key at most once in it, never worked on twice at the same time.
+"""The work queue: keys to reconcile, each at most once in it and never worked on twice at the same time.
 
-What failed comes back later and later, up to MAX_DELAY; what succeeded starts again at once. What is
-urgent, such as a new Job or a user's wish, goes before the news of jobs that run; of those every fourth
-turn is theirs, so that neither waits for ever.
+What failed comes back later and later, up to MAX_DELAY; what succeeded starts again without delay. Urgent
+keys, such as a new Job or a user's request, go before ordinary ones, such as the news of running jobs.
+Every fourth turn is an ordinary one, so that neither waits for ever.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ FIRST_DELAY, MAX_DELAY = 0.5, 30.0
 _TURNS = 4
 
 type Key = tuple[str, str]
-"""Namespace and name of a Job."""
+"""Namespace and name of an object."""
 
 type Work = Callable[[Key], Awaitable[float | None]]
-"""Looks at one Job; returns the seconds until it wants to be looked at again, or None."""
+"""Reconciles one object; returns the seconds until it is due again, or None."""
 
 
 class RetryLater(Exception):  # noqa: N818  (an instruction)
@@ -29,7 +29,7 @@ class RetryLater(Exception):  # noqa: N818  (an instruction)
 
 
 class WorkQueue:
-    """Keys, some of them for later. While it is closed, keys are not taken: whoever opens it adds them."""
+    """Keys, some of them due later. While it is closed, it takes no keys: who opens it adds them."""
 
     def __init__(self) -> None:
         self._closed = False
@@ -51,7 +51,7 @@ class WorkQueue:
         self._idle.set()
 
     def __len__(self) -> int:
-        """How many keys are to be looked at now."""
+        """How many keys are due now."""
         return len(self._waiting)
 
     def open(self) -> None:
@@ -70,7 +70,7 @@ class WorkQueue:
             await asyncio.wait_for(self._idle.wait(), seconds)
 
     def add(self, key: Key, delay: float = 0.0, urgent: bool = True) -> None:
-        """Have a key looked at after delay seconds, and then not as urgent; an earlier appointment holds."""
+        """Queue a key after delay seconds, and then not as urgent; an earlier due time stays."""
         if self._closed:
             return
         if delay > 0:
@@ -99,7 +99,7 @@ class WorkQueue:
                 continue
             self._busy.add(key)
             self._idle.clear()
-            # This look answers an appointment too; the next one is its own.
+            # This reconcile serves an earlier due time too.
             self._due.pop(key, None)
             try:
                 delay = await work(key)

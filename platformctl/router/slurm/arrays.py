@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from zlib import crc32
 
-from platformctl.router.backend import FINAL
 from platformctl.router.slurm.states import Run
+from platformctl.vocabulary import FINAL
 
 # A digest of more elements than this changes at most once a second for each such number of them: an
 # array of 1,000 is read (8 kB an element) every five seconds while its elements come and go.
@@ -21,7 +21,7 @@ _AT_ONCE = 200
 class _Array:
     """indices: all that were ever seen. ended: by index. own: ids of the elements that have one.
 
-    complete: elements that ended before the first look, if there were any, are among them.
+    complete: elements that ended before the first poll, if there were any, are among them.
     """
 
     indices: set[int] = field(default_factory=set)

@@ -8,10 +8,10 @@ from typing import Any
 
 from platformctl.clients.slurmrestd import SlurmError, SlurmRestClient, number
 from platformctl.jobs.model import JobSpec
-from platformctl.jobs.template import GPU
 from platformctl.router import fit
 from platformctl.router.backend import Load, Ticket, Unavailable
 from platformctl.router.loop.cached import Cached
+from platformctl.vocabulary import GPU
 
 _SECONDS = 15.0
 _GPUS = re.compile(r"gpu(?::[^:,()]+)?:(\d+)")

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from platformctl.clients.slurmrestd import SlurmError, SlurmRestClient, number
-from platformctl.router.backend import Explanation, Phase, Ticket
+from platformctl.router.backend import Explanation, Ticket
 from platformctl.router.slurm import reasons as slurm_reasons
 from platformctl.router.slurm import states as slurm_states
 from platformctl.router.slurm.cluster import Cluster, in_service
+from platformctl.vocabulary import Phase
 
 # Records are 8 kB each: with more jobs than this, those that go first are not looked up.
 _MAX_JOBS = 2000

@@ -9,8 +9,9 @@ from platformctl.clients.slurmrestd import number, state_name
 from platformctl.jobs.batch_script import NO_IMAGE
 from platformctl.jobs.staging import CANNOT_COPY
 from platformctl.jobs.tokens import Token, parse_token
-from platformctl.router.backend import FINAL, Claim, Phase, Seen, Tasks, Usage
+from platformctl.router.backend import Claim, Seen, Tasks, Usage
 from platformctl.router.slurm import reasons as slurm_reasons
+from platformctl.vocabulary import FINAL, Phase
 
 PHASES: dict[str, Phase] = {
     "PENDING": Phase.QUEUED,

@@ -8,8 +8,9 @@ from aiohttp.test_utils import TestServer
 
 from platformctl.clients.slurmrestd import SlurmError, SlurmRestClient, SlurmUnavailableError, TokenMinter
 from platformctl.jobs.slurm import DIALECTS
-from platformctl.router.backend import Busy, Phase, Ticket, Unavailable
+from platformctl.router.backend import Busy, Ticket, Unavailable
 from platformctl.router.slurm.backend import SlurmBackend
+from platformctl.vocabulary import Phase
 from tests.contracts.backend import found_ids
 from tests.contracts.slurm_backend import *  # noqa: F403
 from tests.contracts.slurm_backend import SlurmWorld

@@ -189,7 +189,7 @@ def test_a_job_that_is_run_shows_its_output_and_its_end_decides(
     assert done.stdout_bytes == b"one\n\xff\nand more\n"
     assert done.stderr.splitlines() == [
         "date-x7k2p: submitted in default",
-        "date-x7k2p: Pending: the router has not looked at it yet",
+        "date-x7k2p: Pending: the router has not seen it yet",
         "date-x7k2p: Queued: [x]",
         ": ".join(["date-x7k2p", *end.values()]),
     ]

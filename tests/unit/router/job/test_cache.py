@@ -1,6 +1,6 @@
 from typing import Any
 
-from platformctl.router.job.cache import Copies
+from platformctl.router.job.cache import JobCache
 from platformctl.router.job.resource import JobResource
 
 KEY = ("ns", "a")
@@ -12,7 +12,7 @@ def job(version: int, phase: str = "Queued", **spec: Any) -> JobResource:
 
 
 def test_the_newest_copy_counts_and_says_what_a_look_needs() -> None:
-    copies = Copies()
+    copies = JobCache()
     copies.put(KEY, job(9))
     copies.put(KEY, job(10, script="new"))
     copies.put(KEY, job(9, script="old"))
@@ -23,7 +23,7 @@ def test_the_newest_copy_counts_and_says_what_a_look_needs() -> None:
 
 
 def test_what_has_ended_or_is_gone_is_not_kept() -> None:
-    copies = Copies()
+    copies = JobCache()
     copies.put(KEY, job(1))
     copies.put(KEY, job(2, "Succeeded"))
     assert copies.get(KEY) is None
@@ -33,7 +33,7 @@ def test_what_has_ended_or_is_gone_is_not_kept() -> None:
 
 
 def test_large_jobs_and_too_many_are_read_when_they_are_needed() -> None:
-    copies = Copies(each=1000, together=1500)
+    copies = JobCache(each=1000, together=1500)
     copies.put(KEY, job(1, script="x" * 2000))
     assert copies.get(KEY) is None
     for name in ("a", "b"):
@@ -46,12 +46,12 @@ def test_large_jobs_and_too_many_are_read_when_they_are_needed() -> None:
 
 def test_no_more_is_kept_than_there_is_room_for() -> None:
     one = job(1, script="x" * 800)
-    least = next(size for size in range(800, 1600) if kept(Copies(each=size), [one]))
-    assert kept(Copies(each=least, together=3 * least), [one] * 4) == 3
-    assert kept(Copies(each=least, together=3 * least - 1), [one] * 4) == 2
+    least = next(size for size in range(800, 1600) if kept(JobCache(each=size), [one]))
+    assert kept(JobCache(each=least, together=3 * least), [one] * 4) == 3
+    assert kept(JobCache(each=least, together=3 * least - 1), [one] * 4) == 2
 
 
-def kept(copies: Copies, jobs: list[JobResource]) -> int:
+def kept(copies: JobCache, jobs: list[JobResource]) -> int:
     """How many are there after all were put, under names of their own; one that is not there is dropped."""
     for number, one in enumerate(jobs):
         copies.put(("ns", str(number)), one)

@@ -7,9 +7,10 @@ import structlog
 
 from platformctl.clients.kubernetes import ApiError
 from platformctl.jobs.model import Target
-from platformctl.router.backend import Phase, Unavailable, Usage
-from platformctl.router.job.resource import CANCEL, FINALIZER, RETRY, JobStore
+from platformctl.router.backend import Unavailable, Usage
+from platformctl.router.job.resource import JobStore
 from platformctl.router.loop.queue import RetryLater
+from platformctl.vocabulary import CANCEL_REQUESTED, FINALIZER, RETRY_REQUESTED, Phase
 from tests.integration.router.faults import Executioner
 from tests.unit.router.world import World
 
@@ -28,7 +29,7 @@ async def ended(world: World, phase: Phase = Phase.SUCCEEDED, **spec: Any) -> No
     """A Job that has ended by itself, and whose status says so."""
     await world.run(**spec)
     world.slurm.end("1", phase, exit_code=0)
-    await world.look()
+    await world.reconcile()
     assert world.status()["phase"] == phase
     world.slurm.log.clear()
     world.api.log.clear()
@@ -37,8 +38,8 @@ async def ended(world: World, phase: Phase = Phase.SUCCEEDED, **spec: Any) -> No
 async def test_a_job_that_was_never_submitted_is_cancelled_at_once() -> None:
     world = World()
     world.submit()
-    world.api.annotate("a", {CANCEL: "true"})
-    assert await world.look() is None
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
+    assert await world.reconcile() is None
     assert (world.status()["phase"], world.status()["reason"]) == ("Cancelled", "was cancelled by its user")
     assert world.conditions() == {"Finished": ("True", "Cancelled")}
     assert world.slurm.log == []
@@ -47,8 +48,8 @@ async def test_a_job_that_was_never_submitted_is_cancelled_at_once() -> None:
 async def test_a_running_job_is_cancelled_and_says_what_it_used() -> None:
     world = World()
     await world.run()
-    world.api.annotate("a", {CANCEL: "true"})
-    assert await world.look() is None
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
+    assert await world.reconcile() is None
     assert world.slurm.jobs["1"].seen.phase is Phase.CANCELLED
     assert world.status()["phase"] == "Cancelled"
     assert world.status()["usage"] == {"cpuSeconds": 7, "gpuSeconds": 0}
@@ -59,11 +60,11 @@ async def test_a_job_that_takes_a_while_to_end_is_waited_for() -> None:
     world = World()
     await world.run()
     world.slurm.lingers = True
-    world.api.annotate("a", {CANCEL: "true"})
-    assert await world.look() == 2.0
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
+    assert await world.reconcile() == 2.0
     assert world.status()["phase"] == "Running"
     world.slurm.end("1", Phase.CANCELLED)
-    await world.look()
+    await world.reconcile()
     assert world.status()["phase"] == "Cancelled"
 
 
@@ -71,8 +72,8 @@ async def test_a_job_that_ended_before_the_cancel_came_keeps_its_end() -> None:
     world = World()
     await world.run()
     world.slurm.end("1", Phase.FAILED, exit_code=3)
-    world.api.annotate("a", {CANCEL: "true"})
-    await world.look()
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
+    await world.reconcile()
     assert (world.status()["phase"], world.status()["exitCode"]) == ("Failed", 3)
 
 
@@ -90,8 +91,8 @@ async def test_what_a_cancel_removes_is_charged_as_far_as_it_was_known(known: bo
     world.slurm.cancel = remove  # type: ignore[method-assign]
     if not known:
         world.slurm.jobs.clear()
-    world.api.annotate("a", {CANCEL: "true"})
-    await world.look()
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
+    await world.reconcile()
     assert (world.status()["phase"], world.status()["reason"]) == ("Cancelled", "was cancelled by its user")
     assert world.status().get("usage") == ({"cpuSeconds": 7, "gpuSeconds": 0} if known else None)
 
@@ -99,12 +100,12 @@ async def test_what_a_cancel_removes_is_charged_as_far_as_it_was_known(known: bo
 async def test_a_cancel_that_the_back_end_never_heard_is_tried_again() -> None:
     world = World()
     await world.run()
-    world.api.annotate("a", {CANCEL: "true"})
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
     world.slurm.fail("cancel", Unavailable("slurmctld is away"))
     with pytest.raises(RetryLater):
-        await world.look()
+        await world.reconcile()
     assert (world.status()["phase"], world.status()["reason"]) == ("Running", "slurmctld is away")
-    await world.look()
+    await world.reconcile()
     assert world.status()["phase"] == "Cancelled"
 
 
@@ -115,7 +116,7 @@ async def test_a_held_job_whose_user_has_left_the_site_is_refused_and_nothing_of
     await world.killed(Executioner(4))
     assert world.slurm.held() == ["1"]
     del world.users["alice"]
-    await world.look()
+    await world.reconcile()
     assert world.status()["phase"] == "Refused"
     assert "'alice' is no user of this site" in world.status()["reason"]
     assert world.slurm.jobs["1"].seen.phase is Phase.CANCELLED
@@ -127,10 +128,10 @@ async def test_a_deleted_job_goes_when_what_it_ran_has_ended() -> None:
     await world.run()
     world.slurm.lingers = True
     await world.api.delete(PATH)
-    assert await world.look() == 2.0
+    assert await world.reconcile() == 2.0
     assert world.api.job("a").guarded
     world.slurm.end("1", Phase.CANCELLED)
-    assert await world.look() is None
+    assert await world.reconcile() is None
     assert not world.api.exists("a")
 
 
@@ -138,7 +139,7 @@ async def test_a_deleted_job_ends_what_runs() -> None:
     world = World()
     await world.run()
     await world.api.delete(PATH)
-    assert await world.look() is None
+    assert await world.reconcile() is None
     assert world.slurm.jobs["1"].seen.phase is Phase.CANCELLED
     assert not world.api.exists("a")
 
@@ -151,7 +152,7 @@ async def test_what_has_ended_or_never_began_goes_without_asking_a_back_end(subm
     else:
         world.submit()
     await world.api.delete(PATH)
-    assert await world.look() is None
+    assert await world.reconcile() is None
     assert not world.api.exists("a")
     assert world.slurm.log == []
 
@@ -160,10 +161,10 @@ async def test_only_the_finalizer_of_the_router_is_removed() -> None:
     world = World()
     world.api.create("a", {}, finalizers=["example.org/theirs", FINALIZER])
     await world.api.delete(PATH)
-    await world.look()
+    await world.reconcile()
     assert world.api.job("a").metadata["finalizers"] == ["example.org/theirs"]
     world.api.log.clear()
-    assert await world.look() is None
+    assert await world.reconcile() is None
     assert world.api.log == []
 
 
@@ -173,7 +174,7 @@ async def test_a_deleted_job_waits_for_a_back_end_that_is_away_and_says_what_els
     await world.api.delete(PATH)
     world.slurm.fail("cancel", Unavailable("slurmctld is away"))
     with pytest.raises(RetryLater):
-        await world.look()
+        await world.reconcile()
     assert world.api.job("a").guarded
     words = "deletion waits for it, or for an administrator to remove the finalizer"
     assert world.status()["reason"] == f"slurmctld is away; {words} {FINALIZER}"
@@ -186,7 +187,7 @@ async def test_a_deleted_job_does_not_wait_for_a_back_end_that_the_site_gave_up(
     world.restart()
     await world.api.delete(PATH)
     with structlog.testing.capture_logs() as lines:
-        assert await world.look() is None
+        assert await world.reconcile() is None
     assert not world.api.exists("a")
     (warning,) = [line for line in lines if line["log_level"] == "warning"]
     assert warning["why"] == "this site has no slurm any more"
@@ -196,8 +197,8 @@ async def test_a_deleted_job_does_not_wait_for_a_back_end_that_the_site_gave_up(
 async def test_a_user_starts_another_attempt_after_the_end() -> None:
     world = World()
     await ended(world, Phase.FAILED)
-    world.api.annotate("a", {RETRY: "1"})
-    assert await world.look() == 0.0
+    world.api.annotate("a", {RETRY_REQUESTED: "1"})
+    assert await world.reconcile() == 0.0
     assert (world.status()["phase"], world.status()["attempt"]) == ("Pending", 2)
     assert world.status()["reason"] == "is tried again, as its user asked"
     await world.settle()
@@ -209,23 +210,23 @@ async def test_a_user_starts_another_attempt_after_the_end() -> None:
 async def test_a_retry_that_names_another_attempt_does_nothing(number: str) -> None:
     world = World()
     await ended(world)
-    world.api.annotate("a", {RETRY: number})
-    assert await world.look() is None
+    world.api.annotate("a", {RETRY_REQUESTED: number})
+    assert await world.reconcile() is None
     assert world.api.log == []
 
 
 async def test_a_retry_waits_until_the_cancel_is_withdrawn_and_says_so_once() -> None:
     world = World()
     await ended(world)
-    world.api.annotate("a", {RETRY: "1", CANCEL: "true"})
+    world.api.annotate("a", {RETRY_REQUESTED: "1", CANCEL_REQUESTED: "true"})
     await write(world, reason="ended")
     for _ in range(2):
-        assert await world.look() is None
+        assert await world.reconcile() is None
         assert world.status()["reason"] == (
-            f"ended; the retry waits until the annotation {CANCEL} is removed"
+            f"ended; the retry waits until the annotation {CANCEL_REQUESTED} is removed"
         )
     assert world.api.log == ["status"]
-    world.api.annotate("a", {CANCEL: None})
+    world.api.annotate("a", {CANCEL_REQUESTED: None})
     await world.settle()
     assert (world.status()["phase"], world.status()["attempt"]) == ("Running", 2)
 
@@ -234,17 +235,17 @@ async def test_an_ended_job_is_deleted_when_its_time_is_over() -> None:
     world = World()
     await ended(world, ttlAfterFinished="1h")
     await write(world, completionTime=LONG_AGO)
-    assert await world.look() is None
+    assert await world.reconcile() is None
     assert world.api.log == ["delete"]
-    await world.look()
+    await world.reconcile()
     assert not world.api.exists("a")
 
 
 async def test_until_then_it_stays() -> None:
     world = World()
     world.submit(ttlAfterFinished="1h")
-    world.api.annotate("a", {CANCEL: "true"})
-    left = await world.look()
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
+    left = await world.reconcile()
     assert left is not None
     assert 3590 < left <= 3600
     assert world.api.log == ["status"]
@@ -254,17 +255,17 @@ async def test_without_a_lifetime_it_stays_for_ever() -> None:
     world = World()
     await ended(world)
     await write(world, completionTime=LONG_AGO)
-    assert await world.look() is None
+    assert await world.reconcile() is None
     assert "delete" not in world.api.log
 
 
 async def test_a_lifetime_that_cannot_be_read_never_ends() -> None:
     world = World()
     world.submit(ttlAfterFinished="soon")
-    await world.look()
+    await world.reconcile()
     assert world.status()["phase"] == "Refused"
     await write(world, completionTime=LONG_AGO)
-    left = await world.look()
+    left = await world.reconcile()
     assert left == float("inf")
     assert world.api.exists("a")
 
@@ -274,7 +275,7 @@ async def test_an_expired_job_stays_while_another_waits_for_it() -> None:
     await ended(world, ttlAfterFinished="1h")
     await write(world, completionTime=LONG_AGO)
     world.overview.put(world.submit("b", suspend=True, dependsOn=[{"name": "a"}]))
-    assert await world.look() == 10.0
+    assert await world.reconcile() == 10.0
     assert "delete" not in world.api.log
 
 
@@ -284,11 +285,11 @@ async def test_what_a_user_tries_again_meanwhile_is_not_deleted() -> None:
     await ended(world, ttlAfterFinished="1h")
     await write(world, completionTime=LONG_AGO)
     old = world.api.job("a")
-    world.api.annotate("a", {RETRY: "1"})
-    assert await world.router.look(old) is None
+    world.api.annotate("a", {RETRY_REQUESTED: "1"})
+    assert await world.router.reconcile(old) is None
     assert "delete" not in world.api.log
     await world.settle(times=2)
-    assert await world.router.look(old) is None
+    assert await world.router.reconcile(old) is None
     assert "delete" not in world.api.log
 
 
@@ -299,7 +300,7 @@ async def test_a_later_job_of_the_same_name_is_not_deleted_in_its_place() -> Non
     old = world.api.job("a")
     world.submit("a", ttlAfterFinished="1h")
     await write(world, phase="Succeeded", completionTime=LONG_AGO)
-    assert await world.router.look(old) is None
+    assert await world.router.reconcile(old) is None
     assert world.api.log == []
 
 
@@ -311,29 +312,29 @@ async def test_a_job_that_somebody_else_deleted_first_has_expired_too() -> None:
     await world.api.delete(PATH)
     await world.settle()
     world.api.log.clear()
-    assert await world.router.look(old) is None
+    assert await world.router.reconcile(old) is None
     assert world.api.log == []
 
 
 async def test_a_job_that_somebody_else_manages_is_theirs() -> None:
     world = World()
     world.submit(managedBy="example.org/other")
-    world.api.annotate("a", {CANCEL: "true"})
-    assert await world.look() is None
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
+    assert await world.reconcile() is None
     assert (world.api.log, world.slurm.log) == ([], [])
     await world.api.delete(PATH)
-    assert await world.look() is None
+    assert await world.reconcile() is None
     assert not world.api.exists("a")
 
 
 async def test_a_write_that_the_api_server_refuses_is_tried_again() -> None:
     world = World()
     world.submit()
-    world.api.annotate("a", {CANCEL: "true"})
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
     world.api.failing.append(ApiError(500, "InternalError", "etcd is away"))
     with pytest.raises(RetryLater, match="etcd is away"):
-        await world.look()
-    await world.look()
+        await world.reconcile()
+    await world.reconcile()
     assert world.status()["phase"] == "Cancelled"
 
 
@@ -343,8 +344,8 @@ async def test_the_ledger_adds_up_over_attempts() -> None:
     world.slurm.end("1", Phase.FAILED, usage=Usage(100, 10))
     await world.settle()
     assert world.status()["usage"] == {"cpuSeconds": 100, "gpuSeconds": 10}
-    world.api.annotate("a", {CANCEL: "true"})
-    await world.look()
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
+    await world.reconcile()
     assert world.status()["usage"] == {"cpuSeconds": 107, "gpuSeconds": 10}
 
 
@@ -353,19 +354,19 @@ async def test_every_end_is_in_the_log_with_the_job_it_is_about() -> None:
     world = World()
     with structlog.testing.capture_logs() as lines:
         job = await world.run(ttlAfterFinished="1h")
-        world.api.annotate("a", {CANCEL: "true"})
-        await world.look()
-        world.api.annotate("a", {CANCEL: None, RETRY: "1"})
-        await world.look()
-        world.api.annotate("a", {CANCEL: "true"})
-        await world.look()
+        world.api.annotate("a", {CANCEL_REQUESTED: "true"})
+        await world.reconcile()
+        world.api.annotate("a", {CANCEL_REQUESTED: None, RETRY_REQUESTED: "1"})
+        await world.reconcile()
+        world.api.annotate("a", {CANCEL_REQUESTED: "true"})
+        await world.reconcile()
         await write(world, phase="Pending")
-        world.api.annotate("a", {CANCEL: None})
+        world.api.annotate("a", {CANCEL_REQUESTED: None})
         world.users.clear()
-        await world.look()
+        await world.reconcile()
         await write(world, completionTime=LONG_AGO)
-        await world.look()
-        await world.look()
+        await world.reconcile()
+        await world.reconcile()
     events = ["submitted", "released", "followed", "cancelled", "retried by its user", "cancelled"]
     assert [line["event"] for line in lines] == [*events, "refused", "expired", "deleted"]
     assert {(line["namespace"], line["job"], line["uid"]) for line in lines} == {("default", "a", job.uid)}

@@ -8,8 +8,9 @@ import pytest
 from platformctl.jobs.model import JobSpec, User
 from platformctl.jobs.tokens import Token
 from platformctl.router.backend import Claim, Explanation, Ticket, Unavailable
-from platformctl.router.job.explain import EXPLAIN, PAUSE, asked, explain, pause
+from platformctl.router.job.explain import PAUSE, asked, explain, pause
 from platformctl.router.job.resource import JobResource
+from platformctl.vocabulary import EXPLAIN_REQUESTED
 
 NOW = "2026-11-22T21:00:00Z"
 UID = "11924ac8-3932-46d6-ad0c-b5501999851a"
@@ -34,7 +35,7 @@ class Backend:
 
 
 def job(requested: str = NOW, **status: Any) -> JobResource:
-    annotations = {EXPLAIN: requested} if requested else {}
+    annotations = {EXPLAIN_REQUESTED: requested} if requested else {}
     metadata = {"namespace": "default", "name": "x", "uid": UID, "annotations": annotations}
     return JobResource({"metadata": metadata, "spec": {}, "status": status})
 

@@ -23,8 +23,9 @@ from platformctl.jobs.tokens import Token
 from platformctl.router.backend import Claim, Ticket
 from platformctl.router.job.gates import Gates, Wait
 from platformctl.router.job.overview import Overview
-from platformctl.router.job.resource import SUBMITTER, JobResource
+from platformctl.router.job.resource import JobResource
 from platformctl.router.loop.queue import Key
+from platformctl.vocabulary import SUBMITTER
 
 ALICE = User("alice", 10001, 10001, (), "physics", "/home/alice")
 BOB = User("bob", 10002, 10002, (), "physics", "/home/bob")

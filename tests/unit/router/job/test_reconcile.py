@@ -7,11 +7,11 @@ import pytest
 
 from platformctl.clients.kubernetes import ConflictError
 from platformctl.jobs.model import Target
-from platformctl.router.backend import Phase, Refused, Seen, Unavailable
+from platformctl.router.backend import Refused, Seen, Unavailable
 from platformctl.router.breaker import Circuit, CircuitOpenError
-from platformctl.router.job.explain import EXPLAIN
-from platformctl.router.job.resource import FINALIZER, JobStore
+from platformctl.router.job.resource import JobStore
 from platformctl.router.loop.queue import Key, RetryLater
+from platformctl.vocabulary import EXPLAIN_REQUESTED, FINALIZER, Phase
 from tests.fakes.scheduler import Scheduler
 from tests.integration.router.faults import Executioner
 from tests.unit.router.world import World
@@ -26,12 +26,12 @@ def quiet(world: World) -> None:
     world.slurm.log.clear()
 
 
-@pytest.mark.parametrize("look_again", [None, 7.0])
-async def test_a_running_job_is_followed_and_written_once(look_again: float | None) -> None:
-    world = World(Scheduler(look_again=look_again))
+@pytest.mark.parametrize("reread_after", [None, 7.0])
+async def test_a_running_job_is_followed_and_written_once(reread_after: float | None) -> None:
+    world = World(Scheduler(reread_after=reread_after))
     await world.run()
     quiet(world)
-    assert await world.look() == look_again
+    assert await world.reconcile() == reread_after
     assert (world.slurm.log, world.api.log) == (["read"], [])
     assert world.conditions() == {"Accepted": ("True", "Accepted"), "Released": ("True", "Released")}
 
@@ -40,7 +40,7 @@ async def test_a_job_that_ended_says_how() -> None:
     world = World()
     await world.run()
     world.slurm.end("1", Phase.FAILED, exit_code=3, reason="ended badly", ended=1200, nodes="n1", output="/x")
-    assert await world.look() is None
+    assert await world.reconcile() is None
     found = world.status()
     assert {name: found[name] for name in ("phase", "exitCode", "reason", "nodes", "output")} == {
         "phase": "Failed",
@@ -52,7 +52,7 @@ async def test_a_job_that_ended_says_how() -> None:
     assert found["completionTime"] == "1970-01-01T00:20:00Z"
     assert world.conditions()["Finished"] == ("True", "Failed")
     quiet(world)
-    assert await world.look() is None
+    assert await world.reconcile() is None
     assert (world.slurm.log, world.api.log) == ([], [])
 
 
@@ -60,7 +60,7 @@ async def test_a_job_that_ends_is_deleted_in_time_without_another_word() -> None
     world = World()
     await world.run(ttlAfterFinished="1h")
     world.slurm.end("1", Phase.SUCCEEDED, ended=None)
-    left = await world.look()
+    left = await world.reconcile()
     assert left is not None
     assert 3590 < left <= 3600
 
@@ -71,7 +71,7 @@ async def test_a_router_that_died_before_the_release_is_followed_by_one_that_rel
     await world.killed(Executioner(4))
     assert world.slurm.started == []
     quiet(world)
-    assert await world.look() == 5.0
+    assert await world.reconcile() == 5.0
     assert world.slurm.log == ["read", "release"]
     assert len(world.slurm.started) == 1
 
@@ -80,13 +80,13 @@ async def test_a_job_that_its_user_holds_in_the_back_end_later_stays_held() -> N
     """scontrol hold, or a requeue: only what was never released is the router's to release."""
     world = World()
     world.submit()
-    await world.look()
+    await world.reconcile()
     world.slurm.jobs["1"].seen = Seen(held=False, phase=Phase.QUEUED, reason="waits for a node")
-    await world.look()
+    await world.reconcile()
     assert world.status()["phase"] == "Queued"
     world.slurm.jobs["1"].seen = Seen(held=True, phase=Phase.QUEUED, reason="is held by its user")
     quiet(world)
-    await world.look()
+    await world.reconcile()
     assert "release" not in world.slurm.log
     assert world.status()["reason"] == "is held by its user"
 
@@ -124,7 +124,7 @@ async def test_a_failed_attempt_is_followed_by_the_next_until_none_is_left() -> 
     world = World()
     await world.run(retries=1)
     world.slurm.end("1", Phase.FAILED, exit_code=2, reason="ended with code 2")
-    assert await world.look() == 0.0
+    assert await world.reconcile() == 0.0
     assert (world.status()["phase"], world.status()["attempt"]) == ("Pending", 2)
     assert world.status()["reason"] == "attempt 1 of 2 failed: ended with code 2"
     assert "backendId" not in world.status()
@@ -180,10 +180,10 @@ async def test_the_end_of_an_attempt_is_written_once_though_two_routers_see_it()
     await world.run(retries=5)
     world.slurm.end("1", Phase.FAILED, exit_code=2)
     old = world.api.job("a")
-    await world.look()
+    await world.reconcile()
     world.restart()
     with pytest.raises(RetryLater):
-        await world.router.look(old)
+        await world.router.reconcile(old)
     assert world.status()["attempt"] == 2
 
 
@@ -194,11 +194,11 @@ async def test_an_outage_is_said_once_and_forgotten_afterwards() -> None:
     for _ in range(3):
         world.slurm.fail("read", Unavailable(AWAY))
         with pytest.raises(RetryLater, match=AWAY):
-            await world.look()
+            await world.reconcile()
     assert world.api.log == ["status"]
     assert (world.status()["phase"], world.status()["reason"]) == ("Running", AWAY)
     assert world.conditions()["Reachable"] == ("False", "BackendUnavailable")
-    await world.look()
+    await world.reconcile()
     assert world.status()["reason"] == ""
     assert "Reachable" not in world.conditions()
 
@@ -208,7 +208,7 @@ async def test_a_new_job_that_meets_an_outage_is_pending_and_says_why() -> None:
     world.submit()
     world.slurm.fail("submit_held", Unavailable(AWAY))
     with pytest.raises(RetryLater):
-        await world.look()
+        await world.reconcile()
     assert (world.status()["phase"], world.status()["reason"]) == ("Pending", AWAY)
 
 
@@ -217,7 +217,7 @@ async def test_an_outage_is_said_though_the_look_wrote_something_before() -> Non
     world.submit(guarded=False)
     world.slurm.fail("submit_held", Unavailable(AWAY))
     with pytest.raises(RetryLater, match=AWAY):
-        await world.look()
+        await world.reconcile()
     assert world.status()["reason"] == AWAY
     assert world.api.job("a").guarded
 
@@ -227,11 +227,11 @@ async def test_an_outage_changes_nothing_of_a_job_that_has_ended_meanwhile() -> 
     await world.run()
     old = world.api.job("a")
     world.slurm.end("1", Phase.SUCCEEDED)
-    await world.look()
+    await world.reconcile()
     before = world.status()
     world.slurm.fail("read", Unavailable(AWAY))
     with pytest.raises(RetryLater):
-        await world.router.look(old)
+        await world.router.reconcile(old)
     assert world.status() == before
 
 
@@ -242,7 +242,7 @@ async def test_an_outage_says_nothing_in_a_later_job_of_the_same_name() -> None:
     world.submit()
     world.slurm.fail("read", Unavailable(AWAY))
     with pytest.raises(RetryLater):
-        await world.router.look(old)
+        await world.router.reconcile(old)
     assert world.status() == {}
 
 
@@ -252,7 +252,7 @@ async def test_what_an_outage_cannot_say_is_tried_again_like_the_rest() -> None:
     world.slurm.fail("read", Unavailable(AWAY))
     world.api.failing += [ConflictError(409, "Conflict", "modified")] * 2
     with pytest.raises(RetryLater):
-        await world.look()
+        await world.reconcile()
     assert world.status()["reason"] == ""
 
 
@@ -263,7 +263,7 @@ async def test_a_back_end_that_the_site_gave_up_leaves_its_jobs_as_they_are() ->
     world.restart()
     quiet(world)
     for _ in range(2):
-        assert await world.look() == 600.0
+        assert await world.reconcile() == 600.0
     assert (world.status()["phase"], world.status()["reason"]) == (
         "Running",
         "this site has no slurm any more",
@@ -278,14 +278,14 @@ async def test_while_the_circuit_is_open_jobs_are_parked_and_told_one_after_the_
     for name in ("a", "b", "c"):
         world.submit(name)
         world.slurm.fail("submit_held", CircuitOpenError(circuit, AWAY, sent=False))
-    assert await world.look("a") == 600.0
-    second, third = await world.look("b"), await world.look("c")
+    assert await world.reconcile("a") == 600.0
+    second, third = await world.reconcile("b"), await world.reconcile("c")
     assert second is not None
     assert third is not None
     assert 0 < second <= 0.02 < third <= 0.04
     assert (world.status("a")["reason"], world.status("b"), world.status("c")) == (AWAY, {}, {})
     world.slurm.fail("submit_held", CircuitOpenError(circuit, AWAY, sent=False))
-    assert await world.look("a") == 600.0
+    assert await world.reconcile("a") == 600.0
     circuit._release(9)
     assert woken == [("default", name) for name in ("a", "b", "c")]
 
@@ -310,25 +310,25 @@ async def test_a_job_that_is_gone_needs_no_more_looks() -> None:
     world = World()
     job = world.submit(guarded=False)
     await world.api.delete(PATH)
-    assert await world.router.look(job) is None
+    assert await world.router.reconcile(job) is None
 
 
 async def test_whoever_asks_is_told_why_a_job_waits() -> None:
-    world = World(Scheduler(look_again=60.0))
+    world = World(Scheduler(reread_after=60.0))
     world.submit()
-    await world.look()
+    await world.reconcile()
     world.slurm.jobs["1"].seen = Seen(held=False, phase=Phase.QUEUED)
-    await world.look()
-    world.api.annotate("a", {EXPLAIN: "2026-01-01T00:00:00Z"})
-    assert await world.look() == 60.0
+    await world.reconcile()
+    world.api.annotate("a", {EXPLAIN_REQUESTED: "2026-01-01T00:00:00Z"})
+    assert await world.reconcile() == 60.0
     answer = world.status()["explanation"]
     assert answer["requested"] == "2026-01-01T00:00:00Z"
     assert answer["sentences"][0] == "Job 1 waits for a node."
     quiet(world)
-    await world.look()
+    await world.reconcile()
     assert "explain" not in world.slurm.log
-    world.api.annotate("a", {EXPLAIN: "2026-01-01T00:00:01Z"})
-    seconds = await world.look()
+    world.api.annotate("a", {EXPLAIN_REQUESTED: "2026-01-01T00:00:01Z"})
+    seconds = await world.reconcile()
     assert seconds is not None
     assert 0 < seconds <= 5.0
     assert world.status()["explanation"] == answer
@@ -337,10 +337,10 @@ async def test_whoever_asks_is_told_why_a_job_waits() -> None:
 async def test_a_job_that_nobody_has_looked_at_yet_is_explained_after_the_first_look() -> None:
     world = World()
     world.submit(suspend=True)
-    world.api.annotate("a", {EXPLAIN: "now"})
-    assert await world.look() == 1.0
+    world.api.annotate("a", {EXPLAIN_REQUESTED: "now"})
+    assert await world.reconcile() == 1.0
     assert "explanation" not in world.status()
-    await world.look()
+    await world.reconcile()
     assert world.status()["explanation"]["sentences"] == ["It is Pending: is suspended by its user."]
 
 
@@ -348,16 +348,16 @@ async def test_a_job_of_a_user_who_left_or_of_a_back_end_that_is_gone_is_explain
     world = World()
     await world.run()
     world.slurm.jobs["1"].seen = Seen(held=False, phase=Phase.QUEUED)
-    await world.look()
+    await world.reconcile()
     del world.users["alice"]
-    world.api.annotate("a", {EXPLAIN: "now"})
-    await world.look()
+    world.api.annotate("a", {EXPLAIN_REQUESTED: "now"})
+    await world.reconcile()
     assert world.status()["explanation"]["sentences"][0] == "It is Queued."
     api: Any = world.api
     await JobStore(api).write_status(world.api.job("a"), {"explanation": None})
     del world.backends[Target.SLURM]
     world.restart()
-    await world.look()
+    await world.reconcile()
     assert world.status()["explanation"]["sentences"][0] == "It is Queued."
 
 
@@ -365,12 +365,12 @@ async def test_a_job_of_a_user_who_left_or_of_a_back_end_that_is_gone_is_explain
 async def test_what_is_not_the_routers_any_more_is_not_explained(spec: dict[str, Any]) -> None:
     world = World()
     world.submit(suspend=True, **spec)
-    await world.look()
-    world.api.annotate("a", {EXPLAIN: "now"})
+    await world.reconcile()
+    world.api.annotate("a", {EXPLAIN_REQUESTED: "now"})
     if not spec:
         await world.api.delete(PATH)
     quiet(world)
-    await world.look()
+    await world.reconcile()
     assert "status" not in world.api.log
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from platformctl.clients.kubernetes import ConflictError
-from platformctl.router.job.resource import FINALIZER, JobResource, JobStore, path
+from platformctl.router.job.resource import JobResource, JobStore
+from platformctl.vocabulary import FINALIZER, job_path
 from tests.fakes.jobs_api import JobsApi
 
 THEIRS = "example.org/theirs"
@@ -16,8 +17,8 @@ def store(api: Any, told: list[JobResource] | None = None) -> JobStore:
 
 
 def test_paths_of_the_api() -> None:
-    assert path("team") == "/apis/kfoundry.io/v1alpha1/namespaces/team/jobs"
-    assert path("team", "pi") == "/apis/kfoundry.io/v1alpha1/namespaces/team/jobs/pi"
+    assert job_path("team") == "/apis/kfoundry.io/v1alpha1/namespaces/team/jobs"
+    assert job_path("team", "pi") == "/apis/kfoundry.io/v1alpha1/namespaces/team/jobs/pi"
 
 
 async def test_finalizers_of_others_stay() -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from platformctl.jobs.model import JobSpec, Refusal, User
 from platformctl.jobs.tokens import Token
-from platformctl.router.backend import Claim, Phase, Seen, Tasks, Ticket, Usage
+from platformctl.router.backend import Claim, Seen, Tasks, Ticket, Usage
 from platformctl.router.job import status
 from platformctl.router.job.resource import JobResource
+from platformctl.vocabulary import Phase
 
 ALICE = User("alice", 10001, 10001, (), None, "/home/alice")
 TICKET = Ticket(Claim(Token("lab", "u", 1), "default", "a", "alice"), JobSpec(script="#!/bin/sh\n"), ALICE)

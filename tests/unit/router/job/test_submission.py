@@ -11,13 +11,13 @@ import structlog
 from platformctl.clients.kubernetes import ConflictError
 from platformctl.jobs.model import Policy, Priority, Queue, Target
 from platformctl.jobs.tokens import parse_token
-from platformctl.router.backend import Busy, Claim, Phase, Refused, Seen, Ticket, Unavailable
+from platformctl.router.backend import Busy, Claim, Refused, Seen, Ticket, Unavailable
 from platformctl.router.breaker import Circuit, CircuitOpenError
 from platformctl.router.job import submission
-from platformctl.router.job.resource import CANCEL, RETRY
 from platformctl.router.job.routing_rules import Rule
 from platformctl.router.loop import metrics
 from platformctl.router.loop.queue import RetryLater
+from platformctl.vocabulary import CANCEL_REQUESTED, RETRY_REQUESTED, Phase
 from tests.fakes.scheduler import Scheduler
 from tests.integration.router.faults import Executioner
 from tests.unit.router.world import World
@@ -47,7 +47,7 @@ async def test_a_job_is_held_read_back_recorded_and_then_released() -> None:
     world = World()
     world.api.log = world.slurm.log
     world.submit()
-    await world.look()
+    await world.reconcile()
     assert world.slurm.log == ["unfit", "submit_held", "read", "status", "release"]
     (run,) = world.slurm.jobs.values()
     token = parse_token(world.slurm.started[0])
@@ -73,19 +73,19 @@ async def test_where_nothing_is_forgotten_nothing_is_read_back_and_there_is_no_c
     world = world_of(durable=True)
     world.api.log = world.slurm.log
     world.submit()
-    await world.look()
+    await world.reconcile()
     assert world.slurm.log == ["unfit", "submit_held", "status", "release"]
     assert "copy" not in world.status()
     assert world.status()["backendId"] == "default/a-1"
 
 
-@pytest.mark.parametrize(("look_again", "seconds"), [(None, 5.0), (2.0, 2.0), (60.0, 5.0)])
+@pytest.mark.parametrize(("reread_after", "seconds"), [(None, 5.0), (2.0, 2.0), (60.0, 5.0)])
 async def test_the_first_word_after_the_release_is_asked_for_soon(
-    look_again: float | None, seconds: float
+    reread_after: float | None, seconds: float
 ) -> None:
-    world = World(Scheduler(look_again=look_again))
+    world = World(Scheduler(reread_after=reread_after))
     world.submit()
-    assert await world.look() == seconds
+    assert await world.reconcile() == seconds
 
 
 @DURABLE
@@ -120,7 +120,7 @@ async def test_deletion_waits_for_the_router_before_anything_is_submitted() -> N
     world = World()
     world.api.log = world.slurm.log
     world.submit(guarded=False)
-    await world.look()
+    await world.reconcile()
     assert world.slurm.log[:3] == ["unfit", "finalizers", "submit_held"]
     assert world.api.job("a").guarded
     assert len(world.slurm.started) == 1
@@ -149,7 +149,7 @@ async def test_an_id_that_means_another_job_by_now_is_not_recorded() -> None:
     world = World(Forgetful())
     world.submit()
     with pytest.raises(RetryLater, match="lost"):
-        await world.look()
+        await world.reconcile()
     assert "backendId" not in world.status()
     await world.settle()
     assert world.status()["backendId"] == "2"
@@ -171,11 +171,11 @@ async def test_what_was_read_too_long_ago_is_read_again_before_the_release(
 
     monkeypatch.setattr(world.api, "merge", slow)
     world.submit()
-    assert await world.look() == 0.0
+    assert await world.reconcile() == 0.0
     assert world.slurm.started == []
     assert world.status()["backendId"] == "1"
     world.slurm.log.clear()
-    await world.look()
+    await world.reconcile()
     assert world.slurm.log == ["read", "release"]
     assert len(world.slurm.started) == 1
 
@@ -186,7 +186,7 @@ async def test_where_nothing_is_forgotten_the_release_does_not_hang_on_the_time(
     monkeypatch.setattr(submission, "VERIFIED_FOR", 0.0)
     world = world_of(durable=True)
     world.submit()
-    await world.look()
+    await world.reconcile()
     assert len(world.slurm.started) == 1
 
 
@@ -198,7 +198,7 @@ async def test_a_job_that_somebody_released_meanwhile_is_not_released_by_its_id_
 
     world = World(Hasty())
     world.submit()
-    assert await world.look() == 0.0
+    assert await world.reconcile() == 0.0
     assert "release" not in world.slurm.log
     assert world.status()["backendId"] == "1"
 
@@ -206,10 +206,10 @@ async def test_a_job_that_somebody_released_meanwhile_is_not_released_by_its_id_
 async def test_two_routers_record_one_job_and_the_sweep_ends_the_other() -> None:
     world = World()
     old = world.submit()
-    await world.look()
+    await world.reconcile()
     world.restart()
     with pytest.raises(RetryLater, match="modified"):
-        await world.router.look(old)
+        await world.router.reconcile(old)
     assert list(world.slurm.jobs) == ["1", "2"]
     assert len(world.slurm.started) == 1
     await world.sweep()
@@ -222,8 +222,8 @@ async def test_after_a_lost_answer_the_copy_is_adopted() -> None:
     world.submit()
     world.slurm.fail("submit_held", Unavailable("no answer"), carried_out=True)
     with pytest.raises(RetryLater):
-        await world.look()
-    await world.look()
+        await world.reconcile()
+    await world.reconcile()
     assert list(world.slurm.jobs) == ["1"]
     assert world.status()["backendId"] == "1"
     assert world.status()["copy"] == world.slurm.jobs["1"].ticket.claim.token.copy
@@ -235,8 +235,8 @@ async def test_after_a_request_that_never_arrived_it_is_submitted() -> None:
     world.submit()
     world.slurm.fail("submit_held", Unavailable("no answer"))
     with pytest.raises(RetryLater):
-        await world.look()
-    await world.look()
+        await world.reconcile()
+    await world.reconcile()
     assert world.slurm.log.count("find") == 1
     assert len(world.slurm.started) == 1
 
@@ -291,9 +291,9 @@ async def test_what_was_refused_is_no_longer_unsure() -> None:
     world = World()
     world.submit()
     world.slurm.fail("submit_held", Refused("the partition is closed"))
-    await world.look()
+    await world.reconcile()
     assert world.status()["phase"] == "Refused"
-    world.api.annotate("a", {RETRY: "1"})
+    world.api.annotate("a", {RETRY_REQUESTED: "1"})
     await world.settle()
     assert "find" not in world.slurm.log
     assert len(world.slurm.started) == 1
@@ -307,10 +307,10 @@ async def test_a_job_that_is_gone_is_no_longer_unsure() -> None:
     await world.api.delete("/apis/kfoundry.io/v1alpha1/namespaces/default/jobs/a")
     await world.settle()
     assert not world.api.exists("a")
-    assert await world.router.look(job) is None
+    assert await world.router.reconcile(job) is None
     world.slurm.log.clear()
     world.api.create("a", job.spec, uid=job.uid, annotations=job.metadata["annotations"])
-    await world.look()
+    await world.reconcile()
     assert "find" not in world.slurm.log
 
 
@@ -319,7 +319,7 @@ async def test_what_the_back_end_will_never_take_is_refused() -> None:
     before = count("refused")
     world.submit()
     world.slurm.fail("submit_held", Refused("the partition is closed"))
-    assert await world.look() is None
+    assert await world.reconcile() is None
     assert (world.status()["phase"], world.status()["reason"]) == ("Refused", "spec: the partition is closed")
     assert world.conditions() == {"Accepted": ("False", "Refused"), "Finished": ("True", "Refused")}
     assert world.slurm.jobs == {}
@@ -338,7 +338,7 @@ async def test_submissions_are_counted_by_their_end() -> None:
 async def test_what_is_wrong_with_a_job_refuses_it_and_nothing_is_submitted() -> None:
     world = World()
     world.submit(walltime="soon")
-    assert await world.look() is None
+    assert await world.reconcile() is None
     assert world.status()["phase"] == "Refused"
     assert "spec.walltime" in world.status()["reason"]
     assert world.slurm.log == []
@@ -348,7 +348,7 @@ async def test_a_queue_that_does_not_take_the_job_refuses_it() -> None:
     world = World()
     world.queues["short"] = Queue("short", max_walltime=60)
     world.submit(queue="short", walltime="2h")
-    await world.look()
+    await world.reconcile()
     assert world.status()["phase"] == "Refused"
     assert "at most 0:01:00" in world.status()["reason"]
     assert world.slurm.log == []
@@ -358,7 +358,7 @@ async def test_the_queue_that_took_the_job_is_recorded_and_told_to_the_back_end(
     world = World()
     world.queues["short"] = Queue("short", partition="fast")
     world.submit(queue="short")
-    await world.look()
+    await world.reconcile()
     assert world.status()["queue"] == "short"
     assert world.slurm.jobs["1"].ticket.queue == world.queues["short"]
 
@@ -367,7 +367,7 @@ async def test_a_job_that_can_run_nowhere_is_refused() -> None:
     world = World()
     world.slurm.barred = "no node has 9 GPUs"
     world.submit(target="auto")
-    await world.look()
+    await world.reconcile()
     assert world.status()["phase"] == "Refused"
     assert "no node has 9 GPUs" in world.status()["reason"]
     assert world.slurm.jobs == {}
@@ -379,7 +379,7 @@ async def test_a_rule_of_the_site_keeps_a_job_from_where_it_wants_to_go(spec: di
     world.rules = [Rule(refuse=(Target.SLURM,), because="it is being moved")]
     world.restart()
     world.submit(**spec)
-    await world.look()
+    await world.reconcile()
     assert world.status()["phase"] == "Refused"
     assert "it is being moved" in world.status()["reason"]
     assert world.slurm.jobs == {}
@@ -390,14 +390,14 @@ async def test_a_class_of_the_site_is_told_to_the_back_end() -> None:
     world.policy = Policy({"urgent": Priority(qos="high")})
     world.restart()
     world.submit(priorityClassName="urgent")
-    await world.look()
+    await world.reconcile()
     assert world.slurm.jobs["1"].ticket.job.priority == Priority(qos="high")
 
 
 async def test_every_request_is_made_as_the_jobs_user() -> None:
     world = World()
     await world.run()
-    world.api.annotate("a", {CANCEL: "true"})
+    world.api.annotate("a", {CANCEL_REQUESTED: "true"})
     await world.settle()
     assert {"submit_held", "read", "release", "cancel"} <= set(world.slurm.log)
     assert world.slurm.asked_as == {"alice"}
@@ -420,12 +420,12 @@ async def test_every_line_of_the_log_says_which_job_it_is_about() -> None:
 async def test_a_closed_gate_keeps_a_job_back_and_says_why_once() -> None:
     world = World()
     world.submit(suspend=True)
-    assert await world.look() == 300.0
+    assert await world.reconcile() == 300.0
     assert world.slurm.jobs == {}
     assert (world.status()["phase"], world.status()["reason"]) == ("Pending", "is suspended by its user")
     assert world.conditions() == {"Accepted": ("True", "Accepted"), "Released": ("False", "Waiting")}
     world.api.log.clear()
-    assert await world.look() == 300.0
+    assert await world.reconcile() == 300.0
     assert world.api.log == []
 
 
@@ -433,7 +433,7 @@ async def test_a_job_behind_a_gate_that_can_run_nowhere_is_told_so_now() -> None
     world = World()
     world.slurm.barred = "no node has 9 GPUs"
     world.submit(suspend=True, target="auto")
-    await world.look()
+    await world.reconcile()
     assert world.status()["phase"] == "Refused"
     assert "no node has 9 GPUs" in world.status()["reason"]
 
@@ -442,14 +442,14 @@ async def test_a_job_behind_a_gate_waits_though_the_back_end_is_away() -> None:
     world = World()
     world.slurm.fail("unfit", Unavailable("slurmctld is away"))
     world.submit(suspend=True, target="auto")
-    assert await world.look() == 300.0
+    assert await world.reconcile() == 300.0
     assert world.status()["reason"] == "is suspended by its user"
 
 
 async def test_a_gate_that_never_opens_refuses_the_job() -> None:
     world = World()
     world.submit(dependsOn=[{"name": "a"}])
-    await world.look()
+    await world.reconcile()
     assert world.status()["phase"] == "Refused"
     assert "wait for each other" in world.status()["reason"]
     assert world.slurm.jobs == {}
@@ -460,7 +460,7 @@ async def test_a_write_that_is_refused_leaves_nothing_released() -> None:
     world.submit()
     world.api.failing.append(ConflictError(409, "Conflict", "modified"))
     with pytest.raises(RetryLater):
-        await world.look()
+        await world.reconcile()
     assert world.slurm.started == []
     await world.settle()
     await world.sweep()

@@ -6,8 +6,9 @@ import structlog
 
 from platformctl.jobs.model import Target
 from platformctl.jobs.tokens import Token
-from platformctl.router.backend import Claim, Phase
+from platformctl.router.backend import Claim
 from platformctl.router.job.sweep import Sweeper
+from platformctl.vocabulary import Phase
 
 UID = "11924ac8-3932-46d6-ad0c-b5501999851a"
 CLAIM = Claim(Token("lab", UID, 2, "0a1b2c3d"), "default", "x", "alice")

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from platformctl.router.backend import Phase, Tasks, Usage
+from platformctl.router.backend import Tasks, Usage
 from platformctl.router.kubernetes import states as kubernetes_states
 from platformctl.router.kubernetes.states import amount, reserved, seen
+from platformctl.vocabulary import Phase
 
 THEN = "2026-01-01T00:00:00Z"
 

@@ -6,8 +6,9 @@ import pytest
 
 from platformctl.clients.slurmrestd import number, state_name
 from platformctl.jobs.tokens import parse_token
-from platformctl.router.backend import Claim, Phase, Seen, Tasks, Usage
+from platformctl.router.backend import Claim, Seen, Tasks, Usage
 from platformctl.router.slurm import states as slurm_states
+from platformctl.vocabulary import Phase
 
 TOKEN = "kf:lab:11924ac8-3932-46d6-ad0c-b5501999851a:1"
 
