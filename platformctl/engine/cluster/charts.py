@@ -47,6 +47,7 @@ def router(fleet: Fleet, folder: Path, index: Mapping[str, Any]) -> Release:
         "site": fleet.site,
         "image": _image(fleet, index, _ROUTER_IMAGE),
         "users": users(variables),
+        "groups": groups(variables),
         "slurm": {"enabled": False},
     }
     if variables.get("shared_home_kubernetes", True):
@@ -92,6 +93,15 @@ def users(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for account in variables.get("users_accounts") or []
         if account.get("state", "present") == "present"
+    ]
+
+
+def groups(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The inventory's groups, for their names."""
+    return [
+        {"name": group["name"], "gid": group["gid"]}
+        for group in variables.get("users_groups") or []
+        if group.get("state", "present") == "present"
     ]
 
 
