@@ -128,6 +128,9 @@ def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:
         return PlatformError(said, where, next_step, ExitCode.FAILED)
     if isinstance(error, AlreadyExistsError):
         return PlatformError(said, where, "choose another name, or cancel it with --delete", ExitCode.FAILED)
+    if error.code == 400 and "requirement" in said:
+        next_step = "a label selector is such as project=wind,stage!=test"
+        return PlatformError(f"the cluster does not take it: {said}", where, next_step, ExitCode.INVALID)
     if error.code in (400, 422):
         next_step = "correct the Job; all fields: platformctl docs jobs"
         return PlatformError(f"the cluster does not take it: {said}", where, next_step, ExitCode.INVALID)
