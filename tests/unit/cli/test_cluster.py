@@ -63,6 +63,7 @@ def test_without_a_kubeconfig_a_person_is_told_whom_to_ask(
         (ApiError(403, "Forbidden", "may not"), ExitCode.REFUSED, "refuses: may not"),
         (NotFoundError(404, "NotFound", "x not found"), ExitCode.FAILED, "x not found"),
         (AlreadyExistsError(409, "AlreadyExists", "is there"), ExitCode.FAILED, "is there"),
+        (ApiError(400, "BadRequest", "unable to parse requirement: x"), ExitCode.INVALID, "label selector"),
         (ApiError(422, "Invalid", "spec.tasks"), ExitCode.INVALID, "does not take it: spec.tasks"),
         (ConflictError(409, "Conflict", "changed"), ExitCode.FAILED, "says: changed"),
         (NoJobsError("x"), ExitCode.FAILED, "knows no Jobs"),
