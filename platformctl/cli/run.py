@@ -128,20 +128,23 @@ def verify(
     since: Annotated[
         str, typer.Option(help="Only scenarios that changes of the checkout since this revision concern.")
     ] = "",
+    listed: Annotated[
+        bool, typer.Option("--list", help="Only say which molecule scenarios these are.")
+    ] = False,
 ) -> None:
     """Run smoke jobs as a user would: a pod on Kubernetes and a batch job on Slurm."""
     from platformctl.engine.checking.verify import verify as prove
 
     output: Output = ctx.obj
-    if molecule or scenario or since:
-        _try_on_a_lab(output, inventory, scenario or [], since)
+    if molecule or scenario or since or listed:
+        _try_on_a_lab(output, inventory, scenario or [], since, listed)
     proofs = asyncio.run(prove(_load(inventory)))
     rows = [(proof.name, proof.result, proof.found, proof.seconds) for proof in proofs]
     output.table("", ("job", "result", "output", "seconds"), rows)
     raise typer.Exit(ExitCode.DONE if all(proof.fine for proof in proofs) else ExitCode.FAILED)
 
 
-def _try_on_a_lab(output: Output, inventory: Path, names: list[str], since: str) -> None:
+def _try_on_a_lab(output: Output, inventory: Path, names: list[str], since: str, listed: bool) -> None:
     """Run molecule scenarios for the inventory, one after the other; ends the command."""
     from platformctl.engine.checking import scenarios
 
@@ -149,7 +152,10 @@ def _try_on_a_lab(output: Output, inventory: Path, names: list[str], since: str)
     _load(inventory)
     wanted = scenarios.chosen(scenarios.scenarios(data), names)
     if since:
-        wanted = scenarios.touched(wanted, scenarios.changed_since(data, since))
+        wanted = scenarios.concerned(wanted, data, since)
+    if listed:
+        output.table("", ("scenario",), [(scenario.name,) for scenario in wanted])
+        raise typer.Exit(ExitCode.DONE)
     rows = []
     # Programs read the results alone.
     said = sys.stderr if output.json else sys.stdout

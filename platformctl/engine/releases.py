@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from platformctl.engine.fleet import Fleet
+from platformctl.site.role_defaults import default
 
 NAMESPACE = "platform-system"
 NAMESPACES = (NAMESPACE, "platform-logs")
 """All that the charts make; the second is that of the logs API, which is part of the job router's chart."""
 
 SLURM_KEY_SECRET = "job-router-slurm"  # noqa: S105 - the name of a Secret
-_REST_PORT = 6820
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def _job_router(fleet: Fleet) -> dict[str, Any]:
     """The site's users and its Slurm."""
     variables = fleet.variables
     values: dict[str, Any] = {"site": fleet.site, "users": _users(variables), "slurm": _slurm(fleet)}
-    if variables.get("shared_home_kubernetes", True):
+    if variables.get("shared_home_kubernetes", default("shared_home_kubernetes", bool)):
         values["home"] = {"path": _home(variables)}
     return values
 
@@ -54,7 +54,7 @@ def _slurm(fleet: Fleet) -> dict[str, Any]:
             "certificateAuthority": str(variables.get("slurm_rest_certificate_authority", "")),
         }
     else:
-        port = rest.variables.get("slurm_rest_port", _REST_PORT)
+        port = rest.variables.get("slurm_rest_port") or default("slurm_rest_port", int)
         address = {
             "address": f"https://rest.{variables['site_domain']}:{port}",
             "hostAddress": str(rest.variables.get("base_address") or rest.connection.address),
@@ -82,7 +82,7 @@ def _users(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _home(variables: Mapping[str, Any]) -> str:
-    return str(variables.get("shared_home_path") or "/home").rstrip("/")
+    return str(variables.get("shared_home_path") or default("shared_home_path", str)).rstrip("/")
 
 
 # In the order in which they are removed.

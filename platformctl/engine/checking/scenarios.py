@@ -48,6 +48,22 @@ def touched(scenarios: Iterable[Scenario], changed: Iterable[str]) -> tuple[Scen
     return tuple(scenario for scenario in scenarios if any(scenario.touched(path) for path in paths))
 
 
+def concerned(scenarios: Iterable[Scenario], data: Path, revision: str) -> tuple[Scenario, ...]:
+    """The scenarios that changes since a revision concern.
+
+    PlatformError: there is none, so that there is nothing to try; or git cannot tell.
+    """
+    concerned_ones = touched(scenarios, changed_since(data, revision))
+    if not concerned_ones:
+        raise PlatformError(
+            f"no scenario is concerned by what changed since {revision}",
+            where=str(data),
+            next="platformctl verify --molecule, for all scenarios",
+            code=ExitCode.INVALID,
+        )
+    return concerned_ones
+
+
 def chosen(scenarios: Iterable[Scenario], names: Iterable[str]) -> tuple[Scenario, ...]:
     """The scenarios of these names, all when none is given. PlatformError: a name is unknown."""
     known = {scenario.name: scenario for scenario in scenarios}

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from platformctl.clients.kubernetes import KubernetesClient
+from platformctl.site.role_defaults import default
 from platformctl.vocabulary import API_VERSION, QUEUE_KIND, QUEUES
 
 _LABEL = "app.kubernetes.io/managed-by"
@@ -24,18 +25,17 @@ def queues(variables: Mapping[str, Any], slurm: bool, kubernetes: bool) -> list[
     A partition with allow_groups becomes a queue for the members of these groups; groups without members make
     no queue.
     """
-    partitions = variables.get("slurm_partitions") or [{"name": "main", "default": True}]
-    if not slurm:
-        partitions = [{"name": "main", "default": True}]
+    declared = default("slurm_partitions", list)
+    partitions = (variables.get("slurm_partitions") if slurm else None) or declared
     resources = []
     for partition in partitions:
-        default = bool(partition.get("default")) or len(partitions) == 1
+        leading = bool(partition.get("default")) or len(partitions) == 1
         targets: list[dict[str, Any]] = []
         if slurm:
             targets.append({"slurm": {"partition": partition["name"]}})
-        if kubernetes and default:
+        if kubernetes and leading:
             targets.append({"kubernetes": {}})
-        spec: dict[str, Any] = {"targets": targets, "default": default}
+        spec: dict[str, Any] = {"targets": targets, "default": leading}
         for field, name in (("maxWalltime", "max_time"), ("defaultWalltime", "default_time")):
             if seconds := _seconds(partition.get(name)):
                 spec[field] = seconds

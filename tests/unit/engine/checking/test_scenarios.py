@@ -57,6 +57,18 @@ def test_a_change_names_the_scenarios_it_concerns(changed: str, expected: set[st
     assert names(changed) == expected
 
 
+def test_changes_that_concern_no_scenario_are_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scenarios, "changed_since", lambda *_: ["docs/operating.md"])
+    with pytest.raises(PlatformError, match="no scenario is concerned by what changed since HEAD") as refused:
+        scenarios.concerned(ALL, paths.data_dir(), "HEAD")
+    assert refused.value.code is ExitCode.INVALID
+    monkeypatch.setattr(scenarios, "changed_since", lambda *_: ["roles/munge/tasks/main.yml"])
+    assert {found.name for found in scenarios.concerned(ALL, paths.data_dir(), "HEAD")} == {
+        "slurm",
+        "slurm-alternative",
+    }
+
+
 def test_what_changed_since_a_revision_is_what_git_says(tmp_path: Path) -> None:
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-C", str(tmp_path)]
     (tmp_path / "kept").write_text("1")

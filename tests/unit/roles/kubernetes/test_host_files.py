@@ -1,7 +1,8 @@
-"""The module that writes a role's files, run as Ansible runs it, with a systemctl that only remembers."""
+"""The module that writes a role's files and runs services on them, with a systemctl that only remembers."""
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ echo "$@" >> {log}
 [ "$1" != show ] || cat {state}
 """
 
+RESTARTED = ["daemon-reload", "restart x.service"]
+
 
 class Host:
     """A folder with a systemctl of its own."""
@@ -29,13 +32,21 @@ class Host:
         script.chmod(0o755)
         self.service("active", "enabled", age=60)
 
-    def service(self, active: str, enabled: str, age: float = 0, wall: str = "") -> None:
+    def service(self, active: str, enabled: str, age: float = 0, wall: str = "", **others: object) -> None:
         """State of the unit that has run for `age` seconds, and started when the wall clock said `wall`."""
         started = int((time.monotonic() - age) * 1e6)
-        self.state.write_text(
-            f"ActiveState={active}\nUnitFileState={enabled}\nActiveEnterTimestamp={wall}\n"
-            f"ActiveEnterTimestampMonotonic={started}\n"
-        )
+        state = {
+            "LoadState": "loaded",
+            "ActiveState": active,
+            "UnitFileState": enabled,
+            "NeedDaemonReload": "no",
+            "FragmentPath": "/x",
+            "DropInPaths": "",
+            "ActiveEnterTimestamp": wall,
+            "ActiveEnterTimestampMonotonic": started,
+            **others,
+        }
+        self.state.write_text("".join(f"{name}={value}\n" for name, value in state.items()))
 
     def run(self, check: bool = False, **arguments: Any) -> dict[str, Any]:
         """Result of the module; what it asked of systemctl beside `show` is under `asked`."""
@@ -55,6 +66,14 @@ class Host:
 
     def file(self, **values: str) -> dict[str, str]:
         return {"path": str(self.folder / "etc/x.conf"), "content": "a = 1\n", **values}
+
+    def dated(self, name: str, seconds: float) -> str:
+        """Path of a file that was written `seconds` from now."""
+        path = self.folder / name
+        path.write_text("")
+        moment = time.time() + seconds
+        os.utime(path, (moment, moment))
+        return str(path)
 
 
 @pytest.fixture
@@ -131,3 +150,95 @@ def test_absent_files_go(host: Host) -> None:
 def test_contents_never_reach_the_output(host: Host) -> None:
     secret = "the-secret-of-the-site"
     assert secret not in json.dumps(host.run(files=[host.file(content=secret)]))
+
+
+def test_a_file_that_is_younger_than_the_process_counts_and_not_than_the_unit(host: Host) -> None:
+    """The process of a reload is younger than the moment at which the unit became active."""
+    path = host.dated("x.conf", -1)
+    with subprocess.Popen(["sleep", "60"]) as process:
+        host.service("active", "enabled", age=3600, MainPID=process.pid)
+        assert host.run(watch=[path], services=["x.service"])["asked"] == []
+        host.dated("x.conf", 1)
+        assert host.run(watch=[path], services=["x.service"])["asked"] == RESTARTED
+        process.kill()
+
+
+def test_a_service_is_reloaded_where_that_is_enough(host: Host) -> None:
+    host.service("active", "enabled", MainPID=os.getpid())
+    arguments = {"services": ["x.service"], "reload_command": ["systemctl", "reload-it"]}
+    assert host.run(watch=[host.dated("x.conf", -3600)], **arguments)["asked"] == []
+    result = host.run(watch=[host.dated("x.conf", 10)], **arguments)
+    assert result["asked"] == ["reload-it"]
+    assert result["services"] == [f"reload x.service for {host.folder / 'x.conf'}"]
+
+
+@pytest.mark.parametrize("part", ["FragmentPath", "DropInPaths"])
+def test_the_units_own_files_restart_it(host: Host, part: str) -> None:
+    arguments = {"services": ["x.service"], "reload_command": ["systemctl", "reload-it"]}
+    host.service("active", "enabled", MainPID=os.getpid(), **{part: host.dated("x.unit", 10)})
+    assert host.run(**arguments)["asked"] == RESTARTED
+    host.service("active", "enabled", MainPID=os.getpid(), **{part: host.dated("x.unit", -3600)})
+    assert host.run(**arguments)["asked"] == []
+
+
+def test_what_systemd_writes_itself_at_each_reload_restarts_nothing(host: Host) -> None:
+    host.service("active", "enabled", DropInPaths="/run/host_files_test.conf")
+    generated = Path("/run/host_files_test.conf")
+    generated.write_text("")
+    try:
+        assert host.run(services=["x.service"])["asked"] == []
+    finally:
+        generated.unlink()
+
+
+@pytest.mark.parametrize("state", [{"NeedDaemonReload": "yes"}, {"LoadState": "not-found"}])
+def test_systemd_learns_of_new_unit_files_before_anything_is_decided(
+    host: Host, state: dict[str, str]
+) -> None:
+    host.service("active", "enabled", **state)
+    assert host.run(services=["x.service"])["asked"] == ["daemon-reload"]
+
+
+@pytest.mark.parametrize(
+    "written", [True, False], ids=["the file is newer", "a run was killed after the reload"]
+)
+def test_a_service_that_listens_elsewhere_is_restarted_and_not_reloaded(host: Host, written: bool) -> None:
+    host.service("active", "enabled", MainPID=os.getpid())
+    path = host.dated("x.conf", 10 if written else -3600)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        arguments: dict[str, Any] = {
+            "watch": [path],
+            "services": ["x.service"],
+            "reload_command": ["systemctl", "reload-it"],
+        }
+        assert host.run(listens=port, **arguments)["asked"] == (["reload-it"] if written else [])
+    assert host.run(listens=port, **arguments)["asked"] == RESTARTED
+
+
+@pytest.mark.parametrize(
+    ("seconds", "asked"), [(-3600, ["daemon-reload", "start x.service"]), (10, RESTARTED)]
+)
+def test_a_service_that_is_about_to_start_is_waited_for_or_starts_again(
+    host: Host, seconds: float, asked: list[str]
+) -> None:
+    """It never reloads: nothing answers yet."""
+    host.service("activating", "enabled", MainPID=os.getpid())
+    arguments = {"services": ["x.service"], "reload_command": ["systemctl", "reload-it"]}
+    assert host.run(watch=[host.dated("x.conf", seconds)], **arguments)["asked"] == asked
+
+
+def test_a_port_that_stays_closed_is_a_failure(host: Host) -> None:
+    host.service("failed", "enabled")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert not host.run(services=["x.service"], port=port).get("failed")
+    result = host.run(services=["x.service"], port=port, timeout=1)
+    assert result["failed"]
+    assert result["msg"] == f"x.service did not open port {port} within 1 s"
+
+
+def test_what_is_for_one_service_is_refused_for_several(host: Host) -> None:
+    result = host.run(services=["x.service", "y.service"], listens=80)
+    assert result["failed"]
+    assert result["asked"] == []

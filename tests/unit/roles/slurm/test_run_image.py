@@ -25,12 +25,32 @@ import zstandard
 from cryptography.hazmat.primitives import serialization
 
 from platformctl import paths
-from tests.ansible_files import package_module, rendered
+from tests.ansible_files import installed_package, role_value
 from tests.unit.roles.slurm.certificates import self_signed
 
-run_image = package_module("roles/slurm_node/templates", "platform_run_image.images")
-unpacked = package_module("roles/slurm_node/templates", "platform_run_image.unpacked")
-settings = run_image.settings
+SOURCE = paths.data_dir() / "roles/slurm_node/files/platform_run_image"
+SITE = {
+    "slurm_node_container_runtime": "podman",
+    "slurm_node_container_options": [],
+    "slurm_node_image_registry": "registry.lab.example:5000",
+    "slurm_node_image_binds": ["/home"],
+}
+
+
+def settings_file(**variables):
+    """The file of settings, as the role writes it."""
+    return role_value("slurm_node", "_slurm_node_image_settings | to_nice_json", **{**SITE, **variables})
+
+
+PLACE = tempfile.TemporaryDirectory()
+run_image = installed_package(SOURCE, PLACE.name, {"settings.json": settings_file()})
+caching = run_image("cache")
+images = run_image("images")
+names = run_image("names")
+registry_module = run_image("registry")
+settings = run_image("settings")
+unpacked = run_image("unpacked")
+ImageError = caching.ImageError
 
 
 @pytest.mark.parametrize(
@@ -50,17 +70,17 @@ settings = run_image.settings
         ],
     ],
 )
-def test_the_sites_options_reach_the_settings_as_they_are(options):
-    text = rendered(
-        "roles/slurm_node/templates/platform_run_image/settings.py",
-        slurm_node_container_runtime="podman",
-        slurm_node_container_options=options,
-        slurm_node_image_registry="registry.lab.example:5000",
-        slurm_node_image_binds=["/home"],
-    )
-    found = {}
-    exec(compile(text, "settings.py", "exec"), found)
+def test_the_sites_options_reach_the_settings_as_they_are(tmp_path, options):
+    shutil.copy(SOURCE / "settings.py", tmp_path)
+    (tmp_path / "settings.json").write_text(settings_file(slurm_node_container_options=options))
+    found = {"__file__": str(tmp_path / "settings.py")}
+    exec(compile((tmp_path / "settings.py").read_text(), "settings.py", "exec"), found)
     assert found["OPTIONS"] == options
+
+
+def test_the_role_installs_every_module():
+    listed = role_value("slurm_node", "_slurm_node_image_modules | sort | join(' ')").split()
+    assert listed == sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "main")
 
 
 @pytest.mark.parametrize(
@@ -77,12 +97,12 @@ def test_the_sites_options_reach_the_settings_as_they_are(options):
     ],
 )
 def test_names_mean_what_they_mean_to_container_engines(name, expected):
-    assert run_image.parse(name) == expected
+    assert names.parse(name) == expected
 
 
 def test_the_sites_own_registry_is_not_a_part_of_the_repository(monkeypatch):
     monkeypatch.setattr(settings, "REGISTRY", "registry.site.example:5000")
-    assert run_image.parse("registry.site.example:5000/team/tool:3") == ("team/tool", "3")
+    assert names.parse("registry.site.example:5000/team/tool:3") == ("team/tool", "3")
 
 
 def layer(*entries):
@@ -170,7 +190,7 @@ def registry(served, tmp_path, monkeypatch):
     registry.asked.clear()
     monkeypatch.setattr(settings, "REGISTRY", f"127.0.0.1:{port}")
     monkeypatch.setattr(settings, "BINDS", ["/home"])
-    monkeypatch.setattr(run_image, "CACHES", tmp_path)
+    monkeypatch.setattr(caching, "CACHES", tmp_path)
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}),
         urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(authority))),
@@ -180,7 +200,7 @@ def registry(served, tmp_path, monkeypatch):
 
 
 def obtain(name="tool:1"):
-    return run_image.obtain(run_image.Cache(), name) / "root"
+    return images.obtain(caching.Cache(), name) / "root"
 
 
 def test_layers_are_unpacked_over_each_other(registry):
@@ -223,13 +243,13 @@ def test_a_layer_that_reaches_out_of_its_image_is_refused(registry, tmp_path, en
     (outside / "precious").touch()
     low, high = layer(("out", f"->{outside}"), ("a", "1")), layer((entry, "1"))
     registry.image("docker.io/library/tool", "1", low, high)
-    with pytest.raises(run_image.ImageError, match="reaches out of its image"):
+    with pytest.raises(ImageError, match="reaches out of its image"):
         obtain()
     assert [path.name for path in outside.iterdir()] == ["precious"]
 
 
 def test_the_image_of_this_processor_is_taken_from_an_index(registry):
-    machine = run_image.MACHINES[platform.machine()]
+    machine = registry_module.MACHINES[platform.machine()]
     digest = registry.image("docker.io/library/tool", "mine", layer(("mine", "1")))
     other = registry.image("docker.io/library/tool", "other", layer(("other", "1")))
     entries = [
@@ -239,12 +259,12 @@ def test_the_image_of_this_processor_is_taken_from_an_index(registry):
     registry.manifest("docker.io/library/tool", "1", {"manifests": entries})
     assert (obtain() / "mine").exists()
     registry.manifest("docker.io/library/tool", "2", {"manifests": entries[:1]})
-    with pytest.raises(run_image.ImageError, match="no image for"):
+    with pytest.raises(ImageError, match="no image for"):
         obtain("tool:2")
 
 
 def test_a_missing_image_is_said_so(registry):
-    with pytest.raises(run_image.ImageError, match="there is no such image"):
+    with pytest.raises(ImageError, match="there is no such image"):
         obtain("nothing:1")
 
 
@@ -253,7 +273,7 @@ def test_a_corrupted_layer_is_refused_and_leaves_nothing(registry, tmp_path):
     for path in registry.content:
         if "/blobs/" in path and b'"config"' not in registry.content[path]:
             registry.content[path] += b"x"
-    with pytest.raises(run_image.ImageError, match="wrong digest"):
+    with pytest.raises(ImageError, match="wrong digest"):
         obtain()
     cache = tmp_path / f"platform-images-{os.getuid()}"
     assert not [entry.name for entry in cache.iterdir() if entry.is_dir()]
@@ -261,7 +281,7 @@ def test_a_corrupted_layer_is_refused_and_leaves_nothing(registry, tmp_path):
 
 def test_a_layer_that_is_no_archive_is_refused(registry):
     registry.image("docker.io/library/tool", "1", b"no archive at all, and long enough to be read" * 50)
-    with pytest.raises(run_image.ImageError, match="could not be unpacked"):
+    with pytest.raises(ImageError, match="could not be unpacked"):
         obtain()
 
 
@@ -279,7 +299,7 @@ def test_a_silent_registry_leaves_the_images_that_are_here(registry, monkeypatch
     monkeypatch.setattr(settings, "REGISTRY", "127.0.0.1:1")
     assert obtain() == root
     assert "does not answer" in capsys.readouterr().err
-    with pytest.raises(run_image.ImageError, match="does not answer"):
+    with pytest.raises(ImageError, match="does not answer"):
         obtain("other:1")
 
 
@@ -287,17 +307,17 @@ def test_a_cache_that_somebody_else_can_write_is_refused(registry, tmp_path):
     trap = tmp_path / f"platform-images-{os.getuid()}"
     trap.mkdir()
     trap.chmod(0o777)
-    with pytest.raises(run_image.ImageError, match="not a private folder"):
-        run_image.Cache()
+    with pytest.raises(ImageError, match="not a private folder"):
+        caching.Cache()
 
 
 def test_images_without_use_are_removed_unless_a_job_has_them(registry):
     registry.image("docker.io/library/idle", "1", layer(("a", "1")))
     registry.image("docker.io/library/busy", "1", layer(("b", "1")))
-    cache = run_image.Cache()
-    idle, busy = (run_image.obtain(cache, f"{name}:1") for name in ("idle", "busy"))
+    cache = caching.Cache()
+    idle, busy = (images.obtain(cache, f"{name}:1") for name in ("idle", "busy"))
     close_lock_of(idle)
-    long_ago = time.time() - run_image.KEPT_SECONDS - 60
+    long_ago = time.time() - caching.KEPT_SECONDS - 60
     for image in (idle, busy):
         os.utime(image / "used", (long_ago, long_ago))
     cache.prune()
@@ -311,7 +331,7 @@ def entries(tmp_path):
 
 
 def test_what_killed_pulls_left_is_removed_but_not_a_pull_that_goes_on(registry, tmp_path):
-    cache = run_image.Cache()
+    cache = caching.Cache()
     for name in ("sha256-killed", "sha256-going-on", "of-an-older-version"):
         (cache.root / f"pull-{name}" / "image" / "root").mkdir(parents=True)
     descriptor = cache.lock("sha256-going-on", fcntl.LOCK_EX)
@@ -325,7 +345,7 @@ def test_what_killed_pulls_left_is_removed_but_not_a_pull_that_goes_on(registry,
 def test_a_pull_begins_anew_where_a_killed_one_stopped(registry, tmp_path):
     digest = registry.image("docker.io/library/tool", "1", layer(("a", "1"))).replace(":", "-")
     left = tmp_path / f"platform-images-{os.getuid()}" / f"pull-{digest}" / "image" / "root" / "left"
-    run_image.Cache()
+    caching.Cache()
     left.mkdir(parents=True)
     assert not (obtain() / "left").exists()
     assert entries(tmp_path) == {digest}
@@ -334,9 +354,9 @@ def test_a_pull_begins_anew_where_a_killed_one_stopped(registry, tmp_path):
 def idle_image(registry, name):
     """Pull an image that nobody has used for long."""
     registry.image(f"docker.io/library/{name}", "1", layer(("a", name), ("b", "2")))
-    image = run_image.obtain(run_image.Cache(), f"{name}:1")
+    image = images.obtain(caching.Cache(), f"{name}:1")
     close_lock_of(image)
-    long_ago = time.time() - run_image.KEPT_SECONDS - 60
+    long_ago = time.time() - caching.KEPT_SECONDS - 60
     os.utime(image / "used", (long_ago, long_ago))
     return image
 
@@ -360,11 +380,10 @@ def test_caches_of_users_who_do_not_come_back_are_cleaned_with_their_rights():
         ):
             os.chown(path, 20002, 20002, follow_symlinks=False)
         before = set(caches.iterdir())
-        script = "import sys, pathlib; from platform_run_image import clean, images; "
-        script += "images.CACHES = pathlib.Path(sys.argv[1]); clean.main()"
-        package = str(paths.data_dir() / "roles/slurm_node/templates")
+        script = "import sys, pathlib; from platform_run_image import cache, clean; "
+        script += "cache.CACHES = pathlib.Path(sys.argv[1]); clean.main()"
         command = [sys.executable, "-c", script, folder]
-        subprocess.run(command, env={"PYTHONPATH": package}, check=True, timeout=60)
+        subprocess.run(command, env={"PYTHONPATH": PLACE.name}, check=True, timeout=60)
         for cache in (idle, attacker):
             assert not (cache / "sha256-old").exists()
             assert (cache / "sha256-kept" / "used").exists()
@@ -378,7 +397,7 @@ def old_cache(caches, user):
     for name in ("sha256-old", "sha256-kept"):
         (cache / name).mkdir(parents=True)
         (cache / name / "used").touch()
-    long_ago = time.time() - run_image.KEPT_SECONDS - 60
+    long_ago = time.time() - caching.KEPT_SECONDS - 60
     os.utime(cache / "sha256-old" / "used", (long_ago, long_ago))
     for path in (cache, *cache.rglob("*")):
         os.chown(path, user, user)
@@ -394,11 +413,11 @@ def test_a_cleaning_that_is_killed_leaves_no_half_image(registry, monkeypatch):
             (folder / "root" / "a").unlink()
             raise KeyboardInterrupt
 
-    rmtree = run_image.shutil.rmtree
-    monkeypatch.setattr(run_image.shutil, "rmtree", killed)
+    rmtree = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", killed)
     with pytest.raises(KeyboardInterrupt):
-        run_image.Cache().prune()
-    monkeypatch.setattr(run_image.shutil, "rmtree", rmtree)
+        caching.Cache().prune()
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
     assert not image.exists()
     assert (obtain() / "a").read_text() == "tool"
 
@@ -407,14 +426,14 @@ def test_jobs_that_clean_at_the_same_time_do_not_fail(registry):
     for number in range(20):
         idle_image(registry, f"tool{number}")
     with ThreadPoolExecutor(8) as pool:
-        done = list(pool.map(lambda _: run_image.Cache().prune(), range(8)))
+        done = list(pool.map(lambda _: caching.Cache().prune(), range(8)))
     assert done == [None] * 8
-    assert not list(run_image.Cache().root.glob("sha256-*/"))
+    assert not list(caching.Cache().root.glob("sha256-*/"))
 
 
 def test_an_image_that_a_job_took_up_again_is_not_removed(registry, monkeypatch):
     image = idle_image(registry, "tool")
-    cache = run_image.Cache()
+    cache = caching.Cache()
     lock = cache.lock
     # Between the look at its age and the lock, a short job has used it and ended.
     monkeypatch.setattr(cache, "lock", lambda *arguments: (image / "used").touch() or lock(*arguments))
@@ -449,7 +468,7 @@ def test_an_images_variables_reach_the_container_and_no_program_of_the_host(regi
     own = {"LD_PRELOAD": "/image/lib.so", "CONTAINER_HOST": "tcp://192.0.2.1", "PYTHONHOME": "/image"}
     config = {"Env": [f"{key}={value}" for key, value in own.items()]}
     registry.image("docker.io/library/tool", "1", layer(("a", "1")), config=config)
-    program = package_module("roles/slurm_node/templates", f"platform_run_image.{runtime}")
+    program = run_image(runtime)
     arguments, variables = program.start("tool:1", ["true"])
     assert not own.keys() & variables.keys()
     options = {"charliecloud": "--set-env={}={}", "podman": "--env={}={}"}
@@ -472,13 +491,12 @@ def test_a_jobs_variables_do_not_change_how_layers_are_unpacked(registry, tmp_pa
 @pytest.mark.parametrize("variable", ["PYTHONHOME", "PYTHONPATH"])
 def test_the_program_starts_whatever_python_the_job_is_told_of(tmp_path, variable):
     """As in a script of a job for a Python of its own."""
-    source = paths.data_dir() / "roles/slurm_node/templates/platform_run_image"
     installed = tmp_path / "lib" / "platform_run_image"
-    shutil.copytree(source, installed)
-    (installed / "settings.py").write_text("RUNTIME = 'podman'\n")
+    shutil.copytree(SOURCE, installed)
+    (installed / "settings.json").write_text(settings_file())
     program = tmp_path / "platform-run-image"
     text = (
-        (source / "main.py").read_text().replace("/usr/local/lib/platform-run-image", str(tmp_path / "lib"))
+        (SOURCE / "main.py").read_text().replace("/usr/local/lib/platform-run-image", str(tmp_path / "lib"))
     )
     program.write_text(text)
     program.chmod(0o755)
@@ -496,7 +514,7 @@ def test_the_program_says_in_words_that_an_image_is_missing(registry, monkeypatc
     monkeypatch.setattr(settings, "RUNTIME", "podman")
     monkeypatch.setattr(sys, "argv", ["platform-run-image", "nothing:1", "--", "true"])
     with pytest.raises(SystemExit) as ended:
-        package_module("roles/slurm_node/templates", "platform_run_image.main").main()
+        run_image("main").main()
     assert ended.value.code == 125
     assert "platform-run-image: nothing:1: there is no such image" in capsys.readouterr().err
 
@@ -536,7 +554,7 @@ def test_each_runtime_gets_its_exact_command_line(registry, tmp_path, monkeypatc
         monkeypatch.delenv(name)
     for name, value in {"PATH": "/usr/bin:/bin", "HOME": "/home/alice", "SECRET": "s3"}.items():
         monkeypatch.setenv(name, value)
-    program = package_module("roles/slurm_node/templates", f"platform_run_image.{runtime}")
+    program = run_image(runtime)
     arguments, variables = program.start("tool:1", words)
 
     stand_in = tmp_path / "stand-in"
@@ -564,18 +582,18 @@ def test_each_runtime_gets_its_exact_command_line(registry, tmp_path, monkeypatc
 
 def test_apptainer_takes_the_images_path(registry, monkeypatch):
     registry.image("docker.io/library/tool", "1", layer(("a", "1")), config={"Env": ["PATH=/image/bin"]})
-    apptainer = package_module("roles/slurm_node/templates", "platform_run_image.apptainer")
+    apptainer = run_image("apptainer")
     assert apptainer.start("tool:1", ["true"])[1]["APPTAINERENV_PATH"] == "/image/bin"
 
 
 def test_pyxis_refuses_tasks_that_would_all_be_the_first(registry, monkeypatch):
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
-    pyxis = package_module("roles/slurm_node/templates", "platform_run_image.pyxis")
-    with pytest.raises(run_image.ImageError, match="srun --container-image"):
+    pyxis = run_image("pyxis")
+    with pytest.raises(ImageError, match="srun --container-image"):
         pyxis.start("tool:1", ["true"])
 
 
 def test_pyxis_says_in_words_that_an_image_is_missing(registry):
-    pyxis = package_module("roles/slurm_node/templates", "platform_run_image.pyxis")
-    with pytest.raises(run_image.ImageError, match="there is no such image"):
+    pyxis = run_image("pyxis")
+    with pytest.raises(ImageError, match="there is no such image"):
         pyxis.start("nothing:1", ["true"])

@@ -1,4 +1,4 @@
-"""The module that makes good what an apt that was cut off has left, with a dpkg that only remembers."""
+"""The module that makes apt ready to install, with a dpkg that only remembers."""
 
 import fcntl
 import json
@@ -37,12 +37,12 @@ class Host:
         moment = self.policy.stat().st_mtime - age
         os.utime(self.policy, (moment, moment))
 
-    def run(self) -> dict[str, Any]:
+    def run(self, **arguments: Any) -> dict[str, Any]:
         """Result of the module; what it asked of dpkg is under `asked`."""
         self.log.write_text("")
         done = subprocess.run(
-            [sys.executable, str(paths.data_dir() / "playbooks/library/packages_recovered.py")],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": {"root": str(self.folder)}}),
+            [sys.executable, str(paths.data_dir() / "roles/packages/library/packages_ready.py")],
+            input=json.dumps({"ANSIBLE_MODULE_ARGS": {"root": str(self.folder), **arguments}}),
             env=os.environ | {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"},
             capture_output=True,
             text=True,
@@ -93,3 +93,12 @@ def test_nothing_is_touched_while_something_installs(host: Host) -> None:
         fcntl.lockf(lock, fcntl.LOCK_EX)
         assert not host.run()["changed"]
     assert host.policy.exists()
+
+
+def test_lists_are_fresh_by_their_own_age(host: Host) -> None:
+    lists = host.folder / "var/lib/apt/lists"
+    lists.mkdir(parents=True)
+    assert host.run()["lists_fresh"] is False, "the folder alone, as in an image without lists"
+    (lists / "deb.site.example_dists_trixie_InRelease").write_text("")
+    assert host.run()["lists_fresh"] is True
+    assert host.run(lists_valid_seconds=0)["lists_fresh"] is False

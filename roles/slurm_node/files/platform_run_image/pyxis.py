@@ -9,18 +9,17 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from platform_run_image import images, settings
+from platform_run_image import ImageError, images, names, registry, settings
 
 
-def start(name, words):
+def start(name: str, words: list[str]) -> tuple[list[str], dict[str, str]]:
     """Return the command line and its environment."""
     if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
-        raise images.ImageError(
-            "with pyxis a container is one task: use a script that calls srun --container-image"
-        )
-    repository, reference = images.parse(name)
-    _, manifest = images.resolve(repository, reference)
+        raise ImageError("with pyxis a container is one task: use a script that calls srun --container-image")
+    repository, reference = names.parse(name)
+    _, manifest = registry.resolve(repository, reference)
     separator = "@" if reference.startswith("sha256:") else ":"
     mounts = ",".join(f"{place}:{place}" for place in ("/tmp", *settings.BINDS))  # noqa: S108
     cores = os.environ.get("SLURM_CPUS_PER_TASK")
@@ -45,8 +44,9 @@ def start(name, words):
     return arguments, dict(os.environ)
 
 
-def _config(repository, manifest):
+def _config(repository: str, manifest: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "config.json"
-        images.download(repository, manifest["config"]["digest"], file)
-        return json.loads(file.read_text()).get("config") or {}
+        registry.download(repository, manifest["config"]["digest"], file)
+        found: dict[str, Any] = json.loads(file.read_text()).get("config") or {}
+        return found

@@ -16,12 +16,12 @@ import sys
 
 sys.path.insert(0, "/usr/local/lib/platform-run-image")
 
-from platform_run_image import images, settings
+from platform_run_image import ImageError, settings
 
 FAILED = 125
 
 
-def main():
+def main() -> None:
     """Get the image and become the command."""
     parser = argparse.ArgumentParser(
         prog="platform-run-image", description="Run a command in a container image."
@@ -35,7 +35,7 @@ def main():
         words, variables = runtime.start(arguments.image, command)
         sys.stdout.flush()
         os.execve(words[0], words, variables)  # noqa: S606
-    except (images.ImageError, OSError) as error:
+    except (ImageError, OSError) as error:
         sys.stderr.write(f"platform-run-image: {arguments.image}: {error}\n")
         sys.exit(FAILED)
 

@@ -6,26 +6,27 @@ user's rights and no others.
 
 import os
 import sys
+from pathlib import Path
 
-from platform_run_image import images
+from platform_run_image import ImageError, cache
 
 
-def clean(folder):
+def clean(folder: Path) -> None:
     """Become who made a folder, and clean the cache that is this user's by its name."""
     found = folder.lstat()
     os.setgroups([])
     os.setgid(found.st_gid)
     os.setuid(found.st_uid)
-    images.Cache().prune()
+    cache.Cache().prune()
 
 
-def main():
+def main() -> None:
     """Clean each cache in a process of its own, which cannot come back to root's rights."""
-    for folder in images.CACHES.glob("platform-images-*"):
+    for folder in cache.CACHES.glob("platform-images-*"):
         if os.fork() == 0:
             try:
                 clean(folder)
-            except (images.ImageError, OSError) as error:
+            except (ImageError, OSError) as error:
                 sys.stderr.write(f"{folder}: {error}\n")
             os._exit(0)
         os.wait()

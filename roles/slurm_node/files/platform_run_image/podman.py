@@ -11,6 +11,7 @@ reach it. That needs a process table of its own, whose first process ignores sig
 """
 
 import os
+from pathlib import Path
 
 from platform_run_image import images, settings
 from platform_run_image.unpacked import SCRATCH, Unpacked
@@ -32,7 +33,7 @@ HOME=$scratch XDG_RUNTIME_DIR=$scratch/run exec "$@"
 """
 
 
-def start(name, words):
+def start(name: str, words: list[str]) -> tuple[list[str], dict[str, str]]:
     """Return the command line and its environment."""
     image = Unpacked(name)
     variables = image.environment()
@@ -54,7 +55,7 @@ def start(name, words):
     return arguments, variables | _inside()
 
 
-def _podman(scratch):
+def _podman(scratch: Path) -> list[str]:
     """Podman, with its records in the tmpfs and none of its warnings in the job's output."""
     return [
         "/usr/bin/podman",
@@ -68,7 +69,7 @@ def _podman(scratch):
     ]
 
 
-def _container(image, variables):
+def _container(image: Unpacked, variables: dict[str, str]) -> list[str]:
     """What the container shares with the node. Others can read command lines: no values of the job there."""
     inside = image.inside()
     passed = {key: value for key, value in variables.items() if key not in inside}
@@ -93,7 +94,7 @@ def _container(image, variables):
     ]
 
 
-def _inside():
+def _inside() -> dict[str, str]:
     """How podman knows a user namespace that is made already, and whose it is."""
     return {
         "_CONTAINERS_USERNS_CONFIGURED": "done",

@@ -7,7 +7,7 @@ from platform_run_image import images, settings
 from platform_run_image.unpacked import Unpacked
 
 
-def start(name, words):
+def start(name: str, words: list[str]) -> tuple[list[str], dict[str, str]]:
     """Return the command line and its environment."""
     image = Unpacked(name)
     variables = image.environment()
