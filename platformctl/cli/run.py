@@ -128,20 +128,23 @@ def verify(
     since: Annotated[
         str, typer.Option(help="Only scenarios that changes of the checkout since this revision concern.")
     ] = "",
+    listed: Annotated[
+        bool, typer.Option("--list", help="Only say which molecule scenarios these are.")
+    ] = False,
 ) -> None:
     """Run smoke jobs as a user would: a pod on Kubernetes and a batch job on Slurm."""
     from platformctl.engine.checking.verify import verify as prove
 
     output: Output = ctx.obj
-    if molecule or scenario or since:
-        _try_on_a_lab(output, inventory, scenario or [], since)
+    if molecule or scenario or since or listed:
+        _try_on_a_lab(output, inventory, scenario or [], since, listed)
     proofs = asyncio.run(prove(_load(inventory)))
     rows = [(proof.name, proof.result, proof.found, proof.seconds) for proof in proofs]
     output.table("", ("job", "result", "output", "seconds"), rows)
     raise typer.Exit(ExitCode.DONE if all(proof.fine for proof in proofs) else ExitCode.FAILED)
 
 
-def _try_on_a_lab(output: Output, inventory: Path, names: list[str], since: str) -> None:
+def _try_on_a_lab(output: Output, inventory: Path, names: list[str], since: str, listed: bool) -> None:
     """Run molecule scenarios for the inventory, one after the other; ends the command."""
     from platformctl.engine.checking import scenarios
 
@@ -149,7 +152,10 @@ def _try_on_a_lab(output: Output, inventory: Path, names: list[str], since: str)
     _load(inventory)
     wanted = scenarios.chosen(scenarios.scenarios(data), names)
     if since:
-        wanted = scenarios.touched(wanted, scenarios.changed_since(data, since))
+        wanted = scenarios.concerned(wanted, data, since)
+    if listed:
+        output.table("", ("scenario",), [(scenario.name,) for scenario in wanted])
+        raise typer.Exit(ExitCode.DONE)
     rows = []
     # Programs read the results alone.
     said = sys.stderr if output.json else sys.stdout
@@ -169,7 +175,7 @@ def charts(ctx: typer.Context, inventory: InventoryOption) -> None:
 
     output: Output = ctx.obj
     fleet = _load(inventory)
-    changed = asyncio.run(releases.apply(fleet, paths.data_dir(), index(fleet)))
+    changed = asyncio.run(releases.apply(fleet, index(fleet)))
     output.table("", ("changed release",), [(name,) for name in changed])
 
 
@@ -190,7 +196,7 @@ def reset(
     if fleet.foreign_cluster and not fleet.hosts:
         _reset_cluster(output, fleet, yes)
     hosts = tuple(hosts_of(fleet, limit or ()))
-    found = asyncio.run(undo.removal(fleet, hosts, graph.ordered(STAGES), data))
+    found = asyncio.run(undo.planned_reset(fleet, hosts, graph.ordered(STAGES), data))
     for host, why in found.down.items():
         output.remark(f"{host} is left as it is: it {why}")
     if not found.roles:
@@ -209,7 +215,7 @@ def _reset_cluster(output: Output, fleet: Fleet, yes: str) -> None:
     """Take the charts from a cluster that others made; ends the command."""
     from platformctl.engine.cluster import uninstall
 
-    found = asyncio.run(uninstall.removal(fleet))
+    found = asyncio.run(uninstall.planned_removal(fleet))
     if found.nothing:
         output.say("nothing to remove: the cluster has nothing from platformctl")
         raise typer.Exit(ExitCode.DONE)
@@ -223,12 +229,13 @@ def _reset_cluster(output: Output, fleet: Fleet, yes: str) -> None:
 
 def unlock(ctx: typer.Context, inventory: InventoryOption) -> None:
     """Remove the lock of a run that is certainly over, e.g. of a machine that is gone."""
-    from platformctl.engine.running import cluster_lock, lock
+    from platformctl.engine.cluster import cluster_lock
+    from platformctl.engine.locking import host_lock
 
     output: Output = ctx.obj
     fleet = _load(inventory)
     if fleet.hosts:
-        removed = asyncio.run(lock.release(fleet, tuple(fleet.hosts)))
+        removed = asyncio.run(host_lock.release(fleet, tuple(fleet.hosts)))
     else:
         owner = asyncio.run(cluster_lock.release(fleet))
         removed = {"the cluster": owner} if owner else {}

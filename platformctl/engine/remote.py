@@ -55,7 +55,7 @@ class Reply:
 
     @property
     def refusal(self) -> str:
-        """What a host does whose command did not end well, as the rest of a sentence that begins with it."""
+        """Why the command failed, as words that follow the host's name: `does not answer: no route`."""
         what = "does not answer" if self.unreachable else "does not let its user become root"
         return f"{what if self.unreachable or self.denied else 'does not say what it has'}: {self.message}"
 

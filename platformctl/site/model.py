@@ -41,14 +41,9 @@ class Site:
 
     inventory: Path
     name: str
-    domain: str
     hosts: Mapping[str, Host]
     groups: Mapping[str, tuple[str, ...]]
     shared: Mapping[str, Any] = field(repr=False)
-
-    def hosts_of(self, group: str) -> tuple[Host, ...]:
-        """Hosts of a group; none when there is no such group."""
-        return tuple(self.hosts[name] for name in self.groups.get(group, ()))
 
 
 def load(inventory: Path) -> Site:
@@ -68,7 +63,6 @@ def load(inventory: Path) -> Site:
     return Site(
         inventory=read.folder,
         name=shared["site_name"],
-        domain=shared["site_domain"],
         hosts=MappingProxyType(hosts),
         groups=MappingProxyType(facts.effective.members),
         shared=MappingProxyType(facts.effective.shared),

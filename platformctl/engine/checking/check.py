@@ -42,8 +42,8 @@ async def check(fleet: Fleet, names: tuple[str, ...], data: Path) -> Verdict:
         reply = await remote.run(host.connection, script, source)
         return host, reply, time.monotonic() - asked
 
-    # A first touch opens the connections, so that the probe's clock is not read seconds after ours. Who does
-    # not answer it is not waited for a second time.
+    # A first command opens the connections, so that the probe reads its clock soon after ours. Hosts that do
+    # not answer it are not probed: each would cost a second timeout.
     hosts = [fleet.hosts[name] for name in names]
     touched = await remote.run_all(hosts, dict.fromkeys(names, "true"))
     subjects = []
@@ -51,10 +51,10 @@ async def check(fleet: Fleet, names: tuple[str, ...], data: Path) -> Verdict:
     reached = [host for host in hosts if not touched[host.name].unreachable]
     for host, reply, seconds in await remote.together(map(probe, reached)):
         if reply.code == 0:
-            found = json.loads(reply.out)
+            probe_result = json.loads(reply.out)
             address = host.connection.address
             subjects.append(
-                Subject(host.name, address, host.groups, fleet.site, found, seconds, host.variables)
+                Subject(host.name, address, host.groups, fleet.site, probe_result, seconds, host.variables)
             )
         else:
             failures.append(_failure(host, reply))

@@ -72,7 +72,6 @@ class Board:
     """A line a stage, redrawn: hosts done, time, what remains by the last run's durations, the task."""
 
     def __init__(self, console: Console, durations: Mapping[str, float]) -> None:
-        self._console = console
         self._durations = durations
         self._running: dict[str, dict[str, Any]] = {}
         self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4, transient=True)

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from platformctl.engine.running.outcome import HostResult, StageResult, Status
-from platformctl.engine.stages import Need, Scope, Stage
+from platformctl.engine.stages import Need, NeedScope, Stage
 
 Execute = Callable[[Stage, tuple[str, ...]], Awaitable[StageResult]]
 
@@ -51,9 +51,9 @@ def _obstacle(needs: Sequence[Need], host: str, results: Mapping[str, StageResul
     for need in needs:
         hosts = results[need.stage].hosts if need.stage in results else {}
         unfit = {name: found for name, found in hosts.items() if not found.status.fine}
-        if need.scope is Scope.SAME_HOST:
+        if need.scope is NeedScope.SAME_HOST:
             unfit = {name: found for name, found in unfit.items() if name == host}
-        elif need.scope is Scope.ANY and len(unfit) < len(hosts):
+        elif need.scope is NeedScope.ANY and len(unfit) < len(hosts):
             unfit = {}
         if unfit:
             who = ", ".join(f"{found.status} on {name}" for name, found in unfit.items())

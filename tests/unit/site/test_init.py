@@ -25,7 +25,7 @@ def test_a_new_site_is_valid_and_named(tmp_path: Path) -> None:
     done = _run("init", str(tmp_path / "north"))
     assert done.exit_code == 0
     found = site.load(tmp_path / "north")
-    assert (found.name, found.domain) == ("north", "north.example")
+    assert (found.name, found.shared["site_domain"]) == ("north", "north.example")
     assert f"platformctl install -i {tmp_path / 'north'}" in done.stdout
     assert set(secrets.load(tmp_path / "north")) == set(secrets.NAMES)
 

@@ -101,15 +101,31 @@ def test_accounting_is_asked_from_the_controller(status: Status) -> None:
     fleet, idle = make_fleet(groups), sinfo("idle")
     found = status(fleet, {("ctl1", "sinfo"): idle, ("ctl1", "sacctmgr"): Reply(0, "lab\n", "")})
     assert [(item.name, item.where, item.state) for item in found.services] == [
-        ("slurmctld", "ctl1", "up"),
         ("slurmdbd", "db1", "up"),
+        ("slurmctld", "ctl1", "up"),
     ]
     assert found.healthy
     down = Reply(1, "", "sacctmgr: error: Problem talking to the database")
     found = status(fleet, {("ctl1", "sinfo"): idle, ("ctl1", "sacctmgr"): down})
     assert not found.healthy
-    assert found.services[1].state == f"asked from ctl1: {down.err}"
+    assert found.services[0].state == f"asked from ctl1: {down.err}"
 
 
 def test_a_site_without_accounting_has_no_slurmdbd(status: Status) -> None:
     assert [item.name for item in status(SLURM, {("ctl1", "sinfo"): sinfo("idle")}).services] == ["slurmctld"]
+
+
+def test_the_services_of_the_stage_table_are_asked_of_the_first_host_of_their_group(status: Status) -> None:
+    fleet = make_fleet({"reg1": ("registry",), "rest1": ("slurm_rest",), "rest2": ("slurm_rest",)})
+    answers = {
+        ("reg1", "systemctl is-active docker-registry"): Reply(0, "active\n", ""),
+        ("rest1", "systemctl is-active slurmrestd"): Reply(0, "active\n", ""),
+        ("rest1", "systemctl is-active slurm-rest-tls"): Reply(3, "failed\n", ""),
+    }
+    found = status(fleet, answers)
+    assert [(item.name, item.where, item.state, item.healthy) for item in found.services] == [
+        ("docker-registry", "reg1", "up", True),
+        ("slurmrestd", "rest1", "up", True),
+        ("slurm-rest-tls", "rest1", "failed", False),
+    ]
+    assert not found.healthy

@@ -13,20 +13,20 @@ from platformctl.cli.main import app
 from platformctl.engine import loading
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.planning import digest, plan, record
-from platformctl.engine.planning.plan import Plan, Scope
+from platformctl.engine.planning.plan import Plan, RunSelection
 from platformctl.engine.planning.record import Records
 from platformctl.engine.remote import Reply
 from platformctl.engine.running import install
 from platformctl.engine.running.journal import Event, Journal
 from platformctl.engine.running.redact import Redactor
 from platformctl.engine.stages import STAGES as TABLE
-from platformctl.engine.stages import Kind, Stage, Workload, each
+from platformctl.engine.stages import Stage, StageRunner, Workload, each
 from tests.unit.engine.sites import Hosts, make_fleet
-from tests.unit.kubernetes.plugins import load
+from tests.unit.roles.kubernetes.plugins import load
 
 STAGES = (
-    Stage("preflight", "all", kind=Kind.PREFLIGHT),
-    Stage("artifacts", "localhost", kind=Kind.ARTIFACTS),
+    Stage("preflight", "all", runner=StageRunner.PREFLIGHT),
+    Stage("artifacts", "localhost", runner=StageRunner.ARTIFACTS),
     Stage("node", "node", ("node",), each("preflight"), workload=Workload.JOBS, effect="slurmd may restart",
           harms={"key": "jobs lose their daemons"}),
 )  # fmt: skip
@@ -38,10 +38,10 @@ def data(role: Callable[..., Path]) -> Path:
     return role("node", "memory", "key")
 
 
-def make(fleet: Fleet, records: Records, data: Path, **scope: object) -> Plan:
-    full = bool(scope.get("full"))
-    chosen = Scope(
-        frozenset(scope.get("hosts", fleet.hosts)), frozenset(stage.name for stage in STAGES), full
+def make(fleet: Fleet, records: Records, data: Path, **selection: object) -> Plan:
+    full = bool(selection.get("full"))
+    chosen = RunSelection(
+        frozenset(selection.get("hosts", fleet.hosts)), frozenset(stage.name for stage in STAGES), full
     )
     return plan.make(STAGES, fleet, records, chosen, data, {})
 
@@ -81,8 +81,8 @@ def test_certificates_are_signed_again_while_they_last(data: Path, days: int, du
     at = datetime.now(UTC) - timedelta(days=days)
     records.stages["n1"]["node"]["at"] = at.isoformat("T", "seconds")
     signing = tuple(replace(stage, certificates=stage.name == "node") for stage in STAGES)
-    scope = Scope(frozenset({"n1"}), frozenset({"node"}))
-    found = plan.make(signing, fleet, records, scope, data, {})
+    selection = RunSelection(frozenset({"n1"}), frozenset({"node"}))
+    found = plan.make(signing, fleet, records, selection, data, {})
     reason = "its certificates are signed again from time to time"
     assert [step.reasons for step in found.steps] == ([(reason,)] if due else [])
     assert make(fleet, records, data).steps == ()
@@ -156,13 +156,13 @@ async def test_records_survive_on_the_host(hosts: Hosts) -> None:
 FLEETWIDE = Stage(
     "controller", "controller", ("node",), workload=Workload.JOBS, fleetwide=True, effect="slurmctld restarts"
 )
-LOCAL = Stage("charts", "localhost", kind=Kind.CHARTS, variables=("memory",), record="node")
+LOCAL = Stage("charts", "localhost", runner=StageRunner.CHARTS, variables=("memory",), record="node")
 
 
 def local(records: Records, hosts: set[str], memory: int = 1) -> Plan:
     """The plan of a step on the operator's machine whose digest the first node keeps."""
-    scope = Scope(frozenset(hosts), frozenset({"charts"}))
-    return plan.make((LOCAL,), make_fleet(HOSTS, {"memory": memory}), records, scope, Path(), {})
+    selection = RunSelection(frozenset(hosts), frozenset({"charts"}))
+    return plan.make((LOCAL,), make_fleet(HOSTS, {"memory": memory}), records, selection, Path(), {})
 
 
 def kept(memory: int = 1) -> Records:
@@ -274,9 +274,9 @@ def harm(
 ) -> dict[str, str]:
     """How a change of the busy site ends work, by stage; the real table."""
     fleet = make_fleet(hosts or SITE, VARIABLES | (variables or {}))
-    scope = Scope(frozenset(fleet.hosts), frozenset(stage.name for stage in TABLE))
+    selection = RunSelection(frozenset(fleet.hosts), frozenset(stage.name for stage in TABLE))
     records = site_records(make_fleet(SITE, VARIABLES))
-    found = plan.make(TABLE, fleet, records, scope, paths.data_dir(), {})
+    found = plan.make(TABLE, fleet, records, selection, paths.data_dir(), {})
     busy = {key: (running or BUSY)[key] for key in plan.workloads(TABLE, found)}
     return {one.stage: one.effect for one in plan.impacts(TABLE, found, busy) if one.harmful}
 
@@ -327,8 +327,8 @@ MOVED = SITE | {"k1": ("slurm_node", "munge", "containerd")}
 def moved(hosts: set[str] | None = None) -> Plan:
     """The plan of the site after k1 left kubernetes_node."""
     fleet = make_fleet(MOVED, VARIABLES)
-    scope = Scope(frozenset(hosts or fleet.hosts), frozenset(stage.name for stage in TABLE))
-    return plan.make(TABLE, fleet, site_records(make_fleet(SITE, VARIABLES)), scope, paths.data_dir(), {})
+    selection = RunSelection(frozenset(hosts or fleet.hosts), frozenset(stage.name for stage in TABLE))
+    return plan.make(TABLE, fleet, site_records(make_fleet(SITE, VARIABLES)), selection, paths.data_dir(), {})
 
 
 def test_what_a_host_still_does_for_a_group_it_left_is_named() -> None:
@@ -349,8 +349,8 @@ def test_hosts_that_left_the_same_group_share_a_line() -> None:
 def test_another_first_host_of_a_group_leaves_nothing_behind() -> None:
     before = make_fleet(SITE, VARIABLES)
     fleet = make_fleet({"ctl0": SITE["ctl1"]} | SITE, VARIABLES)
-    scope = Scope(frozenset(fleet.hosts), frozenset(stage.name for stage in TABLE))
-    assert plan.make(TABLE, fleet, site_records(before), scope, paths.data_dir(), {}).left == {}
+    selection = RunSelection(frozenset(fleet.hosts), frozenset(stage.name for stage in TABLE))
+    assert plan.make(TABLE, fleet, site_records(before), selection, paths.data_dir(), {}).left == {}
 
 
 def test_plan_shows_what_a_host_still_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from platformctl.engine.planning import plan, record
-from platformctl.engine.planning.plan import Scope
+from platformctl.engine.planning.plan import RunSelection
 from platformctl.engine.running import execution
 from platformctl.engine.running.execution import Execution
 from platformctl.engine.running.journal import Journal
@@ -51,8 +51,8 @@ def install(
     async def run(full: bool = False) -> dict[str, Status]:
         """Plan and run; how the stage ended on each host it was planned for."""
         records = await record.read(FLEET, ("n1", "n2"))
-        scope = Scope(frozenset(FLEET.hosts), frozenset({"node"}), full)
-        found = plan.make(STAGES, FLEET, records, scope, data, {})
+        selection = RunSelection(frozenset(FLEET.hosts), frozenset({"node"}), full)
+        found = plan.make(STAGES, FLEET, records, selection, data, {})
         with Journal(tmp_path / "run", Redactor([]), lambda _: None) as journal:
             reporter = Reporter(FLEET, journal, "install")
             results = await Execution(FLEET, data, records, journal, reporter, 0).run(STAGES, found)
