@@ -1,6 +1,7 @@
 """Submitting Jobs and staying with them: until they are accepted or refused, or until they have ended."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,8 @@ WatchOption = Annotated[
 _FIRST_SECONDS = 5.0
 _CODES = {Phase.SUCCEEDED: ExitCode.DONE, Phase.REFUSED: ExitCode.REFUSED}
 _INTERRUPTED = 130
+# Where the next refusal begins in a reason: with the path of a field.
+_ANOTHER = re.compile(r"; (?=spec\b)")
 
 type _Created = tuple["JobsClient", dict[str, Any]]
 
@@ -105,7 +108,7 @@ def _refusal(refused: list[dict[str, Any]], submitted: int) -> PlatformError:
     first = refused[0]["metadata"]
     place = f"{first['name']} -n {first['namespace']}"
     if submitted == 1:
-        what, details = f"{first['name']} was refused", view.reason(refused[0]).split("; ")
+        what, details = f"{first['name']} was refused", _ANOTHER.split(view.reason(refused[0]))
     else:
         what = f"{len(refused)} of {submitted} Jobs were refused"
         details = [f"{job['metadata']['name']}: {view.reason(job)}" for job in refused]

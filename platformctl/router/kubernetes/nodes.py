@@ -68,6 +68,15 @@ class _Held:
         return self.by_node.get(node.name, {}).get(name, Fraction(0))
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """So many nodes that are alike. left: what the system's own pods leave of the whole."""
+
+    whole: fit.Amounts
+    left: fit.Amounts
+    count: int
+
+
 class _Empty:
     """What the nodes of a list have for jobs when only the system's own pods run there."""
 
@@ -77,13 +86,16 @@ class _Empty:
         # By labels, of which people ask for few.
         self.shapes = lru_cache(maxsize=128)(self._shapes)
 
-    def _shapes(self, labels: Labels) -> list[tuple[fit.Amounts, int]]:
-        """The different nodes that have the labels, and how many there are of each."""
+    def _shapes(self, labels: Labels) -> list[_Shape]:
+        """The different nodes that have the labels."""
         counted = Counter(
-            frozenset((name, most - self._system.of(node, name)) for name, most in node.whole.items())
+            (
+                frozenset(node.whole.items()),
+                frozenset((name, most - self._system.of(node, name)) for name, most in node.whole.items()),
+            )
             for node in self._listed.having(labels)
         )
-        return [(dict(amounts), count) for amounts, count in counted.items()]
+        return [_Shape(dict(whole), dict(left), count) for (whole, left), count in counted.items()]
 
 
 class Nodes:
@@ -119,7 +131,7 @@ class Nodes:
         if not shapes:
             labels = ", ".join(f"{key}={value}" for key, value in asked.items())
             return f"no Kubernetes node has the labels {labels}"
-        return _too_much(ticket.job, shapes, " beside the system's own pods" if system.by_node else "")
+        return _too_much(ticket.job, shapes)
 
     async def load(self) -> Load:
         """Of the nodes that take jobs now."""
@@ -176,14 +188,15 @@ def _sum(pods: Iterable[dict[str, Any]]) -> _Held:
     return _Held(found)
 
 
-def _too_much(job: JobSpec, shapes: Sequence[tuple[fit.Amounts, int]], beside: str) -> str:
+def _too_much(job: JobSpec, shapes: Sequence[_Shape]) -> str:
     """What of a job is beyond all nodes, and beyond all of them together where its tasks start together."""
     request = wanted(job)
-    lacking = fit.lack(request, [amounts for amounts, _ in shapes])
+    lacking = fit.lack(request, [shape.left for shape in shapes])
     if lacking:
-        return f"no Kubernetes node has {lacking}{beside}"
+        enough = any(fit.fits(request, shape.whole) for shape in shapes)
+        return f"no Kubernetes node has {lacking}" + (" beside the system's own pods" if enough else "")
     if job.array is None and job.tasks > 1:
-        room = sum(fit.room(request, [amounts]) * count for amounts, count in shapes)
+        room = sum(fit.room(request, [shape.left]) * shape.count for shape in shapes)
         if room < job.tasks:
             return f"all Kubernetes nodes together have room for {room} of its {job.tasks} tasks"
     return ""

@@ -125,7 +125,7 @@ def run_of(record: dict[str, Any], indices: tuple[int, ...] | None = None) -> Ru
         # Slurm 22.05 has no `hold`: there, a held job is one of priority 0.
         held=queued and bool(record["hold"] if "hold" in record else number(record.get("priority")) == 0),
         reason=_reason(state, now, str(record.get("state_reason") or ""), record.get("exit_code")),
-        code=exit_code(record.get("exit_code")) if began and not live else None,
+        code=_code(state, record.get("exit_code")) if began and not live else None,
         started=number(record.get("start_time")) or None if began and not queued else None,
         ended=None if live else number(record.get("end_time")) or None,
         expected=(number(record.get("start_time")) or None) if queued else None,
@@ -149,7 +149,7 @@ def accounted_run(row: dict[str, Any]) -> Run:
         state=state,
         indices=_element(array.get("job_id"), array.get("task_id"), str(array.get("task") or "")),
         reason=_reason(state, now, "", row.get("exit_code")),
-        code=exit_code(row.get("exit_code")) if began and not live else None,
+        code=_code(state, row.get("exit_code")) if began and not live else None,
         started=number(times.get("start")) or None if began else None,
         ended=number(times.get("end")) or None,
         nodes=nodes,
@@ -254,6 +254,12 @@ def parse_indices(text: str) -> tuple[int, ...]:
         first, _, last = span.partition("-")
         found += range(int(first), int(last or first) + 1, int(step or 1))
     return tuple(found)
+
+
+def _code(state: Sequence[str], value: Any) -> int | None:
+    """The exit code of a job that has ended. Of one that was cancelled Slurm says 0, however it ended."""
+    code = exit_code(value)
+    return None if state[0] == "CANCELLED" and code == 0 else code
 
 
 def _began(state: Sequence[str], nodes: str) -> bool:

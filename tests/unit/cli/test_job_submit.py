@@ -15,7 +15,10 @@ from tests.unit.cli.conftest import MemoryJobs
 from tests.unit.cli.test_job import MANIFEST, error_of
 
 Run = Callable[..., Result]
-REFUSED = {"phase": "Refused", "reason": "spec: no Kubernetes node has cpu 9 (the most is 8); spec: no [x]"}
+REFUSED = {
+    "phase": "Refused",
+    "reason": "spec: no Kubernetes node has cpu 9 (the most is 8); or [x]; spec.queue: no",
+}
 POD = """
 apiVersion: kfoundry.io/v1alpha1
 kind: Job
@@ -148,7 +151,7 @@ def test_what_is_refused_at_once_fails_and_says_why(jobs: MemoryJobs, run: Run) 
     error = error_of(done)
     assert error.code is ExitCode.REFUSED
     assert error.what == "date-x7k2p was refused"
-    assert error.details == ["spec: no Kubernetes node has cpu 9 (the most is 8)", "spec: no [x]"]
+    assert error.details == ["spec: no Kubernetes node has cpu 9 (the most is 8); or [x]", "spec.queue: no"]
     assert "platformctl job describe date-x7k2p -n default" in error.next
     assert "submitted" not in done.output
     done = run("job", "submit", "-o", "json", "--", "date")

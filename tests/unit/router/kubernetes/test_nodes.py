@@ -134,6 +134,7 @@ async def test_what_the_system_runs_on_a_node_is_no_jobs() -> None:
     assert await nodes.unfit(ticket("4", kind="small")) == (
         "no Kubernetes node has cpu 4 (the most is 3.9) beside the system's own pods"
     )
+    assert await nodes.unfit(ticket("9")) == "no Kubernetes node has cpu 9 (the most is 7.85)"
     assert await nodes.unfit(ticket("7900m")) == (
         "no Kubernetes node has cpu 7.9 (the most is 7.85) beside the system's own pods"
     )
