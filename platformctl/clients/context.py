@@ -32,6 +32,9 @@ def kubeconfig_files(given: Path | None, environment: Mapping[str, str]) -> list
 
 def read_context(files: list[Path], name: str = "") -> Context:
     """The named context, or the current one. ValueError in words when there is none that can be used."""
+    if not any(path.is_file() for path in files):
+        missing = "there is no such file" if len(files) == 1 else "none of these files is there"
+        raise ValueError(f"no context, since {missing}")
     chosen = kubeconfig.read([path for path in files if path.is_file()], name)
     source = os.pathsep.join(str(path) for path in files)
     return Context(connect(chosen), chosen.namespace, chosen.name, source)
