@@ -47,12 +47,18 @@ class Output:
         return self.format is Format.JSON
 
     def table(
-        self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], folded: str = ""
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        folded: str = "",
+        whole: bool = False,
     ) -> None:
         """Print a table for people, or a JSON list of objects keyed by the column names.
 
-        folded: the one column that is wrapped where the terminal is narrow; all of them when not given. A
-        long table is written without colours and wrapping, which would take seconds.
+        folded: the one column that is wrapped where the terminal is narrow; all of them when not given.
+        whole: nothing is wrapped, however narrow it is. A long table is written without colours and wrapping,
+        which would take seconds.
         """
         rows = list(rows)
         if self.json:
@@ -62,15 +68,15 @@ class Output:
             title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
         )
         for column in columns:
-            least = _NARROWEST if column == folded else None
-            whole = bool(folded) and column != folded
-            table.add_column(column.upper(), overflow="fold", no_wrap=whole, min_width=least)
+            least = _NARROWEST if column == folded and not whole else None
+            one_line = whole or (bool(folded) and column != folded)
+            table.add_column(column.upper(), overflow="fold", no_wrap=one_line, min_width=least)
         if len(rows) > _LONG:
             self._write(title, columns, rows)
             return
         for row in rows:
             table.add_row(*("" if cell is None else str(cell) for cell in row))
-        if folded and (least := self._least_width(table)) > self.console.width:
+        if (folded or whole) and (least := self._least_width(table)) > self.console.width:
             table.width = least
         self.console.print(table)
 

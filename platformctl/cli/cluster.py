@@ -107,12 +107,13 @@ NameArgument = Annotated[str, typer.Argument(help="The Job.", autocompletion=_na
 NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME...", help="Jobs.", autocompletion=_names)]
 
 
-def read_text(file: str) -> str:
-    """What a file holds, or standard input for `-`."""
+def read_text(file: str, next_step: str = "") -> str:
+    """What a file holds, or standard input for `-`. next_step: what to do where it cannot be read."""
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise PlatformError(f"{file} cannot be read: {error}", code=ExitCode.INVALID) from error
+        what = f"{file} cannot be read: {error}"
+        raise PlatformError(what, next=next_step, code=ExitCode.INVALID) from error
 
 
 def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:
@@ -147,6 +148,9 @@ def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:
             ExitCode.FAILED,
         )
     if error.code in (400, 422):
-        next_step = "correct the Job; all fields: platformctl docs jobs"
+        # Only a label selector has requirements.
+        of_selector = error.code == 400 and "requirement" in said
+        job, selector = "correct the Job; all fields: platformctl docs jobs", "project=wind,stage!=test"
+        next_step = f"a label selector is such as {selector}" if of_selector else job
         return PlatformError(f"the cluster does not take it: {said}", where, next_step, ExitCode.INVALID)
     return PlatformError(f"the cluster says: {said}", where)

@@ -60,12 +60,13 @@ class JobsClient:
         except NotFoundError as error:
             raise await self._missing(error) from None
 
-    async def list(self, everywhere: bool = False) -> list[dict[str, Any]]:
-        """All Jobs of the namespace, or of all namespaces, fetched in pages."""
+    async def list(self, everywhere: bool = False, labels: str = "") -> list[dict[str, Any]]:
+        """All Jobs of the namespace, or of all namespaces, fetched in pages. labels: a label selector."""
         path = JOBS if everywhere else self._path()
         found: list[dict[str, Any]] = []
+        selected = {"labelSelector": labels} if labels else {}
         try:
-            async for page in self._client.list_pages(path):
+            async for page in self._client.list_pages(path, **selected):
                 found += page["items"]
         except NotFoundError as error:
             raise NoJobsError(str(error)) from None
@@ -118,28 +119,33 @@ class JobsClient:
         await self._client.delete(self._path(job["metadata"]["name"]), uid=job["metadata"]["uid"])
 
     async def page(
-        self, name: str, offset: int | None = None, tail: int | None = None, index: int | None = None
+        self,
+        name: str,
+        offset: int | None = None,
+        tail: int | None = None,
+        index: int | None = None,
+        attempt: int | None = None,
     ) -> tuple[int, bytes, bool]:
-        """A bounded part of a Job's output: where it begins, its bytes, and whether nothing follows."""
-        async with self._answer(name, **_query(offset, tail, index)) as response:
+        """A bounded part of an attempt's output: where it begins, its bytes, and whether nothing follows."""
+        async with self._answer(name, **_query(offset, tail, index, attempt)) as response:
             start = int(response.headers.get("Kfoundry-Offset", offset or 0))
             body = await response.read()
             return start, body, response.headers.get("Kfoundry-Complete") == "true"
 
     async def follow(
-        self, name: str, offset: int | None = None, tail: int | None = None, index: int | None = None
+        self, name: str, offset: int = 0, index: int | None = None, attempt: int | None = None
     ) -> AsyncGenerator[bytes]:
-        """A Job's output as it comes, until the Job has ended. A stream that breaks is taken up again."""
+        """An attempt's output as it comes, until its end. A stream that breaks is taken up again."""
         while True:
             before = offset
             with suppress(UnavailableError):
-                query = _query(offset, tail if offset is None else None, index)
+                query = _query(offset, None, index, attempt)
                 async with self._answer(name, follow="true", **query) as response:
                     offset = int(response.headers.get("Kfoundry-Offset", offset or 0))
                     async for piece in response.content.iter_any():
                         offset += len(piece)
                         yield piece
-            start, rest, complete = await self.page(name, offset, tail if offset is None else None, index)
+            start, rest, complete = await self.page(name, offset, None, index, attempt)
             offset = start + len(rest)
             yield rest
             if complete:
@@ -176,6 +182,6 @@ class JobsClient:
         return error
 
 
-def _query(offset: int | None, tail: int | None, index: int | None) -> dict[str, str]:
-    given = {"offset": offset, "tailBytes": tail, "index": index}
+def _query(offset: int | None, tail: int | None, index: int | None, attempt: int | None) -> dict[str, str]:
+    given = {"offset": offset, "tailBytes": tail, "index": index, "attempt": attempt}
     return {key: str(value) for key, value in given.items() if value is not None}

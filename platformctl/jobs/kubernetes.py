@@ -2,16 +2,18 @@
 
 The pod runs as the submitter's uid, gid and groups with no privilege and no API token. Where the user has a
 home claim the home is mounted at its path; else an empty folder stands for it, gone with the pod. A script is
-mounted from a ConfigMap that the batch Job owns, and starts in the home.
+mounted from a ConfigMap that the batch Job owns, and starts in the home. The user's name and groups are
+files from the pod's annotations, mounted over the image's.
 
 Tasks are an indexed Job whose pods Kubernetes places one by one: that all start together is the back end's
 work before the release. The elements of an array are an indexed Job of which each index stands for itself.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from platformctl.jobs import names
 from platformctl.jobs.batch_script import INDEX
 from platformctl.jobs.model import Array, Container, JobSpec, Queue, Resources, Transfer, User
 from platformctl.jobs.staging import CANNOT_COPY, copies
@@ -19,8 +21,10 @@ from platformctl.jobs.tokens import Token
 from platformctl.vocabulary import (
     API_VERSION,
     ENTERABLE_PREFIX,
+    GROUP_ANNOTATION,
     JOB_UID_LABEL,
     OWN_PREFIX,
+    PASSWD_ANNOTATION,
     TOKEN_ANNOTATION,
 )
 
@@ -29,7 +33,10 @@ DEFAULT_IMAGE = "docker.io/library/debian:13"
 STAGE_IN, STAGE_OUT = f"{OWN_PREFIX}stage-in", f"{OWN_PREFIX}stage-out"
 _SCRIPT_VOLUME = f"{OWN_PREFIX}script"
 _HOME_VOLUME = f"{OWN_PREFIX}home"
+_NAMES_VOLUME = f"{OWN_PREFIX}names"
 _SCRIPT_FOLDER = "/kfoundry"
+# Files of the pod's annotations, which take the place of the image's.
+_NAMES = {"/etc/passwd": ("passwd", PASSWD_ANNOTATION), "/etc/group": ("group", GROUP_ANNOTATION)}
 _INDEX_ANNOTATION = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
 
 # Arguments are source, target and the target's folder, again and again: data, never part of the program.
@@ -123,6 +130,7 @@ def batch_job(
         "template": {
             "metadata": {
                 "labels": labels,
+                "annotations": {PASSWD_ANNOTATION: names.passwd(user), GROUP_ANNOTATION: names.group(user)},
             },
             "spec": _pod(job, user, script_image, batch, queue, strict_groups),
         },
@@ -243,6 +251,7 @@ def _script(job: JobSpec, user: User, image: str) -> dict[str, Any]:
         "volumeMounts": [
             {"name": _SCRIPT_VOLUME, "mountPath": _SCRIPT_FOLDER, "readOnly": True},
             {"name": _HOME_VOLUME, "mountPath": user.home},
+            *_names_mounts(()),
         ],
         "securityContext": _unprivileged(),
     }
@@ -257,6 +266,7 @@ def _container(container: Container, user: User) -> dict[str, Any]:
         mounts.append({"name": _HOME_VOLUME, "mountPath": user.home})
         if "HOME" not in {name for name, _ in container.env}:
             env.insert(0, {"name": "HOME", "value": user.home})
+    mounts += _names_mounts(path for _, path in container.mounts)
     found: dict[str, Any] = {
         "name": container.name,
         "image": container.image,
@@ -327,7 +337,27 @@ def _volumes(job: JobSpec, user: User, config_map: str) -> list[dict[str, Any]]:
         found.append({"name": _HOME_VOLUME, "persistentVolumeClaim": {"claimName": user.home_claim}})
     elif job.container is None:
         found.append({"name": _HOME_VOLUME, "emptyDir": {}})
+    found.append(_names_volume())
     return found + [{"name": volume, "emptyDir": {}} for volume in job.pod.volumes]
+
+
+def _names_volume() -> dict[str, Any]:
+    """Comes with the pod itself: no other object has to be made for it, or could be changed."""
+    items = [
+        {"path": file, "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
+        for file, annotation in _NAMES.values()
+    ]
+    return {"name": _NAMES_VOLUME, "downwardAPI": {"items": items}}
+
+
+def _names_mounts(taken: Iterable[str]) -> list[dict[str, Any]]:
+    """taken: where the container has volumes of its user's."""
+    own = {path.rstrip("/") for path in taken}
+    return [
+        {"name": _NAMES_VOLUME, "mountPath": path, "subPath": file, "readOnly": True}
+        for path, (file, _) in _NAMES.items()
+        if path not in own
+    ]
 
 
 def _index() -> dict[str, Any]:

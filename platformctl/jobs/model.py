@@ -36,6 +36,7 @@ class User:
     """A person of the site as every host knows them; from the inventory's users_accounts.
 
     groups are supplementary gids; account is the Slurm account jobs are charged to unless they name one.
+    group_names: by gid, as far as the site names its groups.
     """
 
     name: str
@@ -45,6 +46,7 @@ class User:
     account: str | None
     home: str
     home_claim: str | None = None
+    group_names: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

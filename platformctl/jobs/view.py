@@ -42,6 +42,16 @@ def live(job: Mapping[str, Any]) -> bool:
     return phase(job) not in FINAL
 
 
+def attempt(job: Mapping[str, Any]) -> int:
+    """Number of the last attempt."""
+    return int(_status(job).get("attempt") or 1)
+
+
+def created(job: Mapping[str, Any]) -> float | None:
+    """When, in seconds since the epoch."""
+    return epoch(_metadata(job).get("creationTimestamp"))
+
+
 def submitter(job: Mapping[str, Any]) -> str:
     """Who created it, as the API server stamped it."""
     return str((_metadata(job).get("annotations") or {}).get(SUBMITTER, ""))

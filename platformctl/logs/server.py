@@ -13,6 +13,7 @@ from aiohttp import web
 
 from platformctl.clients.kubernetes import ApiError, KubernetesClient
 from platformctl.jobs import view
+from platformctl.jobs.indices import wrong_index
 from platformctl.jobs.model import Target
 from platformctl.jobs.targets import BACK_ENDS, OutputIn
 from platformctl.logs import discovery
@@ -124,6 +125,8 @@ class LogServer:
         path = _JOB.format_map(request.match_info)
         job = await self._client.get(path)
         await self._authorize(caller, job)
+        if trouble := wrong_index(job, wanted.index):
+            raise NoOutputError(f"the Job {trouble}")
         watched = Watched(self._client, path, job)
         attempt = wanted.attempt or watched.attempt
         with self._counted(caller.name):
@@ -160,8 +163,13 @@ class LogServer:
         self, watched: Watched, attempt: int, wanted: Parameters, offset: int
     ) -> AsyncGenerator[bytes]:
         """The output, waited for if it is followed and not yet decided where the attempt runs."""
-        while (source := self._source(watched, attempt, wanted.index)) is None:
-            if await watched.ended(attempt):
+        while True:
+            # Looked at before the source: what ends in the meantime may have run after all.
+            ended = await watched.ended(attempt)
+            source = self._source(watched, attempt, wanted.index)
+            if source is not None:
+                break
+            if ended:
                 raise NoOutputError(f"the Job never ran: {view.reason(watched.job)}")
             if not wanted.follow:
                 return

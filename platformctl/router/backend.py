@@ -148,7 +148,9 @@ class Backend(Protocol):
     async def unfit(self, ticket: Ticket) -> str:
         """Why nothing that is there could ever run the job; empty when something could.
 
-        Only a hint for choosing: it is asked before each submission, so it must answer from memory.
+        Nodes that may come back (down, drained, cordoned) are there. It is asked before each submission, so
+        it answers from memory. A Job is refused for what it names, so that rests on a look of the last
+        seconds.
         """
         ...
 

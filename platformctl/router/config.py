@@ -1,6 +1,6 @@
 """The router's configuration: one JSON file, written by the chart from the site's inventory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,21 +17,39 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+# A field of a line in /etc/passwd or /etc/group.
+_Field = Annotated[str, Field(pattern=r"^[^:\x00-\x1f]+$")]
+
+
+class GroupEntry(_Strict):
+    """A group of the site."""
+
+    name: _Field
+    gid: _Id
+
+
 class UserEntry(_Strict):
     """A site user: numeric ids as on every host. Root can not be one."""
 
-    name: str
+    name: _Field
     uid: _Id
     gid: _Id
     groups: list[_Id] = []
     account: str | None = None
-    home: str
+    home: _Field
     home_claim: str | None = None
 
-    def user(self) -> User:
+    def user(self, group_names: Mapping[int, str]) -> User:
         """The user as translations need it."""
         return User(
-            self.name, self.uid, self.gid, tuple(self.groups), self.account, self.home, self.home_claim
+            self.name,
+            self.uid,
+            self.gid,
+            tuple(self.groups),
+            self.account,
+            self.home,
+            self.home_claim,
+            {gid: group_names[gid] for gid in (self.gid, *self.groups) if gid in group_names},
         )
 
 
@@ -78,6 +96,7 @@ class RouterConfig(_Strict):
 
     site: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
     users: list[UserEntry]
+    groups: list[GroupEntry] = []
     slurm: SlurmEntry | None = None
     script_image: str = DEFAULT_IMAGE
     workers: Annotated[int, Field(ge=1, le=64)] = 32
@@ -91,7 +110,8 @@ class RouterConfig(_Strict):
 
     def by_name(self) -> dict[str, User]:
         """Users by the name that the API server knows them by."""
-        return {entry.name: entry.user() for entry in self.users}
+        names = {entry.gid: entry.name for entry in self.groups}
+        return {entry.name: entry.user(names) for entry in self.users}
 
     def rules(self) -> Sequence[Rule]:
         """The site's rules of routing, or the ones that are shipped."""

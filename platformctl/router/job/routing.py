@@ -62,7 +62,7 @@ def _told(target: Target, because: str, passed: Sequence[Refusal], later: Sequen
 async def _named(
     ticket: Ticket, backends: Mapping[Target, Backend], barred: Mapping[Target, str]
 ) -> Route | list[Refusal]:
-    """The target that the Job names, whether or not a node of today could hold it: one may be added."""
+    """The target that the Job names. One that cannot be asked now is taken: the Job waits for it."""
     target = ticket.job.target
     refusals = _form(ticket, target, backends, barred)
     if refusals:
@@ -71,8 +71,7 @@ async def _named(
         unfit = await backends[target].unfit(ticket)
     except Unavailable:
         unfit = ""
-    warning = f"; it waits until that changes: {unfit}" if unfit else ""
-    return Route(target, f"{target}: asked for by spec.target{warning}")
+    return [Refusal("spec", unfit)] if unfit else Route(target, f"{target}: asked for by spec.target")
 
 
 async def _against(

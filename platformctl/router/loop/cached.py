@@ -13,14 +13,15 @@ class Cached[T]:
         self._ask = ask
         self._seconds = seconds
         self._asking = asyncio.Lock()
-        self._until = float("-inf")
+        self._begun = float("-inf")
         self._value: list[T] = []
 
-    async def get(self) -> T:
-        """The answer, at most so many seconds old."""
+    async def get(self, seconds: float | None = None) -> T:
+        """The answer, at most so many seconds old; seconds: for a caller who needs a younger one."""
+        oldest = self._seconds if seconds is None else min(seconds, self._seconds)
         async with self._asking:
-            if not self._value or time.monotonic() >= self._until:
+            if not self._value or time.monotonic() >= self._begun + oldest:
                 begun = time.monotonic()
                 self._value = [await self._ask()]
-                self._until = begun + self._seconds
+                self._begun = begun
         return self._value[0]

@@ -14,6 +14,8 @@ from platformctl.router.loop.cached import Cached
 from platformctl.vocabulary import GPU
 
 _SECONDS = 15.0
+# What a job is refused for must not rest on an older look.
+_REFUSAL_SECONDS = 2.0
 _GPUS = re.compile(r"gpu(?::[^:,()]+)?:(\d+)")
 _OUT = frozenset({"DOWN", "DRAIN", "DRAINED", "DRAINING", "FAIL", "FUTURE", "NOT_RESPONDING", "UNKNOWN"})
 
@@ -59,13 +61,13 @@ class Cluster:
         """Records of a partition's nodes."""
         return (await self._of(partition)).records
 
-    async def _of(self, partition: str | None) -> _Nodes:
-        nodes = await self._nodes.get()
+    async def _of(self, partition: str | None, seconds: float | None = None) -> _Nodes:
+        nodes = await self._nodes.get(seconds)
         return nodes.by_partition.get(partition, _Nodes([])) if partition else nodes
 
-    async def partition(self, name: str) -> dict[str, Any] | None:
-        """A partition's record."""
-        return next((found for found in await self._partitions.get() if found["name"] == name), None)
+    async def _partition(self, name: str, seconds: float | None) -> dict[str, Any] | None:
+        partitions = await self._partitions.get(seconds)
+        return next((found for found in partitions if found["name"] == name), None)
 
     async def load(self) -> Load:
         """Of the nodes that take jobs. Raises Unavailable."""
@@ -76,14 +78,17 @@ class Cluster:
 
     async def unfit(self, ticket: Ticket) -> str:
         """Why no partition or node could ever run the job; empty when one could. Raises Unavailable."""
+        return await self._unfit(ticket, None) and await self._unfit(ticket, _REFUSAL_SECONDS)
+
+    async def _unfit(self, ticket: Ticket, seconds: float | None) -> str:
         job = ticket.job
         name = ticket.queue.partition if ticket.queue else job.queue
         try:
-            partition = await self.partition(name) if name else None
+            partition = await self._partition(name, seconds) if name else None
             if name and partition is None:
                 there = ", ".join(sorted(found["name"] for found in await self._partitions.get()))
                 return f"Slurm has no partition {name}; it has {there}"
-            nodes = await self._of(name)
+            nodes = await self._of(name, seconds)
         except SlurmError as error:
             raise Unavailable(f"Slurm does not answer: {error.message}") from error
         where = f"the partition {name}" if name else "Slurm"

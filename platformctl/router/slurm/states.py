@@ -45,11 +45,15 @@ ENDINGS: dict[str, str] = {
     "CANCELLED": "was cancelled",
 }
 
+# Ends of jobs that need not have begun. Slurm gives these a start time and the exit code 0 even so.
+_BEFORE_A_START = frozenset({"CANCELLED", "DEADLINE", "BOOT_FAIL"})
+
 # Ends that another attempt may mend: the job did nothing wrong.
 AGAIN = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "LAUNCH_FAILED"})
 
 # What slurmrestd writes for an element that has no number yet: NO_VAL in a file name's %a.
 _NO_INDEX = "4294967294"
+_NO_NODES = "None assigned"
 _MAX_NODES = 200
 # A command of the user's may end with these codes too.
 _CODES = {
@@ -113,17 +117,19 @@ def run_of(record: dict[str, Any], indices: tuple[int, ...] | None = None) -> Ru
     now = phase(state)
     live = now in (Phase.QUEUED, Phase.RUNNING)
     queued = now is Phase.QUEUED
+    nodes = "" if queued else str(record.get("nodes") or "")
+    began = _began(state, nodes)
     return Run(
         state=state,
         indices=_indices(record) if indices is None else indices,
         # Slurm 22.05 has no `hold`: there, a held job is one of priority 0.
         held=queued and bool(record["hold"] if "hold" in record else number(record.get("priority")) == 0),
         reason=_reason(state, now, str(record.get("state_reason") or ""), record.get("exit_code")),
-        code=None if live else exit_code(record.get("exit_code")),
-        started=None if queued else number(record.get("start_time")) or None,
+        code=exit_code(record.get("exit_code")) if began and not live else None,
+        started=number(record.get("start_time")) or None if began and not queued else None,
         ended=None if live else number(record.get("end_time")) or None,
         expected=(number(record.get("start_time")) or None) if queued else None,
-        nodes="" if queued else str(record.get("nodes") or ""),
+        nodes=nodes,
         output=_output(record),
         cpus=0 if queued else _tres(record).get("cpu", 0),
         gpus=0 if queued else _gpus(record),
@@ -137,15 +143,16 @@ def accounted_run(row: dict[str, Any]) -> Run:
     live = now in (Phase.QUEUED, Phase.RUNNING)
     times, array = row.get("time") or {}, row.get("array") or {}
     held = {(item.get("type"), item.get("name") or ""): item.get("count") or 0 for item in _allocated(row)}
-    nodes = str(row.get("nodes") or "")
+    nodes = str(row.get("nodes") or "").replace(_NO_NODES, "")
+    began = _began(state, nodes)
     return Run(
         state=state,
         indices=_element(array.get("job_id"), array.get("task_id"), str(array.get("task") or "")),
         reason=_reason(state, now, "", row.get("exit_code")),
-        code=None if live else exit_code(row.get("exit_code")),
-        started=number(times.get("start")) or None,
+        code=exit_code(row.get("exit_code")) if began and not live else None,
+        started=number(times.get("start")) or None if began else None,
         ended=number(times.get("end")) or None,
-        nodes="" if nodes == "None assigned" else nodes,
+        nodes=nodes,
         output=_accounted_output(row, number(array.get("job_id"))),
         cpus=held.get(("cpu", ""), 0),
         gpus=sum(count for (kind, name), count in held.items() if kind == "gres" and name == "gpu"),
@@ -247,6 +254,11 @@ def parse_indices(text: str) -> tuple[int, ...]:
         first, _, last = span.partition("-")
         found += range(int(first), int(last or first) + 1, int(step or 1))
     return tuple(found)
+
+
+def _began(state: Sequence[str], nodes: str) -> bool:
+    """Whether a job that has ended ever ran; true for one that has not."""
+    return bool(nodes) or state[0] not in _BEFORE_A_START
 
 
 def _whole(by_phase: Mapping[Phase, list[Run]]) -> Phase:

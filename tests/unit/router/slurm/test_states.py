@@ -385,3 +385,17 @@ def test_accounting_names_the_end_the_node_and_the_file() -> None:
     assert (runs.code, runs.reason) == (None, "")
     element = {**row, "array": {"job_id": 7, "task_id": 1}, "stdout": "/home/a/x-%j.out"}
     assert slurm_states.accounted_run(element).output == "/home/a/x-9.out"
+
+
+@pytest.mark.parametrize("state", ["CANCELLED", "DEADLINE", "BOOT_FAIL"])
+def test_what_ended_before_its_start_has_no_exit_code(state: str) -> None:
+    zero = {"return_code": {"set": True, "number": 0}}
+    times = {"start_time": 160, "end_time": 160}
+    never = seen(record([state], nodes="", exit_code=zero, **times))
+    assert (never.exit_code, never.started, never.ended) == (None, None, 160)
+    began = seen(record([state], nodes="n1", exit_code=zero, **times))
+    assert (began.exit_code, began.started) == (0, 160)
+    row = {"state": {"current": [state]}, "time": {"start": 160, "end": 160}, "exit_code": zero}
+    for nodes, code, started in (("None assigned", None, None), ("", None, None), ("n1", 0, 160)):
+        run = slurm_states.accounted_run({**row, "nodes": nodes})
+        assert (run.code, run.started) == (code, started)
