@@ -1,7 +1,7 @@
 # Everything a person types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-down test lint unit molecule mutation kind kind-down kind-test conformance bench docs source lock
+.PHONY: help setup demo lab-down test lint unit molecule mutation kind kind-down kind-test conformance bench docs source lock wheel release
 
 PLATFORMCTL := .venv/bin/platformctl
 LAB := inventories/lab
@@ -69,14 +69,23 @@ bench: setup ## Measure, and say what got worse (RUNS=N: how often; FAIL=1: exit
 	@$(if $(filter-out 0 1,$(FAIL)),$(error FAIL=$(FAIL)? FAIL=1 fails when something got worse)):
 	@.venv/bin/python -m tests.benchmarks $(if $(RUNS),--runs $(RUNS)) $(if $(filter 1,$(FAIL)),--fail-on-worse)
 
-docs: setup ## Write docs/variables.md and docs/benchmarks.md again from what they describe
+docs: setup ## Write variables.md, chart-values.md and benchmarks.md in docs/ again from what they describe
 	@$(PLATFORMCTL) schema --markdown > docs/variables.md
+	@.venv/bin/python -m tests.chart_values > docs/chart-values.md
 	@.venv/bin/python -m tests.benchmarks.document > docs/benchmarks.md
 
 source: setup ## Take the lab's artefacts from elsewhere, and pin what is there: SOURCE=upstream, their publishers
 	@echo 'artifacts_source: $(or $(filter upstream modules,$(SOURCE)),$(error which? SOURCE=upstream or SOURCE=modules))' \
 	  > $(LAB)/group_vars/all/artifacts.yml
 	@$(PLATFORMCTL) artifacts lock -i $(LAB)
+
+wheel: ## Build the wheel of this commit in dist/, to install it elsewhere: pipx install ./dist/*.whl
+	@.ci/setup
+	@.venv/bin/python .ci/release.py wheel
+
+release: ## Build all that is published of this commit in dist/: wheel, source, charts, SHA256SUMS
+	@.ci/setup
+	@.venv/bin/python .ci/release.py
 
 lock: ## Pin the Python packages again (needs .venv)
 	@$${XDG_CACHE_HOME:-$$HOME/.cache}/platformctl/uv/bin/uv pip compile --quiet --upgrade --universal \

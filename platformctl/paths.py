@@ -28,7 +28,7 @@ def config_dir() -> Path:
 
 
 def data_dir() -> Path:
-    """The folder of playbooks/, roles/, charts/ and inventories/: the checkout, or the wheel's copy."""
+    """The folder of playbooks/, roles/, charts/, docs/, inventories/: the checkout, or the wheel's copy."""
     package = Path(__file__).parent
     packaged = package / "data"
     return packaged if packaged.is_dir() else package.parent

@@ -22,11 +22,13 @@ from mutmut.utils.file_utils import walk_mutatable_files
 _LISTED = {
     "platformctl/jobs": ("*",),
     "platformctl/site": ("*",),
-    "platformctl/engine": ("graph.py", "plan.py", "impact.py", "digest.py"),
-    "platformctl/router": (
-        *("submission.py", "copies.py", "sweep.py", "ending.py", "reconcile.py", "status.py"),
-        *("kubernetes_states.py", "slurm_states.py", "resource.py"),
+    "platformctl/engine": ("graph.py",),
+    "platformctl/engine/planning": ("plan.py", "impact.py", "digest.py"),
+    "platformctl/router/job": (
+        *("submission.py", "cache.py", "sweep.py", "ending.py", "reconcile.py", "status.py", "resource.py"),
     ),
+    "platformctl/router/kubernetes": ("states.py",),
+    "platformctl/router/slurm": ("states.py", "ownership.py"),
 }
 MODULES = tuple(f"{folder}/{name}" for folder, names in _LISTED.items() for name in names)
 _SETTINGS = {

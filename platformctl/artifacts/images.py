@@ -21,13 +21,14 @@ SOURCES = Path(platformctl.__file__).parent
 SOURCE_PATTERNS = (
     "__init__.py",
     "errors.py",
+    "vocabulary.py",
     "clients/__init__.py",
     "clients/kubernetes.py",
     "clients/nesting.py",
     "clients/slurmrestd.py",
     "jobs/*.py",
     "logs/*.py",
-    "router/*.py",
+    "router/**/*.py",
 )
 FORMAT = 1
 
@@ -148,7 +149,7 @@ def _source_layer(workshop: Workshop, image: Image) -> Layer:
     assert image.root is not None
     root = workshop.catalogue.roots[image.root]
     assert root.python is not None
-    key = hash_value([source_key(), roots.root_key(root), platformctl.__version__, FORMAT])
+    key = hash_value([source_key(), roots.root_key(root), FORMAT])
     if layer := workshop.blobs.find(key):
         return layer
     staging = workshop.folder / "sources"
@@ -157,10 +158,6 @@ def _source_layer(workshop: Workshop, image: Image) -> Layer:
     for name, path in source_files().items():
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, package / name)
-    # importlib.metadata answers the package's version from this folder.
-    metadata = staging / wheels.SITE / f"platformctl-{platformctl.__version__}.dist-info" / "METADATA"
-    metadata.parent.mkdir()
-    metadata.write_text(f"Metadata-Version: 2.4\nName: platformctl\nVersion: {platformctl.__version__}\n")
     tree = roots.tree_path(root, workshop.roots)
     roots.compile_python(tree, root.python, staging / wheels.SITE, f"/{wheels.SITE}")
     entries: list[Entry] = list(layers.tree_entries(staging))

@@ -151,7 +151,10 @@ def with_parents(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def tree_entries(source: Path, prefix: str = "") -> Iterator[Entry]:
-    """What lies below a folder, owned by root, placed below prefix (a path without slashes at its ends)."""
+    """What lies below a folder, owned by root, placed below prefix (a path without slashes at its ends).
+
+    Of a mode only whether a file can be executed counts: the rest is the umask of who made it.
+    """
     for directory, names, files in os.walk(source):
         here = Path(directory)
         for name in sorted([*names, *files]):
@@ -162,6 +165,6 @@ def tree_entries(source: Path, prefix: str = "") -> Iterator[Entry]:
             if stat.S_ISLNK(mode):
                 yield link(target, str(path.readlink()))
             elif stat.S_ISDIR(mode):
-                yield folder(target, stat.S_IMODE(mode))
+                yield folder(target)
             elif stat.S_ISREG(mode):
                 yield file(target, path, EXECUTABLE if mode & stat.S_IXUSR else REGULAR)

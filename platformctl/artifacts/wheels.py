@@ -45,17 +45,22 @@ def install(name: str, tree: Path, interpreter: str, destination: Path) -> None:
     partial = destination.with_name(destination.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     site = partial / SITE
+    unpack(name, site)
+    _move_scripts(site / "bin", partial / "usr/local/bin")
+    compile_python(tree, interpreter, site, f"/{SITE}")
+    partial.replace(destination)
+
+
+def unpack(name: str, folder: Path) -> None:
+    """Install the locked wheels into a folder, as their publishers made them."""
     run(
         [
-            *(_uv(), "pip", "install", "--quiet", "--target", str(site), "--python", sys.executable),
+            *(_uv(), "pip", "install", "--quiet", "--target", str(folder), "--python", sys.executable),
             *("--python-version", PYTHON, "--python-platform", PLATFORM, "--link-mode", "copy"),
             *("--only-binary", ":all:", "--require-hashes", "--no-deps", "-r", str(lock_path(name))),
         ],
         remedy="check that this machine reaches its Python package index",
     )
-    _move_scripts(site / "bin", partial / "usr/local/bin")
-    compile_python(tree, interpreter, site, f"/{SITE}")
-    partial.replace(destination)
 
 
 def _move_scripts(source: Path, target: Path) -> None:
@@ -76,5 +81,7 @@ def _uv() -> str:
     own = cache_dir() / "uv" / "bin" / "uv"
     found = str(own) if own.exists() else shutil.which("uv")
     if found is None:
-        raise PlatformError("uv is needed to install the wheels of images", next="make setup")
+        raise PlatformError(
+            "uv is needed to install the wheels of images", next="pipx install uv; in a checkout: make setup"
+        )
     return found

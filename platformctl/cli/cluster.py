@@ -123,6 +123,6 @@ def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:
     if isinstance(error, AlreadyExistsError):
         return PlatformError(said, where, "choose another name, or cancel it with --delete", ExitCode.FAILED)
     if error.code in (400, 422):
-        next_step = "correct the Job; docs/jobs.md has all fields"
+        next_step = "correct the Job; all fields: platformctl docs jobs"
         return PlatformError(f"the cluster does not take it: {said}", where, next_step, ExitCode.INVALID)
     return PlatformError(f"the cluster says: {said}", where)

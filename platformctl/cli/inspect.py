@@ -12,7 +12,7 @@ from platformctl.console import Output
 from platformctl.errors import ExitCode
 
 if TYPE_CHECKING:
-    from platformctl.engine.status import SiteStatus
+    from platformctl.engine.checking.status import SiteStatus
 
 
 def register(app: typer.Typer) -> None:
@@ -28,8 +28,8 @@ def status(ctx: typer.Context, inventory: InventoryOption) -> None:
 
     Example: `platformctl status -i mysite`
     """
+    from platformctl.engine.checking.status import gather
     from platformctl.engine.loading import load
-    from platformctl.engine.status import gather
 
     output: Output = ctx.obj
     site = asyncio.run(gather(load(inventory)))
@@ -69,7 +69,7 @@ def kubeconfig(
     Example: `platformctl kubeconfig -i mysite --user alice --file alice.kubeconfig`
     """
     from platformctl.clients import kubeconfig as kubeconfigs
-    from platformctl.engine.access import admin_kubeconfig, user_kubeconfig
+    from platformctl.engine.cluster.access import admin_kubeconfig, user_kubeconfig
     from platformctl.engine.loading import load
 
     output: Output = ctx.obj

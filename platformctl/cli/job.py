@@ -22,18 +22,12 @@ from platformctl.cli.job_output import WatchOption
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.jobs import view
+from platformctl.jobs.model import Target
+from platformctl.vocabulary import Phase
 
 app = typer.Typer(
     help="Jobs on either scheduler: submit, follow, explain and end them.", no_args_is_help=True
 )
-
-
-class Target(StrEnum):
-    """Where a Job may run."""
-
-    AUTO = "auto"
-    SLURM = "slurm"
-    KUBERNETES = "kubernetes"
 
 
 class Order(StrEnum):
@@ -43,18 +37,6 @@ class Order(StrEnum):
     NAME = "name"
     PHASE = "phase"
     USER = "user"
-
-
-class PhaseName(StrEnum):
-    """Where a Job is."""
-
-    PENDING = "Pending"
-    QUEUED = "Queued"
-    RUNNING = "Running"
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-    CANCELLED = "Cancelled"
-    REFUSED = "Refused"
 
 
 @app.command()
@@ -115,7 +97,7 @@ def list_jobs(
     everyone: Annotated[bool, typer.Option("--all", "-a", help="Everybody's Jobs, not only yours.")] = False,
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")] = False,
     phase: Annotated[
-        list[PhaseName] | None,
+        list[Phase] | None,
         typer.Option(help="Only in this phase; repeat for more.", case_sensitive=False),
     ] = None,
     sort: Annotated[Order, typer.Option(help="What to sort by.")] = Order.CREATED,
@@ -270,7 +252,7 @@ def _checked(document: dict[str, Any], name: str, fields: dict[str, Any], file: 
             f"{len(found)} mistakes, so nothing was submitted" if len(found) > 1 else "nothing was submitted",
             where=file,
             details=manifest.complaints(found),
-            next=f"platformctl job import {file}" if directives else "docs/jobs.md has all fields",
+            next=f"platformctl job import {file}" if directives else "all fields: platformctl docs jobs",
             code=ExitCode.INVALID,
         )
     return job
@@ -282,7 +264,8 @@ async def _get(access: Access, name: str) -> dict[str, Any]:
 
 
 async def _cancel(access: Access, names: list[str], delete: bool) -> list[tuple[str, str]]:
-    from platformctl.clients.jobs import CANCEL
+
+    from platformctl.vocabulary import CANCEL_REQUESTED
 
     async with cluster.jobs_of(access) as jobs:
         done = []
@@ -292,7 +275,7 @@ async def _cancel(access: Access, names: list[str], delete: bool) -> list[tuple[
                 await jobs.delete(job)
                 done.append((name, "deleted"))
             elif view.live(job):
-                await jobs.ask(job, {CANCEL: "true"})
+                await jobs.ask(job, {CANCEL_REQUESTED: "true"})
                 done.append((name, "cancelling"))
             else:
                 done.append((name, f"has ended already ({view.phase(job)})"))
@@ -312,7 +295,8 @@ async def _resume(access: Access, name: str) -> None:
 
 
 async def _retry(access: Access, name: str) -> int:
-    from platformctl.clients.jobs import CANCEL, RETRY
+
+    from platformctl.vocabulary import CANCEL_REQUESTED, RETRY_REQUESTED
 
     async with cluster.jobs_of(access) as jobs:
         job = await jobs.get(name)
@@ -329,14 +313,14 @@ async def _retry(access: Access, name: str) -> int:
                 next="correct it and submit it anew: platformctl job submit FILE",
                 code=ExitCode.REFUSED,
             )
-        await jobs.ask(job, {RETRY: str(attempt), CANCEL: None})
+        await jobs.ask(job, {RETRY_REQUESTED: str(attempt), CANCEL_REQUESTED: None})
         return attempt
 
 
 _KEYS: dict[Order, Callable[[dict[str, Any]], Any]] = {
     Order.CREATED: job_rows.created,
     Order.NAME: lambda job: str(job["metadata"]["name"]),
-    Order.PHASE: lambda job: (view.PHASES.index(view.phase(job)), *job_rows.created(job)),
+    Order.PHASE: lambda job: (list(Phase).index(view.phase(job)), *job_rows.created(job)),
     Order.USER: lambda job: (view.user(job), *job_rows.created(job)),
 }
 

@@ -11,7 +11,8 @@ import typer
 from platformctl.cli import cluster
 from platformctl.cli.cluster import Access, ContextOption, KubeconfigOption, NameArgument, NamespaceOption
 from platformctl.errors import ExitCode, PlatformError
-from platformctl.jobs import entrance, view
+from platformctl.jobs import view
+from platformctl.jobs.targets import entrance
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +57,7 @@ def _command(job: dict[str, Any]) -> str:
             next=f"platformctl job explain {name}",
             code=ExitCode.REFUSED,
         )
-    return entrance.command(spec, status.get("backend"), str(status.get("backendId") or ""))
+    return entrance(spec, status.get("backend"), str(status.get("backendId") or ""))
 
 
 def _same_cluster(program: str, access: Access) -> list[str]:

@@ -11,8 +11,7 @@ from platformctl.cli.cluster import Access, ContextOption, KubeconfigOption, Nam
 from platformctl.cli.job_output import WatchOption
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
-
-_TARGETS = ("slurm", "auto", "kubernetes")
+from platformctl.jobs.model import Target
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +23,7 @@ def import_script(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="SCRIPT|-", help="A script for sbatch; - reads it here.")],
     submit: Annotated[bool, typer.Option("--submit", help="Submit the Job instead of showing it.")] = False,
-    target: Annotated[str, typer.Option(help="Where it may run: slurm, auto or kubernetes.")] = "slurm",
+    target: Annotated[Target, typer.Option(help="Where it may run.")] = Target.SLURM,
     without: Annotated[
         list[str] | None,
         typer.Option(help="Leave this option out, such as mail-user; repeat for more.", show_default=False),
@@ -44,7 +43,7 @@ def import_script(
 ) -> None:
     """Turn an #SBATCH script into a Job: every directive is mapped, emulated, or refused with its line.
 
-    Shows the Job as YAML and what will differ from sbatch; docs/sbatch.md has all options.
+    Shows the Job as YAML and what will differ from sbatch; `platformctl docs sbatch` has all options.
 
     Example: `platformctl job import train.sh > train.yaml`
 
@@ -54,8 +53,6 @@ def import_script(
     from platformctl.jobs.sbatch import convert
 
     output: Output = ctx.obj
-    if target not in _TARGETS:
-        raise typer.BadParameter(f"must be one of {', '.join(_TARGETS)}", param_hint="--target")
     unwanted = {name.lstrip("-") for name in without or ()}
     file_name = "sbatch" if file == "-" else Path(file).name
     text, names = cluster.read_text(file), _names(job or [])
@@ -84,7 +81,9 @@ async def _own(access: Access) -> dict[str, str]:
     """The caller's own Jobs by their id in Slurm. An id that Slurm used again is the newest Job's."""
     jobs = sorted(await job_rows.listed(access, False, False), key=job_rows.created)
     found = [(job.get("status") or {}, str(job["metadata"]["name"])) for job in jobs]
-    return {str(status.get("backendId")): name for status, name in found if status.get("backend") == "slurm"}
+    return {
+        str(status.get("backendId")): name for status, name in found if status.get("backend") == Target.SLURM
+    }
 
 
 def _names(pairs: list[str]) -> dict[str, str]:

@@ -241,12 +241,13 @@ async def _asked(
     output: Output, jobs: "JobsClient", job: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Have the router ask the scheduler; None where the status must do."""
-    from platformctl.clients.jobs import EXPLAIN
+
     from platformctl.clients.kubernetes import ApiError, UnavailableError
+    from platformctl.vocabulary import EXPLAIN_REQUESTED
 
     asked = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
-        await jobs.ask(job, {EXPLAIN: asked})
+        await jobs.ask(job, {EXPLAIN_REQUESTED: asked})
         async with asyncio.timeout(_EXPLAIN_SECONDS):
             return await _answered(jobs, job, asked)
     except UnavailableError:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from platformctl import __version__
-from platformctl.cli import artifacts, inspect, job, lab, site
+from platformctl.cli import artifacts, docs, inspect, job, lab, site
 from platformctl.cli import run as runs
 from platformctl.console import Format, Output
 from platformctl.errors import PlatformError
@@ -25,6 +25,7 @@ app.add_typer(job.app, name="job")
 runs.register(app)
 site.register(app)
 inspect.register(app)
+docs.register(app)
 
 
 def _print_version(wanted: bool) -> None:

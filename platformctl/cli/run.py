@@ -48,7 +48,7 @@ def install(
     ] = False,
 ) -> None:
     """Bring the hosts to what the inventory says; run it again to go on after a failure."""
-    from platformctl.engine.install import Installation, Options
+    from platformctl.engine.running.install import Installation, Options
 
     output: Output = ctx.obj
     options = Options(tuple(limit or ()), tuple(stage or ()), full, yes, output.verbose)
@@ -64,7 +64,7 @@ def plan(
     full: FullOption = False,
 ) -> None:
     """Show what `install` would run on which host, why, and what users would notice. Changes nothing."""
-    from platformctl.engine.install import Installation, Options, left_over
+    from platformctl.engine.running.install import Installation, Options, left_over
 
     output: Output = ctx.obj
     options = Options(tuple(limit or ()), tuple(stage or ()), full)
@@ -93,9 +93,9 @@ def plan(
 
 def preflight(ctx: typer.Context, inventory: InventoryOption, limit: LimitOption = None) -> None:
     """Check whether the hosts can be installed, and say what to do. Changes nothing."""
-    from platformctl.engine.check import check
-    from platformctl.engine.install import hosts_of
-    from platformctl.engine.preflight import Level
+    from platformctl.engine.checking.check import check
+    from platformctl.engine.checking.preflight import Level
+    from platformctl.engine.running.install import hosts_of
 
     output: Output = ctx.obj
     fleet = _load(inventory)
@@ -133,7 +133,7 @@ def verify(
     ] = False,
 ) -> None:
     """Run smoke jobs as a user would: a pod on Kubernetes and a batch job on Slurm."""
-    from platformctl.engine.verify import verify as prove
+    from platformctl.engine.checking.verify import verify as prove
 
     output: Output = ctx.obj
     if molecule or scenario or since or listed:
@@ -146,7 +146,7 @@ def verify(
 
 def _try_on_a_lab(output: Output, inventory: Path, names: list[str], since: str, listed: bool) -> None:
     """Run molecule scenarios for the inventory, one after the other; ends the command."""
-    from platformctl.engine import scenarios
+    from platformctl.engine.checking import scenarios
 
     data = paths.data_dir()
     _load(inventory)
@@ -170,8 +170,8 @@ def _try_on_a_lab(output: Output, inventory: Path, names: list[str], since: str,
 
 def charts(ctx: typer.Context, inventory: InventoryOption) -> None:
     """Install or upgrade the site's charts, whether or not anything changed."""
-    from platformctl.engine import charts as releases
-    from platformctl.engine.steps import index
+    from platformctl.engine.cluster import charts as releases
+    from platformctl.engine.running.steps import index
 
     output: Output = ctx.obj
     fleet = _load(inventory)
@@ -187,8 +187,8 @@ def reset(
 ) -> None:
     """Remove from the hosts what `install` put there, and only that, after naming it."""
     from platformctl.engine import graph
-    from platformctl.engine import reset as undo
-    from platformctl.engine.install import hosts_of
+    from platformctl.engine.running import reset as undo
+    from platformctl.engine.running.install import hosts_of
     from platformctl.engine.stages import STAGES
 
     output: Output = ctx.obj
@@ -213,7 +213,7 @@ def reset(
 
 def _reset_cluster(output: Output, fleet: Fleet, yes: str) -> None:
     """Take the charts from a cluster that others made; ends the command."""
-    from platformctl.engine import uninstall
+    from platformctl.engine.cluster import uninstall
 
     found = asyncio.run(uninstall.removal(fleet))
     if found.nothing:
@@ -229,7 +229,7 @@ def _reset_cluster(output: Output, fleet: Fleet, yes: str) -> None:
 
 def unlock(ctx: typer.Context, inventory: InventoryOption) -> None:
     """Remove the lock of a run that is certainly over, e.g. of a machine that is gone."""
-    from platformctl.engine import cluster_lock, lock
+    from platformctl.engine.running import cluster_lock, lock
 
     output: Output = ctx.obj
     fleet = _load(inventory)

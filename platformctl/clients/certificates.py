@@ -15,8 +15,8 @@ from cryptography.x509.oid import NameOID
 from kubernetes import client, config
 
 from platformctl.errors import PlatformError
+from platformctl.vocabulary import USERS_GROUP
 
-USERS_GROUP = "platform:users"
 _SIGNER = "kubernetes.io/kube-apiserver-client"
 
 

@@ -12,12 +12,8 @@ from typing import Any
 import aiohttp
 
 from platformctl.clients.kubernetes import ExpiredError, KubernetesClient, NotFoundError, UnavailableError
+from platformctl.vocabulary import API, JOBS, LOGS_API, job_path, log_path
 
-API = "/apis/kfoundry.io/v1alpha1"
-LOGS_API = "/apis/logs.kfoundry.io/v1alpha1"
-CANCEL = "kfoundry.io/cancel-requested"
-RETRY = "kfoundry.io/retry-requested"
-EXPLAIN = "kfoundry.io/explain-requested"
 _WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _WATCH_SECONDS = 300
 _STILL_SECONDS = 5
@@ -39,8 +35,7 @@ class JobsClient:
         self.namespace = namespace
 
     def _path(self, name: str = "") -> str:
-        base = f"{API}/namespaces/{self.namespace}/jobs"
-        return f"{base}/{name}" if name else base
+        return job_path(self.namespace, name)
 
     def at(self, namespace: str) -> "JobsClient":
         """The Jobs of another namespace; empty for this one."""
@@ -67,7 +62,7 @@ class JobsClient:
 
     async def list(self, everywhere: bool = False) -> list[dict[str, Any]]:
         """All Jobs of the namespace, or of all namespaces, fetched in pages."""
-        path = f"{API}/jobs" if everywhere else self._path()
+        path = JOBS if everywhere else self._path()
         found: list[dict[str, Any]] = []
         try:
             async for page in self._client.list_pages(path):
@@ -154,7 +149,7 @@ class JobsClient:
 
     @asynccontextmanager
     async def _answer(self, name: str, **query: str) -> AsyncIterator[aiohttp.ClientResponse]:
-        path = f"{LOGS_API}/namespaces/{self.namespace}/jobs/{name}/log"
+        path = log_path(self.namespace, name)
         try:
             async with self._client.answer(path, **query) as response:
                 yield response

@@ -4,9 +4,12 @@ Paths are relative to `spec.template`; `[]` stands for any item of a list. A fie
 table is refused by its path, so nothing a user writes is ever dropped in silence.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from platformctl.jobs.model import BACKENDS, Target
 
 
 class Handling(StrEnum):
@@ -30,6 +33,11 @@ class Field:
     slurm: Handling
     note: str
     harmless: tuple[Any, ...] = ()
+
+    @property
+    def handlings(self) -> Mapping[Target, Handling]:
+        """What each back end does with it: the columns that are named like the targets."""
+        return {target: getattr(self, target) for target in BACKENDS}
 
 
 M, E, R = Handling.MAPPED, Handling.EMULATED, Handling.REFUSED

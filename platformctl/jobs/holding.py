@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from platformctl.jobs.model import BACKENDS
 from platformctl.jobs.quantity import ceiling, parse_quantity
 from platformctl.jobs.view import live, phase, resources, user
+from platformctl.vocabulary import GPU
 
-_GPU = "nvidia.com/gpu"
-TOTALS = ("user", "running", "slurm", "kubernetes", "queued", "pending", "cpus", "gpus")
+TOTALS = ("user", "running", *BACKENDS, "queued", "pending", "cpus", "gpus")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def held(job: Mapping[str, Any]) -> Held:
         together = int(tasks["running"])
     asked = resources(job)
     millicores = ceiling(parse_quantity(asked.get("cpu", "1")) * 1000)
-    return Held(millicores * together, ceiling(parse_quantity(asked.get(_GPU, "0"))) * together)
+    return Held(millicores * together, ceiling(parse_quantity(asked.get(GPU, "0"))) * together)
 
 
 def amounts(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def totals(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             continue
         row = rows.setdefault(user(job), dict.fromkeys(TOTALS, 0) | {"user": user(job)})
         row[phase(job).lower()] += 1
-        if phase(job) == "Running" and status(job).get("backend") in ("slurm", "kubernetes"):
+        if phase(job) == "Running" and status(job).get("backend") in BACKENDS:
             row[status(job)["backend"]] += 1
         row["cpus"] += held(job).millicores
         row["gpus"] += held(job).gpus

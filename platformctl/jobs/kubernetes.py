@@ -16,17 +16,19 @@ from platformctl.jobs.batch_script import INDEX
 from platformctl.jobs.model import Array, Container, JobSpec, Queue, Resources, Transfer, User
 from platformctl.jobs.staging import CANNOT_COPY, copies
 from platformctl.jobs.tokens import Token
+from platformctl.vocabulary import (
+    API_VERSION,
+    ENTERABLE_PREFIX,
+    JOB_UID_LABEL,
+    OWN_PREFIX,
+    TOKEN_ANNOTATION,
+)
 
-JOB_UID_LABEL = "kfoundry.io/job-uid"
-TOKEN_ANNOTATION = "kfoundry.io/token"  # noqa: S105  (the name of an annotation)
-# Admission lets a user enter pods whose names begin with this and the user's uid, and keeps the names for the
-# router: RBAC knows no owner of a pod, and admission sees of an entrance only the pod's name.
-ENTERABLE = "kfoundry-enter-"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "job-router"}
 DEFAULT_IMAGE = "docker.io/library/debian:13"
-STAGE_IN, STAGE_OUT = "kfoundry-stage-in", "kfoundry-stage-out"
-_SCRIPT_VOLUME = "kfoundry-script"
-_HOME_VOLUME = "kfoundry-home"
+STAGE_IN, STAGE_OUT = f"{OWN_PREFIX}stage-in", f"{OWN_PREFIX}stage-out"
+_SCRIPT_VOLUME = f"{OWN_PREFIX}script"
+_HOME_VOLUME = f"{OWN_PREFIX}home"
 _SCRIPT_FOLDER = "/kfoundry"
 _INDEX_ANNOTATION = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
 
@@ -84,13 +86,15 @@ def batch_name(name: str, token: Token, enterable_by: User | None = None) -> str
     stem = re.sub(r"[^a-z0-9-]", "-", name.lower())
     end = f"{token.uid[:8]}-{token.attempt}"
     if enterable_by:
-        return f"{ENTERABLE}{enterable_by.uid}-{stem[:16].strip('-') or 'job'}-{end}"
+        return f"{ENTERABLE_PREFIX}{enterable_by.uid}-{stem[:16].strip('-') or 'job'}-{end}"
     stem = stem[:40].strip("-") or "job"
-    return f"job-{stem[:36]}-{end}" if stem.startswith(ENTERABLE) else f"{stem}-{end}"
+    return f"job-{stem[:36]}-{end}" if stem.startswith(ENTERABLE_PREFIX) else f"{stem}-{end}"
 
 
-def entrance(job_id: str, shell: str) -> str:
+def entrance(job_id: str, spec: Mapping[str, Any]) -> str:
     """What the user of an interactive job types to enter its pod. job_id: `namespace/name`."""
+    # The image of a container need not have bash.
+    shell = "bash" if spec.get("template") is None else "sh"
     namespace, _, name = job_id.partition("/")
     return f"kubectl exec -it -n {namespace} job/{name} -- {shell}"
 
@@ -132,7 +136,7 @@ def batch_job(
             "annotations": {TOKEN_ANNOTATION: str(token)},
             "ownerReferences": [
                 {
-                    "apiVersion": "kfoundry.io/v1alpha1",
+                    "apiVersion": API_VERSION,
                     "kind": "Job",
                     "name": name,
                     "uid": token.uid,

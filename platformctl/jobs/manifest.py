@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from platformctl.jobs.model import Refusal
+from platformctl.vocabulary import API_VERSION, JOB_KIND
 
-API_VERSION, KIND = "kfoundry.io/v1alpha1", "Job"
 _STEM = 40
 
 
@@ -28,7 +28,7 @@ def from_script(text: str, stem: str) -> dict[str, Any]:
     """A Job that runs a program text. stem: what the name is made from."""
     return {
         "apiVersion": API_VERSION,
-        "kind": KIND,
+        "kind": JOB_KIND,
         "metadata": {"generateName": f"{name_stem(stem)}-"},
         "spec": {"script": text},
     }
@@ -81,9 +81,9 @@ def _jobs(document: object) -> list[dict[str, Any]]:
     if document.get("kind") == "List":
         return [job for item in document.get("items") or [] for job in _jobs(item)]
     kind, version = str(document.get("kind")), str(document.get("apiVersion"))
-    if (version, kind) != (API_VERSION, KIND):
+    if (version, kind) != (API_VERSION, JOB_KIND):
         raise NotAManifestError(
-            f"holds a {kind} of {version}; only a {KIND} of {API_VERSION} can be submitted"
+            f"holds a {kind} of {version}; only a {JOB_KIND} of {API_VERSION} can be submitted"
         )
     return [document]
 

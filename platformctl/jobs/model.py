@@ -17,7 +17,7 @@ class Target(StrEnum):
     KUBERNETES = "kubernetes"
 
 
-BACKENDS = (Target.SLURM, Target.KUBERNETES)
+BACKENDS = tuple(target for target in Target if target is not Target.AUTO)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from platformctl.jobs.array import parse_array
 from platformctl.jobs.model import (
-    Array,
     Container,
     Dependency,
     JobSpec,
@@ -19,6 +19,7 @@ from platformctl.jobs.model import (
 )
 from platformctl.jobs.reader import Reader
 from platformctl.jobs.sbatch_script import DIRECTIVE
+from platformctl.jobs.targets import BACK_ENDS
 from platformctl.jobs.template import TemplateReader
 from platformctl.jobs.walltime import parse_walltime
 
@@ -31,7 +32,6 @@ FIELDS = (
     "ttlAfterFinished", "stageIn", "stageOut",
 )  # fmt: skip
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _RESOURCE_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 _MANAGER = re.compile(r"[a-z0-9][a-z0-9.-]*/[A-Za-z0-9][A-Za-z0-9/._~-]*", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -59,14 +59,14 @@ def parse(spec: object) -> JobSpec | list[Refusal]:
         pod=pod,
         resources=_resources(reader, template, fields, container),
         target=_target(reader, fields.get("target")),
-        queue=_name(reader, fields, "queue"),
+        queue=reader.name(fields.get("queue"), "spec.queue"),
         walltime=walltime,
         nodes=nodes,
         tasks=tasks,
         tasks_per_node=tasks_per_node,
         array=array,
         depends_on=_dependencies(reader, fields.get("dependsOn")),
-        account=_name(reader, fields, "account"),
+        account=reader.name(fields.get("account"), "spec.account"),
         priority_class=_priority_class(reader, fields.get("priorityClassName")),
         interactive=interactive,
         retries=reader.whole(fields.get("retries"), "spec.retries", 0, MAX_RETRIES) or 0,
@@ -76,9 +76,8 @@ def parse(spec: object) -> JobSpec | list[Refusal]:
         ),
         stage_in=_transfers(reader, fields.get("stageIn"), "spec.stageIn"),
         stage_out=_transfers(reader, fields.get("stageOut"), "spec.stageOut"),
-        unsupported=_unsupported(template, script is not None, fields, (nodes or 1, tasks), array),
     )
-    return reader.refusals or job
+    return reader.refusals or replace(job, unsupported=_unsupported(job, template))
 
 
 def _what(
@@ -179,14 +178,6 @@ def _one_of[T](kind: Callable[[Any], T]) -> Callable[[Any], T]:
     return convert
 
 
-def _name(reader: Reader, fields: dict[str, Any], key: str) -> str | None:
-    text = reader.text(fields.get(key), f"spec.{key}", 64)
-    if text is not None and not _NAME.fullmatch(text):
-        reader.refuse(f"spec.{key}", "must be letters, digits, '.', '_' and '-'")
-        return None
-    return text
-
-
 def _priority_class(reader: Reader, value: Any) -> str | None:
     text = reader.text(value, "spec.priorityClassName", 253)
     if text is not None and not _RESOURCE_NAME.fullmatch(text):
@@ -250,38 +241,10 @@ def _topmost(refusals: Sequence[Refusal]) -> list[Refusal]:
     ]
 
 
-def _unsupported(
-    template: TemplateReader,
-    is_script: bool,
-    fields: dict[str, Any],
-    size: tuple[int, int],
-    array: Array | None,
-) -> dict[Target, tuple[Refusal, ...]]:
-    found = {target: _topmost(refusals) for target, refusals in template.unsupported.items()}
-    alone = "is not supported on kubernetes"
-    nodes, tasks = size
-    rules = (
-        (fields.get("queue") is not None, "queue", f"{alone}, which has no partitions"),
-        (fields.get("account") is not None, "account", f"{alone}, which charges no accounts"),
-        (nodes > 1, "nodes", f"{alone}: use tasks"),
-        (
-            fields.get("nodes") is not None and nodes == 1 and tasks > 1,
-            "nodes",
-            f"{alone} for several tasks: its scheduler places them",
-        ),
-        (fields.get("tasksPerNode") is not None, "tasksPerNode", f"{alone}: its scheduler places the tasks"),
-        (is_script and tasks > 1, "tasks", f"{alone} for a script, which starts its tasks with srun"),
-        (bool(array) and not is_script and tasks > 1, "tasks", f"{alone} for the elements of an array"),
-        (
-            array is not None and not array.from_zero,
-            "array",
-            f"{alone} unless it counts 0, 1, 2 without a gap",
-        ),
-        (
-            bool(fields.get("stageOut")) and not is_script and (tasks > 1 or array is not None),
-            "stageOut",
-            f"{alone} for the tasks of a container or the elements of an array of it, which end one by one",
-        ),
-    )
-    found[Target.KUBERNETES] += [Refusal(f"spec.{name}", why) for holds, name, why in rules if holds]
-    return {target: tuple(refusals) for target, refusals in found.items() if refusals}
+def _unsupported(job: JobSpec, template: TemplateReader) -> dict[Target, tuple[Refusal, ...]]:
+    """By back end, why it cannot run the job: fields of its template, then fields of the Job."""
+    found = {
+        target: (*_topmost(template.unsupported[target]), *back_end.unsupported(job))
+        for target, back_end in BACK_ENDS.items()
+    }
+    return {target: refusals for target, refusals in found.items() if refusals}

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from platformctl.jobs import staging
 from platformctl.jobs.model import BACKENDS, JobSpec, Policy, Queue, Refusal, Target, User
+from platformctl.jobs.targets import BACK_ENDS
 
 
 def settle(job: JobSpec, user: User, policy: Policy) -> JobSpec | list[Refusal]:
@@ -18,7 +19,7 @@ def settle(job: JobSpec, user: User, policy: Policy) -> JobSpec | list[Refusal]:
         )
     if refusals:
         return refusals
-    return replace(job, priority=priority, unsupported=_more(job.unsupported, _without_home(job, user)))
+    return replace(job, priority=priority, unsupported=_more(job.unsupported, _unsupported_for(job, user)))
 
 
 def in_queue(job: JobSpec, queue: Queue) -> JobSpec:
@@ -34,21 +35,8 @@ def in_queue(job: JobSpec, queue: Queue) -> JobSpec:
     )
 
 
-def _without_home(job: JobSpec, user: User) -> dict[Target, tuple[Refusal, ...]]:
-    """On Kubernetes only the home is there, and only where the site gives it a volume."""
-    if user.home_claim is None:
-        why = f"is not supported on kubernetes, where the home of {user.name} is not mounted"
-        given = (("stageIn", job.stage_in), ("stageOut", job.stage_out))
-        found = tuple(Refusal(f"spec.{name}", why) for name, transfers in given if transfers)
-    else:
-        found = tuple(
-            Refusal(
-                refusal.path,
-                f"is not supported on kubernetes, where only the home is mounted: {refusal.message}",
-            )
-            for refusal in staging.outside(job, user, ())
-        )
-    return {Target.KUBERNETES: found}
+def _unsupported_for(job: JobSpec, user: User) -> dict[Target, tuple[Refusal, ...]]:
+    return {target: tuple(back_end.unsupported_for(job, user)) for target, back_end in BACK_ENDS.items()}
 
 
 def _more(

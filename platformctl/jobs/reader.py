@@ -6,6 +6,7 @@ from typing import Any
 
 from platformctl.jobs.model import Refusal
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -55,6 +56,14 @@ class Reader:
         else:
             return value
         return None
+
+    def name(self, value: Any, path: str) -> str | None:
+        """The name of a queue, an account or the like: letters, digits, '.', '_' and '-', at most 64."""
+        text = self.text(value, path, 64)
+        if text is not None and not NAME.fullmatch(text):
+            self.refuse(path, "must be letters, digits, '.', '_' and '-'")
+            return None
+        return text
 
     def texts(self, value: Any, path: str, most: int, longest: int) -> tuple[str, ...]:
         """A list of strings."""

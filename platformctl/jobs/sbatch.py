@@ -12,13 +12,14 @@ from typing import Any
 from platformctl.jobs import sbatch_values as values
 from platformctl.jobs.fields import Handling
 from platformctl.jobs.manifest import from_script, name_stem
+from platformctl.jobs.model import Target
 from platformctl.jobs.parse import most_on_a_node, parse
 from platformctl.jobs.quoting import bash_word
 from platformctl.jobs.sbatch_options import BY_NAME
 from platformctl.jobs.sbatch_output import Naming, redirect
 from platformctl.jobs.sbatch_script import DIRECTIVE, Directive, Mistake, Script, read_script
+from platformctl.vocabulary import GPU
 
-GPU = "nvidia.com/gpu"
 COMMENT = "sbatch/comment"
 
 _MEBI = 2**20
@@ -84,7 +85,7 @@ def convert(
     file_name: str,
     job_names: Mapping[str, str] | None = None,
     without: Collection[str] = (),
-    target: str = "slurm",
+    target: Target = Target.SLURM,
 ) -> Imported | list[Mistake]:
     """A script as a Job, or everything that stands against it, by line.
 
@@ -92,7 +93,7 @@ def convert(
     on, the names of their Jobs. without: options to leave out, refused or not. target: where it may run.
     """
     script = read_script(text)
-    work = _Work(script, file_name, job_names or {}, spec={"target": target})
+    work = _Work(script, file_name, job_names or {}, spec={"target": str(target)})
     work.mistakes += script.mistakes
     _take(work, without)
     _size(work)
@@ -311,7 +312,7 @@ def _describe_differences(work: _Work) -> None:
         work.notes.append(
             "it is refused when a Job it waits for is cancelled; sbatch's after and afternotok go on then"
         )
-    if work.spec["target"] != "slurm":
+    if work.spec["target"] != Target.SLURM:
         work.notes.append("on Kubernetes there is no srun, no module command and no SLURM_ variable")
 
 

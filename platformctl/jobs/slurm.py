@@ -7,6 +7,7 @@ A job starts in the submitter's home and writes both outputs to `<home>/<job nam
 element of an array to `<home>/<job name>-<Slurm job id>_<index>.out`. Its batch script is in `batch_script`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from platformctl.jobs.array import array_text
@@ -61,7 +62,7 @@ def output_path(name: str, user: User, job_id: str) -> str:
     return f"{user.home}/{name[:_MAX_NAME]}-{job_id}.out"
 
 
-def entrance(job_id: str) -> str:
+def entrance(job_id: str, _spec: Mapping[str, Any]) -> str:
     """What the user of an interactive job types to enter it, on a host that has Slurm's commands."""
     return f"srun --jobid={job_id} --overlap --pty bash"
 

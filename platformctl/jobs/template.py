@@ -4,13 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from platformctl.jobs.fields import BY_PATH, Handling
-from platformctl.jobs.model import Container, PodOptions, Refusal, Resources, Target
+from platformctl.jobs.fields import BY_PATH, Field, Handling
+from platformctl.jobs.model import BACKENDS, Container, PodOptions, Refusal, Resources, Target
 from platformctl.jobs.quantity import ceiling, parse_quantity
 from platformctl.jobs.quoting import MAX_EXPANDED, expand_environment, expand_references
 from platformctl.jobs.reader import Reader
+from platformctl.vocabulary import GPU, OWN_PREFIX
 
-GPU = "nvidia.com/gpu"
 MAX_CPUS, MAX_MEMORY, MAX_GPUS = 8192, 64 * 1024**4, 1024
 
 # A home's path is known only when the job is translated; none is longer.
@@ -29,7 +29,7 @@ class TemplateReader:
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self.unsupported: dict[Target, list[Refusal]] = {Target.SLURM: [], Target.KUBERNETES: []}
+        self.unsupported: dict[Target, list[Refusal]] = {target: [] for target in BACKENDS}
 
     def read(self, template: Any) -> tuple[Container | None, PodOptions]:
         """The container and pod options; None where the template holds no usable container."""
@@ -68,19 +68,19 @@ class TemplateReader:
                     f"{path}.{key[:253]}", "is not a field of a pod template that jobs can use"
                 )
             elif item in row.harmless and type(item) in {type(value) for value in row.harmless}:
-                if Handling.MAPPED in (row.kubernetes, row.slurm):
+                if Handling.MAPPED in row.handlings.values():
                     kept[key] = item
-            elif row.kubernetes is Handling.REFUSED and row.slurm is Handling.REFUSED:
+            elif set(row.handlings.values()) == {Handling.REFUSED}:
                 self.reader.refuse(f"{path}.{key}", f"is not supported: {row.note}")
             else:
-                self._note_unsupported(f"{path}.{key}", row.kubernetes, row.slurm, row.note)
+                self._note_unsupported(f"{path}.{key}", row)
                 kept[key] = item
         return kept
 
-    def _note_unsupported(self, path: str, kubernetes: Handling, slurm: Handling, note: str) -> None:
-        for target, handling in ((Target.KUBERNETES, kubernetes), (Target.SLURM, slurm)):
+    def _note_unsupported(self, path: str, row: Field) -> None:
+        for target, handling in row.handlings.items():
             if handling is Handling.REFUSED:
-                self.unsupported[target].append(Refusal(path, f"is not supported on {target}: {note}"))
+                self.unsupported[target].append(Refusal(path, f"is not supported on {target}: {row.note}"))
 
     def _only_container(self, value: Any, path: str) -> Container | None:
         containers = self.reader.items(value, path, 64)
@@ -222,7 +222,7 @@ class TemplateReader:
             here = f"{path}[{number}]"
             entry = self._known(item, here, "spec.volumes[].")
             name = self.reader.text(entry.get("name"), f"{here}.name", 63) or ""
-            if not _DNS_LABEL.fullmatch(name) or name.startswith("kfoundry-") or name in names:
+            if not _DNS_LABEL.fullmatch(name) or name.startswith(OWN_PREFIX) or name in names:
                 self.reader.refuse(
                     f"{here}.name", "must be a name of its own: lower-case letters, digits and '-'"
                 )

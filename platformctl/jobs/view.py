@@ -9,19 +9,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-SUBMITTER = "kfoundry.io/submitter"
-FINAL_PHASES = ("Succeeded", "Failed", "Cancelled", "Refused")
-PHASES = ("Pending", "Queued", "Running", *FINAL_PHASES)
+from platformctl.vocabulary import FINAL, SUBMITTER, Phase
 
 _SHOWN_EXIT_CODES = 20
 _STORIES = {
-    "Pending": "is pending",
-    "Queued": "is queued",
-    "Running": "is running",
-    "Succeeded": "has succeeded",
-    "Failed": "has failed",
-    "Cancelled": "was cancelled",
-    "Refused": "was refused",
+    Phase.PENDING: "is pending",
+    Phase.QUEUED: "is queued",
+    Phase.RUNNING: "is running",
+    Phase.SUCCEEDED: "has succeeded",
+    Phase.FAILED: "has failed",
+    Phase.CANCELLED: "was cancelled",
+    Phase.REFUSED: "was refused",
 }
 
 
@@ -34,14 +32,14 @@ class Section:
     columns: tuple[str, ...] = ()
 
 
-def phase(job: Mapping[str, Any]) -> str:
+def phase(job: Mapping[str, Any]) -> Phase:
     """The phase; Pending until the router first saw the Job."""
-    return str(_status(job).get("phase") or "Pending")
+    return Phase(_status(job).get("phase") or Phase.PENDING)
 
 
 def live(job: Mapping[str, Any]) -> bool:
     """Whether the Job has not ended."""
-    return phase(job) not in FINAL_PHASES
+    return phase(job) not in FINAL
 
 
 def submitter(job: Mapping[str, Any]) -> str:
@@ -52,7 +50,7 @@ def submitter(job: Mapping[str, Any]) -> str:
 def reason(job: Mapping[str, Any]) -> str:
     """Why it waits or how it ended."""
     if not _status(job).get("phase"):
-        return "the router has not looked at it yet"
+        return "the router has not seen it yet"
     return str(_status(job).get("reason") or "")
 
 
@@ -177,14 +175,14 @@ def explain(
     if found:
         behind = _known((explanation or {}).get("behind") or [], others)
         sentences += [f"Among those before it: {_listed(behind)}."] if behind else []
-    elif state != "Running":
+    elif state is not Phase.RUNNING:
         sentences.append(_start(_status(job).get("estimatedStart"), now))
     return " ".join(sentences)
 
 
 def waits_there(job: Mapping[str, Any]) -> bool:
     """Whether a scheduler has the Job and knows why it waits; before that the router alone does."""
-    return phase(job) == "Queued" and bool(_status(job).get("backendId"))
+    return phase(job) is Phase.QUEUED and bool(_status(job).get("backendId"))
 
 
 def duration(seconds: float | None) -> str:

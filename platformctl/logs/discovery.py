@@ -6,13 +6,13 @@ Only the subresource is there: a resource `jobs` of its own would come between k
 
 from typing import Any
 
-GROUP = "logs.kfoundry.io"
-VERSION = "v1alpha1"
+from platformctl.vocabulary import LOGS_GROUP, VERSION, log_path
+
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
-_GROUP_VERSION = {"groupVersion": f"{GROUP}/{VERSION}", "version": VERSION}
-_GROUP = {"name": GROUP, "versions": [_GROUP_VERSION], "preferredVersion": _GROUP_VERSION}
-_KIND = {"group": GROUP, "version": VERSION, "kind": "JobLog"}
+_GROUP_VERSION = {"groupVersion": f"{LOGS_GROUP}/{VERSION}", "version": VERSION}
+_GROUP = {"name": LOGS_GROUP, "versions": [_GROUP_VERSION], "preferredVersion": _GROUP_VERSION}
+_KIND = {"group": LOGS_GROUP, "version": VERSION, "kind": "JobLog"}
 
 GROUPS: dict[str, Any] = {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_GROUP]}
 
@@ -21,7 +21,7 @@ ONE_GROUP: dict[str, Any] = {"kind": "APIGroup", "apiVersion": "v1", **_GROUP}
 RESOURCES: dict[str, Any] = {
     "kind": "APIResourceList",
     "apiVersion": "v1",
-    "groupVersion": f"{GROUP}/{VERSION}",
+    "groupVersion": f"{LOGS_GROUP}/{VERSION}",
     "resources": [
         {"name": "jobs/log", "singularName": "", "namespaced": True, "kind": "JobLog", "verbs": ["get"]}
     ],
@@ -33,7 +33,7 @@ DISCOVERY: dict[str, Any] = {
     "metadata": {},
     "items": [
         {
-            "metadata": {"name": GROUP},
+            "metadata": {"name": LOGS_GROUP},
             "versions": [
                 {
                     "version": VERSION,
@@ -60,19 +60,19 @@ _QUERY = {
     "follow": {"type": "boolean"},
 }
 _TEXT = {"description": "what the Job printed", "content": {"text/plain": {"schema": {"type": "string"}}}}
-_PATH = f"/apis/{GROUP}/{VERSION}/namespaces/{{namespace}}/jobs/{{name}}/log"
+_PATH = log_path("{namespace}", "{name}")
 _NAMES = [
     {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
     for name in ("namespace", "name")
 ]
 _CHOICES = [{"name": name, "in": "query", "schema": schema} for name, schema in _QUERY.items()]
-_OPENAPI_3 = f"/openapi/v3/apis/{GROUP}/{VERSION}"
+_OPENAPI_3 = f"/openapi/v3/apis/{LOGS_GROUP}/{VERSION}"
 
 OPENAPI: dict[str, dict[str, Any]] = {
     # The aggregator asks for the second version too, and tries for ever where there is none.
     "/openapi/v2": {"swagger": "2.0", "info": _INFO, "paths": {}},
     "/openapi/v3": {
-        "paths": {f"apis/{GROUP}/{VERSION}": {"serverRelativeURL": f"{_OPENAPI_3}?hash={VERSION}"}}
+        "paths": {f"apis/{LOGS_GROUP}/{VERSION}": {"serverRelativeURL": f"{_OPENAPI_3}?hash={VERSION}"}}
     },
     _OPENAPI_3: {
         "openapi": "3.0.0",

@@ -13,19 +13,22 @@ from aiohttp import web
 
 from platformctl.clients.kubernetes import ApiError, KubernetesClient
 from platformctl.jobs import view
+from platformctl.jobs.model import Target
+from platformctl.jobs.targets import BACK_ENDS, OutputIn
 from platformctl.logs import discovery
 from platformctl.logs.config import LogsConfig
 from platformctl.logs.files import Files
 from platformctl.logs.frontproxy import Caller, FrontProxy, UnauthenticatedError
 from platformctl.logs.sources import FileSource, ForbiddenError, NoOutputError, PodSource, Source, Watched
+from platformctl.vocabulary import LOGS_API, LOGS_GROUP, job_path, log_path
 
-_JOBS = "/apis/kfoundry.io/v1alpha1/namespaces/{namespace}/jobs/{name}"
+_JOB = job_path("{namespace}", "{name}")
 _REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-_BASE = f"/apis/{discovery.GROUP}"
+_BASE = f"/apis/{LOGS_GROUP}"
 # Matched against the path as sent: an escaped slash or dot-dot cannot become part of another address.
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME = rf"(?=[a-z0-9.-]{{1,253}}/){_LABEL}(?:\.{_LABEL})*"
-_LOG = f"{_BASE}/{discovery.VERSION}/namespaces/{{namespace:{_LABEL}}}/jobs/{{name:{_NAME}}}/log"
+_LOG = log_path(f"{{namespace:{_LABEL}}}", f"{{name:{_NAME}}}")
 _REASONS = {
     400: "BadRequest",
     401: "Unauthorized",
@@ -94,7 +97,7 @@ class LogServer:
         app.router.add_get("/readyz", _fine)
         app.router.add_get("/apis", self._groups)
         app.router.add_get(_BASE, self._document(discovery.ONE_GROUP))
-        app.router.add_get(f"{_BASE}/{discovery.VERSION}", self._document(discovery.RESOURCES))
+        app.router.add_get(LOGS_API, self._document(discovery.RESOURCES))
         for path, document in discovery.OPENAPI.items():
             app.router.add_get(path, self._document(document))
         app.router.add_get(_LOG, self._log)
@@ -118,7 +121,7 @@ class LogServer:
     async def _log(self, request: web.Request) -> web.StreamResponse:
         caller = self._proxy.caller(request)
         wanted = Parameters.of(request.query)
-        path = _JOBS.format_map(request.match_info)
+        path = _JOB.format_map(request.match_info)
         job = await self._client.get(path)
         await self._authorize(caller, job)
         watched = Watched(self._client, path, job)
@@ -172,7 +175,7 @@ class LogServer:
         backend = watched.placed(attempt).get("backend")
         if not backend:
             return None
-        if backend == "kubernetes":
+        if BACK_ENDS[Target(backend)].output is OutputIn.POD_LOG:
             return PodSource(self._client, watched, attempt, index)
         # Whom the Job runs as is the router's decision; the submitter is written by the API server.
         person = self._config.person(str(watched.status.get("user", "")))

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import os
 import signal
-import ssl
 import sys
 import uuid
 from collections.abc import Callable
@@ -22,25 +21,23 @@ from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 
 from platformctl.clients.kubernetes import Connection, KubernetesClient, from_environment
-from platformctl.clients.slurmrestd import SlurmRestClient, TokenMinter
 from platformctl.jobs.model import Queue, Target
-from platformctl.jobs.slurm import DIALECTS
 from platformctl.router import metrics, watches
-from platformctl.router.backend import Backend
+from platformctl.router.assembly import Surroundings
+from platformctl.router.backends import assemble
 from platformctl.router.breaker import Breaker, State
-from platformctl.router.config import RouterConfig, SlurmEntry, load
+from platformctl.router.config import RouterConfig, load
 from platformctl.router.controller import Controller
-from platformctl.router.copies import Copies
-from platformctl.router.gates import Gates
-from platformctl.router.health import answering
-from platformctl.router.informer import Informer
-from platformctl.router.kubernetes import KubernetesBackend
-from platformctl.router.leader import Alone, Election, Terms
-from platformctl.router.overview import Overview
-from platformctl.router.queue import Key, WorkQueue
-from platformctl.router.reconcile import Reconciler
-from platformctl.router.resource import JobResource, JobStore
-from platformctl.router.slurm import SlurmBackend
+from platformctl.router.job.cache import JobCache
+from platformctl.router.job.gates import Gates
+from platformctl.router.job.overview import Overview
+from platformctl.router.job.reconcile import Reconciler
+from platformctl.router.job.resource import JobResource, JobStore
+from platformctl.router.loop.health import answering
+from platformctl.router.loop.informer import Informer
+from platformctl.router.loop.leader import Alone, Election, Terms
+from platformctl.router.loop.metrics import requests
+from platformctl.router.loop.queue import Key, WorkQueue
 
 log = structlog.get_logger(__name__)
 
@@ -68,36 +65,42 @@ async def serve(config: RouterConfig, where: Connection) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(KubernetesClient(where, [metrics.requests("kubernetes")]))
+        client = await stack.enter_async_context(KubernetesClient(where, [requests("kubernetes")]))
         queue, users = WorkQueue(), config.by_name()
         overview = Overview(users, queue.add)
         queues: dict[str, Queue] = {}
-        backends = {
-            backend.target: Breaker(backend, queue.add, _shown(backend.target))
-            for backend in await _backends(stack, config, client)
-        }
-        copies = Copies()
+        cache = JobCache()
 
         def wrote(job: JobResource) -> None:
             if job.uid in overview:
-                copies.put((job.namespace, job.name), job)
+                cache.put((job.namespace, job.name), job)
 
         def concerns(key: Key, seconds: float) -> None:
             queue.add(key, seconds, urgent=False)
 
+        assembled = await assemble(Surroundings(stack, config, client, overview, concerns))
+        backends = {
+            target: Breaker(one.backend, queue.add, _shown(target)) for target, one in assembled.items()
+        }
+        watched = {target: one.differing for target, one in assembled.items() if one.differing}
         store = JobStore(client, wrote)
         gates = Gates(overview, lambda: queues)
         reconciler = Reconciler(store, backends, users, config.site, gates, config.policy(), config.rules())
-        batches = watches.of_batch_jobs(client, concerns)
-        pods = watches.of_pods(client, concerns, overview)
-        watched = {Target.KUBERNETES: watches.differing(batches, pods)}
-        parts = (store, reconciler, backends, overview, queue, copies, watched)
-        controller = Controller(*parts, workers=config.workers, sweep_seconds=config.sweep_seconds)
+        controller = Controller(
+            store,
+            reconciler,
+            backends,
+            overview,
+            queue,
+            cache,
+            watched,
+            workers=config.workers,
+            sweep_seconds=config.sweep_seconds,
+        )
         informers: list[Informer[Any]] = [
             watches.of_jobs(client, controller),
             watches.of_queues(client, queues, overview.occupancy.wake_first),
-            batches,
-            pods,
+            *(informer for one in assembled.values() for informer in one.informers),
         ]
 
         def missing() -> list[str]:
@@ -145,20 +148,6 @@ def _shown(target: Target) -> Callable[[State], None]:
         log.warning("back end", backend=target, state=state)
 
     return show
-
-
-async def _backends(stack: AsyncExitStack, config: RouterConfig, client: KubernetesClient) -> list[Backend]:
-    found: list[Backend] = [KubernetesBackend(client, config.site, config.script_image)]
-    if config.slurm:
-        found.append(await _slurm(stack, config.slurm, config.site))
-    return found
-
-
-async def _slurm(stack: AsyncExitStack, entry: SlurmEntry, site: str) -> SlurmBackend:
-    tls = ssl.create_default_context(cafile=str(entry.ca_file)) if entry.ca_file else None
-    minter = TokenMinter(entry.key_file.read_bytes())
-    client = await stack.enter_async_context(SlurmRestClient(entry.address, minter, DIALECTS, tls))
-    return SlurmBackend(client, site, entry.reader, entry.interval)
 
 
 if __name__ == "__main__":

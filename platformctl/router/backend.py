@@ -1,43 +1,27 @@
-"""What the router asks of a back end, and what it hears back: the whole protocol.
+"""The protocol between the router and a back end: what it is asked, and what it answers.
 
-A back end is a scheduler behind this protocol; a third one needs its translation (platformctl.jobs), a
-class like those of `slurm` and `kubernetes`, a Target, and a fixture for tests/contracts/backend.py, which
-holds every back end to what is written here.
+A back end is a scheduler behind this protocol. CONTRIBUTING.md lists what a new one needs;
+tests/contracts/backend.py holds every back end to what is written here.
 
-The life of an attempt: `unfit` and `load` help to choose; `submit_held` makes a job that can not start,
-marked with the token; `read` proves that the id is the token's (not where the back end is `durable`); the
-id is recorded; `release` lets it start. From then on `states` says which jobs changed, and `read` what became
-of them. `cancel` ends one. After a crash, `find` and `claimed` tell what was submitted and not recorded.
+The life of an attempt: `unfit` and `load` help to choose; `submit_held` makes a job that cannot start, marked
+with the token; `read` proves that the id is the token's (not where the back end is `durable`); the id is
+recorded; `release` lets it start. From then on `states` says which jobs changed, and `read` what became of
+them. `cancel` ends one. After a crash, `find` and `claimed` tell what was submitted and not recorded.
 
-A back end keeps nothing that it could not lose: the router may die between any two calls, and two calls
-for different jobs run at the same time. It never retries by itself. It raises Unavailable when it cannot
-tell whether a request worked, Busy when it was turned away for now, and Refused when the request certainly
-did not work and never will. Anything else that it raises is a defect. Words are for the person who waits:
-what is the matter, and which of the things they can change it is about; no names of error classes.
+A back end keeps nothing that it could not lose: the router may die between any two calls, and two calls for
+different jobs run at the same time. It never retries by itself. It raises Unavailable when it cannot tell
+whether a request worked, Busy when the back end takes no more for now, and Refused when the request certainly
+did not work and never will. Anything else that it raises is a defect. Its texts are for the person who waits:
+what is the matter, and which of the things that they can change it is about; no names of error classes.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from platformctl.jobs.model import JobSpec, Queue, Target, User
 from platformctl.jobs.tokens import Token
-
-
-class Phase(StrEnum):
-    """Where a Job is. Refused, Succeeded, Failed and Cancelled are final."""
-
-    PENDING = "Pending"
-    QUEUED = "Queued"
-    RUNNING = "Running"
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-    CANCELLED = "Cancelled"
-    REFUSED = "Refused"
-
-
-FINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.REFUSED})
+from platformctl.vocabulary import Phase
 
 
 class Unavailable(Exception):  # noqa: N818  (a state of the back end)
@@ -150,7 +134,7 @@ class Load:
 class Backend(Protocol):
     """One scheduler. Ids are strings that the back end alone understands, at most 253 characters.
 
-    interval: seconds between two calls of `states`. look_again: seconds after which a live job is read
+    interval: seconds between two calls of `states`. reread_after: seconds after which a live job is read
     again even if nothing was reported, None where `states` (or a watch of the router's) reports every
     change. durable: what it has answered it never forgets, so that the answer of `submit_held` need not be
     read back.
@@ -158,7 +142,7 @@ class Backend(Protocol):
 
     target: Target
     interval: float
-    look_again: float | None
+    reread_after: float | None
     durable: bool
 
     async def unfit(self, ticket: Ticket) -> str:
@@ -169,7 +153,7 @@ class Backend(Protocol):
         ...
 
     async def load(self) -> Load:
-        """How much is free, from a bulk look of a bounded age: it is asked before submissions."""
+        """How much is free, from a list of a bounded age: it is asked before submissions."""
         ...
 
     async def submit_held(self, ticket: Ticket) -> str:

@@ -1,7 +1,7 @@
 """Spares a back end that is away or full: one request at a time asks whether it is back.
 
 A Breaker stands before a back end and is one. After some failures in a row nothing is sent any more but
-a probe, later and later; Jobs that come meanwhile are parked here and looked at again once it answers,
+a probe, later and later; Jobs that come meanwhile are parked here and queued again once it answers,
 a few for each answer, so that ten thousand of them neither ask nor return at the same time. Submissions
 pause by themselves while the back end is well but takes no more jobs.
 """
@@ -18,13 +18,13 @@ from platformctl.router.backend import (
     Denied,
     Explanation,
     Load,
-    Phase,
     Refused,
     Seen,
     Ticket,
     Unavailable,
 )
-from platformctl.router.queue import Key
+from platformctl.router.loop.queue import Key
+from platformctl.vocabulary import Phase
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 _FAILURES = 3
@@ -43,7 +43,7 @@ class State(StrEnum):
 
 
 class CircuitOpenError(Unavailable):
-    """Park the Job at `circuit`, and it is looked at in time. sent: whether the request was made at all."""
+    """Park the Job at `circuit`, and it is queued in time. sent: whether the request was made at all."""
 
     def __init__(self, circuit: "Circuit", why: str, sent: bool) -> None:
         super().__init__(why)
@@ -69,7 +69,7 @@ class Circuit:
         self._ticking = False
 
     def park(self, key: Key) -> None:
-        """Have a Job looked at once requests are worth sending."""
+        """Queue a Job once requests are worth sending."""
         self._parked[key] = None
         if not self._ticking:
             self._ticking = True
@@ -148,7 +148,7 @@ class Circuit:
             self._wake(key)
 
     def _tick(self) -> None:
-        """Send a probe when it is time, by way of a Job that waits; let go of a rest that got no answer."""
+        """Send a probe when it is time, with a Job that waits; release what got no answer."""
         if self.state is State.CLOSED:
             self._release(_PER_TICK)
         elif self.state is State.OPEN and monotonic() >= self._due:
@@ -161,7 +161,7 @@ class Circuit:
 class Breaker:
     """A back end that is asked only when that is worth it; see platformctl.router.backend for the protocol.
 
-    wake: has the Job of a key looked at. changed: told when the back end goes away or comes back.
+    wake: queues the Job of a key. changed: told when the back end goes away or comes back.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class Breaker:
     ) -> None:
         self.target = backend.target
         self.interval = backend.interval
-        self.look_again = backend.look_again
+        self.reread_after = backend.reread_after
         self.durable = backend.durable
         self._backend = backend
         self._slots = asyncio.Semaphore(_AT_ONCE)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from platformctl.jobs.kubernetes import DEFAULT_IMAGE
 from platformctl.jobs.model import Policy, Priority, User
-from platformctl.router.routing_rules import DEFAULT_RULES, Rule
+from platformctl.router.job.routing_rules import DEFAULT_RULES, Rule
 
 _Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
@@ -70,7 +70,7 @@ class LeaseEntry(_Strict):
 class RouterConfig(_Strict):
     """site marks the router's jobs in every back end; without slurm, Kubernetes is the only back end.
 
-    lease: without one the process takes itself for the only router. grace_seconds: how long the looks in
+    lease: without one the process takes itself for the only router. grace_seconds: how long the reconciles in
     progress may take once the process is told to stop. health: host and port of /healthz, /readyz and
     /metrics. priorities: by the name that Jobs use. routing: see routing_rules; the shipped ones where it is
     empty. stage_paths: folders outside of homes that Jobs may stage files from and to.

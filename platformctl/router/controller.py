@@ -1,4 +1,4 @@
-"""Joins the parts: informers watch, the queue orders, the reconciler acts, back ends are observed in bulk.
+"""Joins the parts: informers watch, the queue orders, the reconciler acts, back ends are polled in bulk.
 
 It follows the API server all the time and works only while it leads; so a router that stands by knows
 every Job when its turn comes.
@@ -7,22 +7,24 @@ every Job when its turn comes.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Mapping
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
 from platformctl.jobs.model import Target
 from platformctl.router import metrics
-from platformctl.router.backend import Backend, Phase, Unavailable
-from platformctl.router.copies import Copies
-from platformctl.router.overview import Brief, Overview
-from platformctl.router.queue import Key, RetryLater, WorkQueue
-from platformctl.router.resource import JobResource
-from platformctl.router.sweep import Sweeper
+from platformctl.router.assembly import Differing
+from platformctl.router.backend import Backend, Unavailable
+from platformctl.router.job.cache import JobCache
+from platformctl.router.job.overview import Overview
+from platformctl.router.job.reconcile import Reconciler
+from platformctl.router.job.resource import JobResource, JobStore
+from platformctl.router.job.sweep import Sweeper
+from platformctl.router.loop.queue import Key, RetryLater, WorkQueue
+from platformctl.vocabulary import Phase
 
-# Jobs that only wait for their deletion are looked at so many a second after a start.
+# After a start, so many Jobs a second are reconciled of those that only wait for their deletion.
 _EXPIRING_PER_SECOND = 100.0
 # Of a back end's polls: how many times longer the pause is than the work, and how long at most (seconds).
 _PAUSE_TO_WORK, _LONGEST_PAUSE = 80.0, 2.0
@@ -31,41 +33,21 @@ _FOLLOWED = frozenset({Phase.QUEUED, Phase.RUNNING})
 log = structlog.get_logger(__name__)
 
 
-class Reader(Protocol):
-    """Reads Jobs; JobStore is one."""
-
-    async def read(self, namespace: str, name: str) -> JobResource | None:
-        """See JobStore."""
-        ...
-
-
-type Differing = Callable[[Iterable[Brief]], Iterable[Key]]
-"""Which of some Jobs have a status that is not what their back end holds now."""
-
-
-class Looker(Protocol):
-    """Looks at Jobs; Reconciler is one."""
-
-    async def look(self, job: JobResource) -> float | None:
-        """See Reconciler."""
-        ...
-
-
 class Controller:
-    """What it knows of the Jobs is in the overview; the rest is in the API server and the back ends.
+    """Keeps nothing of its own: Jobs in short are in the overview, all else in the API server and back ends.
 
-    queue: the one that the overview wakes Jobs by. watched: back ends that are not polled, since every
-    change of theirs gets into the queue; and what had changed before the work began.
+    queue: the work queue, which the overview adds Jobs to as well. watched: back ends that are not polled,
+    since a watch reports their changes; each with a function that finds what changed before the start.
     """
 
     def __init__(
         self,
-        store: Reader,
-        reconciler: Looker,
+        store: JobStore,
+        reconciler: Reconciler,
         backends: Mapping[Target, Backend],
         overview: Overview,
         queue: WorkQueue,
-        copies: Copies,
+        cache: JobCache,
         watched: Mapping[Target, Differing],
         workers: int,
         sweep_seconds: float,
@@ -78,7 +60,7 @@ class Controller:
         self._workers = workers
         self._sweep_seconds = sweep_seconds
         self._watched = watched
-        self._copies = copies
+        self._cache = cache
         self._expiring: set[Key] = set()
         # By Job, not by the back end's id: a back end may give one id to two Jobs, one after the other.
         self._live: dict[Target, dict[Key, str]] = {target: {} for target in backends}
@@ -99,13 +81,13 @@ class Controller:
             self._queue.close()
 
     async def finish(self, seconds: float) -> None:
-        """Begin no new looks, and wait so long for those in progress."""
+        """Begin no new reconciles, and wait at most so many seconds for those in progress."""
         await self._queue.finish(seconds)
 
     def job_changed(self, job: JobResource) -> None:
         """A Job was listed, added or modified."""
         key = (job.namespace, job.name)
-        self._copies.put(key, job)
+        self._cache.put(key, job)
         if job.final and job.expires:
             self._expiring.add(key)
         self._overview.put(job)
@@ -118,7 +100,7 @@ class Controller:
     def job_gone(self, job: JobResource) -> None:
         """A Job was deleted."""
         key = (job.namespace, job.name)
-        self._copies.drop(key)
+        self._cache.drop(key)
         self._expiring.discard(key)
         self._overview.drop(job)
         for live in self._live.values():
@@ -146,27 +128,27 @@ class Controller:
             self._queue.add(key, number / _EXPIRING_PER_SECOND)
 
     async def _work(self, key: Key) -> float | None:
-        job = self._copies.get(key) or await self._read(key)
+        job = self._cache.get(key) or await self._read(key)
         if job is None:
             return None
         begun = time.perf_counter()
         result = "defect"
         with bound_contextvars(namespace=job.namespace, job=job.name, uid=job.uid):
             try:
-                delay = await self._reconciler.look(job)
+                delay = await self._reconciler.reconcile(job)
                 result = "done"
             except RetryLater as error:
-                result = "again"
-                # It may have failed because the copy was old.
-                self._copies.drop(key)
+                result = "retry"
+                # It may have failed because the cached Job was old.
+                self._cache.drop(key)
                 log.info("will try again", why=str(error))
                 raise
             except Exception:
-                log.exception("a look failed")
+                log.exception("a reconcile failed")
                 raise RetryLater("defect") from None
             finally:
-                metrics.LOOK_SECONDS.observe(time.perf_counter() - begun)
-                metrics.LOOKS.labels(result).inc()
+                metrics.RECONCILE_SECONDS.observe(time.perf_counter() - begun)
+                metrics.RECONCILES.labels(result).inc()
         return delay
 
     async def _read(self, key: Key) -> JobResource | None:
@@ -176,7 +158,7 @@ class Controller:
             raise RetryLater(str(error)) from error
 
     async def _observe(self, backend: Backend) -> None:
-        """Have every live job looked at whose state in the back end changed since the last time."""
+        """Queue every live Job whose state in the back end changed since the last poll."""
         before: dict[tuple[Key, str], str] = {}
         pause = backend.interval
         while True:
@@ -191,7 +173,7 @@ class Controller:
             except Unavailable as error:
                 log.warning("back end unavailable", backend=backend.target, why=str(error))
                 continue
-            # By the id too: another attempt may end as the last one did, between two looks at the states.
+            # By the id too: between two polls another attempt may end as the last one did.
             now = {(key, job_id): states[job_id] for key, job_id in live.items() if job_id in states}
             if now != before or len(now) < len(live):
                 for key, job_id in live.items():

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from platformctl.jobs.model import JobSpec
-from platformctl.jobs.template import GPU
+from platformctl.vocabulary import GPU
 
 type Amounts = Mapping[str, Fraction]
 """cpu in cores, memory in bytes, devices by their name."""

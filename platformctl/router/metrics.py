@@ -1,27 +1,19 @@
-"""What the router counts, for Prometheus: every name begins with `job_router_`; times are seconds.
+"""What the router counts of Jobs and back ends, for Prometheus; times are seconds."""
 
-Whoever does the thing counts it here. The registry is the process's own, without what the libraries add.
-"""
+from prometheus_client import Counter, Gauge, Histogram
 
-import time
-from types import SimpleNamespace
+from platformctl.router.loop.metrics import FINE_SECONDS, REGISTRY
 
-import aiohttp
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-
-REGISTRY = CollectorRegistry()
-ProcessCollector(registry=REGISTRY)
-
-_FINE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-
-LEADING = Gauge("job_router_leading", "1 while this process holds the lease, 0 on standby", registry=REGISTRY)
-QUEUE_DEPTH = Gauge("job_router_queue_depth", "Jobs that wait to be looked at", registry=REGISTRY)
-LOOK_SECONDS = Histogram(
-    "job_router_look_seconds", "How long one look at one Job took", buckets=_FINE, registry=REGISTRY
+QUEUE_DEPTH = Gauge("job_router_queue_depth", "Jobs that wait to be reconciled", registry=REGISTRY)
+RECONCILE_SECONDS = Histogram(
+    "job_router_reconcile_seconds",
+    "How long it took to reconcile one Job once",
+    buckets=FINE_SECONDS,
+    registry=REGISTRY,
 )
-LOOKS = Counter(
-    "job_router_looks_total",
-    "Looks at Jobs by result: done, again (put off), defect",
+RECONCILES = Counter(
+    "job_router_reconciles_total",
+    "Reconciles of Jobs by result: done, retry, defect",
     ["result"],
     registry=REGISTRY,
 )
@@ -38,51 +30,3 @@ BREAKER_OPEN = Gauge(
     ["backend"],
     registry=REGISTRY,
 )
-REQUEST_SECONDS = Histogram(
-    "job_router_request_seconds",
-    "Requests to the API server and the back ends by HTTP code, none when there was no answer",
-    ["server", "method", "code"],
-    buckets=_FINE,
-    registry=REGISTRY,
-)
-WATCH_SILENCE = Gauge(
-    "job_router_watch_silence_seconds",
-    "Since the API server was last heard of: a quiet collection may be silent for 280 s",
-    ["path"],
-    registry=REGISTRY,
-)
-WATCH_LISTS = Gauge(
-    "job_router_watch_lists",
-    "How often a watched collection was listed in full",
-    ["path"],
-    registry=REGISTRY,
-)
-
-
-def requests(server: str) -> aiohttp.TraceConfig:
-    """Hooks for an HTTP session that observe its requests; server: kubernetes, slurm."""
-    trace = aiohttp.TraceConfig()
-
-    async def start(
-        _session: aiohttp.ClientSession, context: SimpleNamespace, _: aiohttp.TraceRequestStartParams
-    ) -> None:
-        context.begun = time.perf_counter()
-
-    async def end(
-        _session: aiohttp.ClientSession, context: SimpleNamespace, request: aiohttp.TraceRequestEndParams
-    ) -> None:
-        seconds = time.perf_counter() - context.begun
-        REQUEST_SECONDS.labels(server, request.method, request.response.status).observe(seconds)
-
-    async def fail(
-        _session: aiohttp.ClientSession,
-        context: SimpleNamespace,
-        request: aiohttp.TraceRequestExceptionParams,
-    ) -> None:
-        seconds = time.perf_counter() - context.begun
-        REQUEST_SECONDS.labels(server, request.method, "none").observe(seconds)
-
-    trace.on_request_start.append(start)
-    trace.on_request_end.append(end)
-    trace.on_request_exception.append(fail)
-    return trace

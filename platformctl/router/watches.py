@@ -1,55 +1,26 @@
-"""What the router watches: Jobs, Queues, its batch Jobs and their pods; and whom a change concerns."""
+"""The Jobs and Queues of the cluster, watched."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 
-from platformctl.jobs.kubernetes import JOB_UID_LABEL
+from platformctl.clients.kubernetes import KubernetesClient
 from platformctl.jobs.model import Queue
 from platformctl.jobs.queues import parse_queue
-from platformctl.router.backend import Phase
-from platformctl.router.controller import Controller, Differing
-from platformctl.router.informer import Informer, Source
-from platformctl.router.overview import Brief
-from platformctl.router.queue import Key
-from platformctl.router.resource import GROUP, PLURAL, VERSION, JobResource
-
-JOBS = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
-QUEUES = f"/apis/{GROUP}/{VERSION}/queues"
-BATCH_JOBS = "/apis/batch/v1/jobs"
-PODS = "/api/v1/pods"
+from platformctl.router.controller import Controller
+from platformctl.router.job.resource import JobResource
+from platformctl.router.loop.informer import Informer
+from platformctl.router.loop.queue import Key
+from platformctl.vocabulary import JOBS, QUEUES
 
 log = structlog.get_logger(__name__)
 
 type Version = tuple[str, str]
 """uid and resourceVersion: what tells one object from another, and one state of it from another."""
 
-type Concerns = Callable[[Key, float], None]
-"""Has a Job looked at after some seconds."""
 
-type Pod = tuple[str, str | None, str | None, int]
-"""uid of the Job, phase, node, and a hash of why it waits."""
-
-# Counts and pods change in bursts: one look is enough for all that happens in so many seconds.
-_GATHER_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What is kept of a batch Job. job: the Job that it belongs to."""
-
-    job: Key | None
-    suspended: bool
-    ended: bool
-    counts: tuple[int | None, ...]
-
-
-_NOBODYS = Batch(None, False, False, ())
-
-
-def of_jobs(client: Source, controller: Controller) -> Informer[Version]:
+def of_jobs(client: KubernetesClient, controller: Controller) -> Informer[Version]:
     """Feeds the controller with Jobs."""
 
     def changed(key: Key, before: Version | None, after: Version | None, raw: dict[str, Any]) -> None:
@@ -63,7 +34,9 @@ def of_jobs(client: Source, controller: Controller) -> Informer[Version]:
     return Informer(client, JOBS, _version, changed)
 
 
-def of_queues(client: Source, queues: dict[str, Queue], changed: Callable[[], None]) -> Informer[Version]:
+def of_queues(
+    client: KubernetesClient, queues: dict[str, Queue], changed: Callable[[], None]
+) -> Informer[Version]:
     """Keeps `queues` as the cluster has them; without their definition there are none."""
 
     def on_change(key: Key, _before: Version | None, after: Version | None, raw: dict[str, Any]) -> None:
@@ -78,78 +51,6 @@ def of_queues(client: Source, queues: dict[str, Queue], changed: Callable[[], No
     return Informer(client, QUEUES, _version, on_change)
 
 
-def of_batch_jobs(client: Source, concerns: Concerns) -> Informer[Batch]:
-    """Tells whose batch Job changed."""
-
-    def changed(_key: Key, before: Batch | None, after: Batch | None, _raw: dict[str, Any]) -> None:
-        owner = (after or before or _NOBODYS).job
-        if owner is None:
-            return
-        counted = before and after and (before.suspended, before.ended) == (after.suspended, after.ended)
-        concerns(owner, _GATHER_SECONDS if counted else 0.0)
-
-    return Informer(client, BATCH_JOBS, _batch, changed, labelSelector=JOB_UID_LABEL)
-
-
-def of_pods(client: Source, concerns: Concerns, overview: Mapping[str, Brief]) -> Informer[Pod]:
-    """Tells whose pods changed: why one waits, and where it runs, is known by pods alone.
-
-    A pod that ended is none any more: of that its batch Job tells.
-    """
-
-    def changed(_key: Key, before: Pod | None, after: Pod | None, _raw: dict[str, Any]) -> None:
-        uid = (after or before or ("",))[0]
-        if uid in overview:
-            concerns(overview[uid].key, _GATHER_SECONDS)
-
-    live = "status.phase!=Succeeded,status.phase!=Failed"
-    return Informer(client, PODS, _pod, changed, labelSelector=JOB_UID_LABEL, fieldSelector=live)
-
-
-def differing(batches: Informer[Batch], pods: Informer[Pod]) -> Differing:
-    """Which Jobs have batch Jobs that ended, are gone, or began to run since the status was written."""
-
-    def found(briefs: Iterable[Brief]) -> Iterator[Key]:
-        running = {pod[0] for pod in pods.items.values() if pod[1] == "Running"}
-        for brief in briefs:
-            namespace, _, name = brief.backend_id.partition("/")
-            batch = batches.items.get((namespace, name))
-            if batch is None or batch.ended or (brief.phase is not Phase.RUNNING and brief.uid in running):
-                yield brief.key
-
-    return found
-
-
 def _version(item: dict[str, Any]) -> Version:
     metadata = item["metadata"]
     return metadata["uid"], metadata["resourceVersion"]
-
-
-def _batch(item: dict[str, Any]) -> Batch:
-    metadata, status = item["metadata"], item.get("status") or {}
-    owners = metadata.get("ownerReferences") or []
-    owner = next((owner["name"] for owner in owners if owner.get("controller")), None)
-    true = [
-        condition["type"] for condition in status.get("conditions") or [] if condition["status"] == "True"
-    ]
-    return Batch(
-        job=(metadata["namespace"], owner) if owner else None,
-        suspended=bool(item["spec"].get("suspend")),
-        ended="Complete" in true or "Failed" in true,
-        counts=tuple(status.get(name) for name in ("active", "ready", "succeeded", "failed")),
-    )
-
-
-def _pod(item: dict[str, Any]) -> Pod:
-    status = item.get("status") or {}
-    waits = [
-        (condition.get("reason"), condition.get("message"))
-        for condition in status.get("conditions") or []
-        if condition["type"] == "PodScheduled" and condition["status"] != "True"
-    ]
-    for container in status.get("containerStatuses") or []:
-        waiting = (container.get("state") or {}).get("waiting")
-        if waiting:
-            waits.append((waiting.get("reason"), waiting.get("message")))
-    uid = item["metadata"]["labels"][JOB_UID_LABEL]
-    return uid, status.get("phase"), item["spec"].get("nodeName"), hash(tuple(waits))

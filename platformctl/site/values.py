@@ -99,7 +99,7 @@ def _translate(source: Source, name: str, detail: ErrorDetails, variable: Variab
 
 
 def _unforeseen(detail: ErrorDetails) -> tuple[str, str]:
-    return detail["msg"][:1].lower() + detail["msg"][1:], "see docs/variables.md"
+    return detail["msg"][:1].lower() + detail["msg"][1:], "see: platformctl docs variables"
 
 
 def _fixed(problem: str, remedy: str) -> Callable[[ErrorDetails], tuple[str, str]]:

@@ -9,13 +9,15 @@ import time
 from pathlib import Path
 
 from platformctl import paths
-from platformctl.engine import digest, graph, loading, remote, scheduler, steps
+from platformctl.engine import graph, loading, remote
 from platformctl.engine.fleet import Fleet
-from platformctl.engine.journal import Journal
-from platformctl.engine.outcome import HostResult, StageResult, Status
-from platformctl.engine.record import Records
-from platformctl.engine.redact import Redactor
-from platformctl.engine.session import Session
+from platformctl.engine.planning import digest
+from platformctl.engine.planning.record import Records
+from platformctl.engine.running import scheduler, steps
+from platformctl.engine.running.journal import Journal
+from platformctl.engine.running.outcome import HostResult, StageResult, Status
+from platformctl.engine.running.redact import Redactor
+from platformctl.engine.running.session import Session
 from platformctl.engine.stages import STAGES, Kind, Stage
 from tests.benchmarks.figures import Figures
 from tests.labs import PLATFORMCTL, inventory, platformctl

@@ -19,7 +19,7 @@ import aiohttp
 from platformctl.clients.kubernetes import KubernetesClient, from_kubeconfig
 from platformctl.clients.slurmrestd import SlurmRestClient, TokenMinter
 from platformctl.jobs.slurm import DIALECTS
-from platformctl.router.informer import Informer
+from platformctl.router.loop.informer import Informer
 from tests.integration.control_plane import ControlPlane, free_port, start
 from tests.integration.router_chart import install_chart
 

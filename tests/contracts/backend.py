@@ -15,7 +15,8 @@ import pytest
 from platformctl.jobs.model import JobSpec, Resources, User
 from platformctl.jobs.parse import parse
 from platformctl.jobs.tokens import Token
-from platformctl.router.backend import FINAL, Backend, Claim, Phase, Refused, Seen, Tasks, Ticket
+from platformctl.router.backend import Backend, Claim, Refused, Seen, Tasks, Ticket
+from platformctl.vocabulary import FINAL, Phase
 
 # Each index is the exit code of its element; a job that is no array ends with 5.
 SCRIPT = "#!/bin/bash\nexit ${KFOUNDRY_INDEX:-5}\n"

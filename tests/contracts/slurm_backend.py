@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from platformctl.jobs.model import User
-from platformctl.router.backend import FINAL, Phase, Ticket
-from platformctl.router.slurm import SlurmBackend
+from platformctl.router.backend import Ticket
+from platformctl.router.slurm.backend import SlurmBackend
+from platformctl.vocabulary import FINAL, Phase
 from tests.contracts.backend import *  # noqa: F403
 from tests.contracts.backend import Subject, found_ids
 

@@ -13,7 +13,7 @@ import yaml
 
 from platformctl.clients.slurmrestd import SlurmRestClient, TokenMinter
 from platformctl.jobs.model import User
-from platformctl.router.slurm import SlurmBackend
+from platformctl.router.slurm.backend import SlurmBackend
 from platformctl.site import secrets
 from tests.contracts.slurm_backend import *  # noqa: F403
 from tests.contracts.slurm_backend import SlurmWorld

@@ -10,7 +10,8 @@ import json
 from typing import Any
 
 from platformctl.clients.kubernetes import ApiError, ConflictError, NotFoundError
-from platformctl.router.resource import JobResource, path
+from platformctl.router.job.resource import JobResource
+from platformctl.vocabulary import job_path
 
 NAMESPACE = "default"
 
@@ -32,12 +33,12 @@ class JobsApi:
         number = str(next(self._versions))
         body = {"name": name, "namespace": NAMESPACE, "generation": 1, **metadata}
         body = {"uid": f"11924ac8-3932-46d6-ad0c-{number:0>12}", "resourceVersion": number, **body}
-        self._objects[path(NAMESPACE, name)] = {"metadata": body, "spec": spec}
+        self._objects[job_path(NAMESPACE, name)] = {"metadata": body, "spec": spec}
         return self.job(name)
 
     def job(self, name: str) -> JobResource:
         """A Job as it is now."""
-        return JobResource(copy.deepcopy(self._objects[path(NAMESPACE, name)]))
+        return JobResource(copy.deepcopy(self._objects[job_path(NAMESPACE, name)]))
 
     def jobs(self) -> list[JobResource]:
         """All of them."""
@@ -45,11 +46,11 @@ class JobsApi:
 
     def exists(self, name: str) -> bool:
         """Whether it is there still."""
-        return path(NAMESPACE, name) in self._objects
+        return job_path(NAMESPACE, name) in self._objects
 
     def annotate(self, name: str, annotations: dict[str, str | None]) -> None:
         """A user's request."""
-        self._merge(path(NAMESPACE, name), {"metadata": {"annotations": annotations}})
+        self._merge(job_path(NAMESPACE, name), {"metadata": {"annotations": annotations}})
 
     async def get(self, where: str) -> dict[str, Any]:
         """See KubernetesClient."""

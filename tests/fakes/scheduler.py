@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from platformctl.jobs.model import Target
-from platformctl.router.backend import FINAL, Claim, Explanation, Load, Phase, Seen, Ticket, Usage
+from platformctl.router.backend import Claim, Explanation, Load, Seen, Ticket, Usage
+from platformctl.vocabulary import FINAL, Phase
 
 
 @dataclass
@@ -31,11 +32,11 @@ class Scheduler:
     site = "lab"
 
     def __init__(
-        self, target: Target = Target.SLURM, durable: bool = False, look_again: float | None = None
+        self, target: Target = Target.SLURM, durable: bool = False, reread_after: float | None = None
     ) -> None:
         self.target = target
         self.durable = durable
-        self.look_again = look_again
+        self.reread_after = reread_after
         self.jobs: dict[str, Run] = {}
         self.started: list[str] = []
         self.log: list[str] = []

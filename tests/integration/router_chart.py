@@ -6,7 +6,7 @@ from pathlib import Path
 
 from platformctl.clients.kubernetes import KubernetesClient, UnavailableError, from_kubeconfig
 from platformctl.paths import data_dir
-from platformctl.router.resource import SUBMITTER, path
+from platformctl.vocabulary import SUBMITTER, job_path
 from tests.integration.control_plane import ADMIN, ControlPlane
 from tests.programs import program
 
@@ -44,10 +44,10 @@ async def _until_stamped(plane: ControlPlane, user: str) -> None:
         for _ in range(100):
             await asyncio.sleep(0.1)
             try:
-                metadata = (await alice.create(path("default"), body))["metadata"]
+                metadata = (await alice.create(job_path("default"), body))["metadata"]
             except UnavailableError:
                 continue
-            here = path("default", metadata["name"])
+            here = job_path("default", metadata["name"])
             await root.delete(here)
             if metadata.get("finalizers"):
                 await root.merge(here, {"metadata": {"finalizers": []}})

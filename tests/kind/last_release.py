@@ -6,6 +6,7 @@ cluster can have come, so the charts in between have changed as much as they cou
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -75,6 +76,7 @@ def check_out(name: str, folder: Path) -> Release:
     archive = folder / "revision.tar"
     subprocess.run(["git", "archive", "--output", str(archive), name], cwd=_ROOT, check=True)
     shutil.unpack_archive(archive, release.folder, filter="data")
+    name_distribution(release.folder)
     kubeconfig = release.folder / cluster.KUBECONFIG.relative_to(_ROOT)
     kubeconfig.parent.mkdir(parents=True)
     shutil.copy(cluster.KUBECONFIG, kubeconfig)
@@ -82,6 +84,16 @@ def check_out(name: str, folder: Path) -> Release:
     release.run("artifacts", "fetch", "-i", release.site)
     cluster.load(release.store)
     return release
+
+
+def name_distribution(folder: Path) -> None:
+    """Let a revision that asks the installed distribution for its version find itself, by its old name."""
+    stated = re.search(r'^version = "(.+)"$', (folder / "pyproject.toml").read_text(), re.MULTILINE)
+    if stated is None:
+        return
+    metadata = folder / f"platformctl-{stated[1]}.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text(f"Metadata-Version: 2.4\nName: platformctl\nVersion: {stated[1]}\n")
 
 
 def _share_cache(folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from platformctl.engine.lock import Owner
+from platformctl.engine.running.lock import Owner
 from platformctl.errors import ExitCode
 from tests.kind import cluster
 from tests.kind.site import PLATFORMCTL, SITE, objects, platformctl

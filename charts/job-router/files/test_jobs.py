@@ -60,7 +60,7 @@ def main(user, namespace, *targets):
     failed = False
     for target in targets:
         status, output = run(user, namespace, target)
-        phase = status.get("phase", "not looked at")
+        phase = status.get("phase", "not seen by the router")
         sys.stdout.write(f"{target}: {phase} {status.get('reason', '')} {output.strip()}\n")
         failed = failed or "hello from" not in output
     return 1 if failed else 0

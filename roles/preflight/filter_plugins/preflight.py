@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from platformctl.engine import preflight
+from platformctl.engine.checking import preflight
 
 
 def peers(names: Sequence[str], hostvars: Mapping[str, Any], name: str) -> dict[str, str]:

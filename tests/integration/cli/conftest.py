@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from platformctl.cli.main import app
 from platformctl.clients.kubernetes import KubernetesClient, from_kubeconfig
-from platformctl.router.resource import path
+from platformctl.vocabulary import job_path
 from tests.integration.control_plane import ADMIN, ControlPlane, start
 from tests.integration.router_chart import install_chart
 
@@ -60,12 +60,12 @@ def write(control_plane: ControlPlane) -> Write:
 
 async def write_status(plane: ControlPlane, name: str, status: dict[str, Any]) -> None:
     async with KubernetesClient(from_kubeconfig(plane.kubeconfig(ROUTER))) as client:
-        await client.merge(f"{path('default', name)}/status", {"status": status})
+        await client.merge(f"{job_path('default', name)}/status", {"status": status})
 
 
 async def _remove_all(plane: ControlPlane) -> None:
     async with KubernetesClient(from_kubeconfig(plane.kubeconfig(ADMIN))) as client:
-        for item in (await client.get(path("default")))["items"]:
-            here = path("default", item["metadata"]["name"])
+        for item in (await client.get(job_path("default")))["items"]:
+            here = job_path("default", item["metadata"]["name"])
             await client.merge(here, {"metadata": {"finalizers": []}})
             await client.delete(here)

@@ -11,7 +11,7 @@ from typer.testing import Result
 
 from platformctl.clients.kubernetes import KubernetesClient, from_kubeconfig
 from platformctl.errors import ExitCode, PlatformError
-from platformctl.router.resource import path
+from platformctl.vocabulary import job_path
 from tests.foundry import EXAMPLE
 from tests.integration.cli.conftest import Run, Write, write_status
 from tests.integration.control_plane import ControlPlane
@@ -34,7 +34,7 @@ def submit(run: Run, who: str, *words: str) -> str:
 
 async def read(plane: ControlPlane, name: str) -> dict[str, Any]:
     async with KubernetesClient(from_kubeconfig(plane.kubeconfig("alice"))) as client:
-        return await client.get(path("default", name))
+        return await client.get(job_path("default", name))
 
 
 def test_a_person_submits_and_sees_their_own_jobs(run: Run) -> None:
@@ -44,7 +44,7 @@ def test_a_person_submits_and_sees_their_own_jobs(run: Run) -> None:
     everybody = run("alice", "list", "--all").stdout
     assert mine in everybody
     assert other in everybody
-    assert "the router has not looked at it yet" in run("alice", "describe", mine).stdout
+    assert "the router has not seen it yet" in run("alice", "describe", mine).stdout
 
 
 def test_the_example_is_submitted_as_it_stands(run: Run, tmp_path: Path) -> None:
@@ -167,13 +167,13 @@ def test_names_are_completed_from_the_cluster(run: Run, control_plane: ControlPl
 
 async def _newest(plane: ControlPlane) -> str:
     async with KubernetesClient(from_kubeconfig(plane.kubeconfig("alice"))) as client:
-        return str((await client.get(path("default")))["metadata"]["resourceVersion"])
+        return str((await client.get(job_path("default")))["metadata"]["resourceVersion"])
 
 
 async def _once_written(plane: ControlPlane, name: str, since: str, statuses: list[dict[str, Any]]) -> None:
     """Write as soon as the Job is there; since: a resourceVersion from before it was."""
     async with KubernetesClient(from_kubeconfig(plane.kubeconfig("alice"))) as client:
-        async for event in client.watch(path("default"), since, 30):
+        async for event in client.watch(job_path("default"), since, 30):
             if event["object"]["metadata"].get("name") == name:
                 break
     for status in statuses:

@@ -7,9 +7,9 @@ import pytest
 
 from platformctl import lab as labs
 from platformctl import paths
-from platformctl.engine.check import Verdict, check
+from platformctl.engine.checking.check import Verdict, check
+from platformctl.engine.checking.preflight import Finding, Level
 from platformctl.engine.loading import load
-from platformctl.engine.preflight import Finding, Level
 from platformctl.lab import faults
 from tests.conftest import LabFactory
 

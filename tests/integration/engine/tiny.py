@@ -14,8 +14,8 @@ from typing import Any
 
 from platformctl import paths
 from platformctl.console import Format, Output
-from platformctl.engine.install import Installation, Options
 from platformctl.engine.loading import load
+from platformctl.engine.running.install import Installation, Options
 from platformctl.engine.stages import Kind, Stage, each
 from platformctl.errors import PlatformError
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from platformctl.clients.kubernetes import ApiError
-from platformctl.router.resource import FINALIZER, SUBMITTER, path
+from platformctl.vocabulary import FINALIZER, SUBMITTER, job_path
 from tests.integration.control_plane import ADMIN
 from tests.integration.identity.conftest import ROUTER, As, until_allowed
 
@@ -25,8 +25,8 @@ def job(spec: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
 
 async def make(user: As, who: str = "alice", **metadata: Any) -> str:
     """A new Job of a user; returns its path."""
-    stored = await user(who).create(path("default"), job(**metadata))
-    return path("default", stored["metadata"]["name"])
+    stored = await user(who).create(job_path("default"), job(**metadata))
+    return job_path("default", stored["metadata"]["name"])
 
 
 def annotated(**values: str | None) -> dict[str, Any]:
@@ -49,14 +49,14 @@ async def here(user: As) -> AsyncIterator[str]:
 
 
 async def test_a_job_is_stamped_and_guarded_by_the_api_server(user: As) -> None:
-    stored = await user("alice").create(path("default"), job())
+    stored = await user("alice").create(job_path("default"), job())
     assert stored["metadata"]["annotations"] == {SUBMITTER: "alice"}
     assert stored["metadata"]["finalizers"] == [FINALIZER]
 
 
 async def test_finalizers_of_others_stay_beside_the_routers(user: As) -> None:
     given = ["example.org/a", FINALIZER, "example.org/b"]
-    stored = await user("alice").create(path("default"), job(finalizers=given))
+    stored = await user("alice").create(job_path("default"), job(finalizers=given))
     assert sorted(stored["metadata"]["finalizers"]) == sorted(given)
 
 
@@ -73,17 +73,19 @@ async def test_a_job_does_not_hold_up_the_deletion_of_anothers(user: As, here: s
 
 
 async def test_a_job_managed_by_others_has_its_submitter_but_not_the_routers_guard(user: As) -> None:
-    stored = await user("alice").create(path("default"), job({**SCRIPT, "managedBy": "example.org/other"}))
+    stored = await user("alice").create(
+        job_path("default"), job({**SCRIPT, "managedBy": "example.org/other"})
+    )
     assert stored["metadata"]["annotations"] == {SUBMITTER: "alice"}
     assert "finalizers" not in stored["metadata"]
-    status = f"{path('default', stored['metadata']['name'])}/status"
+    status = f"{job_path('default', stored['metadata']['name'])}/status"
     await user(ADMIN).merge(status, {"status": {"reason": "theirs to say"}})
-    ours = await user("alice").create(path("default"), job({**SCRIPT, "managedBy": "kfoundry.io/router"}))
+    ours = await user("alice").create(job_path("default"), job({**SCRIPT, "managedBy": "kfoundry.io/router"}))
     assert ours["metadata"]["finalizers"] == [FINALIZER]
 
 
 async def test_a_submitter_written_by_the_user_is_overwritten(user: As) -> None:
-    stored = await user("alice").create(path("default"), job(annotations={SUBMITTER: "bob", "a": "b"}))
+    stored = await user("alice").create(job_path("default"), job(annotations={SUBMITTER: "bob", "a": "b"}))
     assert stored["metadata"]["annotations"] == {SUBMITTER: "alice", "a": "b"}
 
 
@@ -107,7 +109,7 @@ async def test_nobody_changes_the_submitter(user: As, here: str, who: str, value
 )
 async def test_marks_of_the_router_are_no_users(user: As, here: str, metadata: dict[str, Any]) -> None:
     with pytest.raises(ApiError, match=r"under kfoundry\.io/"):
-        await user("alice").create(path("default"), job(**metadata))
+        await user("alice").create(job_path("default"), job(**metadata))
     await refused(user, "alice", here, {"metadata": metadata}, "under kfoundry.io/")
     await user(ROUTER).merge(here, {"metadata": metadata})
     gone = {kind: dict.fromkeys(marks) for kind, marks in metadata.items()}
@@ -172,7 +174,7 @@ async def test_a_status_is_the_routers_alone(user: As, here: str, who: str) -> N
 
 async def test_a_status_in_a_new_job_is_dropped(user: As) -> None:
     stored = await user("alice").create(
-        path("default"), {**job(), "status": {"user": "bob", "phase": "Queued"}}
+        job_path("default"), {**job(), "status": {"user": "bob", "phase": "Queued"}}
     )
     assert "status" not in stored
 
@@ -194,8 +196,8 @@ async def test_a_spec_stays_as_it_was(user: As, here: str, who: str, change: dic
 
 
 async def test_a_suspension_is_lifted_by_the_submitter_once(user: As) -> None:
-    stored = await user("alice").create(path("default"), job({**SCRIPT, "suspend": True}))
-    here = path("default", stored["metadata"]["name"])
+    stored = await user("alice").create(job_path("default"), job({**SCRIPT, "suspend": True}))
+    here = job_path("default", stored["metadata"]["name"])
     await refused(user, "bob", here, {"spec": {"suspend": False}}, "only the submitter")
     await refused(user, "alice", here, {"spec": {"suspend": False, "target": "slurm"}}, "cannot be changed")
     await user("alice").merge(here, {"spec": {"suspend": False}})

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from platformctl.router.resource import path
+from platformctl.vocabulary import job_path
 from tests.integration.control_plane import ADMIN, ControlPlane
 from tests.integration.logs.conftest import PAGE
 from tests.integration.logs.world import IDS, World
@@ -251,4 +251,4 @@ async def test_kubectl_and_discovery_stay_whole(world: World) -> None:
         "/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.logs.kfoundry.io"
     )
     assert {item["type"]: item["status"] for item in service["status"]["conditions"]} == {"Available": "True"}
-    assert path("default", name)
+    assert job_path("default", name)

@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp import web
 
 from platformctl.clients.kubernetes import KubernetesClient, from_kubeconfig
-from platformctl.router.resource import path
+from platformctl.vocabulary import job_path
 from tests.integration.control_plane import ControlPlane
 
 ALICE, BOB, ROUTER = "alice", "bob", "system:serviceaccount:default:job-router"
@@ -105,13 +105,13 @@ class World:
             "metadata": {"generateName": "logs-"},
             "spec": {"script": "#!/bin/sh\n", **spec},
         }
-        name: str = (await self.clients[who].create(path("default"), body))["metadata"]["name"]
+        name: str = (await self.clients[who].create(job_path("default"), body))["metadata"]["name"]
         await self.set(name, user=who, **status)
         return name
 
     async def set(self, name: str, **status: Any) -> None:
         """Change the status as the router does."""
-        await self.clients[ROUTER].merge(f"{path('default', name)}/status", {"status": status})
+        await self.clients[ROUTER].merge(f"{job_path('default', name)}/status", {"status": status})
 
     async def on_slurm(self, file: Path | str, phase: str = "Running", **more: Any) -> str:
         """A Job of alice that Slurm runs, with its output in a file."""

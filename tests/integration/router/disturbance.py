@@ -18,9 +18,9 @@ from platformctl.clients.kubernetes import (
     NotFoundError,
     UnavailableError,
 )
-from platformctl.jobs.kubernetes import TOKEN_ANNOTATION
 from platformctl.jobs.tokens import Token, parse_token
 from platformctl.router.backend import Refused, Unavailable
+from platformctl.vocabulary import TOKEN_ANNOTATION
 from tests.fakes.slurmrestd import FakeSlurm
 from tests.integration.router.world import BATCH
 

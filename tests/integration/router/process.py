@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from platformctl.router.resource import JobResource
+from platformctl.router.job.resource import JobResource
 from tests.integration.control_plane import ControlPlane, free_port
 from tests.integration.router.world import KEY, ROUTER, SITE, World
 

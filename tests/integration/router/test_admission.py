@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from platformctl.clients.kubernetes import ApiError, KubernetesClient, from_kubeconfig
-from platformctl.router.resource import SUBMITTER, path
+from platformctl.vocabulary import SUBMITTER, job_path
 from tests.foundry import EXAMPLE
 from tests.integration.control_plane import ADMIN, ControlPlane
 
@@ -40,21 +40,21 @@ async def user(control_plane: ControlPlane) -> AsyncIterator[As]:
 
 async def test_the_example_of_k_foundry_is_accepted_unchanged(user: As) -> None:
     example = yaml.safe_load(EXAMPLE)
-    stored = await user("alice").create(path("default"), example)
+    stored = await user("alice").create(job_path("default"), example)
     assert stored["spec"] == {**example["spec"], "target": "auto"}
     assert stored["metadata"]["annotations"][SUBMITTER] == "alice"
 
 
 async def test_a_submitter_given_by_the_user_is_overwritten(user: As) -> None:
     stored = await user("alice").create(
-        path("default"), job(SCRIPT, annotations={SUBMITTER: "bob", "a": "b"})
+        job_path("default"), job(SCRIPT, annotations={SUBMITTER: "bob", "a": "b"})
     )
     assert stored["metadata"]["annotations"] == {SUBMITTER: "alice", "a": "b"}
 
 
 async def test_nobody_changes_the_submitter_or_the_spec(user: As) -> None:
-    stored = await user("alice").create(path("default"), job(SCRIPT))
-    here = path("default", stored["metadata"]["name"])
+    stored = await user("alice").create(job_path("default"), job(SCRIPT))
+    here = job_path("default", stored["metadata"]["name"])
     for patch in (
         {"metadata": {"annotations": {SUBMITTER: "bob"}}},
         {"metadata": {"annotations": {SUBMITTER: None}}},
@@ -68,27 +68,27 @@ async def test_nobody_changes_the_submitter_or_the_spec(user: As) -> None:
 
 async def test_a_template_field_outside_the_schema_cannot_be_changed_either(user: As) -> None:
     example = yaml.safe_load(EXAMPLE)
-    stored = await user("alice").create(path("default"), example)
+    stored = await user("alice").create(job_path("default"), example)
     with pytest.raises(ApiError, match="spec of a Job cannot be changed"):
         await user(ADMIN).merge(
-            path("default", stored["metadata"]["name"]),
+            job_path("default", stored["metadata"]["name"]),
             {"spec": {"template": {"spec": {"hostNetwork": True}}}},
         )
 
 
 async def test_users_delete_their_own_jobs_only(user: As) -> None:
-    stored = await user("alice").create(path("default"), job(SCRIPT))
-    here = path("default", stored["metadata"]["name"])
+    stored = await user("alice").create(job_path("default"), job(SCRIPT))
+    here = job_path("default", stored["metadata"]["name"])
     with pytest.raises(ApiError, match="only the submitter"):
         await user("bob").delete(here)
     await user("alice").delete(here)
 
 
 async def test_users_write_no_status_and_create_no_pods(user: As) -> None:
-    stored = await user("alice").create(path("default"), job(SCRIPT))
+    stored = await user("alice").create(job_path("default"), job(SCRIPT))
     with pytest.raises(ApiError) as caught:
         await user("alice").merge(
-            f"{path('default', stored['metadata']['name'])}/status", {"status": {"phase": "Succeeded"}}
+            f"{job_path('default', stored['metadata']['name'])}/status", {"status": {"phase": "Succeeded"}}
         )
     assert caught.value.code == 403
     pod = {"metadata": {"name": "x"}, "spec": {"containers": [{"name": "x", "image": "x"}]}}
@@ -118,10 +118,10 @@ async def test_users_write_no_status_and_create_no_pods(user: As) -> None:
 )
 async def test_the_schema_refuses(user: As, spec: dict[str, Any], words: str) -> None:
     with pytest.raises(ApiError, match=words) as caught:
-        await user("alice").create(path("default"), job(spec))
+        await user("alice").create(job_path("default"), job(spec))
     assert caught.value.code == 422
 
 
 @pytest.mark.parametrize("walltime", [1, 31622400, "90m", "1h30m", "2d", "01:30:00", "2-12:00:00"])
 async def test_walltimes_as_people_write_them(user: As, walltime: object) -> None:
-    await user("alice").create(path("default"), job({**SCRIPT, "walltime": walltime}))
+    await user("alice").create(job_path("default"), job({**SCRIPT, "walltime": walltime}))

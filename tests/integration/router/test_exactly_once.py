@@ -9,7 +9,8 @@ import pytest
 from platformctl.clients.kubernetes import ApiError
 from platformctl.jobs.model import Target
 from platformctl.router.backend import Unavailable
-from platformctl.router.resource import JobResource, path
+from platformctl.router.job.resource import JobResource
+from platformctl.vocabulary import job_path
 from tests.integration.router.faults import Executioner
 from tests.integration.router.world import SCRIPT, World
 
@@ -22,7 +23,7 @@ async def steps_of(world: World, target: Target) -> int:
     """How many steps an undisturbed submission takes."""
     counter = Executioner()
     job = await world.submit(target)
-    await world.look(job, counter)
+    await world.reconcile(job, counter)
     assert await world.starts(target, job) == 1
     return counter.taken
 
@@ -34,9 +35,9 @@ async def test_killed_at_every_step_of_the_submission(world: World, target: Targ
     assert steps == STEPS[target]
     for step in range(steps):
         job = await world.submit(target)
-        assert not await world.look(job, Executioner(step, late))
+        assert not await world.reconcile(job, Executioner(step, late))
         world.finish_all()
-        await world.look(job, times=3)
+        await world.reconcile(job, times=3)
         await world.sweep()
         assert await world.starts(target, job) == 1, f"step {step}"
         assert await world.held(target, job) == 0, f"step {step}"
@@ -49,9 +50,9 @@ async def test_killed_twice(world: World, target: Target, late: bool) -> None:
     steps = await steps_of(world, target)
     for first, second in itertools.product(range(steps + 1), repeat=2):
         job = await world.submit(target)
-        await world.look(job, Executioner(first, late))
-        await world.look(job, Executioner(second, not late))
-        await world.look(job, times=3)
+        await world.reconcile(job, Executioner(first, late))
+        await world.reconcile(job, Executioner(second, not late))
+        await world.reconcile(job, times=3)
         await world.sweep()
         assert await world.starts(target, job) == 1, f"steps {first} and {second}"
         assert await world.held(target, job) == 0, f"steps {first} and {second}"
@@ -63,11 +64,11 @@ async def test_deleted_after_a_kill_nothing_is_left(world: World, target: Target
     steps = await steps_of(world, target)
     for step in range(steps):
         job = await world.submit(target)
-        await world.look(job, Executioner(step, late))
-        await world.alice.delete(path("default", job.name))
+        await world.reconcile(job, Executioner(step, late))
+        await world.alice.delete(job_path("default", job.name))
         for deletion_step in (0, 1, 2):
-            await world.look(job, Executioner(deletion_step, late))
-        await world.look(job, times=3)
+            await world.reconcile(job, Executioner(deletion_step, late))
+        await world.reconcile(job, times=3)
         await world.sweep()
         assert await world.read(job) is None, f"step {step}"
         assert await world.held(target, job) == 0, f"step {step}"
@@ -81,13 +82,13 @@ async def test_a_request_that_arrives_after_the_next_router_did_its_work(
     for step in range(await steps_of(world, target)):
         job = await world.submit(target)
         executioner = Executioner(step, in_flight=True)
-        assert not await world.look(job, executioner)
-        await world.look(job, times=3)
+        assert not await world.reconcile(job, executioner)
+        await world.reconcile(job, times=3)
         assert executioner.under_way is not None
         # What is refused by now, such as a write to a changed Job, has no effect.
         with contextlib.suppress(ApiError, Unavailable):
             await executioner.under_way()
-        await world.look(job, times=3)
+        await world.reconcile(job, times=3)
         await world.sweep()
         assert await world.starts(target, job) == 1, f"step {step}"
         assert await world.held(target, job) == 0, f"step {step}"
@@ -97,7 +98,7 @@ async def test_a_copy_that_a_lost_answer_left_behind_is_cancelled(world: World) 
     """The first submission arrives only after a second router has found nothing and submitted again."""
     job = await world.submit(Target.SLURM)
     executioner = Executioner()
-    await world.look(job, executioner)
+    await world.reconcile(job, executioner)
     first = next(iter(world.slurm.jobs.values()))
     late_copy = type(first)(99, "alice", first.description)
     world.slurm.jobs[99] = late_copy
@@ -109,14 +110,14 @@ async def test_a_copy_that_a_lost_answer_left_behind_is_cancelled(world: World) 
 async def test_a_job_lost_before_its_release_is_submitted_again(world: World) -> None:
     """slurmctld is killed after it answered: it forgets the job and gives the id to somebody else's."""
     job = await world.submit(Target.SLURM)
-    assert not await world.look(job, Executioner(STEPS[Target.SLURM] - 3))
+    assert not await world.reconcile(job, Executioner(STEPS[Target.SLURM] - 3))
     (job_id,) = world.slurm.jobs
     theirs = type(world.slurm.jobs[job_id])(
         job_id, "bob", {**world.slurm.jobs[job_id].description, "comment": "x"}
     )
     world.slurm.lose(job_id)
     world.slurm.jobs[job_id], world.slurm.next_id = theirs, job_id + 1
-    await world.look(job, times=3)
+    await world.reconcile(job, times=3)
     assert await world.starts(Target.SLURM, job) == 1
     assert theirs.held
     assert theirs.state == "PENDING"
@@ -124,10 +125,10 @@ async def test_a_job_lost_before_its_release_is_submitted_again(world: World) ->
 
 async def test_a_job_lost_after_its_release_is_not_started_again(world: World) -> None:
     job = await world.submit(Target.SLURM)
-    await world.look(job)
+    await world.reconcile(job)
     (job_id,) = world.slurm.jobs
     world.slurm.lose(job_id)
-    await world.look(job, times=3)
+    await world.reconcile(job, times=3)
     found = await world.read(job)
     assert found is not None
     assert found.status["phase"] == "Failed"
@@ -139,13 +140,13 @@ async def test_another_copy_that_comes_by_the_id_of_the_lost_one_is_not_started(
     """A request to submit arrives after slurmctld has forgotten what ran: same attempt, and the same id."""
     job = await world.submit(Target.SLURM)
     executioner = Executioner(1, in_flight=True)
-    assert not await world.look(job, executioner)
-    await world.look(job)
+    assert not await world.reconcile(job, executioner)
+    await world.reconcile(job)
     (job_id,) = world.slurm.jobs
     world.slurm.lose(job_id)
     assert executioner.under_way is not None
     assert await executioner.under_way() == str(job_id)
-    await world.look(job, times=3)
+    await world.reconcile(job, times=3)
     found = await world.read(job)
     assert found is not None
     assert "may have run" in found.status["reason"]
@@ -156,11 +157,11 @@ async def test_another_copy_that_comes_by_the_id_of_the_lost_one_is_not_started(
 
 async def test_the_end_of_a_purged_job_is_read_from_accounting(world: World) -> None:
     job = await world.submit(Target.SLURM)
-    await world.look(job)
+    await world.reconcile(job)
     (job_id,) = world.slurm.jobs
     world.slurm.finish(job_id, code=3)
     world.slurm.purge(job_id)
-    await world.look(job)
+    await world.reconcile(job)
     found = await world.read(job)
     assert found is not None
     assert (found.status["phase"], found.status["exitCode"]) == ("Failed", 3)
@@ -169,13 +170,13 @@ async def test_the_end_of_a_purged_job_is_read_from_accounting(world: World) -> 
 async def test_while_slurm_is_away_a_job_is_pending_with_the_reason(world: World) -> None:
     world.slurm.away = True
     job = await world.submit(Target.SLURM)
-    await world.look(job, times=3)
+    await world.reconcile(job, times=3)
     found = await world.read(job)
     assert found is not None
     assert found.status["phase"] == "Pending"
     assert "slurmctld is away" in found.status["reason"]
     world.slurm.away = False
-    await world.look(job, times=2)
+    await world.reconcile(job, times=2)
     assert await world.starts(Target.SLURM, job) == 1
     found = await world.read(job)
     assert found is not None
@@ -197,7 +198,7 @@ async def test_while_slurm_is_away_a_job_is_pending_with_the_reason(world: World
 async def test_what_is_refused_leaves_nothing_behind(world: World, spec: dict[str, Any]) -> None:
     body = {key: value for key, value in {"script": SCRIPT, **spec}.items() if value is not None}
     created = await world.alice.create(
-        path("default"),
+        job_path("default"),
         {
             "apiVersion": "kfoundry.io/v1alpha1",
             "kind": "Job",
@@ -206,7 +207,7 @@ async def test_what_is_refused_leaves_nothing_behind(world: World, spec: dict[st
         },
     )
     job = JobResource(created)
-    await world.look(job)
+    await world.reconcile(job)
     found = await world.read(job)
     assert found is not None
     assert found.status["phase"] == "Refused"
@@ -216,7 +217,7 @@ async def test_what_is_refused_leaves_nothing_behind(world: World, spec: dict[st
 async def test_a_submitter_that_is_no_user_of_the_site_is_refused(world: World) -> None:
     job = JobResource(
         await world.root.create(
-            path("default"),
+            job_path("default"),
             {
                 "apiVersion": "kfoundry.io/v1alpha1",
                 "kind": "Job",
@@ -225,7 +226,7 @@ async def test_a_submitter_that_is_no_user_of_the_site_is_refused(world: World) 
             },
         )
     )
-    await world.look(job)
+    await world.reconcile(job)
     found = await world.read(job)
     assert found is not None
     assert found.status["phase"] == "Refused"

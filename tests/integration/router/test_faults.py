@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from platformctl.jobs.model import Target
-from platformctl.router import submission
-from platformctl.router.backend import Phase
-from platformctl.router.queue import RetryLater
-from platformctl.router.reconcile import Reconciler
-from platformctl.router.resource import CANCEL, RETRY, JobResource, path
+from platformctl.router.job import submission
+from platformctl.router.job.reconcile import Reconciler
+from platformctl.router.job.resource import JobResource
+from platformctl.router.loop.queue import RetryLater
+from platformctl.vocabulary import CANCEL_REQUESTED, RETRY_REQUESTED, Phase, job_path
 from tests.fakes.slurmrestd import RESTART_SECONDS
 from tests.integration.router.disturbance import Cluster, ShakyClient, Slurmctld
 from tests.integration.router.faults import Executioner, Killed
@@ -72,7 +72,7 @@ class Storm:
             if fresh.final and life.fate is not Fate.DELETED:
                 if life.fate is Fate.CANCELLED or not was_lost(fresh.status):
                     return
-                fresh = await self._ask(fresh, RETRY, str(fresh.attempt))
+                fresh = await self._ask(fresh, RETRY_REQUESTED, str(fresh.attempt))
             self._world.overview.put(fresh)
             copies.append(fresh)
             assert len(copies) < MANY_LOOKS, fresh.raw
@@ -85,13 +85,13 @@ class Storm:
     async def _meet(self, life: Life) -> None:
         """The Job's fate, unless it ended before."""
         if life.fate is Fate.CANCELLED:
-            await self._ask(life.job, CANCEL, "true")
+            await self._ask(life.job, CANCEL_REQUESTED, "true")
         elif life.fate is Fate.DELETED:
-            await self._world.alice.delete(path("default", life.job.name))
+            await self._world.alice.delete(job_path("default", life.job.name))
 
     async def _ask(self, job: JobResource, annotation: str, value: str) -> JobResource:
         patch = {"metadata": {"annotations": {annotation: value}}}
-        return JobResource(await self._world.alice.merge(path("default", job.name), patch))
+        return JobResource(await self._world.alice.merge(job_path("default", job.name), patch))
 
     async def _disturbed_look(self, seen: JobResource) -> None:
         """By one router, or by two at once."""
@@ -124,7 +124,7 @@ class Storm:
     async def _look(self, router: Reconciler, job: JobResource) -> None:
         self.looks += 1
         with suppress(RetryLater, Killed):
-            await router.look(job)
+            await router.reconcile(job)
 
 
 async def test_every_attempt_runs_exactly_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from platformctl.clients.kubernetes import KubernetesClient, from_kubeconfig
-from platformctl.router.informer import Informer
+from platformctl.router.loop.informer import Informer
 from tests.integration.control_plane import ADMIN, ControlPlane, start
 from tests.integration.router.world import World
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from platformctl.clients.kubernetes import KubernetesClient
-from platformctl.jobs.kubernetes import TOKEN_ANNOTATION
 from platformctl.jobs.model import JobSpec, Resources, Target
 from platformctl.jobs.parse import parse
-from platformctl.router.backend import Phase, Ticket, Unavailable
-from platformctl.router.kubernetes import KubernetesBackend
+from platformctl.router.backend import Ticket, Unavailable
+from platformctl.router.kubernetes.backend import KubernetesBackend
+from platformctl.vocabulary import TOKEN_ANNOTATION, Phase
 from tests.contracts.backend import *  # noqa: F403
 from tests.contracts.backend import Subject
 from tests.integration.router.world import ALICE, BATCH, SITE, World

@@ -11,7 +11,7 @@ import pytest
 
 from platformctl.clients.kubernetes import NotFoundError
 from platformctl.jobs.model import Target
-from platformctl.router.leader import Terms
+from platformctl.router.loop.leader import Terms
 from tests.integration.control_plane import ControlPlane
 from tests.integration.router.process import RouterProcess, eventually, until
 from tests.integration.router.world import World

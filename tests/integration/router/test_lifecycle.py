@@ -6,8 +6,8 @@ import pytest
 
 from platformctl.clients.kubernetes import ApiError
 from platformctl.jobs.model import Target
-from platformctl.router.explain import EXPLAIN
-from platformctl.router.resource import CANCEL, RETRY, JobResource, path
+from platformctl.router.job.resource import JobResource
+from platformctl.vocabulary import CANCEL_REQUESTED, EXPLAIN_REQUESTED, RETRY_REQUESTED, job_path
 from tests.integration.router.process import RouterProcess, eventually, until, until_gone
 from tests.integration.router.world import BATCH, SCRIPT, World
 
@@ -16,9 +16,9 @@ QUEUES = "/apis/kfoundry.io/v1alpha1/queues"
 
 async def ask(world: World, job: JobResource, **annotations: str | None) -> None:
     """Annotate as the submitter."""
-    names = {"cancel": CANCEL, "retry": RETRY, "explain": EXPLAIN}
+    names = {"cancel": CANCEL_REQUESTED, "retry": RETRY_REQUESTED, "explain": EXPLAIN_REQUESTED}
     patch = {names[name]: value for name, value in annotations.items()}
-    await world.alice.merge(path("default", job.name), {"metadata": {"annotations": patch}})
+    await world.alice.merge(job_path("default", job.name), {"metadata": {"annotations": patch}})
 
 
 async def says(world: World, job: JobResource, words: str, router: RouterProcess) -> dict[str, Any]:
@@ -71,11 +71,11 @@ async def test_a_suspended_job_waits_until_its_user_lifts_that(world: World, rou
     job = await world.submit(Target.SLURM, suspend=True)
     await says(world, job, "is suspended by its user", router)
     assert world.slurm.jobs == {}
-    await world.alice.merge(path("default", job.name), {"spec": {"suspend": False}})
+    await world.alice.merge(job_path("default", job.name), {"spec": {"suspend": False}})
     await until(world, job, "Running", router)
     for spec in ({"suspend": True}, {"script": "#!/bin/sh\nid\n"}, {"retries": 3}):
         with pytest.raises(ApiError, match=r"cannot be changed|only be lifted"):
-            await world.alice.merge(path("default", job.name), {"spec": spec})
+            await world.alice.merge(job_path("default", job.name), {"spec": spec})
 
 
 async def test_failed_attempts_are_tried_again_and_remembered(world: World, router: RouterProcess) -> None:
@@ -158,7 +158,7 @@ async def test_a_job_that_somebody_else_manages_is_left_alone(world: World, rout
     found = await world.read(theirs)
     assert found is not None
     assert found.status == {}
-    await world.alice.delete(path("default", theirs.name))
+    await world.alice.delete(job_path("default", theirs.name))
     await until_gone(world, theirs, router)
 
 
@@ -217,7 +217,7 @@ async def test_a_removed_back_end_keeps_no_job_from_being_deleted(
     await router.stop()
     with_slurm = router.configure(slurm=None)
     await router.start()
-    await world.alice.delete(path("default", job.name))
+    await world.alice.delete(job_path("default", job.name))
     await until_gone(world, job, router)
     await router.stop()
     router.configure(**with_slurm)
@@ -278,7 +278,7 @@ async def test_deletion_in_every_phase_leaves_nothing(
     if phase == "ended":
         world.slurm.finish(running_id(status))
         await until(world, job, "Succeeded", router)
-    await world.alice.delete(path("default", job.name))
+    await world.alice.delete(job_path("default", job.name))
     await until_gone(world, job, router)
     assert world.slurm.tokens(held=True) == world.slurm.tokens(held=False) == []
     assert (await world.root.get(BATCH))["items"] == []

@@ -6,7 +6,7 @@ import random
 import aiohttp
 
 from platformctl.jobs.model import Target
-from platformctl.router.resource import path
+from platformctl.vocabulary import job_path
 from tests.integration.router.process import RouterProcess, eventually, until, until_gone
 from tests.integration.router.world import BATCH, World
 
@@ -21,7 +21,7 @@ async def test_a_job_on_slurm_from_submission_to_its_end(world: World, router: R
     status = await until(world, job, "Failed", router)
     assert status["exitCode"] == 7
     assert status["output"] == f"/home/alice/{job.name}-{job_id}.out"
-    await world.alice.delete(path("default", job.name))
+    await world.alice.delete(job_path("default", job.name))
     await until_gone(world, job, router)
     assert world.slurm.jobs[job_id].state == "FAILED"
 
@@ -30,7 +30,7 @@ async def test_deleting_a_running_job_cancels_it(world: World, router: RouterPro
     job = await world.submit(Target.SLURM)
     await until(world, job, "Running", router)
     (job_id,) = world.slurm.jobs
-    await world.alice.delete(path("default", job.name))
+    await world.alice.delete(job_path("default", job.name))
     await until_gone(world, job, router)
     assert world.slurm.jobs[job_id].state == "CANCELLED"
 
@@ -53,7 +53,7 @@ async def test_a_job_on_kubernetes_from_submission_to_its_end(world: World, rout
                     "ready": 0, "terminating": 0, "uncountedTerminatedPods": {}}},
     )  # fmt: skip
     assert (await until(world, job, "Succeeded", router))["exitCode"] == 0
-    await world.alice.delete(path("default", job.name))
+    await world.alice.delete(job_path("default", job.name))
     await until_gone(world, job, router)
     # Its batch Job has ended; a cluster's garbage collector removes it with its owner.
     (batch,) = await world.batch_jobs(job)

@@ -15,7 +15,7 @@ from platformctl.jobs.parse import parse
 from platformctl.jobs.queues import parse_queue
 from platformctl.jobs.tokens import Token
 from platformctl.paths import data_dir
-from platformctl.router.resource import path
+from platformctl.vocabulary import job_path
 from tests.integration.control_plane import ADMIN, ControlPlane, start
 from tests.integration.router.world import ROUTER
 from tests.programs import program
@@ -78,7 +78,7 @@ def queue(name: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_every_field_is_kept_as_it_was_written(alice: KubernetesClient) -> None:
-    stored = await alice.create(path("default"), job(EVERYTHING))
+    stored = await alice.create(job_path("default"), job(EVERYTHING))
     assert stored["spec"] == EVERYTHING
     assert isinstance(parse(stored["spec"]), JobSpec)
 
@@ -116,7 +116,7 @@ async def test_every_field_is_kept_as_it_was_written(alice: KubernetesClient) ->
 )
 async def test_the_schema_refuses(alice: KubernetesClient, change: dict[str, Any], words: str) -> None:
     with pytest.raises(ApiError, match=words) as caught:
-        await alice.create(path("default"), job(EVERYTHING | change))
+        await alice.create(job_path("default"), job(EVERYTHING | change))
     assert caught.value.code == 422
 
 
@@ -128,17 +128,17 @@ async def test_the_schema_refuses_what_does_not_fit_together(
     alice: KubernetesClient, spec: dict[str, Any]
 ) -> None:
     with pytest.raises(ApiError) as caught:
-        await alice.create(path("default"), job(spec))
+        await alice.create(job_path("default"), job(spec))
     assert caught.value.code == 422
 
 
 async def test_an_interactive_job_needs_no_script(alice: KubernetesClient) -> None:
-    await alice.create(path("default"), job({"interactive": True, "walltime": "1h"}))
+    await alice.create(job_path("default"), job({"interactive": True, "walltime": "1h"}))
 
 
 async def test_a_suspension_can_be_lifted_and_nothing_else_changed(alice: KubernetesClient) -> None:
-    stored = await alice.create(path("default"), job({**SCRIPT, "suspend": True}))
-    here = path("default", stored["metadata"]["name"])
+    stored = await alice.create(job_path("default"), job({**SCRIPT, "suspend": True}))
+    here = job_path("default", stored["metadata"]["name"])
     await alice.merge(here, {"spec": {"suspend": False}})
     for change, words in (
         ({"suspend": True}, "suspend can only be lifted"),
@@ -233,7 +233,7 @@ async def test_the_api_server_takes_the_batch_jobs(
 async def test_an_upgrade_of_the_definition_loses_nothing(tmp_path: Path) -> None:
     """From the definition of the first release, with Jobs there, to the one of today."""
     before = Path(__file__).parent / "job_definition_0_1.yaml.tpl"
-    today = data_dir() / "charts" / "job-router" / "templates" / "crd.yaml"
+    today = data_dir() / "charts" / "job-router" / "files" / "definitions" / "jobs.yaml"
     with start(tmp_path, {}) as plane:
         kubectl = [program("kubectl"), "--kubeconfig", plane.kubeconfig(ADMIN)]
         old = {**SCRIPT, "walltime": "1h", "nodes": 2, "tasks": 4, "queue": "main", "account": "physics"}
@@ -242,12 +242,14 @@ async def test_an_upgrade_of_the_definition_loses_nothing(tmp_path: Path) -> Non
             _apply(kubectl, before.read_text())
             for spec in (old, CONTAINER):
                 body = job(spec, name="script" if spec is old else "container")
-                await root.create(path("default"), body)
-                await root.merge(f"{path('default', body['metadata']['name'])}/status", {"status": status})
-            stored = [await root.get(path("default", name)) for name in ("script", "container")]
+                await root.create(job_path("default"), body)
+                await root.merge(
+                    f"{job_path('default', body['metadata']['name'])}/status", {"status": status}
+                )
+            stored = [await root.get(job_path("default", name)) for name in ("script", "container")]
             _apply(kubectl, today.read_text())
             for item in stored:
-                here = path("default", item["metadata"]["name"])
+                here = job_path("default", item["metadata"]["name"])
                 found = await root.get(here)
                 assert (found["spec"], found["status"]) == (item["spec"], item["status"])
                 # What is there can still be written, by its user and by the router.
@@ -255,7 +257,7 @@ async def test_an_upgrade_of_the_definition_loses_nothing(tmp_path: Path) -> Non
                     here, {"metadata": {"annotations": {"kfoundry.io/cancel-requested": "true"}}}
                 )
                 await root.merge(f"{here}/status", {"status": {"phase": "Succeeded"}})
-            await root.create(path("default"), job({**EVERYTHING, "suspend": False}))
+            await root.create(job_path("default"), job({**EVERYTHING, "suspend": False}))
 
 
 def _apply(kubectl: list[Any], definition: str) -> None:

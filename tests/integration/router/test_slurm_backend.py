@@ -8,8 +8,9 @@ from aiohttp.test_utils import TestServer
 
 from platformctl.clients.slurmrestd import SlurmError, SlurmRestClient, SlurmUnavailableError, TokenMinter
 from platformctl.jobs.slurm import DIALECTS
-from platformctl.router.backend import Busy, Phase, Ticket, Unavailable
-from platformctl.router.slurm import SlurmBackend
+from platformctl.router.backend import Busy, Ticket, Unavailable
+from platformctl.router.slurm.backend import SlurmBackend
+from platformctl.vocabulary import Phase
 from tests.contracts.backend import found_ids
 from tests.contracts.slurm_backend import *  # noqa: F403
 from tests.contracts.slurm_backend import SlurmWorld
@@ -194,5 +195,5 @@ async def test_a_forgotten_job_is_not_lost_while_its_end_is_not_in_the_database(
     fake.purge(int(job_id))
     with pytest.raises(Unavailable, match="does not know yet"):
         await slurm.backend.read(ticket.claim, job_id)
-    monkeypatch.setattr("platformctl.router.slurm._LATE_SECONDS", 0)
+    monkeypatch.setattr("platformctl.router.slurm.backend._LATE_SECONDS", 0)
     assert await slurm.backend.read(ticket.claim, job_id) is None

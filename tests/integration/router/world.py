@@ -9,17 +9,17 @@ from aiohttp.test_utils import TestServer
 
 from platformctl.clients.kubernetes import KubernetesClient, from_kubeconfig
 from platformctl.clients.slurmrestd import SlurmRestClient, TokenMinter
-from platformctl.jobs.kubernetes import JOB_UID_LABEL
 from platformctl.jobs.model import Queue, Target, User
 from platformctl.jobs.slurm import DIALECTS
-from platformctl.router.gates import Gates
-from platformctl.router.kubernetes import KubernetesBackend
-from platformctl.router.overview import Overview
-from platformctl.router.queue import RetryLater
-from platformctl.router.reconcile import Reconciler
-from platformctl.router.resource import JobResource, JobStore, path
-from platformctl.router.slurm import SlurmBackend
-from platformctl.router.sweep import Sweeper
+from platformctl.router.job.gates import Gates
+from platformctl.router.job.overview import Overview
+from platformctl.router.job.reconcile import Reconciler
+from platformctl.router.job.resource import JobResource, JobStore
+from platformctl.router.job.sweep import Sweeper
+from platformctl.router.kubernetes.backend import KubernetesBackend
+from platformctl.router.loop.queue import RetryLater
+from platformctl.router.slurm.backend import SlurmBackend
+from platformctl.vocabulary import JOB_UID_LABEL, job_path
 from tests.fakes.slurmrestd import FakeSlurm
 from tests.integration.control_plane import ADMIN, ControlPlane
 from tests.integration.router.faults import Executioner, Killed, Watched
@@ -54,7 +54,7 @@ class World:
             "metadata": {"name": name} if name else {"generateName": "once-"},
             "spec": {"script": SCRIPT, "target": target, **spec},
         }
-        return JobResource(await self.alice.create(path("default"), body))
+        return JobResource(await self.alice.create(job_path("default"), body))
 
     def router(self, executioner: Executioner | None = None, api: Any = None) -> Reconciler:
         """A router that remembers nothing. api: its way to the API server, if not the plain one."""
@@ -72,7 +72,9 @@ class World:
         """The Job as it is now."""
         return await JobStore(self.root).read(job.namespace, job.name)
 
-    async def look(self, job: JobResource, executioner: Executioner | None = None, times: int = 1) -> bool:
+    async def reconcile(
+        self, job: JobResource, executioner: Executioner | None = None, times: int = 1
+    ) -> bool:
         """Look at a Job with a new router each time; False when it was killed."""
         for _ in range(times):
             fresh = await self.read(job)
@@ -80,7 +82,7 @@ class World:
                 return True
             self.overview.put(fresh)
             try:
-                await self.router(executioner).look(fresh)
+                await self.router(executioner).reconcile(fresh)
             except RetryLater:
                 continue
             except Killed:
@@ -145,7 +147,7 @@ async def make_world(control_plane: ControlPlane) -> AsyncIterator[World]:
 async def _empty(root: KubernetesClient) -> None:
     """Remove what earlier tests left: a router takes every Job for its own."""
     for item in (await root.get("/apis/kfoundry.io/v1alpha1/jobs"))["items"]:
-        here = path(item["metadata"]["namespace"], item["metadata"]["name"])
+        here = job_path(item["metadata"]["namespace"], item["metadata"]["name"])
         if item["metadata"].get("finalizers"):
             await root.merge(here, {"metadata": {"finalizers": []}})
         await root.delete(here)

@@ -52,6 +52,8 @@ def test_members_are_sorted_owned_by_root_and_without_times(tmp_path: Path, tree
 def test_the_same_content_gives_the_same_layer(tmp_path: Path, tree: Path) -> None:
     first = BlobStore(tmp_path / "1").write("a", layers.tree_entries(tree))
     (tree / "note").touch()
+    (tree / "note").chmod(0o600)
+    (tree / "bin").chmod(0o700)
     assert BlobStore(tmp_path / "2").write("b", layers.tree_entries(tree)) == first
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from platformctl.engine.queues import queues
+from platformctl.engine.cluster.queues import queues
 
 
 def specs(variables: dict[str, Any], slurm: bool = True, kubernetes: bool = True) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from platformctl.clients.helm import Release
-from platformctl.engine import charts
+from platformctl.engine.cluster import charts
 from platformctl.engine.fleet import Connection, Fleet, Host
 from platformctl.errors import PlatformError
 

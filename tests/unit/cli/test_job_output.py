@@ -35,7 +35,7 @@ def test_a_watched_job_tells_its_story_and_its_end_decides(
     assert done.exit_code == code
     assert done.stdout.splitlines() == [
         "stdin-x7k2p: submitted in default",
-        "stdin-x7k2p: Pending: the router has not looked at it yet",
+        "stdin-x7k2p: Pending: the router has not seen it yet",
         "stdin-x7k2p: Queued: [x]",
         "stdin-x7k2p: " + ": ".join(part for part in end.values() if part),
     ]
@@ -153,7 +153,7 @@ def test_who_may_not_ask_gets_the_status(jobs: MemoryJobs, run: Run, monkeypatch
     ("found", "text"),
     [
         (RUNNING, "train-x7k2p is running on slurm, queue gpu."),
-        (UNSEEN, "new-7hq2m is pending. The router has not looked at it yet. When it starts cannot be told."),
+        (UNSEEN, "new-7hq2m is pending. The router has not seen it yet. When it starts cannot be told."),
         (FAILED, "bad-9xw4t has failed on kubernetes. The container ended with exit code 3."),
         (REFUSED, "no-5tq8z was refused. Slurm: unknown queue [red]; kubernetes: no node has 4000 cores."),
     ],

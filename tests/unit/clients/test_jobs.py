@@ -9,8 +9,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from platformctl.clients.jobs import API, LOGS_API, JobsClient, NoJobsError, NoLogsError
+from platformctl.clients.jobs import JobsClient, NoJobsError, NoLogsError
 from platformctl.clients.kubernetes import Connection, KubernetesClient, NotFoundError
+from platformctl.vocabulary import API, LOGS_API
 
 HERE = f"{API}/namespaces/team1/jobs"
 LOG = f"{LOGS_API}/namespaces/team1/jobs/x/log"

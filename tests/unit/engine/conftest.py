@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from platformctl.engine import digest, lock, record
+from platformctl.engine.planning import digest, record
+from platformctl.engine.running import lock
 from tests.unit.engine.sites import Hosts
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from platformctl.engine import record
 from platformctl.engine.fleet import Connection, Fleet, Host
+from platformctl.engine.planning import record
 from platformctl.engine.remote import Reply
 
 

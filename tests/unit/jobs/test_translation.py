@@ -177,7 +177,7 @@ def test_a_queue_and_a_priority_class_on_both() -> None:
 def test_an_interactive_job_without_a_script_keeps_its_allocation() -> None:
     spec = job(interactive=True, walltime="10m")
     assert submitted(spec)["job"]["script"] == spec.script
-    assert slurm.entrance("17") == "srun --jobid=17 --overlap --pty bash"
+    assert slurm.entrance("17", {}) == "srun --jobid=17 --overlap --pty bash"
 
 
 @pytest.fixture
@@ -224,7 +224,9 @@ def test_an_interactive_pod_is_named_for_its_user_alone() -> None:
     pod = batch["spec"]["template"]["spec"]
     assert pod["volumes"][0]["configMap"]["name"] == name
     assert pod["activeDeadlineSeconds"] == 600
-    assert kubernetes.entrance(f"team/{name}", "sh") == f"kubectl exec -it -n team job/{name} -- sh"
+    assert (
+        kubernetes.entrance(f"team/{name}", {"template": {}}) == f"kubectl exec -it -n team job/{name} -- sh"
+    )
     for other in ("kfoundry-enter-10002-x", "KFOUNDRY-ENTER-10002-x", ".kfoundry-enter-10002"):
         plain = kubernetes.batch_name(other, TOKEN)
         assert not plain.startswith("kfoundry-enter-"), plain

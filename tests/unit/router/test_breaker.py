@@ -9,7 +9,7 @@ from platformctl.jobs.model import Target
 from platformctl.router import breaker as module
 from platformctl.router.backend import Busy, Denied, Refused, Unavailable
 from platformctl.router.breaker import Breaker, CircuitOpenError, State
-from platformctl.router.queue import Key
+from platformctl.router.loop.queue import Key
 
 ANYTHING: Any = None
 
@@ -19,7 +19,7 @@ class Slurm:
 
     target = Target.SLURM
     interval = 1.0
-    look_again = None
+    reread_after = None
     durable = False
 
     def __init__(self) -> None:
@@ -61,11 +61,11 @@ class Site:
     def wake(self, key: Key) -> None:
         self.woken.append(key)
         if self._looking:
-            task = asyncio.get_running_loop().create_task(self.look(key))
+            task = asyncio.get_running_loop().create_task(self.reconcile(key))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
 
-    async def look(self, key: Key) -> None:
+    async def reconcile(self, key: Key) -> None:
         try:
             await self.breaker.submit_held(ANYTHING)
         except CircuitOpenError as error:
@@ -173,7 +173,7 @@ async def test_ten_thousand_parked_jobs_send_probes_only_and_all_return(clock: l
     await site.fail(3)
     keys = [("ns", str(number)) for number in range(10_000)]
     for key in keys:
-        await site.look(key)
+        await site.reconcile(key)
     assert site.slurm.calls == 3
     for _ in range(600):
         clock[0] += 1
@@ -206,14 +206,14 @@ async def test_who_was_turned_away_returns_at_the_speed_at_which_others_are_take
     site = Site(looking=False)
     site.slurm.answer = Busy("full")
     for number in range(100):
-        await site.look(("ns", str(number)))
+        await site.reconcile(("ns", str(number)))
     clock[0] += 1
     async with asyncio.timeout(5):
         while not site.woken:  # noqa: ASYNC110  (what is waited for has no event)
             await asyncio.sleep(0.001)
     before = len(site.woken)
     site.slurm.answer = None
-    await site.look(("ns", "probe"))
+    await site.reconcile(("ns", "probe"))
     assert site.breaker._submissions.state is State.CLOSED
     assert len(site.woken) == before + 2
 
@@ -222,7 +222,7 @@ async def test_outages_while_a_submission_asks_are_told_apart(clock: list[float]
     """A probe of a full back end that meets an outage leaves both circuits open."""
     site = Site()
     site.slurm.answer = Busy("full")
-    await site.look(("ns", "a"))
+    await site.reconcile(("ns", "a"))
     clock[0] += 1
     site.slurm.answer = Unavailable("away")
     with pytest.raises(Unavailable, match="away"):

@@ -7,18 +7,19 @@ from typing import Any
 import pytest
 
 from platformctl.jobs.model import Target
-from platformctl.router.backend import Phase, Unavailable
+from platformctl.router.backend import Unavailable
 from platformctl.router.controller import Controller
-from platformctl.router.copies import Copies
-from platformctl.router.overview import Overview
-from platformctl.router.queue import WorkQueue
-from platformctl.router.resource import JobResource
+from platformctl.router.job.cache import JobCache
+from platformctl.router.job.overview import Overview
+from platformctl.router.job.resource import JobResource
+from platformctl.router.loop.queue import WorkQueue
+from platformctl.vocabulary import Phase
 
 
 class Slurm:
     target = Target.SLURM
     interval = 0.01
-    look_again = None
+    reread_after = None
 
     def __init__(self) -> None:
         self.now: dict[str, str] = {}
@@ -51,7 +52,7 @@ class Looks:
         self.read_names.append(name)
         return JobResource({"metadata": {"namespace": namespace, "name": name, "uid": name}})
 
-    async def look(self, job: JobResource) -> None:
+    async def reconcile(self, job: JobResource) -> None:
         self.begun += 1
         if self.lasting:
             await self.lasting.wait()
@@ -77,7 +78,7 @@ class Running:
         looks: Any = self.looks
         backends: Any = {Target.SLURM: self.slurm}
         self.controller = Controller(
-            looks, looks, backends, overview, queue, Copies(), watched or {}, workers=2, sweep_seconds=60
+            looks, looks, backends, overview, queue, JobCache(), watched or {}, workers=2, sweep_seconds=60
         )
         self._task: asyncio.Task[None] | None = None
 

@@ -9,8 +9,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_client import generate_latest
 
-from platformctl.router import metrics
-from platformctl.router.health import answering
+from platformctl.router.loop import metrics
+from platformctl.router.loop.health import answering
+from platformctl.router.metrics import QUEUE_DEPTH
 from tests.integration.control_plane import free_port
 
 
@@ -40,7 +41,7 @@ async def test_it_is_healthy_while_it_answers_and_ready_once_nothing_is_missing(
 
 
 async def test_metrics_are_brought_up_to_date_when_they_are_asked_for() -> None:
-    status, text = await answers(lambda: [], lambda: metrics.QUEUE_DEPTH.set(17), "/metrics")
+    status, text = await answers(lambda: [], lambda: QUEUE_DEPTH.set(17), "/metrics")
     assert status == 200
     assert "job_router_queue_depth 17.0" in text
     assert "process_resident_memory_bytes" in text

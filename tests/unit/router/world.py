@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from platformctl.jobs.model import Policy, Queue, Target, User
-from platformctl.router.gates import Gates
-from platformctl.router.overview import Overview
-from platformctl.router.queue import RetryLater
-from platformctl.router.reconcile import Reconciler
-from platformctl.router.resource import SUBMITTER, JobResource, JobStore
-from platformctl.router.routing_rules import DEFAULT_RULES, Rule
-from platformctl.router.sweep import Sweeper
+from platformctl.router.job.gates import Gates
+from platformctl.router.job.overview import Overview
+from platformctl.router.job.reconcile import Reconciler
+from platformctl.router.job.resource import JobResource, JobStore
+from platformctl.router.job.routing_rules import DEFAULT_RULES, Rule
+from platformctl.router.job.sweep import Sweeper
+from platformctl.router.loop.queue import RetryLater
+from platformctl.vocabulary import SUBMITTER
 from tests.fakes.jobs_api import JobsApi
 from tests.fakes.scheduler import Scheduler
 from tests.integration.router.faults import Executioner, Killed, Watched
@@ -54,18 +55,18 @@ class World:
         body = {"script": SCRIPT, "target": self.slurm.target, **spec}
         return self.api.create(name, body, annotations={SUBMITTER: "alice"}, **finalizers)
 
-    async def look(self, name: str = "a") -> float | None:
+    async def reconcile(self, name: str = "a") -> float | None:
         """One look at a Job as it is now."""
         job = self.api.job(name)
         self.overview.put(job)
-        return await self.router.look(job)
+        return await self.router.reconcile(job)
 
     async def settle(self, name: str = "a", times: int = 4) -> None:
         """Look some times, whatever becomes of it."""
         for _ in range(times):
             if self.api.exists(name):
                 try:
-                    await self.look(name)
+                    await self.reconcile(name)
                 except RetryLater:
                     continue
 
@@ -81,7 +82,7 @@ class World:
         """One look by a router of its own; whether it was killed on the way."""
         self.restart(executioner)
         try:
-            await self.look(name)
+            await self.reconcile(name)
         except Killed:
             return True
         finally:

@@ -101,7 +101,7 @@ def test_a_wrong_value(
             {"name": "eve", "uid": 10003, 7: 1},
             "users_accounts[2][7]",
             "should be strings",
-            "docs/variables.md",
+            "platformctl docs variables",
         ),
         ("eve", "users_accounts[2]", "not a mapping", "key: value"),
     ],

@@ -1,0 +1,56 @@
+"""`platformctl docs`: the documentation that this version came with, also where there is no checkout.
+
+Messages name a page by this command, because a path would be right in one installation only.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from platformctl import paths
+from platformctl.console import Output
+from platformctl.errors import ExitCode, PlatformError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the root."""
+    app.command()(docs)
+
+
+def docs(
+    ctx: typer.Context,
+    page: Annotated[str, typer.Argument(help="Print this page; list all pages if not given.")] = "",
+) -> None:
+    """Print a page of the documentation (Markdown), or list the pages.
+
+    Example: `platformctl docs jobs`
+    """
+    output: Output = ctx.obj
+    pages = _pages()
+    if not page:
+        output.table("", ("page", "title"), [(name, _title(file)) for name, file in pages.items()])
+        output.remark(f"files: {_folder()}")
+        return
+    if page not in pages:
+        raise PlatformError(
+            f"there is no page {page}", next=f"choose one of {', '.join(pages)}", code=ExitCode.INVALID
+        )
+    text = pages[page].read_text()
+    if output.json:
+        output.document({"page": page, "file": pages[page], "text": text})
+    else:
+        print(text, end="")
+
+
+def _folder() -> Path:
+    return paths.data_dir() / "docs"
+
+
+def _pages() -> dict[str, Path]:
+    return {path.stem: path for path in sorted(_folder().glob("*.md"))}
+
+
+def _title(page: Path) -> str:
+    """The heading of a page, without its marks."""
+    return page.read_text().partition("\n")[0].lstrip("# ").replace("`", "")

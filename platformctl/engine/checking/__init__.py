@@ -1,0 +1,1 @@
+"""What looks and changes nothing: preflight, verify, status and molecule scenarios."""

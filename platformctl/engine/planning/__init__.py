@@ -1,0 +1,1 @@
+"""What would change and why: digests, the hosts' records, the plan, and whom it disturbs."""

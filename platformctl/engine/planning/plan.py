@@ -1,0 +1,201 @@
+"""Which stages would run on which hosts, why, and what users would notice.
+
+A stage runs on a host when its digest differs from the one the host recorded. A pure comparison: reading the
+hosts and asking the schedulers is done by others.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from platformctl.engine.fleet import LOCALHOST, Fleet
+from platformctl.engine.planning import digest
+from platformctl.engine.planning.impact import Running
+from platformctl.engine.planning.record import Records
+from platformctl.engine.stages import Kind, Stage, Workload
+
+# Far from their end, which an operator who installs now and then does not meet.
+SIGNED_AGAIN_AFTER = timedelta(days=90)
+
+_NEW = "not applied yet"
+_UNFINISHED = "did not end well last time"
+_FULL = "--full"
+_DUE = "its certificates are signed again from time to time"
+_NO_RECORD = "compared every time, since no host of the site could remember it"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage on one host. reasons: in words.
+
+    fresh: the stage was never applied there, so it disturbs nothing.
+    """
+
+    stage: str
+    host: str
+    reasons: tuple[str, ...]
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What one step does to what runs on a host. harmful: work of users would be lost."""
+
+    host: str
+    stage: str
+    running: str
+    effect: str
+    harmful: bool
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What the user asked for: hosts by --limit, stages by --stage, everything by --full."""
+
+    hosts: frozenset[str]
+    stages: frozenset[str]
+    full: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in graph order; `down` names hosts that could not be asked, and what they do instead.
+
+    left: stages by host that are applied there though the host is no longer in their group.
+    """
+
+    steps: tuple[Step, ...]
+    down: Mapping[str, str]
+    left: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def work(self) -> dict[str, tuple[str, ...]]:
+        """Hosts by stage."""
+        found: dict[str, list[str]] = {}
+        for step in self.steps:
+            found.setdefault(step.stage, []).append(step.host)
+        return {stage: tuple(hosts) for stage, hosts in found.items()}
+
+
+def make(
+    stages: Sequence[Stage],
+    fleet: Fleet,
+    records: Records,
+    scope: Scope,
+    data: Path,
+    index: Mapping[str, Any],
+) -> Plan:
+    """Compare the site with what its hosts recorded. A host that is down is planned for all its stages."""
+    steps: list[Step] = []
+    for stage in stages:
+        if stage.kind in (Kind.PREFLIGHT, Kind.ARTIFACTS) or stage.name not in scope.stages:
+            continue
+        present = digest.StageDigest(stage, fleet, data, index)
+        for host in stage.targets(fleet):
+            if host in scope.hosts or host == LOCALHOST:
+                step = _step(stage, host, fleet, records, scope, present)
+                steps += [step] if step else []
+    down = {name: reply.refusal for name, reply in records.down.items() if name in scope.hosts}
+    groundwork = _groundwork(stages, fleet, scope, steps, records)
+    return Plan((*groundwork, *steps), down, _left(stages, fleet, records, scope))
+
+
+def _left(
+    stages: Sequence[Stage], fleet: Fleet, records: Records, scope: Scope
+) -> dict[str, tuple[str, ...]]:
+    """Stages that were begun on a host which has left their group since."""
+    found: dict[str, tuple[str, ...]] = {}
+    for host in (name for name in fleet.hosts if name in scope.hosts):
+        begun = records.stages.get(host, {})
+        names = [stage.name for stage in stages if stage.name in begun and stage.abandoned(fleet.hosts[host])]
+        found |= {host: tuple(names)} if names else {}
+    return found
+
+
+def _step(
+    stage: Stage,
+    host: str,
+    fleet: Fleet,
+    records: Records,
+    scope: Scope,
+    present: digest.StageDigest,
+) -> Step | None:
+    keeper = stage.recorded_on(fleet, host)
+    if host == LOCALHOST and not keeper:
+        return Step(stage.name, host, (_NO_RECORD,), fresh=False)
+    if host == LOCALHOST and keeper not in scope.hosts:
+        return None
+    old = records.parts(keeper, stage.name)
+    if keeper in records.down:
+        return Step(stage.name, host, ("the host cannot be asked",), fresh=False)
+    if old is None:
+        begun = records.begun(keeper, stage.name)
+        return Step(stage.name, host, (_UNFINISHED if begun else _NEW,), fresh=not begun)
+    reasons = digest.differences(old, present.parts(host))
+    if stage.certificates and records.age(keeper, stage.name) > SIGNED_AGAIN_AFTER:
+        reasons = (*reasons, _DUE)
+    if scope.full:
+        reasons = (*reasons, _FULL)
+    return Step(stage.name, host, reasons, fresh=False) if reasons else None
+
+
+def _groundwork(
+    stages: Sequence[Stage], fleet: Fleet, scope: Scope, steps: Sequence[Step], records: Records
+) -> list[Step]:
+    """Hosts are checked before something is done to them."""
+    busy = {step.host for step in steps}
+    found: list[Step] = []
+    for stage in stages:
+        if stage.kind is Kind.PREFLIGHT and stage.name in scope.stages:
+            hosts = [host for host in stage.targets(fleet) if host in (scope.hosts if scope.full else busy)]
+            reason = "before anything is done to the host"
+            fresh = {host: records.parts(host, "base") is None for host in hosts}
+            found += [Step(stage.name, host, (reason,), fresh[host]) for host in hosts]
+    return found
+
+
+def workloads(stages: Iterable[Stage], plan: Plan) -> set[Workload]:
+    """What must be asked about: the workloads of steps on hosts that are in service."""
+    table = {stage.name: stage for stage in stages}
+    busy = [table[name] for name in {step.stage for step in plan.steps if not step.fresh}]
+    losses = {loss.workload for stage in busy for loss in stage.losses.values()}
+    return ({stage.workload for stage in busy} | losses) - {Workload.NONE}
+
+
+def impacts(stages: Iterable[Stage], plan: Plan, running: Running) -> tuple[Impact, ...]:
+    """What the plan does to what runs now."""
+    table = {stage.name: stage for stage in stages}
+    found = []
+    for step in plan.steps:
+        stage = table[step.stage]
+        if step.fresh or step.host in plan.down or step.reasons == (_FULL,):
+            continue
+        counts = running.get(stage.workload, {})
+        count = sum(counts.values()) if stage.fleetwide else counts.get(step.host, 0)
+        harms = [
+            words
+            for variable, words in stage.harms.items()
+            if any(reason.startswith(f"variable {variable} ") for reason in step.reasons)
+        ]
+        losses = _losses(stage, step, running)
+        what = f"{count} {stage.workload}" if count or losses else ""
+        if what or stage.effect:
+            effect = "; ".join([*harms, *losses]) or stage.effect
+            harmful = bool((harms and count) or losses)
+            found.append(Impact(step.host, step.stage, what, effect, harmful))
+    return tuple(found)
+
+
+def _losses(stage: Stage, step: Step, running: Running) -> list[str]:
+    """What ends with things that the stage listed and that are gone, in words."""
+    found = []
+    for reason in step.reasons:
+        kind, _, rest = reason.partition(" ")
+        name, gone, _ = rest.partition(" is gone")
+        loss = stage.losses.get(kind) if gone else None
+        count = running.get(loss.workload, {}).get(name, 0) if loss else 0
+        if loss and count:
+            found.append(f"{reason}: {count} {loss.words}")
+    return found

@@ -1,0 +1,1 @@
+"""Runs that change hosts: sessions of Ansible, their order, the journal, progress and locks."""

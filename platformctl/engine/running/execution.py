@@ -1,0 +1,119 @@
+"""Runs a plan: each stage by Ansible or by the engine itself, with the hosts' records kept true.
+
+Before a stage its digest is taken back on its hosts, and written again only where the stage ended well, so
+that a run that is killed at any moment leaves hosts that the next run finds unfinished.
+"""
+
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from platformctl.engine.fleet import Fleet
+from platformctl.engine.planning import digest
+from platformctl.engine.planning.plan import Plan
+from platformctl.engine.planning.record import Records
+from platformctl.engine.remote import Reply, together
+from platformctl.engine.running import scheduler, steps
+from platformctl.engine.running.journal import Journal, private
+from platformctl.engine.running.outcome import HostResult, StageResult, Status
+from platformctl.engine.running.report import CONNECT, Reporter
+from platformctl.engine.running.session import Session, with_hint
+from platformctl.engine.stages import Kind, Stage
+
+
+class Execution:
+    """One plan being run."""
+
+    def __init__(
+        self, fleet: Fleet, data: Path, records: Records, journal: Journal, reporter: Reporter, verbosity: int
+    ) -> None:
+        self._fleet = fleet
+        self._data = data
+        self._records = records
+        self._journal = journal
+        self._reporter = reporter
+        self._session = Session(fleet, data, journal, verbosity)
+        self._context = steps.Context(fleet, data, journal)
+
+    async def run(self, stages: Sequence[Stage], found: Plan) -> dict[str, StageResult]:
+        """Run all of it; returns the results by stage. stages: in graph order."""
+        down = {host: HostResult(Status.UNREACHABLE, CONNECT, why) for host, why in found.down.items()}
+        results = await scheduler.run(stages, found.work, self._stage, down)
+        self._reporter.untried(results)
+        return results
+
+    async def _stage(self, stage: Stage, hosts: tuple[str, ...]) -> StageResult:
+        self._journal.emit("stage_started", stage=stage.name, hosts=list(hosts))
+        try:
+            result = await self._apply(stage, hosts)
+        except Exception as error:
+            # A defect in one stage must not end those that run beside it.
+            result = self._defect(stage, hosts, error)
+        self._reporter.stage(result)
+        return result
+
+    async def _apply(self, stage: Stage, hosts: tuple[str, ...]) -> StageResult:
+        index = steps.index(self._fleet)
+        present = digest.StageDigest(stage, self._fleet, self._data, index)
+        parts = {host: present.parts(host) for host in hosts}
+        refused = await self._begin(stage, hosts)
+        ready = tuple(host for host in hosts if host not in refused)
+        if not ready:
+            return StageResult(stage.name, refused)
+        if stage.kind is Kind.PLAYBOOK:
+            result = await self._session.run(stage.name, ready)
+        else:
+            result = await steps.run(stage, ready, self._context)
+        result = await self._keep(stage, result, parts)
+        return StageResult(stage.name, {**refused, **result.hosts}, result.seconds)
+
+    def _defect(self, stage: Stage, hosts: Sequence[str], error: Exception) -> StageResult:
+        """An error nobody expected, as the end of a stage; the traceback goes to the stage's log."""
+        log_name = f"{stage.name}.log"
+        with private(self._journal.folder / log_name) as log:
+            log.write(self._journal.redactor.text("".join(traceback.format_exception(error))))
+        message = f"{type(error).__name__}: {error} (see {log_name})"
+        return StageResult(
+            stage.name, dict.fromkeys(hosts, HostResult(Status.FAILED, "platformctl", message))
+        )
+
+    async def _begin(self, stage: Stage, hosts: Sequence[str]) -> dict[str, HostResult]:
+        """Take back the digests before anything changes; returns the hosts where that failed.
+
+        Such a host is left alone: it would keep the old digest beside a state that nobody knows.
+        """
+        if stage.kind is Kind.PREFLIGHT:
+            return {}
+        keepers = {host: stage.recorded_on(self._fleet, host) for host in hosts}
+        names = [host for host, keeper in keepers.items() if keeper]
+        replies = await together(
+            self._records.begin(self._fleet.hosts[keepers[host]], stage.name) for host in names
+        )
+        task = "record that the stage begins"
+        return {
+            host: _not_recorded(task, reply)
+            for host, reply in zip(names, replies, strict=True)
+            if reply.code != 0
+        }
+
+    async def _keep(
+        self, stage: Stage, result: StageResult, parts: Mapping[str, Mapping[str, str]]
+    ) -> StageResult:
+        """Record the digest on every host where the stage ended well."""
+        if stage.kind is Kind.PREFLIGHT:
+            return result
+
+        async def one(host: str, end: HostResult) -> HostResult:
+            keeper = stage.recorded_on(self._fleet, host)
+            if not end.status.fine or not keeper:
+                return end
+            reply = await self._records.store(self._fleet.hosts[keeper], stage.name, parts[host])
+            return end if reply.code == 0 else _not_recorded("record the digest", reply)
+
+        ends = await together(one(host, end) for host, end in result.hosts.items())
+        return StageResult(result.stage, dict(zip(result.hosts, ends, strict=True)), result.seconds)
+
+
+def _not_recorded(task: str, reply: Reply) -> HostResult:
+    status = Status.UNREACHABLE if reply.unreachable else Status.FAILED
+    return HostResult(status, task, with_hint(reply.message))

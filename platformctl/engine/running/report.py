@@ -1,0 +1,114 @@
+"""Turns results into events: how each host ended, what a stage added up to, and how a run finished."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from platformctl.engine.fleet import LOCALHOST, Fleet
+from platformctl.engine.running.journal import Journal
+from platformctl.engine.running.outcome import HostResult, StageResult, Status
+from platformctl.errors import ExitCode, PlatformError
+
+CONNECT = "connect"
+"""The task of a host that did not answer before anything was tried on it."""
+
+
+class Reporter:
+    """Reports the results of one run of `command` to its journal."""
+
+    def __init__(self, fleet: Fleet, journal: Journal, command: str) -> None:
+        self._fleet = fleet
+        self._journal = journal
+        self._command = command
+        self._seen: dict[str, StageResult] = {}
+
+    @contextmanager
+    def concluded(self, started: float) -> Iterator[None]:
+        """Have a run that an error ends, such as a refusal, say that it finished, and with what error.
+
+        started: time.monotonic() at the beginning of the run. The error goes on.
+        """
+        try:
+            yield
+        except PlatformError as error:
+            seconds = round(time.monotonic() - started, 1)
+            self._journal.emit(
+                "finished", **_sum(self._seen), seconds=seconds, error=error.what, code=int(error.code)
+            )
+            raise
+
+    def stage(self, result: StageResult) -> None:
+        """Every host of a stage, then the sum."""
+        self._seen[result.stage] = result
+        counts = dict.fromkeys(Status, 0)
+        for host, end in result.hosts.items():
+            counts[end.status] += 1
+            self._host(result.stage, host, end)
+        self._journal.emit(
+            "stage_finished",
+            stage=result.stage,
+            seconds=round(result.seconds, 1),
+            **{status.value: count for status, count in counts.items()},
+        )
+
+    def untried(self, results: Mapping[str, StageResult]) -> None:
+        """Where no stage was tried: once for a host that is down, and each time a host had to wait."""
+        said: set[str] = set()
+        for name, result in results.items():
+            for host, end in result.hosts.items():
+                down = end.status is Status.UNREACHABLE and end.task == CONNECT
+                if end.status is Status.BLOCKED or (down and host not in said):
+                    said.add(host)
+                    self._host(name, host, end)
+
+    def finish(self, results: Mapping[str, StageResult], seconds: float) -> ExitCode:
+        """The sum of the run, in hosts; returns the exit code."""
+        counts = _sum(results)
+        self._journal.emit("finished", **counts, seconds=round(seconds, 1))
+        failed = _hosts(results)[Status.FAILED]
+        if failed - _unfit(results):
+            return ExitCode.FAILED
+        return ExitCode.UNREACHABLE if failed or counts["unreachable"] else ExitCode.DONE
+
+    def _host(self, stage: str, host: str, end: HostResult) -> None:
+        retry = "" if end.status.fine or end.status is Status.BLOCKED else self._retry(stage, host)
+        self._journal.emit(
+            "host",
+            stage=stage,
+            host=host,
+            status=end.status.value,
+            changes=list(end.changes),
+            task=end.task,
+            message=end.message,
+            retry=retry,
+        )
+
+    def _retry(self, stage: str, host: str) -> str:
+        choice = f"--stage {stage}" if host == LOCALHOST else f"--limit {host}"
+        return f"platformctl {self._command} -i {self._fleet.inventory} {choice}"
+
+
+def _hosts(results: Mapping[str, StageResult]) -> dict[Status, set[str]]:
+    """The hosts on which some stage ended so."""
+    found: dict[Status, set[str]] = {status: set() for status in Status}
+    for result in results.values():
+        for host, end in result.hosts.items():
+            found[end.status].add(host)
+    return found
+
+
+def _sum(results: Mapping[str, StageResult]) -> dict[str, Any]:
+    """How many stages ran, and on how many hosts something was changed or went wrong."""
+    hosts = _hosts(results)
+    ran = sum(
+        any(end.status is not Status.BLOCKED for end in result.hosts.values()) for result in results.values()
+    )
+    counted = (Status.CHANGED, Status.FAILED, Status.UNREACHABLE)
+    return {"stages": ran, **{status.value: len(hosts[status]) for status in counted}}
+
+
+def _unfit(results: Mapping[str, StageResult]) -> set[str]:
+    """Hosts that may not be installed: left out like those that are down, while the others went on."""
+    checked = results.get("preflight")
+    return {host for host, end in checked.hosts.items() if end.status is Status.FAILED} if checked else set()

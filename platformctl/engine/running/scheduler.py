@@ -1,0 +1,61 @@
+"""Runs stages in the order of their needs, independent ones at the same time.
+
+Knows nothing of Ansible: `execute` runs one stage on some hosts. A host goes on only where what it needs is
+fine by the rule in the stage table; hosts that need nothing of a failed one are not held up.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from platformctl.engine.running.outcome import HostResult, StageResult, Status
+from platformctl.engine.stages import Need, Scope, Stage
+
+Execute = Callable[[Stage, tuple[str, ...]], Awaitable[StageResult]]
+
+
+async def run(
+    stages: Sequence[Stage],
+    work: Mapping[str, tuple[str, ...]],
+    execute: Execute,
+    down: Mapping[str, HostResult],
+) -> dict[str, StageResult]:
+    """Run `work` (hosts by stage name; stages without work count as fine) and return every stage's result.
+
+    stages: in graph order. down: hosts known not to answer; they are reported and not tried.
+    """
+    done: dict[str, asyncio.Task[StageResult]] = {}
+    lost = dict(down)
+
+    async def one(stage: Stage) -> StageResult:
+        needed = {need.stage: await done[need.stage] for need in stage.needs if need.stage in done}
+        stopped: dict[str, HostResult] = {}
+        for host in work.get(stage.name, ()):
+            if host in lost:
+                stopped[host] = lost[host]
+            elif reason := _obstacle(stage.needs, host, needed):
+                stopped[host] = HostResult(Status.BLOCKED, message=reason)
+        ready = tuple(host for host in work.get(stage.name, ()) if host not in stopped)
+        result = await execute(stage, ready) if ready else StageResult(stage.name, {})
+        # A host that went away is not tried by later stages: each try would cost a timeout.
+        lost.update({host: end for host, end in result.hosts.items() if end.status is Status.UNREACHABLE})
+        return StageResult(stage.name, {**stopped, **result.hosts}, result.seconds)
+
+    async with asyncio.TaskGroup() as group:
+        for stage in stages:
+            done[stage.name] = group.create_task(one(stage))
+    return {name: task.result() for name, task in done.items() if task.result().hosts}
+
+
+def _obstacle(needs: Sequence[Need], host: str, results: Mapping[str, StageResult]) -> str:
+    """Why the host may not go on, in words; empty when it may."""
+    for need in needs:
+        hosts = results[need.stage].hosts if need.stage in results else {}
+        unfit = {name: found for name, found in hosts.items() if not found.status.fine}
+        if need.scope is Scope.SAME_HOST:
+            unfit = {name: found for name, found in unfit.items() if name == host}
+        elif need.scope is Scope.ANY and len(unfit) < len(hosts):
+            unfit = {}
+        if unfit:
+            who = ", ".join(f"{found.status} on {name}" for name, found in unfit.items())
+            return f"needs {need.stage}, which is {who}"
+    return ""

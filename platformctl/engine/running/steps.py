@@ -1,0 +1,130 @@
+"""The stages that are not playbooks: checks, artefacts, charts and smoke jobs, run by the engine itself.
+
+Each returns the result by host; what it needs is imported when it runs, since a run with nothing to do must
+not pay for it.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformctl import paths
+from platformctl.console import Format, Output
+from platformctl.engine.checking import check
+from platformctl.engine.fleet import LOCALHOST, Fleet
+from platformctl.engine.running.journal import Journal
+from platformctl.engine.running.outcome import HostResult, StageResult, Status
+from platformctl.engine.stages import Kind, Stage
+from platformctl.errors import PlatformError
+
+
+class _Relay(Output):
+    """An output for work in another thread: what it says becomes events of the run."""
+
+    def __init__(self, journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(format=Format.JSON)
+        self._journal = journal
+        self._loop = loop
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Pass the event on."""
+        fields = dict(event)
+        self._loop.call_soon_threadsafe(lambda: self._journal.emit(fields.pop("event"), **fields))
+
+    def remark(self, message: str) -> None:
+        """Pass the remark on."""
+        self._loop.call_soon_threadsafe(lambda: self._journal.emit("remark", message=message))
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the steps work on."""
+
+    fleet: Fleet
+    data: Path
+    journal: Journal
+
+
+def index(fleet: Fleet) -> Mapping[str, Any]:
+    """The artefact store's index.json; empty when nothing is fetched yet."""
+    path = paths.cache_dir() / "store" / fleet.artifacts_source / "index.json"
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+async def run(stage: Stage, hosts: tuple[str, ...], context: Context) -> StageResult:
+    """Run one step; an expected failure becomes the result of its hosts."""
+    started = time.monotonic()
+    try:
+        results = await _STEPS[stage.kind](context, hosts)
+    except PlatformError as error:
+        status = Status.FAILED
+        results = {host: HostResult(status, error.what, str(error)) for host in hosts}
+    return StageResult(stage.name, results, time.monotonic() - started)
+
+
+async def _preflight(context: Context, hosts: tuple[str, ...]) -> Mapping[str, HostResult]:
+    verdict = await check.check(context.fleet, hosts, context.data)
+    results = {}
+    for host in hosts:
+        errors = verdict.errors(host)
+        status = Status.UNREACHABLE if host in verdict.unreachable else Status.FAILED if errors else Status.OK
+        message = "; ".join(f"{error.found}: {error.remedy}" for error in errors)
+        task = ", ".join(error.check for error in errors)
+        results[host] = HostResult(status, task, message)
+    fit = tuple(host for host, result in results.items() if result.status.fine)
+    for host, reply in (await check.take_on(context.fleet, fit)).items():
+        if reply.code != 0:
+            results[host] = HostResult(Status.FAILED, "write /var/lib/platformctl/managed", reply.message)
+    return results
+
+
+async def _artifacts(context: Context, _hosts: tuple[str, ...]) -> Mapping[str, HostResult]:
+    from platformctl.artifacts.fetch import fetch
+    from platformctl.artifacts.lock import lock_path
+
+    fleet = context.fleet
+    relay = _Relay(context.journal, asyncio.get_running_loop())
+    mirror = fleet.variables.get("artifacts_mirror_url")
+    lock = lock_path(fleet.inventory)
+    result = await asyncio.to_thread(
+        fetch, fleet.artifacts_source, relay, lock=lock, mirror=mirror and str(mirror)
+    )
+    status = Status.CHANGED if result.changed else Status.OK
+    return {LOCALHOST: HostResult(status, changes=tuple(result.changed))}
+
+
+async def _charts(context: Context, _hosts: tuple[str, ...]) -> Mapping[str, HostResult]:
+    from platformctl.engine.cluster import charts
+
+    changed = await charts.apply(context.fleet, context.data, index(context.fleet))
+    return {LOCALHOST: HostResult(Status.CHANGED if changed else Status.OK, changes=tuple(changed))}
+
+
+async def _verify(context: Context, _hosts: tuple[str, ...]) -> Mapping[str, HostResult]:
+    from platformctl.engine.checking import verify
+
+    proofs = await verify.verify(context.fleet)
+    for proof in proofs:
+        if proof.skipped:
+            context.journal.emit("remark", message=f"verify: {proof.name} is skipped: {proof.found}")
+    failed = [proof for proof in proofs if not proof.fine]
+    if failed:
+        message = "; ".join(f"{proof.name}: {proof.found}" for proof in failed)
+        return {LOCALHOST: HostResult(Status.FAILED, failed[0].name, message)}
+    return {LOCALHOST: HostResult(Status.OK)}
+
+
+_STEPS: Mapping[Kind, Callable[[Context, tuple[str, ...]], Awaitable[Mapping[str, HostResult]]]] = {
+    Kind.PREFLIGHT: _preflight,
+    Kind.ARTIFACTS: _artifacts,
+    Kind.CHARTS: _charts,
+    Kind.VERIFY: _verify,
+}

@@ -1,0 +1,61 @@
+"""What a Job cannot be on Kubernetes apart from its template's fields, and what a Queue says of it."""
+
+import re
+from typing import Any
+
+from platformctl.jobs import staging
+from platformctl.jobs.model import JobSpec, Refusal, User
+from platformctl.jobs.reader import Reader
+
+QUEUE_OPTIONS = ("nodeSelector", "priorityClassName")
+
+_ALONE = "is not supported on kubernetes"
+_LABEL_KEY = re.compile(r"(?:[a-z0-9.-]{1,253}/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
+_LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?", re.ASCII)
+
+
+def unsupported(job: JobSpec) -> list[Refusal]:
+    """Fields of a Job whose form is fine and which Kubernetes has nothing for."""
+    script, several = job.script is not None, job.tasks > 1
+    rules = (
+        (job.queue is not None, "queue", f"{_ALONE}, which has no partitions"),
+        (job.account is not None, "account", f"{_ALONE}, which charges no accounts"),
+        ((job.nodes or 1) > 1, "nodes", f"{_ALONE}: use tasks"),
+        (job.nodes == 1 and several, "nodes", f"{_ALONE} for several tasks: its scheduler places them"),
+        (job.tasks_per_node is not None, "tasksPerNode", f"{_ALONE}: its scheduler places the tasks"),
+        (script and several, "tasks", f"{_ALONE} for a script, which starts its tasks with srun"),
+        (bool(job.array) and not script and several, "tasks", f"{_ALONE} for the elements of an array"),
+        (
+            job.array is not None and not job.array.from_zero,
+            "array",
+            f"{_ALONE} unless it counts 0, 1, 2 without a gap",
+        ),
+        (
+            bool(job.stage_out) and not script and (several or job.array is not None),
+            "stageOut",
+            f"{_ALONE} for the tasks of a container or the elements of an array of it, which end one by one",
+        ),
+    )
+    return [Refusal(f"spec.{name}", why) for holds, name, why in rules if holds]
+
+
+def unsupported_for(job: JobSpec, user: User) -> list[Refusal]:
+    """What the job's user cannot have there: only the home is mounted, and only where it has a claim."""
+    if user.home_claim is None:
+        why = f"{_ALONE}, where the home of {user.name} is not mounted"
+        given = (("stageIn", job.stage_in), ("stageOut", job.stage_out))
+        return [Refusal(f"spec.{name}", why) for name, transfers in given if transfers]
+    return [
+        Refusal(refusal.path, f"{_ALONE}, where only the home is mounted: {refusal.message}")
+        for refusal in staging.outside(job, user, ())
+    ]
+
+
+def queue_options(reader: Reader, options: dict[str, Any], path: str) -> dict[str, Any]:
+    """The fields of a Queue that are Kubernetes': node_selector and pod_priority_class."""
+    labels = reader.text_map(options.get("nodeSelector"), f"{path}.nodeSelector", 64)
+    for key, text in labels.items():
+        if not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(text):
+            reader.refuse(f"{path}.nodeSelector[{key[:253]}]", "is not a label")
+    priority = reader.name(options.get("priorityClassName"), f"{path}.priorityClassName")
+    return {"node_selector": labels, "pod_priority_class": priority}

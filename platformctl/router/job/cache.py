@@ -1,0 +1,45 @@
+"""Live Jobs as they were last seen, kept as JSON text: an object in memory takes five times the room.
+
+A reconcile may use a cached Job instead of reading it. An old one does no harm: every write names the
+version that it was decided on, and is refused where that is not the newest.
+"""
+
+import orjson
+
+from platformctl.router.job.resource import JobResource
+from platformctl.router.loop.queue import Key
+
+
+class JobCache:
+    """each, together: limits in bytes for one Job and for all; what does not fit is not kept."""
+
+    def __init__(self, each: int = 16 * 2**10, together: int = 64 * 2**20) -> None:
+        self._each = each
+        self._together = together
+        self._bytes = 0
+        self._texts: dict[Key, tuple[int, bytes]] = {}
+
+    def put(self, key: Key, job: JobResource) -> None:
+        """Keep a Job, unless it has ended or a newer version is kept."""
+        version = int(job.metadata.get("resourceVersion") or 0)
+        known = self._texts.get(key)
+        if known is not None and known[0] > version:
+            return
+        self.drop(key)
+        if job.final:
+            return
+        metadata = {name: value for name, value in job.metadata.items() if name != "managedFields"}
+        text = orjson.dumps({**job.raw, "metadata": metadata})
+        if len(text) <= self._each and self._bytes + len(text) <= self._together:
+            self._texts[key] = version, text
+            self._bytes += len(text)
+
+    def get(self, key: Key) -> JobResource | None:
+        """The Job as last seen; None when it is not kept."""
+        known = self._texts.get(key)
+        return JobResource(orjson.loads(known[1])) if known else None
+
+    def drop(self, key: Key) -> None:
+        """Forget a Job."""
+        _, text = self._texts.pop(key, (0, b""))
+        self._bytes -= len(text)

@@ -1,0 +1,143 @@
+"""How Jobs end otherwise than by themselves, and what comes after an end.
+
+Refusal, cancellation and deletion end what an attempt has in its back end, if the status names it; copies
+that no status names are held, and the sweep ends them. A Job that has ended may be retried by its user,
+and is deleted when its time is over.
+"""
+
+import time
+from datetime import datetime
+
+import structlog
+
+from platformctl.jobs.model import Refusal
+from platformctl.jobs.walltime import parse_walltime
+from platformctl.router.backend import Backend, Usage
+from platformctl.router.job import status
+from platformctl.router.job.gates import Gates
+from platformctl.router.job.resource import JobResource, JobStore
+from platformctl.router.job.tickets import AbsentError, Tickets, marks
+from platformctl.vocabulary import CANCEL_REQUESTED, FINAL, FINALIZER
+
+# Seconds until a cancelled job is reconciled again if nothing is reported of it.
+_ENDING = 2.0
+# While other Jobs have yet to see how an expired one ended. Seconds.
+_STILL_AWAITED = 10.0
+_CANCELLED = "was cancelled by its user"
+
+log = structlog.get_logger(__name__)
+
+
+class Ending:
+    """Ends Jobs. All methods return the seconds until the next reconcile, None to wait for news."""
+
+    def __init__(self, store: JobStore, tickets: Tickets, gates: Gates) -> None:
+        self._store = store
+        self._tickets = tickets
+        self._gates = gates
+
+    async def refuse(self, job: JobResource, refusals: list[Refusal]) -> float | None:
+        """The Job is not accepted, and nothing of it is left."""
+        if job.backend_id:
+            await self._tickets.backend(job).cancel(self._tickets.claim(job), job.backend_id)
+        job = await self._store.write_status(job, status.refused(job, refusals))
+        log.info("refused", refusals=[str(refusal) for refusal in refusals], **marks(job))
+        return await self.after_end(job)
+
+    async def cancel(self, job: JobResource) -> float | None:
+        """The user wants the Job to end and the resource to stay."""
+        if not job.backend_id:
+            return await self._cancelled(job)
+        backend, claim = self._tickets.backend(job), self._tickets.claim(job)
+        # Of what a cancel removes, nobody could tell later what it used.
+        before = await backend.read(claim, job.backend_id)
+        if await self._still_runs(job, backend):
+            return _ENDING
+        seen = await backend.read(claim, job.backend_id)
+        if seen is None:
+            return await self._cancelled(job, before.usage if before else None)
+        job = await self._store.write_status(job, status.followed(job, seen))
+        log.info("cancelled", phase=job.phase, **marks(job))
+        return await self.after_end(job)
+
+    async def delete(self, job: JobResource) -> float | None:
+        """Cancel what runs, and let go once it has ended.
+
+        A back end that the site no longer has cannot be asked, and must not keep a resource for ever:
+        should it come back, its sweep finds a job that belongs to nobody. One that is only away is waited
+        for; whoever cannot wait removes the finalizer, with the same result.
+        """
+        if not job.guarded:
+            return None
+        if not job.final and job.backend_id:
+            try:
+                if await self._still_runs(job, self._tickets.backend(job)):
+                    return _ENDING
+            except AbsentError as error:
+                log.warning("deleted though its job may still run", why=str(error), **marks(job))
+        await self._store.let_go(job)
+        log.info("deleted", **marks(job))
+        return None
+
+    async def after_end(self, job: JobResource) -> float | None:
+        """The Job has ended: start another attempt if its user wants it, delete it when its time is over."""
+        if job.retry_requested:
+            return await self._retry(job)
+        return await self._expire(job) if job.expires else None
+
+    async def leave(self, job: JobResource) -> None:
+        """Somebody else manages the Job: only the finalizer that admission set is the router's."""
+        if job.deleting and job.guarded:
+            await self._store.let_go(job)
+
+    async def _cancelled(self, job: JobResource, usage: Usage | None = None) -> float | None:
+        job = await self._store.write_status(job, status.cancelled(job, _CANCELLED, usage))
+        log.info("cancelled", phase=job.phase, **marks(job))
+        return await self.after_end(job)
+
+    async def _still_runs(self, job: JobResource, backend: Backend) -> bool:
+        """Cancel the recorded job; whether it has not ended yet."""
+        claim = self._tickets.claim(job)
+        await backend.cancel(claim, job.backend_id)
+        seen = await backend.read(claim, job.backend_id)
+        return seen is not None and seen.phase not in FINAL
+
+    async def _retry(self, job: JobResource) -> float | None:
+        if job.cancel_requested:
+            why = f"the retry waits until the annotation {CANCEL_REQUESTED} is removed"
+            said = str(job.status.get("reason"))
+            if why not in said:
+                await self._store.write_status(job, {"reason": f"{said}; {why}"})
+            return None
+        changes = status.another_attempt(job, {}, "is tried again, as its user asked")
+        job = await self._store.write_status(job, changes)
+        log.info("retried by its user", **marks(job))
+        return 0.0
+
+    async def _expire(self, job: JobResource) -> float | None:
+        left = _expires_at(job) - time.time()
+        if left > 0:
+            return left
+        if self._gates.awaited(job):
+            return _STILL_AWAITED
+        # The cached Job may be older than a retry.
+        fresh = await self._store.read(job.namespace, job.name)
+        if fresh is not None and fresh.uid == job.uid and fresh.final and not fresh.retry_requested:
+            await self._store.delete(fresh)
+            log.info("expired", **marks(job))
+        return None
+
+
+def unreachable(why: str) -> str:
+    """The reason that a Job under deletion gives while its back end is away."""
+    return f"{why}; deletion waits for it, or for an administrator to remove the finalizer {FINALIZER}"
+
+
+def _expires_at(job: JobResource) -> float:
+    """Seconds since the epoch; never for a lifetime that cannot be read, whose Job was refused for it."""
+    try:
+        lifetime = parse_walltime(job.spec["ttlAfterFinished"])
+        ended = datetime.fromisoformat(str(job.status["completionTime"])).timestamp()
+    except (KeyError, ValueError):
+        return float("inf")
+    return ended + lifetime

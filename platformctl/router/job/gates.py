@@ -1,0 +1,179 @@
+"""What a Job waits for before anything is submitted: the same for every back end.
+
+Its user (suspend), other Jobs (dependsOn), and room in its queue. Judged from what the router remembers,
+never by a request. A gate that can never open refuses the Job.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from platformctl.jobs.model import JobSpec, Queue, Refusal, User, When
+from platformctl.jobs.policy import in_queue
+from platformctl.jobs.queues import pick
+from platformctl.router.backend import Ticket
+from platformctl.router.job.occupancy import excess, holding
+from platformctl.router.job.overview import Brief, Overview
+from platformctl.router.job.resource import JobResource
+from platformctl.vocabulary import FINAL, Phase
+
+# What opens a gate is reported; these catch a report that was lost. Seconds.
+_LOOK_AGAIN = 300.0
+_MAX_CYCLE_SEARCH = 10_000
+_DEPENDS_ON = "spec.dependsOn"
+
+
+type Queues = Callable[[], Mapping[str, Queue]]
+"""The site's Queue resources by name; none where the site does not use them."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A gate that is closed: why, in plain words, and after how many seconds to try again."""
+
+    reason: str
+    seconds: float = _LOOK_AGAIN
+
+
+class Gates:
+    """Judges Jobs that have not been submitted."""
+
+    def __init__(self, jobs: Overview, queues: Queues) -> None:
+        self._jobs = jobs
+        self._queues = queues
+
+    def assign(self, ticket: Ticket) -> Ticket | list[Refusal]:
+        """The ticket with its Queue and that queue's wall time, or why the queue does not take the job."""
+        queues = self._queues()
+        if not queues:
+            return ticket
+        queue = pick(queues, ticket.job.queue)
+        if isinstance(queue, Refusal):
+            return [queue]
+        if queue is None:
+            return ticket
+        refusals = _unwelcome(ticket.job, ticket.user, queue)
+        walltime = ticket.job.walltime or queue.default_walltime or queue.max_walltime
+        job = in_queue(replace(ticket.job, walltime=walltime), queue)
+        return refusals or replace(ticket, job=job, queue=queue)
+
+    def closed(self, job: JobResource, ticket: Ticket) -> Wait | list[Refusal] | None:
+        """The first gate that keeps a Job back, or why one never opens; None when all are open.
+
+        Room in the queue comes last, and is taken by the call that finds it.
+        """
+        key = (job.namespace, job.name)
+        found = self._before_the_queue(job, ticket.job)
+        if found is not None:
+            self._jobs.occupancy.stay_out(key)
+            return found
+        if ticket.queue is None:
+            return None
+        wanted = holding(ticket.queue.name, ticket.user, ticket.job)
+        why = self._jobs.occupancy.enter(job.uid, key, wanted, ticket.queue)
+        return Wait(why) if why else None
+
+    def awaited(self, job: JobResource) -> bool:
+        """Whether a Job of the same submitter still waits for this one."""
+        return self._jobs.awaited(job)
+
+    def _before_the_queue(self, job: JobResource, spec: JobSpec) -> Wait | list[Refusal] | None:
+        if spec.suspend:
+            return Wait("is suspended by its user")
+        if job.let_through or not spec.depends_on:
+            return None
+        if job.phase is None:
+            cycle = self._cycle(job)
+            if cycle:
+                return [Refusal(_DEPENDS_ON, f"the jobs wait for each other: {' -> '.join(cycle)}")]
+        return self._dependencies(job, spec)
+
+    def _dependencies(self, job: JobResource, spec: JobSpec) -> Wait | list[Refusal] | None:
+        waits, never = [], []
+        for dependency in spec.depends_on:
+            other = self._jobs.get_job((job.namespace, dependency.name))
+            if other is None:
+                waits.append(f"{dependency.name}, which does not exist")
+            elif other.phase in FINAL:
+                if not _met(dependency.when, other):
+                    what = f"{dependency.name} has {_ENDED[other.phase]}, and was to have {dependency.when}"
+                    never.append(Refusal(_DEPENDS_ON, what))
+            elif not (dependency.when is When.STARTED and other.started):
+                waits.append(f"{dependency.name} to have {dependency.when}")
+        if never:
+            return never
+        if not waits:
+            return None
+        more = f" and {len(waits) - 3} more" if len(waits) > 3 else ""
+        return Wait(f"waits for the job {', '.join(waits[:3])}{more}")
+
+    def _cycle(self, job: JobResource) -> list[str]:
+        """Names from the Job back to itself along what each waits for; empty when there is no such way.
+
+        Asked when a Job is first seen: the last one of a cycle closes it, and then all are known.
+        """
+        came_from = {job.name: ""}
+        pending = [job.name]
+        while pending and len(came_from) < _MAX_CYCLE_SEARCH:
+            name = pending.pop()
+            known = self._jobs.get_job((job.namespace, name))
+            for dependency in known.depends_on if known else ():
+                if dependency.name == job.name:
+                    return [*_path_to(name, came_from), job.name]
+                if dependency.name not in came_from:
+                    came_from[dependency.name] = name
+                    pending.append(dependency.name)
+        return []
+
+
+def _path_to(name: str, came_from: Mapping[str, str]) -> list[str]:
+    found = []
+    while name:
+        found.append(name)
+        name = came_from[name]
+    return found[::-1]
+
+
+def _met(when: When, other: Brief) -> bool:
+    """Whether a Job that has ended is what another waited for. A refused Job never began, nor finished."""
+    if when is When.STARTED:
+        return other.started
+    return other.phase in _MEETS[when]
+
+
+_MEETS: dict[When, frozenset[Phase]] = {
+    When.SUCCEEDED: frozenset({Phase.SUCCEEDED}),
+    When.FAILED: frozenset({Phase.FAILED}),
+    When.FINISHED: frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED}),
+}
+
+_ENDED: dict[Phase | None, str] = {
+    Phase.SUCCEEDED: "succeeded",
+    Phase.FAILED: "failed",
+    Phase.CANCELLED: "been cancelled",
+    Phase.REFUSED: "been refused",
+}
+
+
+def _unwelcome(job: JobSpec, user: User, queue: Queue) -> list[Refusal]:
+    """Why a queue never takes a job."""
+    found = []
+    # Whether a user may charge another account is Slurm's to say, and only after the job has left here: a
+    # queue of an account is open to those whom the site's inventory puts there.
+    account = user.account if job.account in (None, user.account) else None
+    if (queue.users or queue.accounts) and user.name not in queue.users and account not in queue.accounts:
+        found.append(
+            Refusal("spec.queue", f"the queue {queue.name} is not open to {_who(user, job.account)}")
+        )
+    if queue.max_walltime is not None and (job.walltime or 0) > queue.max_walltime:
+        allowed = f"at most {timedelta(seconds=queue.max_walltime)} is allowed in the queue {queue.name}"
+        found.append(Refusal("spec.walltime", allowed))
+    why = excess(holding(queue.name, user, in_queue(job, queue)), queue)
+    if why:
+        found.append(Refusal("spec", f"asks for more than the {why}"))
+    return found
+
+
+def _who(user: User, named: str | None) -> str:
+    own = f"whose account is {user.account}" if user.account else "who has no account"
+    return f"{user.name}, {own}" + (f", for {named}" if named not in (None, user.account) else "")

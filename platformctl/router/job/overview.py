@@ -1,0 +1,181 @@
+"""What the router remembers of every Job: enough to judge gates and to sweep, and small.
+
+Fed with every Job that is listed or reported. It tells whom a change concerns: the Job itself when its
+user asked for something, Jobs that wait for it, and Jobs that wait for the room it held in a queue.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from platformctl.jobs.model import Dependency, JobSpec, Target, User, When
+from platformctl.jobs.parse import parse
+from platformctl.router.job.explain import asked
+from platformctl.router.job.occupancy import Holding, Occupancy, holding
+from platformctl.router.job.resource import JobResource
+from platformctl.router.loop.queue import Key
+from platformctl.vocabulary import FINAL, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """One Job in short.
+
+    started: whether some attempt of it ran. depends_on: what it still waits for, empty once it was let
+    through. wishes: what its user can still change; a difference is news.
+    """
+
+    uid: str
+    key: Key
+    submitter: str
+    phase: Phase | None
+    attempt: int
+    backend: Target | None
+    backend_id: str
+    copy: str
+    started: bool
+    depends_on: tuple[Dependency, ...]
+    holding: Holding | None
+    wishes: tuple[Any, ...]
+
+    @property
+    def final(self) -> bool:
+        """Whether the Job has ended."""
+        return self.phase in FINAL
+
+
+class Overview(Mapping[str, Brief]):
+    """All Jobs by uid. wake: queues the Job of a key."""
+
+    def __init__(self, users: Mapping[str, User], wake: Callable[[Key], None]) -> None:
+        self.occupancy = Occupancy(wake)
+        self._users = users
+        self._wake = wake
+        self._by_uid: dict[str, Brief] = {}
+        self._by_key: dict[Key, Brief] = {}
+        self._dependents: dict[Key, dict[Key, None]] = {}
+
+    def put(self, job: JobResource) -> None:
+        """A Job was listed, added or modified."""
+        before = self._by_key.get((job.namespace, job.name))
+        if before is not None and before.uid != job.uid:
+            self._forget(before)
+            before = None
+        after = self._brief(job, before)
+        self._by_uid[after.uid] = self._by_key[after.key] = after
+        self._index(before, after)
+        self.occupancy.update(
+            after.uid, after.key, before.holding if before else None, after.holding, after.final
+        )
+        if _is_news(job, before, after):
+            self._wake(after.key)
+        if before is None or (before.final, before.started) != (after.final, after.started):
+            self._wake_dependents(after.key)
+
+    def drop(self, job: JobResource) -> None:
+        """A Job is gone."""
+        known = self._by_uid.get(job.uid)
+        if known is not None:
+            self._forget(known)
+
+    def get_job(self, key: Key) -> Brief | None:
+        """The Job of a namespace and name."""
+        return self._by_key.get(key)
+
+    def awaited(self, job: JobResource) -> bool:
+        """Whether a Job of the same submitter still waits for this one."""
+        waiting = self._dependents.get((job.namespace, job.name), ())
+        return any(self._by_key[key].submitter == job.submitter for key in waiting)
+
+    def __getitem__(self, uid: str) -> Brief:
+        return self._by_uid[uid]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_uid)
+
+    def __len__(self) -> int:
+        return len(self._by_uid)
+
+    def _forget(self, known: Brief) -> None:
+        del self._by_uid[known.uid]
+        del self._by_key[known.key]
+        self._unindex(known)
+        self.occupancy.forget(known.uid, known.key)
+        self._wake_dependents(known.key)
+
+    def _index(self, before: Brief | None, after: Brief) -> None:
+        if before is not None and before.depends_on == after.depends_on:
+            return
+        if before is not None:
+            self._unindex(before)
+        for dependency in after.depends_on:
+            self._dependents.setdefault((after.key[0], dependency.name), {})[after.key] = None
+
+    def _unindex(self, known: Brief) -> None:
+        for dependency in known.depends_on:
+            key = (known.key[0], dependency.name)
+            waiting = self._dependents.get(key, {})
+            waiting.pop(known.key, None)
+            if not waiting:
+                self._dependents.pop(key, None)
+
+    def _wake_dependents(self, key: Key) -> None:
+        for dependent in list(self._dependents.get(key, ())):
+            self._wake(dependent)
+
+    def _brief(self, job: JobResource, before: Brief | None) -> Brief:
+        started = bool(job.status.get("startTime")) or any(item.get("startTime") for item in job.attempts)
+        return Brief(
+            uid=job.uid,
+            key=(job.namespace, job.name),
+            # One copy of each name: there may be 20,000 Jobs.
+            submitter=sys.intern(job.submitter),
+            phase=job.phase,
+            attempt=job.attempt,
+            backend=job.backend,
+            backend_id=job.backend_id,
+            copy=job.copy,
+            started=started,
+            depends_on=() if job.final or job.let_through else _dependencies(job),
+            holding=self._holding(job, before),
+            wishes=(*job.wishes, asked(job)),
+        )
+
+    def _holding(self, job: JobResource, before: Brief | None) -> Holding | None:
+        """What a live job holds of its queue; worked out once, since the spec is parsed for it."""
+        queue = job.status.get("queue")
+        if not queue or job.backend is None or job.final:
+            return None
+        known = before.holding if before is not None and before.backend is job.backend else None
+        if known is not None and known.queue == queue:
+            return known
+        spec, user = parse(job.raw.get("spec")), self._users.get(str(job.status.get("user", "")))
+        if not isinstance(spec, JobSpec) or user is None:
+            return None
+        return holding(str(queue), user, replace(spec, target=job.backend))
+
+
+def _is_news(job: JobResource, before: Brief | None, after: Brief) -> bool:
+    """Whether the Job itself is to be reconciled: it is new to us, or its user wants something else now.
+
+    The router's own writes are none.
+    """
+    if job.deleting and not job.guarded:
+        return False
+    if before is not None:
+        return before.wishes != after.wishes
+    return not after.final or job.deleting or job.retry_requested or job.expires or bool(asked(job))
+
+
+def _dependencies(job: JobResource) -> tuple[Dependency, ...]:
+    """What a spec names, leniently: it is judged elsewhere, and here only looked up."""
+    found = (job.raw.get("spec") or {}).get("dependsOn")
+    return tuple(
+        Dependency(str(item["name"]), _WHEN.get(str(item.get("when")), When.SUCCEEDED))
+        for item in (found if isinstance(found, list) else ())
+        if isinstance(item, dict) and item.get("name")
+    )
+
+
+_WHEN = {str(when): when for when in When}

@@ -1,0 +1,230 @@
+"""What the router writes into a Job's status: pure functions from what happened to changed fields.
+
+Conditions are the contract for programs (Accepted, Released, Finished); phase, reason and the rest are
+for people and printer columns.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from platformctl.jobs.model import Refusal
+from platformctl.jobs.targets import entrance
+from platformctl.router.backend import Seen, Tasks, Ticket, Usage
+from platformctl.router.job.resource import JobResource
+from platformctl.vocabulary import FINAL, Phase
+
+_MAX_REASON = 1024
+_MAX_REFUSALS = 32
+_MAX_ATTEMPTS = 11
+_OF_AN_ATTEMPT = (
+    "backend",
+    "backendId",
+    "phase",
+    "reason",
+    "exitCode",
+    "startTime",
+    "completionTime",
+    "nodes",
+    "output",
+)
+
+
+def refused(job: JobResource, refusals: list[Refusal]) -> dict[str, Any]:
+    """The Job is not accepted: every reason at once."""
+    shown = [str(refusal) for refusal in refusals[:_MAX_REFUSALS]]
+    if len(refusals) > len(shown):
+        shown.append(f"and {len(refusals) - len(shown)} more")
+    reason = "; ".join(shown)
+    conditions = _conditions(
+        job, Accepted=("False", "Refused", reason), Finished=("True", "Refused", "nothing was submitted")
+    )
+    return {"phase": Phase.REFUSED, "reason": reason[:_MAX_REASON], **conditions, **_ended(None)}
+
+
+def waiting(job: JobResource, reason: str) -> dict[str, Any]:
+    """The Job passed all checks, and a gate is closed."""
+    why = reason[:_MAX_REASON]
+    gate = ("False", "Waiting", why)
+    accepted = ("True", "Accepted", "it passed all checks")
+    return {"phase": Phase.PENDING, "reason": why, **_conditions(job, Accepted=accepted, Released=gate)}
+
+
+def submitted(job: JobResource, ticket: Ticket, backend: str, why: str, job_id: str) -> dict[str, Any]:
+    """The decision, the back end's id and the copy: from now on it may have run, whatever is forgotten."""
+    conditions = _conditions(
+        job, ["Reachable"], Accepted=("True", "Accepted", why), Released=("False", "Submitted", "")
+    )
+    return {
+        "phase": Phase.PENDING,
+        "reason": "",
+        "backend": backend,
+        "backendId": job_id,
+        "copy": ticket.claim.token.copy or None,
+        "attempt": job.attempt,
+        "user": ticket.user.name,
+        "queue": ticket.queue.name if ticket.queue else None,
+        "decision": why,
+        **conditions,
+    }
+
+
+def unavailable(job: JobResource, why: str) -> dict[str, Any]:
+    """The back end is away; what was known stays true and is tried again."""
+    changes: dict[str, Any] = {"reason": why[:_MAX_REASON]}
+    if job.phase is None:
+        changes["phase"] = Phase.PENDING
+    return {**changes, **_conditions(job, Reachable=("False", "BackendUnavailable", why))}
+
+
+def followed(job: JobResource, seen: Seen) -> dict[str, Any]:
+    """What the back end says about a job. Its first word after the release confirms the release."""
+    changes: dict[str, Any] = {
+        "phase": seen.phase,
+        "reason": (_reason(job, seen) or _entrance(job, seen))[:_MAX_REASON],
+        "nodes": seen.nodes or None,
+        "output": seen.output or None,
+        "exitCode": seen.exit_code,
+        "startTime": _time(seen.started),
+        "estimatedStart": _time(seen.estimated_start) if seen.phase is Phase.QUEUED else None,
+        **_tasks(seen.tasks),
+    }
+    if seen.unsettled and job.phase in (Phase.QUEUED, Phase.RUNNING):
+        changes = {}
+    new = {"Released": ("True", "Released", "")} if job.backend_id else {}
+    if seen.phase not in FINAL:
+        return {**changes, **_conditions(job, ["Reachable"], **new)}
+    new["Finished"] = ("True", str(seen.phase), seen.reason)
+    return {
+        **changes,
+        **_charged(job, seen.usage),
+        **_conditions(job, ["Reachable"], **new),
+        **_ended(seen.ended),
+    }
+
+
+def vanished(job: JobResource) -> dict[str, Any]:
+    """The back end no longer knows a released job, nor how it ended."""
+    reason = "the back end no longer knows the job; it may have run, so it is not started again"
+    return {
+        "phase": Phase.FAILED,
+        "reason": reason,
+        **_conditions(job, Finished=("True", "Lost", reason)),
+        **_ended(None),
+    }
+
+
+def cancelled(job: JobResource, reason: str, usage: Usage | None) -> dict[str, Any]:
+    """The Job ended because its user wanted it, and nothing of it runs. usage: of the attempt, if known."""
+    return {
+        "phase": Phase.CANCELLED,
+        "reason": reason,
+        "estimatedStart": None,
+        **_charged(job, usage),
+        **_conditions(job, ["Reachable"], Finished=("True", "Cancelled", reason)),
+        **_ended(None),
+    }
+
+
+def another_attempt(job: JobResource, ended: dict[str, Any], why: str) -> dict[str, Any]:
+    """The current attempt becomes history, and the next begins: one write, so that it happens once.
+
+    ended: what is to be known of the current attempt and is not in the status yet.
+    """
+    last = {**job.status, **ended}
+    record = {"attempt": job.attempt} | {
+        key: last[key] for key in _OF_AN_ATTEMPT if last.get(key) is not None
+    }
+    waits = ("False", "Retrying", why)
+    forgotten = ("copy", "estimatedStart", "tasks", "exitCodes", "queue", "decision")
+    return {
+        **dict.fromkeys((*_OF_AN_ATTEMPT, *forgotten)),
+        "usage": last.get("usage"),
+        "attempts": [*job.attempts, record][-_MAX_ATTEMPTS:],
+        "attempt": job.attempt + 1,
+        "phase": Phase.PENDING,
+        "reason": why,
+        **_conditions(job, ["Finished", "Reachable"], Released=waits),
+    }
+
+
+def changed(job: JobResource, changes: dict[str, Any]) -> dict[str, Any]:
+    """The part of changes that the status does not say already."""
+    return {key: value for key, value in changes.items() if job.status.get(key) != value}
+
+
+def _reason(job: JobResource, seen: Seen) -> str:
+    """Why it is so; with what it waited for, if it never got as far as running within its wall time."""
+    waited = job.status.get("reason") if seen.overran and job.phase is Phase.QUEUED else None
+    return f"{seen.reason}; until then: {waited}" if waited else seen.reason
+
+
+def _entrance(job: JobResource, seen: Seen) -> str:
+    """How its user enters an interactive job; empty for others."""
+    if seen.phase is not Phase.RUNNING:
+        return ""
+    command = entrance(job.spec, job.backend, job.backend_id or "")
+    return f"enter it with: {command}" if command else ""
+
+
+def _ended(epoch: int | None) -> dict[str, Any]:
+    return {"completionTime": _time(epoch) or _now()}
+
+
+def _tasks(tasks: Tasks | None) -> dict[str, Any]:
+    if tasks is None:
+        return {}
+    counts = {
+        "waiting": tasks.waiting,
+        "running": tasks.running,
+        "succeeded": tasks.succeeded,
+        "failed": tasks.failed,
+    }
+    codes = [{"index": index, "code": code} for index, code in tasks.exit_codes]
+    return {"tasks": counts, "exitCodes": codes or None}
+
+
+def _charged(job: JobResource, usage: Usage | None) -> dict[str, Any]:
+    """The ledger: what ended attempts used, this one included."""
+    if usage is None:
+        return {}
+    before = job.status.get("usage") or {}
+    return {
+        "usage": {
+            "cpuSeconds": before.get("cpuSeconds", 0) + usage.cpu_seconds,
+            "gpuSeconds": before.get("gpuSeconds", 0) + usage.gpu_seconds,
+        }
+    }
+
+
+def _conditions(job: JobResource, without: Sequence[str] = (), **new: tuple[str, str, str]) -> dict[str, Any]:
+    """The list of conditions with the new ones in place and some left out, and observedGeneration.
+
+    lastTransitionTime moves only when a status flips.
+    """
+    generation = job.metadata.get("generation")
+    old = {
+        condition["type"]: condition
+        for condition in job.status.get("conditions") or []
+        if condition["type"] not in without
+    }
+    for name, (state, reason, message) in new.items():
+        before = old.get(name)
+        since = before["lastTransitionTime"] if before and before["status"] == state else _now()
+        old[name] = {
+            "type": name,
+            "status": state,
+            "reason": reason,
+            "message": message[:32768],
+            "lastTransitionTime": since,
+            "observedGeneration": generation,
+        }
+    return {"conditions": list(old.values()), "observedGeneration": generation}
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _time(epoch: int | None) -> str | None:
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if epoch else None

@@ -1,0 +1,73 @@
+"""From a Job resource to what back ends are asked with: the checked spec, the site's user, the token."""
+
+from collections.abc import Mapping
+
+from platformctl.jobs.model import Policy, Refusal, Target, User
+from platformctl.jobs.parse import parse
+from platformctl.jobs.policy import settle
+from platformctl.jobs.tokens import Token
+from platformctl.router.backend import Backend, Claim, Ticket, Unavailable
+from platformctl.router.job.resource import JobResource
+
+
+class AbsentError(Unavailable):
+    """The site's configuration does not have the back end any more."""
+
+
+class Tickets:
+    """Knows the site: its name, users and back ends."""
+
+    def __init__(
+        self,
+        backends: Mapping[Target, Backend],
+        users: Mapping[str, User],
+        site: str,
+        policy: Policy | None = None,
+    ) -> None:
+        self.backends = backends
+        self._users = users
+        self._site = site
+        self._policy = policy or Policy()
+
+    def ticket(self, job: JobResource) -> Ticket | list[Refusal]:
+        """What the current attempt is submitted with, or everything that is wrong with the Job."""
+        spec = parse(job.raw.get("spec"))
+        user = self._users.get(job.submitter)
+        refusals = list(spec) if isinstance(spec, list) else []
+        if user is None:
+            who = (
+                f"{job.submitter[:253]!r} is no user of this site"
+                if job.submitter
+                else "the submitter is unknown"
+            )
+            refusals.append(Refusal("metadata.annotations", f"{who}; the site's users are in its inventory"))
+        if refusals or user is None or isinstance(spec, list):
+            return refusals
+        settled = settle(spec, user, self._policy)
+        if isinstance(settled, list):
+            return settled
+        return Ticket(self.claim(job, user.name), settled, user)
+
+    def claim(self, job: JobResource, user: str = "") -> Claim:
+        """What the current attempt is found with. user: by default the one it was submitted as."""
+        token = Token(self._site, job.uid, job.attempt, job.copy)
+        return Claim(token, job.namespace, job.name, user or str(job.status.get("user", "")))
+
+    def backend(self, job: JobResource) -> Backend:
+        """Where the current attempt was sent."""
+        found = self.backends.get(job.backend) if job.backend else None
+        if found is None:
+            raise AbsentError(f"this site has no {job.backend} any more")
+        return found
+
+
+def marks(job: JobResource) -> dict[str, str | int]:
+    """What every line of the log says about its Job."""
+    return {
+        "namespace": job.namespace,
+        "job": job.name,
+        "uid": job.uid,
+        "attempt": job.attempt,
+        "backend": job.backend or "",
+        "backend_id": job.backend_id,
+    }

@@ -1,0 +1,1 @@
+"""The Kubernetes back end: batch/v1 Jobs, followed by watches."""

@@ -1,0 +1,13 @@
+"""Builds the Kubernetes back end, with the watches that report its changes."""
+
+from platformctl.router.assembly import Assembled, Surroundings
+from platformctl.router.kubernetes import watches
+from platformctl.router.kubernetes.backend import KubernetesBackend
+
+
+async def build(around: Surroundings) -> Assembled:
+    """Every site has it: the router's own cluster."""
+    batches = watches.of_batch_jobs(around.client, around.concerns)
+    pods = watches.of_pods(around.client, around.concerns, around.overview)
+    backend = KubernetesBackend(around.client, around.config.site, around.config.script_image)
+    return Assembled(backend, (batches, pods), watches.differing(batches, pods))

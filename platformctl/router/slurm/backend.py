@@ -1,0 +1,212 @@
+"""The Slurm back end, over slurmrestd. Ids are Slurm's job ids; the token is the job's comment.
+
+What changes anything is done as the job's own user; `reader` is only ever used to read. Observation is
+one GET /jobs/state a second, 80 bytes a job; records (8 kB) are read of jobs that changed, and of a few
+that wait in turn, since neither their reason nor their estimated start is in the states. Slurm never
+starts a job of the router a second time by itself (no requeue); that is the router's decision.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from platformctl.clients.slurmrestd import (
+    SlurmBusyError,
+    SlurmError,
+    SlurmRestClient,
+    SlurmUnavailableError,
+    UnknownJobError,
+)
+from platformctl.jobs import slurm as translation
+from platformctl.jobs.model import Target
+from platformctl.router.backend import (
+    Busy,
+    Claim,
+    Explanation,
+    Load,
+    Refused,
+    Seen,
+    Ticket,
+    Unavailable,
+)
+from platformctl.router.slurm import states as slurm_states
+from platformctl.router.slurm.arrays import Arrays
+from platformctl.router.slurm.cluster import Cluster
+from platformctl.router.slurm.errors import unavailable, verdict, words
+from platformctl.router.slurm.explain import explanation
+from platformctl.router.slurm.ownership import Ownership
+from platformctl.router.slurm.waiting import Waiting
+from platformctl.vocabulary import FINAL, Phase
+
+# How long the accounting database may lag behind slurmctld before what it does not know is taken for lost.
+_LATE_SECONDS = 600
+
+
+class SlurmBackend:
+    """See platformctl.router.backend for the protocol."""
+
+    target: Target = Target.SLURM
+    reread_after: float | None = None
+    # A killed slurmctld forgets what it answered in its last seconds, and issues the id again.
+    durable: bool = False
+
+    def __init__(self, client: SlurmRestClient, site: str, reader: str, interval: float) -> None:
+        self.interval = interval
+        self.client = client
+        self.reader = reader
+        self._arrays = Arrays()
+        # Since when the accounting database is waited for, by the id of a job.
+        self._behind: dict[int, float] = {}
+        self._cluster = Cluster(client, reader)
+        self._waiting = Waiting()
+        self._ownership = Ownership(client, site, reader, self._waiting.add)
+        self._digested: dict[str, str] = {}
+        self._digests: dict[str, str] = {}
+
+    async def unfit(self, ticket: Ticket) -> str:
+        """Compares the request with the nodes and limits of its partition, were they empty."""
+        return await self._cluster.unfit(ticket)
+
+    async def load(self) -> Load:
+        """From a list of all nodes that is not older than a quarter of a minute."""
+        return await self._cluster.load()
+
+    async def submit_held(self, ticket: Ticket) -> str:
+        """One POST; a job without its held flag or token is never made."""
+        user = ticket.user.name
+        try:
+            dialect = await self.client.dialect(self.reader)
+            body = translation.submission(
+                ticket.job, ticket.user, ticket.claim.name, ticket.claim.token, dialect, ticket.queue
+            )
+            return str(await self.client.submit(user, body))
+        except SlurmBusyError as error:
+            raise Busy(words(error)) from error
+        except SlurmUnavailableError as error:
+            raise Unavailable(words(error)) from error
+        except SlurmError as error:
+            raise Refused(f"Slurm: {verdict(error)}") from error
+
+    async def find(self, claim: Claim) -> list[tuple[Claim, str]]:
+        """From one list of all states, shared by everyone who asked before it was begun."""
+        return [
+            (found, job_id)
+            for found, job_id in await self._ownership.unfinished()
+            if found.token.same_attempt(claim.token) and found.user == claim.user
+        ]
+
+    async def read(self, claim: Claim, job_id: str) -> Seen | None:
+        """From slurmctld; from the accounting database what slurmctld has forgotten."""
+        number = int(job_id)
+        try:
+            records = await self.client.records(self.reader, number)
+        except UnknownJobError:
+            self._ownership.forget(number)
+            return await self._forgotten(claim, number)
+        except SlurmError as error:
+            raise unavailable(error) from error
+        self._ownership.learn(records)
+        if not slurm_states.carries(records[0], claim):
+            return await self._forgotten(claim, number, reissued=True)
+        if not slurm_states.array_id(records[0]):
+            return slurm_states.seen(slurm_states.run_of(records[0]))
+        return await self._read_array(claim, number, records)
+
+    async def release(self, ticket: Ticket, job_id: str) -> None:
+        """As the user."""
+        try:
+            await self.client.update(ticket.user.name, int(job_id), {"hold": False})
+        except SlurmError as error:
+            raise unavailable(error) from error
+
+    async def cancel(self, claim: Claim, job_id: str) -> None:
+        """As the user, after the token was compared; an array with all its elements."""
+        seen = await self.read(claim, job_id)
+        if seen is None or seen.phase in FINAL:
+            return
+        try:
+            await self.client.cancel(claim.user, int(job_id))
+        except SlurmError as error:
+            raise unavailable(error) from error
+
+    async def states(self) -> Mapping[str, str]:
+        """From GET /jobs/state; a few jobs that wait are told to be different from the last time."""
+        found = await self._ownership.states()
+        if found != self._digested or self._arrays:
+            self._digests, self._digested = self._arrays.digests(found, time.monotonic()), found
+        return self._waiting.marked(self._digests, self._ownership.ours)
+
+    def phase_of(self, state: str) -> Phase | None:
+        """A job's base state tells it; an array's digest does not."""
+        base = state.partition("#")[0].split(",")
+        return None if base[0].startswith("array:") else slurm_states.phase(base)
+
+    async def explain(self, ticket: Ticket, job_id: str) -> Explanation:
+        """From the job's record, the others that wait in its partition, and its user's limits."""
+        try:
+            return await explanation(self.client, self.reader, self._cluster, ticket, int(job_id))
+        except SlurmError as error:
+            raise unavailable(error) from error
+
+    async def claimed(self) -> list[tuple[Claim, str]]:
+        """Unfinished jobs of this site's routers."""
+        return await self._ownership.unfinished()
+
+    async def _read_array(self, claim: Claim, number: int, records: list[dict[str, Any]]) -> Seen:
+        runs = [await self._run(record) for record in records]
+        own = [record["job_id"] for record in records]
+        merged, missing = self._arrays.merge(number, runs, own)
+        # A router that has just begun does not know what slurmctld has forgotten; of what is held, nothing.
+        if missing or not (self._arrays.knows(number) or all(run.held for run in runs)):
+            rows = await self._accounted(claim, number)
+            merged, missing = self._arrays.merge(number, [*runs, *rows], own)
+        self._arrays.complete(number)
+        seen = slurm_states.seen_array(merged)
+        if missing and seen.phase in (Phase.SUCCEEDED, Phase.FAILED):
+            self._wait(number, "elements that slurmctld has forgotten")
+        self._behind.pop(number, None)
+        if seen.phase in FINAL:
+            self._arrays.forget(number)
+        return seen
+
+    async def _run(self, record: dict[str, Any]) -> slurm_states.Run:
+        """One record as a run; the indices that Slurm left out of a long record come from the states."""
+        cut = str(record.get("array_task_string") or "").endswith("...")
+        if not cut:
+            return slurm_states.run_of(record)
+        try:
+            states = await self.client.states(self.reader, record["job_id"])
+        except SlurmError as error:
+            raise unavailable(error) from error
+        prefix = f"{record['job_id']}_"
+        indices = tuple(int(key.removeprefix(prefix)) for key in states if key.startswith(prefix))
+        return slurm_states.run_of(record, indices)
+
+    async def _forgotten(self, claim: Claim, number: int, reissued: bool = False) -> Seen | None:
+        """How a job ended that slurmctld no longer has; None when that cannot be told.
+
+        reissued: slurmctld gave the id to another job, so it lost this one and will not tell its end.
+        """
+        runs = await self._accounted(claim, number)
+        if not reissued and any(run.phase not in FINAL for run in runs):
+            self._wait(number, "the end of a job that slurmctld has forgotten")
+        self._arrays.forget(number)
+        self._behind.pop(number, None)
+        if not runs or any(run.phase not in FINAL for run in runs):
+            return None
+        return slurm_states.seen_array(runs) if runs[0].indices else slurm_states.seen(runs[0])
+
+    def _wait(self, number: int, what: str) -> None:
+        """Raise Unavailable while the accounting database may only be late: slurmctld writes when it can."""
+        since = self._behind.setdefault(number, time.monotonic())
+        if time.monotonic() - since < _LATE_SECONDS:
+            raise Unavailable(f"the accounting database does not know yet {what}")
+
+    async def _accounted(self, claim: Claim, number: int) -> list[slurm_states.Run]:
+        try:
+            rows = await self.client.accounted(self.reader, number)
+        except SlurmUnavailableError as error:
+            raise Unavailable(words(error)) from error
+        except SlurmError:
+            return []
+        return [slurm_states.accounted_run(row) for row in rows if slurm_states.carries(row, claim)]

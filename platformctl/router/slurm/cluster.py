@@ -1,0 +1,137 @@
+"""Slurm's nodes and partitions, listed as a whole and kept for a while: what could ever run, and the load."""
+
+import re
+from datetime import timedelta
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+from platformctl.clients.slurmrestd import SlurmError, SlurmRestClient, number
+from platformctl.jobs.model import JobSpec
+from platformctl.router import fit
+from platformctl.router.backend import Load, Ticket, Unavailable
+from platformctl.router.loop.cached import Cached
+from platformctl.vocabulary import GPU
+
+_SECONDS = 15.0
+_GPUS = re.compile(r"gpu(?::[^:,()]+)?:(\d+)")
+_OUT = frozenset({"DOWN", "DRAIN", "DRAINED", "DRAINING", "FAIL", "FUTURE", "NOT_RESPONDING", "UNKNOWN"})
+
+
+class _Nodes:
+    """Some nodes as slurmrestd lists them, and what follows from a list: counted once, not for each Job."""
+
+    def __init__(self, records: list[dict[str, Any]]) -> None:
+        self.records = records
+
+    @cached_property
+    def by_partition(self) -> dict[str, "_Nodes"]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for node in self.records:
+            for name in _partitions(node):
+                found.setdefault(name, []).append(node)
+        return {name: _Nodes(nodes) for name, nodes in found.items()}
+
+    @cached_property
+    def shapes(self) -> list[fit.Amounts]:
+        return fit.shapes(_amounts(node) for node in self.records)
+
+    @cached_property
+    def load(self) -> Load:
+        """Of those that take jobs."""
+        nodes = [node for node in self.records if in_service(node)]
+        cpus, used = sum(node["cpus"] for node in nodes), sum(node["alloc_cpus"] for node in nodes)
+        gpus, lent = (sum(_devices(node, kind) for node in nodes) for kind in ("gres", "gres_used"))
+        return Load(cpus=_free(used, cpus), gpus=_free(lent, gpus) if gpus else None)
+
+
+class Cluster:
+    """Nodes and partitions as slurmrestd lists them."""
+
+    def __init__(self, client: SlurmRestClient, reader: str) -> None:
+        async def nodes() -> _Nodes:
+            return _Nodes(await client.nodes(reader))
+
+        self._nodes = Cached(nodes, _SECONDS)
+        self._partitions = Cached(lambda: client.partitions(reader), _SECONDS)
+
+    async def nodes(self, partition: str) -> list[dict[str, Any]]:
+        """Records of a partition's nodes."""
+        return (await self._of(partition)).records
+
+    async def _of(self, partition: str | None) -> _Nodes:
+        nodes = await self._nodes.get()
+        return nodes.by_partition.get(partition, _Nodes([])) if partition else nodes
+
+    async def partition(self, name: str) -> dict[str, Any] | None:
+        """A partition's record."""
+        return next((found for found in await self._partitions.get() if found["name"] == name), None)
+
+    async def load(self) -> Load:
+        """Of the nodes that take jobs. Raises Unavailable."""
+        try:
+            return (await self._nodes.get()).load
+        except SlurmError as error:
+            raise Unavailable(f"Slurm does not answer: {error.message}") from error
+
+    async def unfit(self, ticket: Ticket) -> str:
+        """Why no partition or node could ever run the job; empty when one could. Raises Unavailable."""
+        job = ticket.job
+        name = ticket.queue.partition if ticket.queue else job.queue
+        try:
+            partition = await self.partition(name) if name else None
+            if name and partition is None:
+                there = ", ".join(sorted(found["name"] for found in await self._partitions.get()))
+                return f"Slurm has no partition {name}; it has {there}"
+            nodes = await self._of(name)
+        except SlurmError as error:
+            raise Unavailable(f"Slurm does not answer: {error.message}") from error
+        where = f"the partition {name}" if name else "Slurm"
+        return _too_much(job, partition, where) or _no_node(job, nodes, where)
+
+
+def in_service(node: dict[str, Any]) -> bool:
+    """Whether a node takes jobs now."""
+    state = node.get("state") or []
+    return _OUT.isdisjoint([state] if isinstance(state, str) else state)
+
+
+def _too_much(job: JobSpec, partition: dict[str, Any] | None, where: str) -> str:
+    """What of a job is beyond a partition's limits."""
+    limits = (partition or {}).get("maximums") or {}
+    minutes, nodes = number(limits.get("time")), number(limits.get("nodes"))
+    if minutes and job.walltime and job.walltime > 60 * minutes:
+        return f"{where} allows a wall time of at most {timedelta(minutes=minutes)}"
+    if nodes and (job.nodes or 1) > nodes:
+        return f"{where} allows at most {nodes} nodes for one job"
+    return ""
+
+
+def _no_node(job: JobSpec, nodes: _Nodes, where: str) -> str:
+    if len(nodes.records) < (job.nodes or 1):
+        return f"{where} has fewer nodes ({len(nodes.records)}) than it asks for ({job.nodes or 1})"
+    # Slurm spreads tasks over as many nodes as they need where their number is not given.
+    tasks = job.tasks_per_node or (-(-job.tasks // job.nodes) if job.nodes else 1)
+    lacking = fit.lack(fit.wanted(job, tasks), nodes.shapes)
+    return f"no node of {where} has {lacking}" if lacking else ""
+
+
+def _amounts(node: dict[str, Any]) -> dict[str, Fraction]:
+    return {
+        "cpu": Fraction(node["cpus"]),
+        "memory": Fraction(node["real_memory"] * 2**20),
+        GPU: Fraction(_devices(node, "gres")),
+    }
+
+
+def _devices(node: dict[str, Any], kind: str) -> int:
+    return sum(int(count) for count in _GPUS.findall(str(node.get(kind) or "")))
+
+
+def _partitions(node: dict[str, Any]) -> list[str]:
+    found = node.get("partitions") or []
+    return found.split(",") if isinstance(found, str) else list(found)
+
+
+def _free(used: int, there: int) -> float:
+    return max(0.0, 1 - used / there) if there else 0.0

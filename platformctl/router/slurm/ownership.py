@@ -1,0 +1,130 @@
+"""Whose the jobs of slurmctld are, by their ids. An id means the same job while slurmctld lists it.
+
+The token is in a job's record (8 kB) and not in the list of states (80 bytes), so records are read once and
+remembered. Where slurmctld lost a job it may have issued the id again; then everything is forgotten.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from platformctl.clients.slurmrestd import SlurmError, SlurmRestClient, UnknownJobError
+from platformctl.router.backend import Claim
+from platformctl.router.slurm import states as slurm_states
+from platformctl.router.slurm.errors import unavailable
+from platformctl.vocabulary import FINAL, Phase
+
+_READS_AT_ONCE = 8
+# So many unknown jobs are read one by one; more of them from the list of all jobs, unless that is long.
+_FEW, _MANY = 10, 2000
+
+
+class Ownership:
+    """Whose each job is. waits: told the id of a job of the site that was learned and waits in the queue."""
+
+    def __init__(self, client: SlurmRestClient, site: str, reader: str, waits: Callable[[int], None]) -> None:
+        self._client = client
+        self._site = site
+        self._reader = reader
+        self._waits = waits
+        # By a job's own id; None: not of this site.
+        self._owners: dict[int, tuple[Claim, int] | None] = {}
+        self._live: frozenset[int] = frozenset()
+        self._listing_before: dict[str, str] = {}
+        self._listing = asyncio.Lock()
+        self._listed_at = 0.0
+        self._listed: list[tuple[Claim, str]] = []
+
+    def ours(self, number: int) -> bool:
+        """Whether a job is known to be of this site."""
+        return self._owners.get(number) is not None
+
+    def forget(self, number: int) -> None:
+        """slurmctld does not know the job."""
+        self._owners.pop(number, None)
+
+    async def states(self) -> dict[str, str]:
+        """All jobs' states; remembers which are live, and forgets whose jobs are where one got lost."""
+        try:
+            found = await self._client.states(self._reader)
+        except SlurmError as error:
+            self._owners.clear()
+            raise unavailable(error) from error
+        # Most polls find nothing new, and there may be ten thousand jobs.
+        if found == self._listing_before:
+            return found
+        self._listing_before = found
+        listed = {_own(key) for key in found}
+        if not self._live <= listed:
+            # slurmctld lost what had not ended: it may have issued the ids again.
+            self._owners.clear()
+        self._live = frozenset(
+            _own(key) for key, state in found.items() if slurm_states.phase(state.split(",")) not in FINAL
+        )
+        for number in self._owners.keys() - listed:
+            del self._owners[number]
+        return found
+
+    def learn(self, records: Iterable[dict[str, Any]]) -> None:
+        """Note whose the jobs of these records are."""
+        for record in records:
+            number = record["job_id"]
+            known = self.ours(number)
+            self._owners[number] = self._owner(record)
+            if self.ours(number) and not known and slurm_states.run_of(record).phase is Phase.QUEUED:
+                self._waits(number)
+
+    def _owner(self, record: dict[str, Any]) -> tuple[Claim, int] | None:
+        token = slurm_states.comment_token(record)
+        if token is None or token.site != self._site:
+            return None
+        claim = Claim(token, "", str(record.get("name", "")), str(record.get("user_name", "")))
+        return claim, slurm_states.array_id(record) or record["job_id"]
+
+    async def unfinished(self) -> list[tuple[Claim, str]]:
+        """Unfinished jobs of this site, from a list begun after the call; concurrent calls share it."""
+        asked = time.monotonic()
+        async with self._listing:
+            if self._listed_at < asked:
+                begun = time.monotonic()
+                listed = len(await self.states())
+                unknown = self._live - self._owners.keys()
+                if len(unknown) > _FEW and listed <= _MANY:
+                    await self._identify_all()
+                else:
+                    await self._identify(unknown)
+                ours = [self._owners.get(number) for number in self._live]
+                found = {job_id: claim for owner in ours if owner for claim, job_id in [owner]}
+                self._listed = [(claim, str(job_id)) for job_id, claim in found.items()]
+                self._listed_at = begun
+        return self._listed
+
+    async def _identify_all(self) -> None:
+        """Read whose all jobs are."""
+        try:
+            self.learn(await self._client.jobs(self._reader))
+        except SlurmError as error:
+            raise unavailable(error) from error
+
+    async def _identify(self, numbers: frozenset[int]) -> None:
+        """Read whose jobs these are."""
+        slots = asyncio.Semaphore(_READS_AT_ONCE)
+
+        async def identify(number: int) -> None:
+            async with slots:
+                if number in self._owners:
+                    return
+                try:
+                    self.learn(await self._client.records(self._reader, number))
+                except UnknownJobError:
+                    return
+                except SlurmError as error:
+                    raise unavailable(error) from error
+
+        await asyncio.gather(*(identify(number) for number in numbers))
+
+
+def _own(key: str) -> int:
+    """A job's or an element's own id."""
+    return int(key.partition("_")[0].partition("+")[0])

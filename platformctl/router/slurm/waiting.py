@@ -1,0 +1,35 @@
+"""Which waiting jobs are read again, since the list of states has neither reason nor estimated start."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+
+# Records of waiting jobs that are read again each time the states are polled.
+_AT_A_TIME = 2
+
+
+class Waiting:
+    """The waiting jobs of the site, which take turns."""
+
+    def __init__(self) -> None:
+        self._turns: deque[int] = deque()
+        self._times: dict[int, int] = {}
+
+    def add(self, number: int) -> None:
+        """A job of the site waits."""
+        self._turns.append(number)
+
+    def marked(self, states: Mapping[str, str], ours: Callable[[int], bool]) -> dict[str, str]:
+        """The states, with those of the next few waiting jobs changed so that they are read again.
+
+        ours: whether a job is still known to be of the site.
+        """
+        for number in [number for number in self._times if states.get(str(number)) != "PENDING"]:
+            del self._times[number]
+        for _ in range(min(len(self._turns), 4 * _AT_A_TIME)):
+            number = self._turns.popleft()
+            if not ours(number) or states.get(str(number)) != "PENDING":
+                continue
+            self._turns.append(number)
+            self._times[number] = self._times.get(number, 0) + 1
+        marks = {str(number): f"{states[str(number)]}#{times}" for number, times in self._times.items()}
+        return {**states, **marks}

@@ -1,0 +1,377 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from platformctl import paths
+from platformctl.cli.main import app
+from platformctl.engine import loading
+from platformctl.engine.fleet import Fleet
+from platformctl.engine.planning import digest, plan, record
+from platformctl.engine.planning.plan import Plan, Scope
+from platformctl.engine.planning.record import Records
+from platformctl.engine.remote import Reply
+from platformctl.engine.running import install
+from platformctl.engine.running.journal import Event, Journal
+from platformctl.engine.running.redact import Redactor
+from platformctl.engine.stages import STAGES as TABLE
+from platformctl.engine.stages import Kind, Stage, Workload, each
+from tests.unit.engine.sites import Hosts, make_fleet
+from tests.unit.kubernetes.plugins import load
+
+STAGES = (
+    Stage("preflight", "all", kind=Kind.PREFLIGHT),
+    Stage("artifacts", "localhost", kind=Kind.ARTIFACTS),
+    Stage("node", "node", ("node",), each("preflight"), workload=Workload.JOBS, effect="slurmd may restart",
+          harms={"key": "jobs lose their daemons"}),
+)  # fmt: skip
+HOSTS = {"n1": ("node",), "n2": ("node",)}
+
+
+@pytest.fixture
+def data(role: Callable[..., Path]) -> Path:
+    return role("node", "memory", "key")
+
+
+def make(fleet: Fleet, records: Records, data: Path, **scope: object) -> Plan:
+    full = bool(scope.get("full"))
+    chosen = Scope(
+        frozenset(scope.get("hosts", fleet.hosts)), frozenset(stage.name for stage in STAGES), full
+    )
+    return plan.make(STAGES, fleet, records, chosen, data, {})
+
+
+def applied(fleet: Fleet, data: Path) -> Records:
+    """Records of a site on which everything is applied."""
+    return Records(
+        {
+            name: {"node": {"parts": digest.StageDigest(STAGES[2], fleet, data, {}).parts(name)}}
+            for name in fleet.hosts
+        }
+    )
+
+
+def test_a_new_host_gets_all_and_is_checked_first(data: Path) -> None:
+    found = make(make_fleet(HOSTS), Records({}), data)
+    assert found.work == {"preflight": ("n1", "n2"), "node": ("n1", "n2")}
+    assert found.steps[-1].reasons == ("not applied yet",)
+
+
+def test_a_converged_site_has_nothing_to_do(data: Path) -> None:
+    fleet = make_fleet(HOSTS, {"memory": 1})
+    assert make(fleet, applied(fleet, data), data).steps == ()
+
+
+def test_a_changed_variable_is_named_on_its_host_alone(data: Path) -> None:
+    records = applied(make_fleet(HOSTS, {"memory": 1}), data)
+    found = make(make_fleet(HOSTS, {"memory": 1}, {"n2": {"memory": 2}}), records, data)
+    assert found.work == {"preflight": ("n2",), "node": ("n2",)}
+    assert found.steps[-1].reasons == ("variable memory changed",)
+
+
+@pytest.mark.parametrize(("days", "due"), [(89, False), (91, True)])
+def test_certificates_are_signed_again_while_they_last(data: Path, days: int, due: bool) -> None:
+    fleet = make_fleet(HOSTS)
+    records = applied(fleet, data)
+    at = datetime.now(UTC) - timedelta(days=days)
+    records.stages["n1"]["node"]["at"] = at.isoformat("T", "seconds")
+    signing = tuple(replace(stage, certificates=stage.name == "node") for stage in STAGES)
+    scope = Scope(frozenset({"n1"}), frozenset({"node"}))
+    found = plan.make(signing, fleet, records, scope, data, {})
+    reason = "its certificates are signed again from time to time"
+    assert [step.reasons for step in found.steps] == ([(reason,)] if due else [])
+    assert make(fleet, records, data).steps == ()
+
+
+def test_what_signs_certificates_says_so() -> None:
+    """Else nothing would sign them again; and what is due gets new ones."""
+    tasks = (paths.data_dir() / "roles").glob("*/tasks/*.yml")
+    importing = {path.parts[-3] for path in tasks if "name: tls_certificate" in path.read_text()}
+    assert {role for stage in TABLE if stage.certificates for role in stage.roles} == importing
+    signing = load("roles/tls_certificate/filter_plugins/site_certificate.py")
+    assert signing._VALID - plan.SIGNED_AGAIN_AFTER < signing._RENEW_BEFORE < signing._VALID
+
+
+def test_a_stage_that_did_not_end_is_planned_again(data: Path) -> None:
+    fleet = make_fleet(HOSTS)
+    records = applied(fleet, data)
+    records.stages["n1"]["node"] = {"begun": "2026-01-01T00:00:00+00:00"}
+    found = make(fleet, records, data)
+    assert [(step.host, step.reasons) for step in found.steps if step.stage == "node"] == [
+        ("n1", ("did not end well last time",))
+    ]
+    assert not found.steps[-1].fresh
+
+
+def test_full_and_limit(data: Path) -> None:
+    fleet = make_fleet(HOSTS)
+    found = make(fleet, applied(fleet, data), data, full=True, hosts=("n2",))
+    assert found.work["node"] == ("n2",)
+    assert found.steps[-1].reasons == ("--full",)
+
+
+def test_a_host_that_is_down_is_planned_and_named(data: Path) -> None:
+    fleet = make_fleet(HOSTS)
+    records = applied(fleet, data)
+    del records.stages["n2"]
+    records.down["n2"] = Reply(255, "", "No route to host")
+    found = make(fleet, records, data)
+    assert found.down == {"n2": "does not answer: No route to host"}
+    assert found.work["node"] == ("n2",)
+
+
+def test_impact_counts_what_runs_on_the_host(data: Path) -> None:
+    records = applied(make_fleet(HOSTS, {"memory": 1, "key": "a"}), data)
+    running = {Workload.JOBS: {"n1": 3}}
+    mild = make(make_fleet(HOSTS, {"memory": 2, "key": "a"}), records, data)
+    effects = {found.host: found for found in plan.impacts(STAGES, mild, running)}
+    assert (effects["n1"].running, effects["n1"].harmful) == ("3 slurm jobs", False)
+    assert effects["n2"].running == ""
+    harmful = make(make_fleet(HOSTS, {"memory": 1, "key": "b"}), records, data)
+    assert [found.harmful for found in plan.impacts(STAGES, harmful, running)] == [True, False]
+
+
+async def test_records_survive_on_the_host(hosts: Hosts) -> None:
+    fleet = make_fleet(HOSTS)
+    hosts.down.add("192.0.2.12")
+    records = await record.read(fleet, ("n1", "n2"))
+    assert set(records.down) == {"n2"}
+    await records.begin(fleet.hosts["n1"], "base")
+    again = await record.read(fleet, ("n1",))
+    assert (again.parts("n1", "base"), again.begun("n1", "base")) == (None, True)
+    await records.store(fleet.hosts["n1"], "base", {"role:base": "x"})
+    again = await record.read(fleet, ("n1",))
+    assert again.parts("n1", "base") == {"role:base": "x"}
+    path = hosts.folder("192.0.2.11") / "digests.json"
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_text("{broken")
+    assert (await record.read(fleet, ("n1",))).stages == {"n1": {}}
+
+
+FLEETWIDE = Stage(
+    "controller", "controller", ("node",), workload=Workload.JOBS, fleetwide=True, effect="slurmctld restarts"
+)
+LOCAL = Stage("charts", "localhost", kind=Kind.CHARTS, variables=("memory",), record="node")
+
+
+def local(records: Records, hosts: set[str], memory: int = 1) -> Plan:
+    """The plan of a step on the operator's machine whose digest the first node keeps."""
+    scope = Scope(frozenset(hosts), frozenset({"charts"}))
+    return plan.make((LOCAL,), make_fleet(HOSTS, {"memory": memory}), records, scope, Path(), {})
+
+
+def kept(memory: int = 1) -> Records:
+    fleet = make_fleet(HOSTS, {"memory": memory})
+    parts = digest.StageDigest(LOCAL, fleet, Path(), {}).parts("localhost")
+    return Records({"n1": {"charts": {"parts": parts}}})
+
+
+def test_a_step_on_this_machine_is_recorded_on_its_host_and_goes_with_it() -> None:
+    assert local(kept(), {"n1", "n2"}).steps == ()
+    (step,) = local(kept(), {"n1"}, memory=2).steps
+    assert (step.host, step.reasons) == ("localhost", ("variable memory changed",))
+    assert local(kept(), {"n2"}, memory=2).steps == ()
+
+
+def test_a_host_that_is_down_says_so_and_is_in_service(data: Path) -> None:
+    fleet = make_fleet(HOSTS)
+    records = applied(fleet, data)
+    records.down["n2"] = Reply(255, "", "No route to host")
+    found = make(fleet, records, data)
+    (step,) = [step for step in found.steps if step.stage == "node"]
+    assert (step.reasons, step.fresh) == (("the host cannot be asked",), False)
+    assert plan.impacts(STAGES, found, {Workload.JOBS: {"n2": 3}}) == ()
+
+
+def test_only_a_host_without_anything_is_fresh(data: Path) -> None:
+    records = Records({"n1": {"base": {"parts": {}}}, "n2": {}})
+    found = make(make_fleet(HOSTS), records, data)
+    checks = {step.host: step for step in found.steps if step.stage == "preflight"}
+    assert {name: step.fresh for name, step in checks.items()} == {"n1": False, "n2": True}
+    assert checks["n1"].reasons == ("before anything is done to the host",)
+    assert {step.fresh for step in found.steps if step.stage == "node"} == {True}
+
+
+def test_with_full_hosts_are_checked_though_nothing_else_is_due_there(data: Path) -> None:
+    fleet = make_fleet({"n1": ("node",), "other": ()})
+    records = applied(fleet, data)
+    assert make(fleet, records, data, full=True).work["preflight"] == ("n1", "other")
+    assert make(fleet, records, data).work == {}
+
+
+def test_schedulers_are_asked_only_about_hosts_in_service(data: Path) -> None:
+    fleet = make_fleet(HOSTS, {"memory": 1})
+    records = applied(fleet, data)
+    assert plan.workloads(STAGES, make(fleet, records, data)) == set()
+    assert plan.workloads(STAGES, make(fleet, Records({}), data)) == set()
+    changed = make_fleet(HOSTS, {"memory": 2})
+    assert plan.workloads(STAGES, make(changed, records, data)) == {Workload.JOBS}
+
+
+def test_an_impact_says_what_users_would_notice(data: Path) -> None:
+    records = applied(make_fleet(HOSTS, {"memory": 1, "key": "a"}), data)
+    mild = make(make_fleet(HOSTS, {"memory": 2, "key": "a"}), records, data)
+    harmful = make(make_fleet(HOSTS, {"memory": 2, "key": "b"}), records, data)
+    found = [plan.impacts(STAGES, one, {Workload.JOBS: {"n1": 3}})[0] for one in (mild, harmful)]
+    assert [(one.stage, one.effect) for one in found] == [
+        ("node", "slurmd may restart"),
+        ("node", "jobs lose their daemons"),
+    ]
+    assert plan.impacts(STAGES, mild, {})[0].running == ""
+
+
+def test_what_is_applied_anew_or_only_once_more_disturbs_nothing(data: Path) -> None:
+    fleet = make_fleet(HOSTS)
+    running = {Workload.JOBS: {"n1": 3}}
+    again = make(fleet, applied(fleet, data), data, full=True)
+    assert plan.impacts(STAGES, again, running) == ()
+    assert plan.impacts(STAGES, make(fleet, Records({}), data), running) == ()
+
+
+def test_a_stage_of_the_whole_fleet_disturbs_what_runs_anywhere() -> None:
+    step = plan.Step("controller", "ctl1", ("role node changed",), fresh=False)
+    (found,) = plan.impacts((FLEETWIDE,), Plan((step,), {}), {Workload.JOBS: {"n1": 3, "n2": 4}})
+    assert found.running == "7 slurm jobs"
+
+
+SITE = {
+    "ctl1": ("kubernetes_control_plane", "containerd", "munge", "slurm_controller"),
+    "k1": ("kubernetes_node", "containerd"),
+    "n1": ("slurm_node", "munge"),
+    "n2": ("slurm_node", "munge"),
+}
+VARIABLES = {
+    "site_domain": "old.example",
+    "slurm_partitions": [{"name": "main"}, {"name": "fast", "nodes": ["n1", "n2"]}],
+}
+BUSY = {
+    Workload.JOBS: {"n1": 3, "n2": 1},
+    Workload.QUEUED: {"main": 3, "fast": 2},
+    Workload.PODS: {"k1": 5},
+}
+
+
+def site_records(fleet: Fleet) -> Records:
+    """Records of a site on which the real table is applied."""
+    records = Records({name: {} for name in fleet.hosts})
+    for stage in TABLE:
+        present = digest.StageDigest(stage, fleet, paths.data_dir(), {})
+        for host in stage.targets(fleet):
+            if keeper := stage.recorded_on(fleet, host):
+                records.stages[keeper][stage.name] = {"parts": present.parts(host)}
+    return records
+
+
+def harm(
+    variables: dict[str, Any] | None = None,
+    hosts: dict[str, tuple[str, ...]] | None = None,
+    running: dict[Workload, dict[str, int]] | None = None,
+) -> dict[str, str]:
+    """How a change of the busy site ends work, by stage; the real table."""
+    fleet = make_fleet(hosts or SITE, VARIABLES | (variables or {}))
+    scope = Scope(frozenset(fleet.hosts), frozenset(stage.name for stage in TABLE))
+    records = site_records(make_fleet(SITE, VARIABLES))
+    found = plan.make(TABLE, fleet, records, scope, paths.data_dir(), {})
+    busy = {key: (running or BUSY)[key] for key in plan.workloads(TABLE, found)}
+    return {one.stage: one.effect for one in plan.impacts(TABLE, found, busy) if one.harmful}
+
+
+@pytest.mark.parametrize("groups", [None, ("munge",)])
+def test_a_node_that_leaves_slurm_loses_its_jobs(groups: tuple[str, ...] | None) -> None:
+    hosts = SITE | {"n1": groups} if groups else {name: SITE[name] for name in SITE if name != "n1"}
+    effect = "node n1 is gone: 3 jobs on it fail"
+    assert harm(hosts=hosts) == {"slurm_controller": effect}
+    # The jobs of others are no reason to keep it.
+    assert harm(hosts=hosts, running=BUSY | {Workload.JOBS: {"n2": 1}}) == {}
+
+
+def test_a_partition_that_is_removed_loses_its_jobs() -> None:
+    left = {"slurm_partitions": VARIABLES["slurm_partitions"][:1]}
+    effect = "partition fast is gone: 2 jobs of it fail, waiting ones too"
+    assert harm(left) == {"slurm_controller": effect}
+    assert harm(left, running=BUSY | {Workload.QUEUED: {"main": 9}}) == {}
+
+
+def test_a_node_that_leaves_a_partition_keeps_its_jobs() -> None:
+    partitions = [{"name": "main", "nodes": ["n2"]}, {"name": "fast", "nodes": ["n2"]}]
+    assert harm({"slurm_partitions": partitions}) == {}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "stage"),
+    [
+        ("slurm_controller_state_directory", "/srv/state", "slurm_controller"),
+        ("slurm_controller_port", 7817, "slurm_controller"),
+        ("slurm_node_port", 7818, "slurm_controller"),
+        ("site_domain", "new.example", "kubernetes_control_plane"),
+    ],
+)
+def test_a_variable_that_work_depends_on_ends_it(variable: str, value: object, stage: str) -> None:
+    assert set(harm({variable: value})) == {stage}
+    assert harm({variable: value}, running={workload: {} for workload in BUSY}) == {}
+
+
+def test_what_comes_ends_nothing() -> None:
+    more = [*VARIABLES["slurm_partitions"], {"name": "slow"}]
+    assert harm({"slurm_partitions": more}, SITE | {"n3": ("slurm_node", "munge")}) == {}
+
+
+MOVED = SITE | {"k1": ("slurm_node", "munge", "containerd")}
+
+
+def moved(hosts: set[str] | None = None) -> Plan:
+    """The plan of the site after k1 left kubernetes_node."""
+    fleet = make_fleet(MOVED, VARIABLES)
+    scope = Scope(frozenset(hosts or fleet.hosts), frozenset(stage.name for stage in TABLE))
+    return plan.make(TABLE, fleet, site_records(make_fleet(SITE, VARIABLES)), scope, paths.data_dir(), {})
+
+
+def test_what_a_host_still_does_for_a_group_it_left_is_named() -> None:
+    assert moved().left == {"k1": ("kubernetes_node",)}
+    assert moved({"n1"}).left == {}
+    (line,) = install.left_over(moved(), make_fleet(MOVED))
+    assert line.startswith("k1: still at the work of kubernetes_node")
+    assert "platformctl reset -i /tmp/inventory --limit k1 " in line
+
+
+def test_hosts_that_left_the_same_group_share_a_line() -> None:
+    found = Plan((), {}, {"k1": ("kubernetes_node",), "k2": ("kubernetes_node",), "n1": ("slurm_node",)})
+    lines = install.left_over(found, make_fleet(SITE))
+    assert [line.partition(":")[0] for line in lines] == ["k1, k2", "n1"]
+    assert "--limit k1,k2 " in lines[0]
+
+
+def test_another_first_host_of_a_group_leaves_nothing_behind() -> None:
+    before = make_fleet(SITE, VARIABLES)
+    fleet = make_fleet({"ctl0": SITE["ctl1"]} | SITE, VARIABLES)
+    scope = Scope(frozenset(fleet.hosts), frozenset(stage.name for stage in TABLE))
+    assert plan.make(TABLE, fleet, site_records(before), scope, paths.data_dir(), {}).left == {}
+
+
+def test_plan_shows_what_a_host_still_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def draft(_: install.Installation) -> install.Draft:
+        return install.Draft(moved(), (), fetched=True)
+
+    monkeypatch.setattr(install.Installation, "draft", draft)
+    monkeypatch.setattr(loading, "load", lambda _: make_fleet(MOVED, VARIABLES))
+    done = CliRunner().invoke(app, ["--output", "json", "plan", "-i", "site"])
+    rows = [row for row in json.loads(done.stdout) if row["impact"] == "still does its work"]
+    assert [(row["host"], row["stage"]) for row in rows] == [("k1", "kubernetes_node")]
+    assert "reset -i /tmp/inventory --limit k1" in done.stderr
+    text = CliRunner().invoke(app, ["plan", "-i", "site"])
+    assert "still does its work" in text.stdout
+    assert "reset -i /tmp/inventory --limit k1" in text.stderr
+
+
+def test_install_announces_what_a_host_still_does(tmp_path: Path) -> None:
+    told: list[Event] = []
+    fleet = make_fleet(MOVED, VARIABLES)
+    with Journal(tmp_path / "run", Redactor([]), told.append) as journal:
+        draft = install.Draft(moved(), (), fetched=True)
+        install.Installation(fleet, install.Options())._announce(draft, journal)
+    assert told[-1]["message"] == install.left_over(moved(), fleet)[0]

@@ -1,0 +1,88 @@
+"""Records and stages together: real scheduler and records, a stand-in for Ansible."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from platformctl.engine.planning import plan, record
+from platformctl.engine.planning.plan import Scope
+from platformctl.engine.running import execution
+from platformctl.engine.running.execution import Execution
+from platformctl.engine.running.journal import Journal
+from platformctl.engine.running.outcome import HostResult, StageResult, Status
+from platformctl.engine.running.redact import Redactor
+from platformctl.engine.running.report import Reporter
+from platformctl.engine.stages import Stage
+from tests.unit.engine.sites import Hosts, make_fleet
+
+STAGES = (Stage("node", "node", ("node",)),)
+FLEET = make_fleet({"n1": ("node",), "n2": ("node",)})
+OK, FAILED = HostResult(Status.OK), HostResult(Status.FAILED, "task", "message")
+
+
+class Ansible:
+    """Ends by a script; looks at what the hosts' records say meanwhile."""
+
+    ends: ClassVar[dict[str, HostResult]] = {}
+    error: Exception | None = None
+    meanwhile: ClassVar[dict[str, bool]] = {}
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    async def run(self, stage: str, hosts: tuple[str, ...]) -> StageResult:
+        records = await record.read(FLEET, hosts)
+        Ansible.meanwhile = {host: records.parts(host, stage) is not None for host in hosts}
+        if Ansible.error:
+            raise Ansible.error
+        return StageResult(stage, {host: Ansible.ends.get(host, OK) for host in hosts}, 0.1)
+
+
+@pytest.fixture
+def install(
+    hosts: Hosts, role: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., object]:
+    data = role("node")
+    monkeypatch.setattr(execution, "Session", Ansible)
+    Ansible.ends, Ansible.error = {}, None
+
+    async def run(full: bool = False) -> dict[str, Status]:
+        """Plan and run; how the stage ended on each host it was planned for."""
+        records = await record.read(FLEET, ("n1", "n2"))
+        scope = Scope(frozenset(FLEET.hosts), frozenset({"node"}), full)
+        found = plan.make(STAGES, FLEET, records, scope, data, {})
+        with Journal(tmp_path / "run", Redactor([]), lambda _: None) as journal:
+            reporter = Reporter(FLEET, journal, "install")
+            results = await Execution(FLEET, data, records, journal, reporter, 0).run(STAGES, found)
+        return {host: end.status for result in results.values() for host, end in result.hosts.items()}
+
+    return run
+
+
+async def test_only_hosts_that_ended_well_are_done_next_time(install: Callable) -> None:
+    Ansible.ends = {"n2": FAILED}
+    assert await install() == {"n1": Status.OK, "n2": Status.FAILED}
+    Ansible.ends = {}
+    assert await install() == {"n2": Status.OK}
+    assert await install() == {}
+
+
+async def test_a_digest_is_taken_back_while_its_stage_is_at_work(install: Callable) -> None:
+    await install()
+    await install(full=True)
+    assert Ansible.meanwhile == {"n1": False, "n2": False}
+
+
+async def test_a_host_that_cannot_record_is_left_alone(install: Callable, hosts: Hosts) -> None:
+    await install()
+    (hosts.folder("192.0.2.12") / "digests.json.new").mkdir()
+    assert await install(full=True) == {"n1": Status.OK, "n2": Status.FAILED}
+    assert set(Ansible.meanwhile) == {"n1"}
+
+
+async def test_a_defect_is_the_end_of_its_stage_and_not_of_the_run(install: Callable, tmp_path: Path) -> None:
+    Ansible.error = KeyError("oops")
+    assert await install() == {"n1": Status.FAILED, "n2": Status.FAILED}
+    assert "KeyError: 'oops'" in (tmp_path / "run" / "node.log").read_text()

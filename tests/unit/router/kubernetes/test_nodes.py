@@ -1,0 +1,125 @@
+"""What a job needs of a node of Kubernetes, and what the nodes have, from lists of the API server's."""
+
+from collections.abc import AsyncIterator
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from platformctl.jobs.model import JobSpec, User
+from platformctl.jobs.parse import parse
+from platformctl.jobs.tokens import Token
+from platformctl.router.backend import Claim, Load, Ticket
+from platformctl.router.kubernetes.nodes import Nodes, wanted
+from platformctl.router.loop import cached
+
+COPIES = [{"source": "a", "target": "b"}]
+SCRIPT = {"script": "#!/bin/sh\n", "resources": {"cpu": "1"}}
+MEMORY = 128 * 2**20
+
+
+def template(**resources: dict[str, Any]) -> dict[str, Any]:
+    return {"template": {"spec": {"containers": [{"name": "a", "image": "b", "resources": resources}]}}}
+
+
+CONTAINER = template(limits={"cpu": "1"})
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({**SCRIPT, "resources": None}, {}),
+        (SCRIPT, {"cpu": 1}),
+        (template(requests={"cpu": 1}, limits={"cpu": 16, "memory": "128Mi"}), {"cpu": 1, "memory": MEMORY}),
+        # Before the script, so that the larger of both counts; after it, in the script's own container.
+        ({**SCRIPT, "stageIn": COPIES}, {"cpu": 1, "memory": MEMORY}),
+        ({**SCRIPT, "stageIn": COPIES, "resources": {"cpu": "10m"}}, {"cpu": 0.1, "memory": MEMORY}),
+        ({**SCRIPT, "stageOut": COPIES}, {"cpu": 1}),
+        # Beside the container.
+        ({**CONTAINER, "stageOut": COPIES}, {"cpu": 1.1, "memory": MEMORY}),
+        ({**CONTAINER, "stageIn": COPIES, "stageOut": COPIES}, {"cpu": 1.1, "memory": MEMORY}),
+    ],
+)
+def test_a_node_must_have_room_for_what_is_requested_and_for_what_copies(
+    spec: dict[str, Any], expected: dict[str, float]
+) -> None:
+    job = parse(spec)
+    assert isinstance(job, JobSpec), job
+    assert wanted(job) == {name: Fraction(str(amount)) for name, amount in expected.items()}
+
+
+class Client:
+    """An API server with these nodes and pods."""
+
+    def __init__(self) -> None:
+        self.there: dict[str, list[dict[str, Any]]] = {"/api/v1/nodes": [], "/api/v1/pods": []}
+
+    async def list_pages(self, path: str, **_selectors: str) -> AsyncIterator[dict[str, Any]]:
+        yield {"items": self.there[path]}
+
+
+def node(name: str, cpu: str, **fields: Any) -> dict[str, Any]:
+    labels = {"kubernetes.io/hostname": name, "kind": "large" if int(cpu) > 4 else "small"}
+    return {"metadata": {"name": name, "labels": labels}, "status": {"allocatable": {"cpu": cpu}}, **fields}
+
+
+def pod(where: str, cpu: str) -> dict[str, Any]:
+    return {"spec": {"nodeName": where, "containers": [{"resources": {"requests": {"cpu": cpu}}}]}}
+
+
+def ticket(cpu: str, **labels: str) -> Ticket:
+    job = parse(
+        {
+            "template": {
+                "spec": {
+                    "nodeSelector": labels,
+                    "containers": [{"name": "a", "image": "b", "resources": {"requests": {"cpu": cpu}}}],
+                }
+            }
+        }
+    )
+    assert isinstance(job, JobSpec), job
+    claim = Claim(Token("lab", "11924ac8-3932-46d6-ad0c-b5501999851a", 1), "default", "x", "alice")
+    return Ticket(claim, job, User("alice", 10001, 10001, (), "physics", "/home/alice"))
+
+
+async def test_what_no_node_could_ever_run() -> None:
+    client: Any = Client()
+    nodes = Nodes(client)
+    assert await nodes.unfit(ticket("1")) == "no Kubernetes node takes jobs"
+
+    nodes = Nodes(client)
+    cordoned = {"spec": {"unschedulable": True}}
+    client.there["/api/v1/nodes"] = [node("a", "4"), node("b", "4"), node("c", "8", **cordoned)]
+    for asked, expected in (
+        (ticket("8"), ""),
+        (ticket("9"), "no Kubernetes node has cpu 9 (the most is 8)"),
+        (ticket("8", kind="small"), "no Kubernetes node has cpu 8 (the most is 4)"),
+        (ticket("8", kind="large"), ""),
+        (ticket("1", kind="huge"), "no Kubernetes node has the labels kind=huge"),
+    ):
+        # Twice: the second is answered from what was counted for the first.
+        assert [await nodes.unfit(asked) for _ in range(2)] == [expected] * 2
+
+
+async def test_lists_serve_all_who_ask_until_they_are_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(cached, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    client: Any = Client()
+    client.there["/api/v1/nodes"] = [node("a", "4"), node("b", "8", spec={"unschedulable": True})]
+    client.there["/api/v1/pods"] = [pod("a", "1"), pod("b", "8")]
+    nodes = Nodes(client)
+    assert await nodes.load() == Load(cpus=0.75, gpus=None)
+    assert await nodes.free(ticket("1", kind="small")) == {"a": {"cpu": 3}}
+    assert await nodes.free(ticket("1", kind="large")) == {}
+
+    client.there["/api/v1/nodes"] = [node("a", "4"), node("b", "8")]
+    client.there["/api/v1/pods"] = [pod("a", "2")]
+    assert await nodes.load() == Load(cpus=0.75, gpus=None)
+    # Nodes are asked for more often than pods.
+    clock[0] += 15
+    assert await nodes.load() == Load(cpus=0.25, gpus=None)
+    clock[0] += 15
+    assert await nodes.load() == Load(cpus=1 - 2 / 12, gpus=None)
+    assert await nodes.free(ticket("1")) == {"a": {"cpu": 2}, "b": {"cpu": 8}}

@@ -1,0 +1,93 @@
+"""What Slurm's nodes could ever run, and their load, from lists of slurmrestd's."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from platformctl.jobs.model import JobSpec, User
+from platformctl.jobs.parse import parse
+from platformctl.jobs.tokens import Token
+from platformctl.router.backend import Claim, Load, Ticket
+from platformctl.router.loop import cached
+from platformctl.router.slurm.cluster import Cluster
+
+CLAIM = Claim(Token("lab", "11924ac8-3932-46d6-ad0c-b5501999851a", 1), "default", "x", "alice")
+ALICE = User("alice", 10001, 10001, (), "physics", "/home/alice")
+
+
+def node(name: str, cpus: int, *partitions: str, **fields: Any) -> dict[str, Any]:
+    there = {"name": name, "cpus": cpus, "real_memory": 8192, "partitions": list(partitions)}
+    return {**there, "alloc_cpus": 0, "gres": "", "gres_used": "", "state": ["IDLE"], **fields}
+
+
+class Rest:
+    """A slurmrestd with these nodes."""
+
+    def __init__(self, *nodes: dict[str, Any]) -> None:
+        self.there = list(nodes)
+        self.asked = 0
+
+    async def nodes(self, _user: str) -> list[dict[str, Any]]:
+        self.asked += 1
+        return self.there
+
+    async def partitions(self, _user: str) -> list[dict[str, Any]]:
+        names = sorted({name for found in self.there for name in found["partitions"]} | {"empty"})
+        return [{"name": name} for name in names]
+
+
+def cluster(rest: Any) -> Cluster:
+    return Cluster(rest, "slurm")
+
+
+def ticket(**spec: Any) -> Ticket:
+    job = parse({"script": "#!/bin/sh\n", **spec})
+    assert isinstance(job, JobSpec), job
+    return Ticket(CLAIM, job, ALICE)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"resources": {"cpu": "8"}}, ""),
+        ({"resources": {"cpu": "9"}}, "no node of Slurm has cpu 9 (the most is 8)"),
+        ({"resources": {"cpu": "5"}, "queue": "large"}, ""),
+        (
+            {"resources": {"cpu": "5"}, "queue": "small"},
+            "no node of the partition small has cpu 5 (the most is 4)",
+        ),
+        ({"nodes": 4}, ""),
+        # Two tasks want room for two, though a node may have four.
+        ({"tasks": 2, "tasksPerNode": 4, "resources": {"cpu": "4"}}, ""),
+        # As many nodes as there are, not as there are kinds of them.
+        ({"nodes": 3, "queue": "small"}, ""),
+        (
+            {"nodes": 4, "queue": "small"},
+            "the partition small has fewer nodes (3) than it asks for (4)",
+        ),
+        ({"queue": "empty"}, "the partition empty has fewer nodes (0) than it asks for (1)"),
+        ({"queue": "other"}, "Slurm has no partition other; it has empty, large, small"),
+    ],
+)
+async def test_what_no_node_could_ever_run(spec: dict[str, Any], expected: str) -> None:
+    rest = Rest(*(node(f"s{number}", 4, "small") for number in range(3)), node("l", 8, "large"))
+    assert await cluster(rest).unfit(ticket(**spec)) == expected
+
+
+async def test_a_list_serves_all_who_ask_until_it_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(cached, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    rest = Rest(node("a", 4, "main", alloc_cpus=1), node("b", 4, "main", state=["DOWN"]))
+    nodes = cluster(rest)
+    assert await nodes.load() == Load(cpus=0.75, gpus=None)
+    assert await nodes.unfit(ticket(resources={"cpu": "8"})) == "no node of Slurm has cpu 8 (the most is 4)"
+
+    rest.there = [node("c", 8, "main", alloc_cpus=4, gres="gpu:a:4", gres_used="gpu:a:3(IDX:0-2)")]
+    assert await nodes.load() == Load(cpus=0.75, gpus=None)
+    assert rest.asked == 1
+
+    clock[0] += 15
+    assert await nodes.load() == Load(cpus=0.5, gpus=0.25)
+    assert not await nodes.unfit(ticket(resources={"cpu": "8"}, queue="main"))
+    assert rest.asked == 2
