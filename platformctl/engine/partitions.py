@@ -8,7 +8,7 @@ from platformctl.site.role_defaults import default
 
 
 def nodes(fleet: Fleet) -> dict[str, tuple[str, ...]]:
-    """The names of the nodes; nothing belongs to one, so that it can only come and go."""
+    """The names of the nodes. Nothing belongs to a node, so it is added or removed but never changes."""
     return dict.fromkeys(fleet.members("slurm_node"), ())
 
 

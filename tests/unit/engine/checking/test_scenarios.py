@@ -12,7 +12,7 @@ from ansible.template import Templar, trust_as_template
 from platformctl import paths
 from platformctl.engine import loading
 from platformctl.engine.checking import scenarios
-from platformctl.engine.stages import STAGES, Kind
+from platformctl.engine.stages import STAGES, StageRunner
 from platformctl.errors import ExitCode, PlatformError
 
 ALL = scenarios.scenarios(paths.data_dir())
@@ -24,7 +24,7 @@ def names(*changed: str) -> set[str]:
 
 
 def test_every_role_of_a_stage_is_in_a_scenario_and_in_a_variant() -> None:
-    roles = {role for stage in STAGES if stage.kind is Kind.PLAYBOOK for role in stage.roles}
+    roles = {role for stage in STAGES if stage.runner is StageRunner.PLAYBOOK for role in stage.roles}
     assert roles
     for role in roles:
         found = names(f"roles/{role}/tasks/main.yml")

@@ -5,7 +5,7 @@ from typing import Any
 
 from platformctl import paths
 from platformctl.engine.planning import digest
-from platformctl.engine.stages import STAGES, Kind, Peers, Stage
+from platformctl.engine.stages import STAGES, Peers, Stage, StageRunner
 from tests.unit.engine.sites import make_fleet
 
 HOSTS = {"ctl1": ("controller",), "n1": ("node",), "n2": ("node",)}
@@ -218,7 +218,7 @@ def due(
     """Hosts by stage of the real table that a change of the site must reach."""
     old, new = make_fleet(before or SITE, PARTITIONS), make_fleet(after or SITE, PARTITIONS, own)
     found = {}
-    for stage in (stage for stage in STAGES if stage.kind is not Kind.PREFLIGHT):
+    for stage in (stage for stage in STAGES if stage.runner is not StageRunner.PREFLIGHT):
         was, now = (digest.StageDigest(stage, fleet, paths.data_dir(), INDEX) for fleet in (old, new))
         hosts = {name for name in stage.targets(new) if was.parts(name) != now.parts(name)}
         found |= {stage.name: hosts} if hosts else {}

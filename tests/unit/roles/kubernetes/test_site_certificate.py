@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.unit.kubernetes.plugins import load
+from tests.unit.roles.kubernetes.plugins import load
 
 site_certificate = load("roles/tls_certificate/filter_plugins/site_certificate.py").site_certificate
 NAMES = ["registry.lab.example", "192.0.2.11"]

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import serialization
 
 from platformctl import paths
 from tests.ansible_files import installed_package, role_value
-from tests.unit.slurm.certificates import self_signed
+from tests.unit.roles.slurm.certificates import self_signed
 
 SOURCE = paths.data_dir() / "roles/slurm_node/files/platform_run_image"
 SITE = {

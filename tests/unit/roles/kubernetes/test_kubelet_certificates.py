@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.kubernetes.plugins import load
+from tests.unit.roles.kubernetes.plugins import load
 
 helper = load("roles/kubernetes_control_plane/files/kubelet_certificates.py")
 HOSTS = {"node1": {"names": ["node1", "node1.lab.example"], "addresses": ["192.0.2.12"]}}

@@ -27,6 +27,7 @@ _LOCK = f"{FOLDER}/lock"
 BEAT_SECONDS = 15
 STALE_SECONDS = 90
 _TRIES = 3
+_NO_LOCK = 3
 
 _TAKE = f"""
 umask 077; mkdir -p {FOLDER} || exit 1
@@ -38,7 +39,7 @@ cat {_LOCK}/owner 2>/dev/null || true
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds a lock. machine: host name; boot and started tell a process from one of the same pid."""
+    """Who holds a lock. machine: host name. boot and started identify the process, since a pid is reused."""
 
     token: str
     user: str
@@ -65,7 +66,7 @@ class Owner:
 
     @classmethod
     def read(cls, text: str) -> "Owner | None":
-        """An owner as it was written down; None for what is none."""
+        """The owner that a text describes, or None."""
         try:
             return cls(**json.loads(text))
         except (ValueError, TypeError):
@@ -78,7 +79,7 @@ class Owner:
 
     @property
     def gone(self) -> bool:
-        """Whether the process ran on this machine and is no more."""
+        """Whether the process ran on this machine and has ended."""
         return self.boot == _boot() and _started(self.pid) != self.started
 
 
@@ -101,13 +102,17 @@ async def hold(fleet: Fleet, candidates: tuple[str, ...], command: str) -> Async
         await run(host.connection, f"grep -q {me.token} {_LOCK}/owner 2>/dev/null && rm -rf {_LOCK}; true")
 
 
-async def release(fleet: Fleet, candidates: tuple[str, ...]) -> dict[str, str]:
-    """Remove the lock by hand from every host that has one; returns what its owner said, by host."""
-    script = f"[ -d {_LOCK} ] || exit 3; cat {_LOCK}/owner 2>/dev/null; rm -rf {_LOCK}"
+async def release(fleet: Fleet, candidates: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    """Remove the lock by hand from every host that has one.
+
+    Returns what its owner said, and what the hosts do that could not be asked, each by host.
+    """
+    script = f"[ -d {_LOCK} ] || exit {_NO_LOCK}; cat {_LOCK}/owner 2>/dev/null; rm -rf {_LOCK}"
     replies = await together(run(fleet.hosts[name].connection, script) for name in candidates)
-    found = zip(candidates, replies, strict=True)
-    owners = {name: Owner.read(reply.out) for name, reply in found if reply.code == 0}
-    return {name: owner.words if owner else "unknown" for name, owner in owners.items()}
+    found = dict(zip(candidates, replies, strict=True))
+    owners = {name: Owner.read(reply.out) for name, reply in found.items() if reply.code == 0}
+    down = {name: reply.refusal for name, reply in found.items() if reply.code not in (0, _NO_LOCK)}
+    return {name: owner.words if owner else "unknown" for name, owner in owners.items()}, down
 
 
 async def _take_first(fleet: Fleet, candidates: tuple[str, ...], me: Owner) -> Host:
@@ -169,7 +174,7 @@ def held(where: str, owner: Owner | None, age: int) -> PlatformError:
 
 
 def _boot() -> str:
-    """Tells this machine, boot and process namespace from all others."""
+    """An identifier of this machine, its current boot and its process namespace."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
 

@@ -1,7 +1,7 @@
 """The lock of a site without hosts of its own: a Lease in the cluster, with the same owner and times.
 
-Creating an object and changing it by its resourceVersion are atomic in the API. Its time is judged by this
-machine's clock, so an owner whose clock is off by more than the lease could be taken over.
+Creating an object and changing it by its resourceVersion are atomic in the API. Its age is measured with this
+machine's clock, so a lock can be taken from an owner whose clock is wrong by more than the lease.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from platformctl.clients.kubernetes import (
     ConflictError,
     KubernetesClient,
     NotFoundError,
-    from_kubeconfig,
+    from_document,
 )
 from platformctl.engine.cluster import access
 from platformctl.engine.fleet import Fleet
-from platformctl.engine.running import lock
-from platformctl.engine.running.lock import BEAT_SECONDS, STALE_SECONDS, Owner
+from platformctl.engine.locking import host_lock
+from platformctl.engine.locking.host_lock import BEAT_SECONDS, STALE_SECONDS, Owner
 from platformctl.errors import ExitCode, PlatformError
 
 # A namespace that every cluster has.
@@ -45,8 +45,8 @@ async def hold(fleet: Fleet, command: str) -> AsyncIterator[None]:
         except ApiError as error:
             raise PlatformError(
                 f"the cluster's API does not answer as it should, so nothing was done: {error}",
-                where=str(fleet.variables.get("kubernetes_kubeconfig")),
-                next=f"kubectl --kubeconfig {fleet.variables.get('kubernetes_kubeconfig')} get nodes",
+                where=str(access.given_kubeconfig(fleet)),
+                next=f"kubectl --kubeconfig {access.given_kubeconfig(fleet)} get nodes",
                 code=ExitCode.UNREACHABLE,
             ) from error
         beat = asyncio.create_task(_beat(client))
@@ -74,9 +74,7 @@ async def release(fleet: Fleet) -> str:
 
 @asynccontextmanager
 async def _client(fleet: Fleet) -> AsyncIterator[KubernetesClient]:
-    with access.private_file(await access.admin_kubeconfig(fleet)) as path:
-        connection = from_kubeconfig(path)
-    async with KubernetesClient(connection) as client:
+    async with KubernetesClient(from_document(await access.admin_kubeconfig(fleet))) as client:
         yield client
 
 
@@ -91,7 +89,7 @@ async def _take(client: KubernetesClient, me: Owner) -> None:
             held = await client.get(_PATH)
             owner, age = _owner(held), _age(held)
             if age < STALE_SECONDS and not (owner and owner.gone):
-                raise lock.held(f"lease kube-system/{_NAME}", owner, age)
+                raise host_lock.held(f"lease kube-system/{_NAME}", owner, age)
             version = {"resourceVersion": held["metadata"]["resourceVersion"]}
             taken = _lease(me)
             await client.merge(_PATH, {**taken, "metadata": {**taken["metadata"], **version}})

@@ -14,9 +14,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextlib.contextmanager
 def ends_cleanly(command: str) -> Iterator[None]:
-    """Within it, a signal cancels the current task; raises PlatformError when one did.
+    """Cancel the current task when a signal comes, and raise PlatformError after its clean-up.
 
-    command: the command line that goes on with the work. A second signal cuts the cleaning up short.
+    command: the command line that continues the work. A second signal interrupts the clean-up.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
