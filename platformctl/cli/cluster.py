@@ -13,6 +13,7 @@ import typer
 
 from platformctl.cli import completion
 from platformctl.errors import ExitCode, PlatformError
+from platformctl.vocabulary import GROUP
 
 if TYPE_CHECKING:
     from platformctl.clients.jobs import JobsClient
@@ -136,7 +137,7 @@ def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:
             next_step = "you may not look into all namespaces: choose one with -n"
         return PlatformError(f"the cluster refuses: {said}", where, next_step, ExitCode.REFUSED)
     if isinstance(error, NotFoundError):
-        if "jobs.kfoundry.io" in said:
+        if f"jobs.{GROUP}" in said:
             return PlatformError(said, where, f"platformctl job list --all -n {namespace}", ExitCode.FAILED)
         next_step = f"what the Job has: platformctl job describe NAME -n {namespace}"
         return PlatformError(said, where, next_step, ExitCode.FAILED)
