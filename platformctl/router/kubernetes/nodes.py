@@ -18,7 +18,7 @@ from platformctl.vocabulary import GPU
 
 _NODES_SECONDS, _HELD_SECONDS = 15.0, 30.0
 _COUNTED = ("cpu", "memory", GPU)
-# Taints of a node that is only away for a while.
+# Prefix of the taints that Kubernetes sets while a node is only temporarily unavailable.
 _PASSING = "node.kubernetes.io/"
 _COPYING = {name: parse_quantity(text) for name, text in translation.COPY_RESOURCES.items()}
 
@@ -27,7 +27,7 @@ type Labels = frozenset[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Node:
-    """A node that is meant for jobs. open: it takes some now. strict_groups: see Nodes."""
+    """A node for jobs. open: it accepts jobs now. strict_groups: see Nodes."""
 
     name: str
     labels: Mapping[str, str]
@@ -37,12 +37,12 @@ class Node:
 
 
 class _Listed:
-    """All nodes of one list, and what follows from it: counted once, not for each Job."""
+    """All nodes of one list, and values computed from it once, not for each Job."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = nodes
         self.strict_groups = bool(nodes) and all(node.strict_groups for node in nodes)
-        # By labels, of which people ask for few.
+        # By labels; Jobs ask for only a few different ones.
         self.shapes = lru_cache(maxsize=128)(self._shapes)
 
     def having(self, labels: Labels) -> list[Node]:
@@ -64,21 +64,21 @@ class _Held:
 
 
 class Nodes:
-    """All nodes, and what pods hold of them, each listed as a whole and kept for a while."""
+    """All nodes, and what pods use of them; both lists are cached for a while."""
 
     def __init__(self, client: KubernetesClient) -> None:
         self._client = client
         self._nodes = Cached(self._list, _NODES_SECONDS)
         self._held = Cached(self._held_by_pods, _HELD_SECONDS)
-        # Of the last two lists.
+        # Computed from the last two lists.
         self._load = lru_cache(maxsize=1)(_load)
 
     async def strict_groups(self) -> bool:
-        """Whether every node can keep the groups of an image's /etc/group away (containerd 2 and later)."""
+        """Whether every node can ignore the groups of an image's /etc/group (containerd 2 and later)."""
         return (await self._nodes.get()).strict_groups
 
     async def unfit(self, ticket: Ticket) -> str:
-        """Compares the request with what each node could give if it were empty, cordoned ones too."""
+        """Compares the request with each node, as if the node were empty; also with cordoned nodes."""
         listed = await self._nodes.get()
         if not listed.nodes:
             return "no Kubernetes node takes jobs"
@@ -91,11 +91,11 @@ class Nodes:
         return f"no Kubernetes node has {lacking}" if lacking else ""
 
     async def load(self) -> Load:
-        """Of the nodes that take jobs now."""
+        """The load of the nodes that accept jobs now."""
         return self._load(await self._nodes.get(), await self._held.get())
 
     async def free(self, ticket: Ticket) -> dict[str, fit.Amounts]:
-        """What is left of each node that takes jobs and has the labels that the job and its queue ask for."""
+        """What is free on each node that accepts jobs and has the labels that the job and its queue need."""
         held = await self._held.get()
         return {
             node.name: {name: there - held.of(node, name) for name, there in node.there.items()}
@@ -138,9 +138,9 @@ def _load(listed: _Listed, held: _Held) -> Load:
 
 
 def wanted(job: JobSpec) -> fit.Amounts:
-    """What a pod of a job needs of a node: what the job asks for, and the containers that copy for it.
+    """What a pod of a job needs of a node: what the job asks for, and what the containers that copy need.
 
-    Kubernetes places a pod by its requests; what has only a limit requests that.
+    Kubernetes places a pod by its requests; if there is only a limit, the request is the same.
     """
     given = {**job.resources.limits, **job.resources.requests}
     asked = {name: parse_quantity(text) for name, text in given.items()}
@@ -167,7 +167,7 @@ def _node(item: dict[str, Any]) -> Node:
 
 
 def _for_jobs(item: dict[str, Any]) -> bool:
-    """Whether nothing but a passing trouble closes a node."""
+    """Whether a node accepts jobs, apart from temporary problems."""
     return all(str(taint["key"]).startswith(_PASSING) for taint in _closing(item))
 
 
