@@ -12,9 +12,9 @@ EXAMPLE = "example-site"
 
 
 def create(target: Path, force: bool = False) -> list[Path]:
-    """Write the inventory of a new site named after the folder; gives the files written.
+    """Write the inventory of a new site named after the folder; returns the written files.
 
-    force: write over the example's files in a folder that is in use. Secrets are never replaced.
+    force: overwrite the example's files in a folder that already exists. Secrets are never replaced.
     """
     name = target.resolve().name
     if not is_site_name(name):
