@@ -1,7 +1,7 @@
 # Everything a person types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-down test lint unit molecule mutation kind kind-down kind-test conformance bench docs source lock wheel release
+.PHONY: help setup demo lab-down test lint unit molecule mutation kind kind-down kind-test conformance bench docs pictures source lock wheel release
 
 PLATFORMCTL := .venv/bin/platformctl
 LAB := inventories/lab
@@ -36,16 +36,18 @@ lint: setup ## Lint and types only
 	@.ci/lint charts
 
 unit: setup ## Unit tests only: no lab, no root
-	@.venv/bin/pytest tests/unit tests/properties
+	@.venv/bin/pytest --numprocesses=2 --no-loadscope-reorder tests/unit tests/properties
 
 molecule: setup ## Try every role on labs of its own (SINCE=REVISION: only what changed concerns)
+	@$(PLATFORMCTL) verify --molecule --list -i $(LAB) $(if $(SINCE),--since '$(SINCE)')
 	@$(PLATFORMCTL) artifacts fetch -i $(LAB)
-	@$(PLATFORMCTL) verify --molecule -i $(LAB) $(if $(SINCE),--since $(SINCE))
+	@$(PLATFORMCTL) verify --molecule -i $(LAB) $(if $(SINCE),--since '$(SINCE)')
 
 mutation: setup ## Change the code in small ways and tell what no test notices (MODULE=PATH: only there)
 	@nice -n 15 .venv/bin/python -m tests.mutation $(MODULE)
 
 kind: setup ## Make a kind cluster, install the charts on it (IMAGE=a public node image)
+	@$(if $(IMAGE),podman pull --quiet '$(IMAGE)' >/dev/null || { echo 'error: IMAGE=$(IMAGE) cannot be had' >&2; exit 2; },:)
 	@$(PLATFORMCTL) artifacts fetch -i inventories/kind
 	@.venv/bin/python -m tests.kind up $(if $(IMAGE),--image $(IMAGE))
 	@$(PLATFORMCTL) install -i inventories/kind --yes
@@ -59,18 +61,26 @@ kind-test: setup ## Test the charts on the kind cluster: install, again, upgrade
 	@.venv/bin/pytest tests/kind
 
 conformance: setup ## Run Kubernetes' conformance suite on a lab of its own (FOCUS=part of the names)
+	@.venv/bin/python -m tests.conformance --count $(if $(FOCUS),--focus '$(FOCUS)')
 	@$(PLATFORMCTL) artifacts fetch -i $(LAB)
 	@.venv/bin/python -m tests.conformance $(if $(FOCUS),--focus '$(FOCUS)')
 
 bench: setup ## Measure, and say what got worse (RUNS=N: how often; FAIL=1: exit 1 then)
+	@$(if $(filter-out 0 1,$(FAIL)),$(error FAIL=$(FAIL)? FAIL=1 fails when something got worse)):
 	@.venv/bin/python -m tests.benchmarks $(if $(RUNS),--runs $(RUNS)) $(if $(filter 1,$(FAIL)),--fail-on-worse)
 
-docs: setup ## Write docs/variables.md and docs/benchmarks.md again from what they describe
+docs: setup ## Write variables.md, chart-values.md and benchmarks.md in docs/ again from what they describe
 	@$(PLATFORMCTL) schema --markdown > docs/variables.md
+	@.venv/bin/python -m tests.chart_values > docs/chart-values.md
 	@.venv/bin/python -m tests.benchmarks.document > docs/benchmarks.md
 
+pictures: setup ## Record the pictures of the README on a lab of its own
+	@.venv/bin/python docs/record.py demo docs/demo.svg --lab pictures
+	@.venv/bin/python docs/record.py job docs/job.svg --lab pictures
+	@$(PLATFORMCTL) lab down --name pictures
+
 source: setup ## Take the lab's artefacts from elsewhere, and pin what is there: SOURCE=upstream, their publishers
-	@echo 'artifacts_source: $(or $(SOURCE),$(error which? SOURCE=upstream or SOURCE=modules))' \
+	@echo 'artifacts_source: $(or $(filter upstream modules,$(SOURCE)),$(error which? SOURCE=upstream or SOURCE=modules))' \
 	  > $(LAB)/group_vars/all/artifacts.yml
 	@$(PLATFORMCTL) artifacts lock -i $(LAB)
 

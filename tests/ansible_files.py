@@ -2,12 +2,18 @@
 
 import importlib
 import importlib.util
+import shutil
 import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import jinja2
+import yaml
+from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.filter.core import FilterModule
+from ansible.template import Templar, trust_as_template
 
 from platformctl import paths
 
@@ -30,9 +36,25 @@ def rendered(path: str, **variables: Any) -> str:
     return environment.from_string((paths.data_dir() / path).read_text()).render(**variables)
 
 
-def package_module(folder: str, name: str) -> ModuleType:
-    """A module of a package that a role installs."""
-    place = str(paths.data_dir() / folder)
-    if place not in sys.path:
-        sys.path.insert(0, place)
-    return importlib.import_module(name)
+def role_value(role: str, expression: str, **variables: Any) -> str:
+    """What an expression is in a role, by Ansible, with these variables and those of its vars/main.yml."""
+    own = yaml.safe_load((paths.data_dir() / "roles" / role / "vars/main.yml").read_text())
+    trusted = {name: _trusted(value) for name, value in own.items()} | variables
+    templar = Templar(loader=DataLoader(), variables=trusted)
+    return str(templar.template(trust_as_template(f"{{{{ {expression} }}}}")))
+
+
+def _trusted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _trusted(inner) for key, inner in value.items()}
+    return trust_as_template(value) if isinstance(value, str) else value
+
+
+def installed_package(source: Path, place: str, files: Mapping[str, str]) -> Callable[[str], ModuleType]:
+    """A package that a role installs, with files that it writes: gives its modules by their names."""
+    folder = Path(place) / source.name
+    shutil.copytree(source, folder)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    sys.path.insert(0, place)
+    return lambda name: importlib.import_module(f"{source.name}.{name}")

@@ -4,6 +4,7 @@ mutmut makes the mutants, finds which tests reach which function, and runs those
 the checkout, so that nothing here is ever a mutant.
 """
 
+import ast
 import json
 import os
 import shutil
@@ -21,11 +22,13 @@ from mutmut.utils.file_utils import walk_mutatable_files
 _LISTED = {
     "platformctl/jobs": ("*",),
     "platformctl/site": ("*",),
-    "platformctl/engine": ("graph.py", "plan.py", "impact.py", "digest.py"),
-    "platformctl/router": (
-        *("submission.py", "copies.py", "sweep.py", "ending.py", "reconcile.py", "status.py"),
-        *("kubernetes_states.py", "slurm_states.py", "resource.py"),
+    "platformctl/engine": ("graph.py",),
+    "platformctl/engine/planning": ("plan.py", "impact.py", "digest.py"),
+    "platformctl/router/job": (
+        *("submission.py", "cache.py", "sweep.py", "ending.py", "reconcile.py", "status.py", "resource.py"),
     ),
+    "platformctl/router/kubernetes": ("states.py",),
+    "platformctl/router/slurm": ("states.py", "ownership.py"),
 }
 MODULES = tuple(f"{folder}/{name}" for folder, names in _LISTED.items() for name in names)
 _SETTINGS = {
@@ -51,9 +54,14 @@ _COLUMNS = ("killed", "timeout", "survived", "no tests")
 
 def main(chosen: list[str]) -> None:
     """Try the mutants of MODULES, of those in the chosen folders, or of any chosen file."""
-    wrong = [name for name in chosen if not Path(name).exists()]
+    wrong = [name for name in chosen if not _mutable(name.rstrip("/"))]
     if wrong:
-        sys.exit(f"there is no {', '.join(wrong)}; give paths such as platformctl/router/job/sweep.py")
+        print(
+            f"error: there is nothing to change in {', '.join(wrong)}\n"
+            "  next:  MODULE is a file or folder of platformctl/ with functions: platformctl/jobs/array.py",
+            file=sys.stderr,
+        )
+        sys.exit(2)
     patterns = [pattern for name in chosen for pattern in _patterns(name.rstrip("/"))] or list(MODULES)
     _copy_checkout()
     with (_TREE / "pyproject.toml").open("a") as settings:
@@ -77,6 +85,14 @@ def _patterns(name: str) -> list[str]:
     """What a file or folder stands for: the modules of the list that are in it, or else itself."""
     listed = [pattern for pattern in MODULES if pattern == name or pattern.startswith(f"{name}/")]
     return listed or [name if name.endswith(".py") else f"{name}/*"]
+
+
+def _mutable(name: str) -> bool:
+    """Whether what a file or folder stands for has a function: what is outside of them is not changed."""
+    files = (path for pattern in _patterns(name) for path in Path().glob(pattern) if path.suffix == ".py")
+    own = (path for path in files if path.parts[0] in _SETTINGS["source_paths"])
+    trees = (ast.walk(ast.parse(path.read_text())) for path in own)
+    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for tree in trees for node in tree)
 
 
 def _copy_checkout() -> None:

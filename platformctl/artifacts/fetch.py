@@ -16,10 +16,11 @@ from platformctl.artifacts import catalogue as catalogues
 from platformctl.artifacts import charts, programs, registry_layout, wheels
 from platformctl.artifacts.images import Workshop
 from platformctl.artifacts.lock import Lock, check_pins, read_lock, write_lock
-from platformctl.artifacts.progress import Progress, Reporter
+from platformctl.artifacts.progress import Progress
 from platformctl.artifacts.registry_layout import Repository
 from platformctl.artifacts.sources import Source, find_source
 from platformctl.artifacts.store import Store, open_store
+from platformctl.console import Output
 from platformctl.paths import cache_dir
 
 # Where a program stands in the index, by what it is for.
@@ -36,7 +37,7 @@ class Result:
     lock: str
 
 
-def fetch(source: str, output: Reporter, *, lock: Path | None = None, mirror: str | None = None) -> Result:
+def fetch(source: str, output: Output, *, lock: Path | None = None, mirror: str | None = None) -> Result:
     """Bring the store of a source up to date.
 
     lock: the site's lock file; what differs from it is refused before anything is made or downloaded.
@@ -146,7 +147,7 @@ def _store_chart(workshop: Workshop, store: Store, name: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _one_at_a_time(path: Path, output: Reporter) -> Iterator[None]:
+def _one_at_a_time(path: Path, output: Output) -> Iterator[None]:
     """Two fetches share one cache, so the second waits for the first."""
     with path.open("a") as lock:
         try:

@@ -23,6 +23,7 @@ SOURCE_PATTERNS = (
     "errors.py",
     "vocabulary.py",
     "clients/__init__.py",
+    "clients/kubeconfig.py",
     "clients/kubernetes.py",
     "clients/nesting.py",
     "clients/slurmrestd.py",

@@ -7,34 +7,21 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+
+from platformctl.console import Output
 
 # Durations of a first build on two cores, for the estimate of a first build.
 TYPICAL = Path(__file__).with_name("typical.json")
 REDRAW_SECONDS = 0.3
 
 
-class Reporter(Protocol):
-    """The receiver of progress: platformctl.console.Output, or an object that forwards to it."""
-
-    @property
-    def json(self) -> bool:
-        """Whether a program reads the output."""
-
-    def event(self, event: Mapping[str, Any]) -> None:
-        """One event for programs."""
-
-    def remark(self, message: str) -> None:
-        """A remark for people."""
-
-
 class Progress:
     """Counts steps of a known total; prints to standard error, or events for programs."""
 
-    def __init__(self, output: Reporter, history: Path) -> None:
+    def __init__(self, output: Output, history: Path) -> None:
         self.output = output
         self.history = history
         self.measured: dict[str, float] = json.loads(history.read_text()) if history.exists() else {}

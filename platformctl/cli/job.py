@@ -18,6 +18,7 @@ from platformctl.cli.cluster import (
     NamesArgument,
     NamespaceOption,
 )
+from platformctl.cli.completion import QueueOption
 from platformctl.cli.job_output import WatchOption
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
@@ -48,7 +49,7 @@ def submit(
     ] = False,
     name: Annotated[str, typer.Option(help="The Job's name, instead of one made up.")] = "",
     target: Annotated[Target | None, typer.Option(help="Where it may run.", show_default=False)] = None,
-    queue: Annotated[str, typer.Option(help="The queue.")] = "",
+    queue: QueueOption = "",
     walltime: Annotated[str, typer.Option(help="How long it may run: 5400, 01:30:00, 1h30m.")] = "",
     account: Annotated[str, typer.Option(help="The account to charge.")] = "",
     nodes: Annotated[

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from kubernetes import client, config
 
+from platformctl.clients import kubeconfig
 from platformctl.errors import PlatformError
 from platformctl.vocabulary import USERS_GROUP
 
@@ -40,24 +41,13 @@ def user_kubeconfig(
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    cluster = admin["clusters"][0]
-    context = {"cluster": cluster["name"], "user": user, "namespace": namespace}
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [cluster],
-        "users": [
-            {
-                "name": user,
-                "user": {
-                    "client-certificate-data": base64.b64encode(certificate).decode(),
-                    "client-key-data": base64.b64encode(private).decode(),
-                },
-            }
-        ],
-        "contexts": [{"name": user, "context": context}],
-        "current-context": user,
+    given = kubeconfig.entries(admin)
+    context = {"cluster": given.context["cluster"], "user": user, "namespace": namespace}
+    credentials = {
+        "client-certificate-data": base64.b64encode(certificate).decode(),
+        "client-key-data": base64.b64encode(private).decode(),
     }
+    return kubeconfig.Entries(user, context, given.cluster, credentials).document()
 
 
 def _issue(
@@ -100,5 +90,5 @@ def _issue(
     raise PlatformError(
         f"the cluster did not issue a certificate for {user} within {wait_seconds:.0f} s",
         where=f"CertificateSigningRequest {name}",
-        next="see whether kube-controller-manager runs: platformctl status",
+        next="see whether kube-controller-manager runs: platformctl status -i SITE",
     )

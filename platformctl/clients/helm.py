@@ -108,7 +108,7 @@ class Helm:
                 raise PlatformError(
                     "the helm program is missing",
                     where=str(self._executable),
-                    next="platformctl artifacts fetch",
+                    next="platformctl artifacts fetch -i SITE",
                 )
             # Its constructor runs `helm version` and waits for it.
             self._client = await asyncio.to_thread(

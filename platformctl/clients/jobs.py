@@ -5,7 +5,7 @@ because the spec does not change.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
@@ -69,6 +69,13 @@ class JobsClient:
                 found += page["items"]
         except NotFoundError as error:
             raise NoJobsError(str(error)) from None
+        return found
+
+    async def queues(self) -> Sequence[str]:
+        """Names of the cluster's queues."""
+        found: list[str] = []
+        async for page in self._client.list_pages(f"{API}/queues"):
+            found += [str(queue["metadata"]["name"]) for queue in page["items"]]
         return found
 
     async def changes(self, name: str) -> AsyncGenerator[dict[str, Any]]:

@@ -1,73 +1,183 @@
-"""Kubeconfigs as documents: the administrator's, reachable from the operator's machine, and files of them."""
+"""Kubeconfigs: read, merged, made self-contained and written in this one place.
+
+Several files are merged as kubectl does: the first that names a thing decides. Relative paths in a file are
+relative to its folder.
+"""
 
 import base64
+import json
 import os
+import subprocess
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-_FILES = ("certificate-authority", "client-certificate", "client-key")
+Document = dict[str, Any]
+
+_KINDS = ("cluster", "user", "context")
+_INLINED = ("certificate-authority", "client-certificate", "client-key")
+_FILES = (*_INLINED, "tokenFile")
+_EXEC_SECONDS = 60
+# The fields of an ExecCredential's status, and the entries of a user that clients.kubernetes reads.
+_EXEC_FIELDS = {
+    "token": "token",
+    "clientCertificateData": "client-certificate-pem",
+    "clientKeyData": "client-key-pem",
+}
 
 
-def for_operator(admin: str, address: str, server_name: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Entries:
+    """One context with the cluster and the user that it names, as the entries of a kubeconfig."""
+
+    name: str
+    context: Mapping[str, Any]
+    cluster: Mapping[str, Any]
+    user: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def namespace(self) -> str:
+        """The context's namespace; `default` where it has none."""
+        return str(self.context.get("namespace") or "default")
+
+    def document(self) -> Document:
+        """A kubeconfig of these entries alone."""
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": self.context["cluster"], "cluster": dict(self.cluster)}],
+            "users": [{"name": self.context["user"], "user": dict(self.user)}],
+            "contexts": [{"name": self.name, "context": dict(self.context)}],
+            "current-context": self.name,
+        }
+
+
+def read(files: Sequence[Path], context: str = "") -> Entries:
+    """A context of these files, merged; the current one if none is named. ValueError in words without one."""
+    return _select([_file(path) for path in files], context)
+
+
+def entries(document: Document, context: str = "") -> Entries:
+    """Likewise of one document, whose paths are absolute."""
+    return _select([_named(document, Path())], context)
+
+
+def of_file(path: Path, context: str = "") -> Document:
+    """One context of a file as a document that needs no other file. ValueError or OSError: unusable."""
+    found = read([path], context)
+    return replace(found, cluster=_inlined(found.cluster), user=_inlined(found.user)).document()
+
+
+def for_operator(admin: str, address: str, server_name: str) -> Document:
     """The cluster's admin.conf as a kubeconfig that works where the API's name does not resolve.
 
     admin: the text of admin.conf. address: a control-plane host's address. server_name: the name in
     the API server's certificate, which is still verified.
     """
-    document: dict[str, Any] = yaml.safe_load(admin)
-    for entry in document["clusters"]:
-        cluster = entry["cluster"]
-        port = cluster["server"].rsplit(":", 1)[-1]
-        cluster["server"] = f"https://{address}:{port}"
-        cluster["tls-server-name"] = server_name
-    return document
+    given = entries(yaml.safe_load(admin))
+    port = given.cluster["server"].rsplit(":", 1)[-1]
+    reachable = {"server": f"https://{address}:{port}", "tls-server-name": server_name}
+    return replace(given, cluster={**given.cluster, **reachable}).document()
 
 
-def of_file(path: Path, context: str = "") -> dict[str, Any]:
-    """One context of a kubeconfig (the current one if none is named) without the others or other files.
-
-    ValueError: the file is no kubeconfig, or has no such context.
-    """
-    document = yaml.safe_load(path.read_text())
-    if not isinstance(document, dict):
-        raise ValueError("it is no kubeconfig")
-    name = context or str(document.get("current-context") or "")
-    found = _entry(document, "context", name)
-    cluster, user = (_entry(document, kind, str(found["context"].get(kind))) for kind in ("cluster", "user"))
-    for entry, kind in ((cluster, "cluster"), (user, "user")):
-        for key in _FILES:
-            if file := entry[kind].pop(key, None):
-                content = (path.parent / file).read_bytes()
-                entry[kind][f"{key}-data"] = base64.b64encode(content).decode()
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [cluster],
-        "users": [user],
-        "contexts": [found],
-        "current-context": name,
-    }
+def credentials(user: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A user's entry with what its program prints, if it names one. ValueError: the program gave nothing."""
+    return {**user, **_run(user["exec"])} if user.get("exec") else user
 
 
-def _entry(document: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
-    for item in document.get(f"{kind}s") or []:
-        if item.get("name") == name and isinstance(item.get(kind), dict):
-            return {"name": name, kind: dict(item[kind])}
-    known = ", ".join(str(item.get("name")) for item in document.get(f"{kind}s") or []) or "none"
-    raise ValueError(f"it has no {kind} {name!r}; it has {known}")
+@contextmanager
+def private_file(document: Document) -> Iterator[Path]:
+    """A kubeconfig as a file that only this user reads, for programs that take no other; gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "kubeconfig"
+        write(document, path)
+        yield path
 
 
-def write(kubeconfig: dict[str, Any], path: Path) -> None:
+def write(document: Document, path: Path) -> None:
     """Write a kubeconfig readable by its owner only, in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w") as file:
-            yaml.safe_dump(kubeconfig, file, sort_keys=False)
+            yaml.safe_dump(document, file, sort_keys=False)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _file(path: Path) -> Document:
+    try:
+        return _named(yaml.safe_load(path.read_text()) or {}, path.parent)
+    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a kubeconfig: {error}") from error
+
+
+def _named(document: Document, folder: Path) -> Document:
+    """A document's entries by kind and name, with paths made absolute."""
+    current = {"current-context": str(document.get("current-context") or "")}
+    return current | {
+        kind: {
+            str(item["name"]): _absolute(item.get(kind) or {}, folder)
+            for item in document.get(f"{kind}s") or []
+        }
+        for kind in _KINDS
+    }
+
+
+def _absolute(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    return {**entry, **{key: str(folder / entry[key]) for key in _FILES if entry.get(key)}}
+
+
+def _select(documents: Sequence[Document], context: str) -> Entries:
+    merged: dict[str, dict[str, Any]] = {}
+    for kind in _KINDS:
+        merged[kind] = {}
+        for document in reversed(documents):
+            merged[kind] |= document[kind]
+    current = (document["current-context"] for document in documents)
+    name = context or next(filter(None, current), "")
+    chosen = merged["context"].get(name)
+    if chosen is None:
+        if not name:
+            raise ValueError("no context is named, and there is no current context")
+        known = ", ".join(merged["context"]) or "none"
+        raise ValueError(f"there is no context {name!r}; contexts are: {known}")
+    cluster = merged["cluster"].get(str(chosen.get("cluster")), {})
+    if not cluster.get("server"):
+        raise ValueError(f"the context {name!r} names no cluster with a server")
+    user = merged["user"].get(str(chosen.get("user")), {})
+    return Entries(name, {"user": "", **chosen}, cluster, user)
+
+
+def _inlined(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry with the contents of its files in place of their paths."""
+    contents = {
+        f"{key}-data": base64.b64encode(Path(entry[key]).read_bytes()).decode()
+        for key in _INLINED
+        if entry.get(key)
+    }
+    return {key: value for key, value in entry.items() if key not in _INLINED} | contents
+
+
+def _run(plugin: Mapping[str, Any]) -> dict[str, Any]:
+    """Credentials from a program, as entries of a kubeconfig's user."""
+    words = [str(plugin.get("command", "")), *(str(word) for word in plugin.get("args") or [])]
+    wanted = {str(item["name"]): str(item["value"]) for item in plugin.get("env") or []}
+    info = {"apiVersion": plugin.get("apiVersion"), "kind": "ExecCredential", "spec": {"interactive": False}}
+    environment = {**os.environ, **wanted, "KUBERNETES_EXEC_INFO": json.dumps(info)}
+    try:
+        done = subprocess.run(
+            words, env=environment, stdout=subprocess.PIPE, check=True, timeout=_EXEC_SECONDS, text=True
+        )
+        status = json.loads(done.stdout)["status"]
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+        hint = plugin.get("installHint") or ""
+        raise ValueError(f"{words[0]} gave no credentials: {error} {hint}".strip()) from error
+    return {_EXEC_FIELDS[key]: value for key, value in status.items() if key in _EXEC_FIELDS}

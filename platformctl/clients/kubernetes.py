@@ -11,7 +11,7 @@ import socket
 import ssl
 import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,8 @@ from typing import Any, Self
 
 import aiohttp
 import orjson
-import yaml
 
+from platformctl.clients import kubeconfig
 from platformctl.clients.nesting import shallow
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -103,24 +103,18 @@ def from_environment() -> Connection:
 
 
 def from_kubeconfig(path: Path) -> Connection:
-    """The connection of the current context. Client certificates and tokens are understood."""
-    config = yaml.safe_load(path.read_text())
-
-    def named(kind: str, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = next(
-            (item for item in config.get(f"{kind}s") or [] if item["name"] == name), {}
-        )
-        return dict(found.get(kind) or {})
-
-    context = named("context", config.get("current-context", ""))
-    cluster, user = named("cluster", context.get("cluster", "")), named("user", context.get("user", ""))
-    if not cluster.get("server"):
-        raise ValueError(f"{path} has no current context with a server")
-    return connect(cluster, user)
+    """The connection of the current context of a file. ValueError: it has none that can be used."""
+    return connect(kubeconfig.read([path]))
 
 
-def connect(cluster: dict[str, Any], user: dict[str, Any]) -> Connection:
-    """The connection of a kubeconfig's cluster and user entries."""
+def from_document(document: kubeconfig.Document) -> Connection:
+    """Likewise of a kubeconfig that is no file."""
+    return connect(kubeconfig.entries(document))
+
+
+def connect(entries: kubeconfig.Entries) -> Connection:
+    """The connection of a kubeconfig's cluster and user: certificates, tokens and programs are understood."""
+    cluster, user = entries.cluster, kubeconfig.credentials(entries.user)
     tls = None
     if cluster["server"].startswith("https:"):
         tls = _tls(cluster, user)
@@ -130,7 +124,7 @@ def connect(cluster: dict[str, Any], user: dict[str, Any]) -> Connection:
     )
 
 
-def _tls(cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:
+def _tls(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> ssl.SSLContext:
     authority = _data(cluster, "certificate-authority")
     tls = ssl.create_default_context(cadata=authority.decode() if authority else None)
     if cluster.get("insecure-skip-tls-verify"):
@@ -146,7 +140,7 @@ def _tls(cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:
     return tls
 
 
-def _data(entry: dict[str, Any], name: str) -> bytes:
+def _data(entry: Mapping[str, Any], name: str) -> bytes:
     """A kubeconfig value given in place (base64, or as it is under -pem) or as the path of a file."""
     if entry.get(f"{name}-pem"):
         return str(entry[f"{name}-pem"]).encode()

@@ -72,8 +72,13 @@ class Fleet:
         return str(self.variables.get("artifacts_source") or _DEFAULT_SOURCE)
 
     @property
+    def store(self) -> Path:
+        """Folder of this site's artefacts on this machine."""
+        return paths.cache_dir() / "store" / self.artifacts_source
+
+    @property
     def foreign_cluster(self) -> bool:
-        """Whether its Kubernetes was made by others (kubernetes_provider: existing)."""
+        """Whether platformctl did not make its Kubernetes cluster (kubernetes_provider: existing)."""
         return self.variables.get("kubernetes_provider") == "existing"
 
     @property
@@ -83,7 +88,7 @@ class Fleet:
 
     @property
     def has_slurm(self) -> bool:
-        """Whether jobs can be handed to a slurmrestd: of the site, or of others (slurm_rest_url)."""
+        """Whether there is a slurmrestd to submit jobs to: the site's own, or another (slurm_rest_url)."""
         return bool(self.members("slurm_rest") or self.variables.get("slurm_rest_url"))
 
     @property

@@ -48,14 +48,14 @@ def load(inventory: Path) -> Fleet:
     )
 
 
-def _closed(found: Mapping[str, str], inventory: Path) -> PlatformError:
+def _closed(reasons: Mapping[str, str], inventory: Path) -> PlatformError:
     return PlatformError(
         "values of the inventory do not open with the key of its secrets",
         where=str(inventory),
         next="encrypt them with that key: ansible-vault encrypt_string --vault-password-file "
         f"{secrets.key_file(inventory) or 'KEY'}; or name theirs with {secrets.KEY_VARIABLE}",
         code=ExitCode.INVALID,
-        details=[f"{name}: {why}" for name, why in sorted(found.items())],
+        details=[f"{name}: {why}" for name, why in sorted(reasons.items())],
     )
 
 
@@ -63,8 +63,8 @@ def _connection(name: str, variables: Mapping[str, Any], inventory: Path) -> Con
     evaluate = _evaluator(variables, inventory)
 
     def setting(*names: str) -> str:
-        found = next((variables[key] for key in names if variables.get(key) not in (None, "")), "")
-        return str(evaluate(found)) if "{{" in str(found) else str(found)
+        value = next((variables[key] for key in names if variables.get(key) not in (None, "")), "")
+        return str(evaluate(value)) if "{{" in str(value) else str(value)
 
     common, extra = setting("ansible_ssh_common_args"), setting("ansible_ssh_extra_args")
     return Connection(
@@ -79,9 +79,9 @@ def _connection(name: str, variables: Mapping[str, Any], inventory: Path) -> Con
 
 
 def evaluated(fleet: Fleet) -> Fleet:
-    """The fleet with variables whose Jinja is evaluated when one is read, for what the engine hands on.
+    """The fleet with variables that are evaluated when they are read, for values that leave the engine.
 
-    Reading one raises PlatformError when it needs what only a play knows, such as a host's facts.
+    Reading a variable raises PlatformError when its Jinja needs what only a play knows, such as facts.
     """
     hosts = {
         name: replace(host, variables=_Evaluated(host.variables, fleet.inventory))
@@ -96,14 +96,14 @@ class _Evaluated(Mapping[str, Any]):
         self._evaluate = _evaluator(variables, inventory)
 
     def __getitem__(self, name: str) -> Any:
-        found = self._variables[name]
-        if not any(mark in str(found) for mark in ("{{", "{%")):
-            return found
+        value = self._variables[name]
+        if not any(mark in str(value) for mark in ("{{", "{%")):
+            return value
         from ansible.errors import AnsibleError
 
         try:
             # Without Ansible's marks on texts, which writers of YAML do not know.
-            return json.loads(json.dumps(self._evaluate(found)))
+            return json.loads(json.dumps(self._evaluate(value)))
         except (AnsibleError, TypeError) as error:
             raise PlatformError(
                 f"{name} is not known outside of a play: {error}",
@@ -123,13 +123,13 @@ def _evaluator(variables: Mapping[str, Any], inventory: Path) -> Evaluate:
     """Evaluates Jinja as Ansible does; Ansible is imported only when there is some."""
     templar: list[Any] = []
 
-    def evaluate(found: Any) -> Any:
+    def evaluate(value: Any) -> Any:
         from ansible.template import Templar, trust_as_template
 
         if not templar:
             trusted = _trusted(variables, trust_as_template)
             templar.append(Templar(loader=_loader(inventory), variables=trusted))
-        return templar[0].template(_trusted(found, trust_as_template))
+        return templar[0].template(_trusted(value, trust_as_template))
 
     return evaluate
 
@@ -146,15 +146,15 @@ def _loader(inventory: Path) -> Any:
     return loader
 
 
-def _trusted(found: Any, trust: Callable[[str], str]) -> Any:
+def _trusted(value: Any, trust: Callable[[str], str]) -> Any:
     """The site's own variables may hold Jinja: Ansible asks for each text to be marked so."""
-    if isinstance(found, str):
-        return trust(found)
-    if isinstance(found, Mapping):
-        return {key: _trusted(value, trust) for key, value in found.items()}
-    if isinstance(found, list | tuple):
-        return [_trusted(value, trust) for value in found]
-    return found
+    if isinstance(value, str):
+        return trust(value)
+    if isinstance(value, Mapping):
+        return {key: _trusted(inner, trust) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_trusted(inner, trust) for inner in value]
+    return value
 
 
 def _secrets(places: Iterable[Mapping[str, Any]], hosts: Mapping[str, Host]) -> set[str]:

@@ -4,13 +4,11 @@ from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from platformctl.engine.fleet import Fleet
-
-# The default of the role: a site that names none has one.
-_DEFAULT: tuple[Mapping[str, Any], ...] = ({"name": "main", "nodes": "all"},)
+from platformctl.site.role_defaults import default
 
 
 def nodes(fleet: Fleet) -> dict[str, tuple[str, ...]]:
-    """The names of the nodes; nothing belongs to one, so that it can only come and go."""
+    """The names of the nodes. Nothing belongs to a node, so it is added or removed but never changes."""
     return dict.fromkeys(fleet.members("slurm_node"), ())
 
 
@@ -19,7 +17,7 @@ def partitions(fleet: Fleet) -> dict[str, tuple[str, ...]]:
 
     Jinja is not evaluated: a name made by it counts as no node, and slurm_partitions made by it as none.
     """
-    given = fleet.variables.get("slurm_partitions", _DEFAULT)
+    given = fleet.variables.get("slurm_partitions", default("slurm_partitions", list))
     if isinstance(given, str):
         return {}
     known = nodes(fleet)

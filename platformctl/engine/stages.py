@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from platformctl.engine import partitions
+from platformctl.engine import partitions, releases
 from platformctl.engine.fleet import LOCALHOST, Fleet, Host
 
 _ADDRESS = ("ansible_host", "base_address")
 
 
-class Scope(StrEnum):
+class NeedScope(StrEnum):
     """Which hosts of a needed stage must be fine before a host may go on."""
 
     SAME_HOST = "same host"
@@ -24,7 +24,7 @@ class Scope(StrEnum):
     ANY = "any host"
 
 
-class Kind(StrEnum):
+class StageRunner(StrEnum):
     """What runs a stage: Ansible, or a step of the engine itself."""
 
     PLAYBOOK = "playbook"
@@ -45,10 +45,10 @@ class Workload(StrEnum):
 
 @dataclass(frozen=True)
 class Need:
-    """A stage that comes before, and whose failure stops which hosts."""
+    """A stage that must run first. scope: on which of its hosts it must have ended well."""
 
     stage: str
-    scope: Scope = Scope.SAME_HOST
+    scope: NeedScope = NeedScope.SAME_HOST
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Peers:
 
 @dataclass(frozen=True)
 class Loss:
-    """What ends when something that a stage lists is gone: so much of this workload, counted by its name.
+    """The work that ends when a thing that the stage lists is removed from the site.
 
-    words: what becomes of them, after their number.
+    workload: what is counted, by the name of the thing. words: what happens to it; the count stands before.
     """
 
     workload: Workload
@@ -82,21 +82,23 @@ class Stage:
     group: hosts it runs on; LOCALHOST for a step on the operator's machine. roles: applied in this order.
     artifacts: patterns over names of the artefact index. folders: further files it is made of, relative to
     the data folder. variables: read though no role declares them (a role's argument_specs name its own).
-    listed: what else of the site its result lists, by kind: what belongs to each, by name. inhabited: groups
-    of which it matters only whether they have a host.
+    listed: further things of the site that its result contains, by kind; for each name, what belongs to it.
+    inhabited: groups that count only as empty or not empty.
     record: for LOCALHOST, the group whose first host keeps the digest, so that every operator sees it; where
     that group is empty, the first host of the site does. cluster: it needs a Kubernetes.
-    certificates: whether it signs some with the site's authority, which it must do again before they end.
-    fleetwide: whether it concerns that workload on all hosts, not only on its own.
+    certificates: it signs certificates with the site's authority, so it must run again before they expire.
+    services: systemd units of its hosts that `status` shows, as the first of them says. ports: TCP ports that
+    must be free on its hosts; a name is that of the variable that says which.
+    fleetwide: it disturbs that workload on all hosts, not only on its own.
     effect: what users notice when it runs on a host in service. harms: variables whose change ends running
-    work, and how. losses: kinds of what is listed whose going ends work.
+    work, and how. losses: by kind of `listed`, the work that ends when one of these things is removed.
     """
 
     name: str
     group: str
     roles: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
-    kind: Kind = Kind.PLAYBOOK
+    runner: StageRunner = StageRunner.PLAYBOOK
     first: bool = False
     artifacts: tuple[str, ...] = ()
     peers: tuple[Peers, ...] = ()
@@ -107,6 +109,8 @@ class Stage:
     record: str = ""
     cluster: bool = False
     certificates: bool = False
+    services: tuple[str, ...] = ()
+    ports: tuple[int | str, ...] = ()
     workload: Workload = Workload.NONE
     fleetwide: bool = False
     effect: str = ""
@@ -121,7 +125,7 @@ class Stage:
         return members[:1] if self.first else members
 
     def abandoned(self, host: Host) -> bool:
-        """Whether the stage has nothing to do with the host any more; not so where another came first."""
+        """Whether the host has left the stage's group. Staying in it, but no longer first, is not leaving."""
         return self.group != LOCALHOST and self.group not in host.groups
 
     def recorded_on(self, fleet: Fleet, host: str) -> str:
@@ -139,21 +143,22 @@ def each(*names: str) -> tuple[Need, ...]:
 
 def every(*names: str) -> tuple[Need, ...]:
     """Needs that must be fine on all their hosts."""
-    return tuple(Need(name, Scope.ALL) for name in names)
+    return tuple(Need(name, NeedScope.ALL) for name in names)
 
 
 def some(*names: str) -> tuple[Need, ...]:
     """Needs that must be fine on at least one of their hosts."""
-    return tuple(Need(name, Scope.ANY) for name in names)
+    return tuple(Need(name, NeedScope.ANY) for name in names)
 
 
 _NETWORKS_HARM = "the networks of pods and services cannot change under running pods"
 _PORT_HARM = "what runs on the nodes reports to the old port, so running jobs are lost"
-_NODE_BINARIES = ("kubeadm", "kubelet", "kubectl", "crictl", "flannel-cni")
+_KUBELET_PORT = 10250
+_NODE_BINARIES = ("kubeadm", "kubelet", "kubectl", "flannel-cni")
 
 STAGES: tuple[Stage, ...] = (
-    Stage("preflight", "all", ("preflight",), kind=Kind.PREFLIGHT),
-    Stage("artifacts", LOCALHOST, kind=Kind.ARTIFACTS),
+    Stage("preflight", "all", ("preflight",), runner=StageRunner.PREFLIGHT),
+    Stage("artifacts", LOCALHOST, runner=StageRunner.ARTIFACTS),
     Stage(
         "base",
         "all",
@@ -175,6 +180,8 @@ STAGES: tuple[Stage, ...] = (
         artifacts=("*",),
         variables=("ansible_host",),  # in its certificate
         certificates=True,
+        services=("docker-registry",),
+        ports=("registry_port",),
     ),
     Stage(
         "containerd",
@@ -191,6 +198,7 @@ STAGES: tuple[Stage, ...] = (
         each("containerd") + every("registry"),
         artifacts=(*_NODE_BINARIES, "etcdctl", "*/kube-*", "*/etcd", "*/coredns", "*/pause"),
         peers=(Peers("kubernetes_control_plane"),),
+        ports=(6443, 2379, 2380, _KUBELET_PORT, 10257, 10259),
         workload=Workload.PODS,
         fleetwide=True,
         effect="the Kubernetes API may be away for seconds; pods keep running",
@@ -207,6 +215,7 @@ STAGES: tuple[Stage, ...] = (
         each("containerd") + every("kubernetes_control_plane"),
         artifacts=(*_NODE_BINARIES, "*/kube-proxy", "*/pause"),
         variables=("ansible_host",),  # the kubelet's own address
+        ports=(_KUBELET_PORT,),
         workload=Workload.PODS,
         effect="kubelet may restart; pods keep running",
     ),
@@ -241,6 +250,8 @@ STAGES: tuple[Stage, ...] = (
         "slurm_accounting",
         ("slurm_accounting",),
         each("munge"),
+        services=("slurmdbd",),
+        ports=("slurm_accounting_port",),
         effect="slurmdbd may restart; slurmctld keeps records until it is back",
     ),
     Stage(
@@ -253,6 +264,8 @@ STAGES: tuple[Stage, ...] = (
             Peers("slurm_controller"),
             Peers("slurm_accounting"),
         ),
+        services=("slurmctld",),
+        ports=("slurm_controller_port",),
         listed={"node": partitions.nodes, "partition": partitions.partitions},
         workload=Workload.JOBS,
         fleetwide=True,
@@ -273,8 +286,9 @@ STAGES: tuple[Stage, ...] = (
         "slurm_node",
         "slurm_node",
         ("slurm_node",),
-        each("munge") + every("slurm_controller"),
+        each("munge") + some("slurm_controller"),  # a backup serves the configuration as well
         peers=(Peers("slurm_controller"),),
+        ports=("slurm_node_port",),
         workload=Workload.JOBS,
         effect="slurmd may restart; jobs keep running",
     ),
@@ -282,37 +296,30 @@ STAGES: tuple[Stage, ...] = (
         "slurm_rest",
         "slurm_rest",
         ("slurm_rest",),
-        each("munge") + every("slurm_controller"),
+        each("munge") + some("slurm_controller"),
         variables=("ansible_host",),  # in its certificate
         certificates=True,
+        services=("slurmrestd", "slurm-rest-tls"),
+        ports=("slurm_rest_port",),
         effect="the Slurm REST service may be away for seconds",
     ),
     Stage(
         "charts",
         LOCALHOST,
-        kind=Kind.CHARTS,
-        needs=every("artifacts", "kubernetes_addons", "slurm_rest") + some("kubernetes_node"),
-        artifacts=("*/job-router", "*/dask*", "job-router", "dask*"),
+        runner=StageRunner.CHARTS,
+        needs=every("artifacts", "kubernetes_addons") + some("slurm_rest", "kubernetes_node"),
+        artifacts=releases.ARTIFACTS,
         peers=(Peers("slurm_rest", (*_ADDRESS, "slurm_rest_port"), first=True),),
         folders=("charts",),
         inhabited=("kubernetes_node",),
         variables=(
-            "site_name",
-            "site_domain",
-            "users_accounts",
-            "users_groups",
-            "slurm_cluster_name",
-            "slurm_partitions",
-            "slurm_rest_port",
-            "shared_home_path",
-            "shared_home_kubernetes",
+            *releases.VARIABLES,
+            "slurm_partitions",  # become queues
+            "secret_slurm_jwt_key",
             "kubernetes_provider",
+            "kubernetes_kubeconfig",
             "kubernetes_context",
             "kubernetes_image_registry",
-            "slurm_rest_url",
-            "slurm_rest_certificate_authority",
-            "secret_slurm_jwt_key",
-            "secret_site_ca_certificate",
         ),
         record="kubernetes_control_plane",
         cluster=True,
@@ -321,7 +328,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "verify",
         LOCALHOST,
-        kind=Kind.VERIFY,
+        runner=StageRunner.VERIFY,
         needs=every("charts") + some("slurm_node"),
         peers=(Peers("all"),),
         record="kubernetes_control_plane",

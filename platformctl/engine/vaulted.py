@@ -13,9 +13,9 @@ from platformctl.site.schema import OWN_PREFIX
 class Opened:
     """Opens all values that it is given.
 
-    texts: every text that was encrypted, so that it can be kept out of logs. closed: why a value did not
-    open, by the name of its variable; it stays encrypted. A variable of the site's own may stay so: nothing
-    here reads it.
+    texts: every text that was encrypted, so that it can be kept out of logs. closed: why a value could not
+    be opened, by the name of its variable; it stays encrypted. Variables that the site invented (x_*) are not
+    reported: platformctl does not read them.
     """
 
     def __init__(self, opener: Callable[[str], str]) -> None:

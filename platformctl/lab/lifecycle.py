@@ -69,9 +69,11 @@ class Lab:
         """The ssh command that logs in to a host as its administrator."""
         return ssh.command(self.state, self.host(host).address, *remote)
 
-    def console_command(self, host: str) -> list[str]:
-        """The command that opens a root shell on a host without ssh."""
-        return ["podman", "exec", "--interactive", "--tty", self._own_container(host), "/bin/bash", "--login"]
+    def console_command(self, host: str, text: str = "") -> list[str]:
+        """The command that opens a root shell on a host without ssh, or runs a command line there."""
+        shell = ["/bin/bash", "--login", *(["-c", text] if text else [])]
+        terminal = [] if text else ["--tty"]
+        return ["podman", "exec", "--interactive", *terminal, self._own_container(host), *shell]
 
     def _own_container(self, host: str) -> str:
         found = self.host(host)

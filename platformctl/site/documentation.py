@@ -53,7 +53,7 @@ def _table(variables: tuple[Variable, ...]) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for variable in variables:
         readers = ", ".join(variable.roles) or "platformctl"
-        yield f"{_row(variable)} {readers} |"
+        yield f"{row(variable)} {readers} |"
 
 
 def _keys(variable: Variable) -> Iterator[str]:
@@ -62,10 +62,11 @@ def _keys(variable: Variable) -> Iterator[str]:
     yield "| key | type | default | meaning |"
     yield "|---|---|---|---|"
     for option in variable.options:
-        yield _row(option)
+        yield row(option)
 
 
-def _row(variable: Variable) -> str:
+def row(variable: Variable) -> str:
+    """A variable as a row of a table: name, type, default and meaning."""
     meaning = variable.description.replace("|", "\\|")
     return f"| `{variable.name}` | {_type(variable)} | {_default(variable)} | {meaning} |"
 

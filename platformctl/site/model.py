@@ -12,6 +12,7 @@ from platformctl.site.effective import Effective
 from platformctl.site.inventory import Inventory, read_inventory
 from platformctl.site.mistakes import Mistake
 from platformctl.site.rules import check_rules
+from platformctl.site.rules.examples import is_example
 from platformctl.site.rules.facts import Facts
 from platformctl.site.values import check_values
 from platformctl.site.variables import roles
@@ -41,14 +42,9 @@ class Site:
 
     inventory: Path
     name: str
-    domain: str
     hosts: Mapping[str, Host]
     groups: Mapping[str, tuple[str, ...]]
     shared: Mapping[str, Any] = field(repr=False)
-
-    def hosts_of(self, group: str) -> tuple[Host, ...]:
-        """Hosts of a group; none when there is no such group."""
-        return tuple(self.hosts[name] for name in self.groups.get(group, ()))
 
 
 def load(inventory: Path) -> Site:
@@ -68,7 +64,6 @@ def load(inventory: Path) -> Site:
     return Site(
         inventory=read.folder,
         name=shared["site_name"],
-        domain=shared["site_domain"],
         hosts=MappingProxyType(hosts),
         groups=MappingProxyType(facts.effective.members),
         shared=MappingProxyType(facts.effective.shared),
@@ -78,6 +73,25 @@ def load(inventory: Path) -> Site:
 def check(inventory: Path) -> list[Mistake]:
     """All mistakes of an inventory, in the order of files and lines."""
     return _examine(inventory)[2]
+
+
+def check_secrets(inventory: Path) -> list[Mistake]:
+    """What is wrong with a site's secrets. Labs and the example make theirs when they need them."""
+    from platformctl.site import secrets  # late: loads ansible-vault
+
+    _, facts, _ = _examine(inventory)
+    vault = secrets.vault_path(inventory)
+    if facts.lab or is_example(facts) or not facts.effective.hosts:
+        return []
+    if not vault.exists():
+        remedy = "copy it from where the site was made; for a site that is not yet installed: "
+        remedy += f"platformctl secrets -i {inventory} --make"
+        return [Mistake(vault, 0, "", "", "does not exist", remedy)]
+    try:
+        secrets.load(inventory)
+    except PlatformError as error:
+        return [Mistake(vault, 0, "", "", error.what, error.next)]
+    return []
 
 
 def _examine(path: Path) -> tuple[Inventory, Facts, list[Mistake]]:

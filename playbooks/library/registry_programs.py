@@ -79,7 +79,7 @@ def _is_whole(item: dict[str, Any]) -> bool:
     if not path.is_file() or not os.access(path, os.X_OK):
         return False
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() == item["sha256"]
+        return hashlib.file_digest(stream, "sha256").hexdigest() == str(item["sha256"])
 
 
 def _fetch(registry: str, context: ssl.SSLContext, item: dict[str, Any]) -> None:

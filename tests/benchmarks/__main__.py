@@ -61,10 +61,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1 run is needed")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} runs cannot be: give a number from 1")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from platformctl.engine.running.journal import Journal
 from platformctl.engine.running.outcome import HostResult, StageResult, Status
 from platformctl.engine.running.redact import Redactor
 from platformctl.engine.running.session import Session
-from platformctl.engine.stages import STAGES, Kind, Stage
+from platformctl.engine.stages import STAGES, Stage, StageRunner
 from tests.benchmarks.figures import Figures
 from tests.labs import PLATFORMCTL, inventory, platformctl
 
@@ -111,7 +111,7 @@ async def _record(fleet: Fleet) -> None:
     records = Records({})
     index, data = steps.index(fleet), paths.data_dir()
     for stage in graph.ordered(STAGES):
-        if stage.kind in (Kind.PREFLIGHT, Kind.ARTIFACTS):
+        if stage.runner in (StageRunner.PREFLIGHT, StageRunner.ARTIFACTS):
             continue
         present = digest.StageDigest(stage, fleet, data, index)
         for host in stage.targets(fleet):

@@ -1,6 +1,7 @@
 """`make conformance`: the suite, its images, a lab with a whole site, the run, and what it came to.
 
 python -m tests.conformance --focus 'sig-network' --lab mine    # a part, on a lab that is kept
+python -m tests.conformance --focus 'sig-network' --count        # how many specs that is; exit 2 for none
 """
 
 import argparse
@@ -17,6 +18,7 @@ from typing import Any
 import yaml
 
 from platformctl.artifacts.registry_layout import write_archive
+from platformctl.errors import PlatformError
 from platformctl.paths import cache_dir
 from tests.conformance import exclusions, images, suite
 from tests.labs import lab, platformctl
@@ -28,14 +30,22 @@ _REGISTRY = "/var/lib/docker-registry"
 _SAY_SECONDS = 60
 
 
-def main() -> None:
-    """Exit 1 when a spec failed or did not run."""
+def main(arguments: list[str]) -> int:
+    """Exit code: 1 when a spec failed or did not run, 2 when none has the focus in its name."""
     options = argparse.ArgumentParser(description="Kubernetes' conformance suite on a lab")
     options.add_argument("--focus", default="", help="only specs whose name has this text")
     options.add_argument("--lab", help="use this lab, and keep it")
-    options.add_argument("--procs", default="4", help="specs at a time")
-    chosen = options.parse_args()
-    names = [name for name in exclusions.specs(suite.kubernetes()) if chosen.focus in name]
+    options.add_argument("--procs", default=4, type=int, help="specs at a time")
+    options.add_argument("--count", action="store_true", help="only say how many specs these are")
+    chosen = options.parse_args(arguments)
+    try:
+        names = exclusions.focused(exclusions.specs(suite.kubernetes()), chosen.focus)
+    except PlatformError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.code)
+    if chosen.count:
+        print(f"{len(names)} conformance specs")
+        return 0
     left_out = exclusions.exclusions(names, exclusions.FILE.read_text()) if not chosen.focus else {}
     _BUILD.mkdir(parents=True, exist_ok=True)
     _say(f"{len(names)} specs, {len(left_out)} left out; building what is missing")
@@ -45,7 +55,7 @@ def main() -> None:
     with lab(name, "--inventory", str(_site()), keep=bool(chosen.lab)) as inventory:
         _install(name, inventory, archives)
         report = _run([name for name in names if name not in left_out], chosen.procs)
-    sys.exit(_tell(report, names, left_out))
+    return _tell(report, names, left_out)
 
 
 def _programs() -> None:
@@ -89,7 +99,7 @@ def _install(name: str, inventory: Path, archives: list[Path]) -> None:
             subprocess.run(unpack, stdin=stream, check=True)
 
 
-def _run(names: list[str], procs: str) -> list[dict[str, Any]]:
+def _run(names: list[str], procs: int) -> list[dict[str, Any]]:
     """Run the specs; returns ginkgo's reports of them."""
     kubectl = program("kubectl")
     report = _BUILD / "report.json"
@@ -151,4 +161,5 @@ def _say(message: str) -> None:
     print(time.strftime("%H:%M:%S"), message, flush=True)
 
 
-main()
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

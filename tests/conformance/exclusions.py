@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from platformctl.errors import ExitCode, PlatformError
+
 FILE = Path(__file__).with_name("exclusions.yml")
 # Kubernetes' own list, in the module k8s.io/kubernetes.
 LIST = "test/conformance/testdata/conformance.yaml"
@@ -23,6 +25,19 @@ class Exclusion:
 def specs(module: Path) -> list[str]:
     """The names of all conformance specs. module: the folder of k8s.io/kubernetes."""
     return [" ".join(entry["codename"].split()) for entry in yaml.safe_load((module / LIST).read_text())]
+
+
+def focused(names: Iterable[str], focus: str) -> list[str]:
+    """The specs whose name has a text. PlatformError: there is none, so there is nothing to run."""
+    found = [name for name in names if focus in name]
+    if not found:
+        raise PlatformError(
+            f"no conformance spec has {focus!r} in its name",
+            where=LIST,
+            next="FOCUS is a part of a name, with its capitals: make conformance FOCUS='[sig-network] DNS'",
+            code=ExitCode.INVALID,
+        )
+    return found
 
 
 def exclusions(names: Iterable[str], text: str) -> dict[str, str]:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from platformctl.artifacts.catalogue import load
-from platformctl.artifacts.programs import module_sources
+from platformctl.artifacts.process import run
+from platformctl.artifacts.programs import go_environment, module_sources
 from tests import gobuild, programs
 
 _HERE = Path(__file__).parent
@@ -30,5 +31,7 @@ def program(name: str) -> Path:
 
 
 def kubernetes() -> Path:
-    """The folder of the module k8s.io/kubernetes."""
-    return module_sources(_HERE / "gomodule", "k8s.io/kubernetes")
+    """The folder of the module k8s.io/kubernetes, which is downloaded where nothing was built from it yet."""
+    module = _HERE / "gomodule"
+    run(["go", "mod", "download", "k8s.io/kubernetes"], folder=module, environment=go_environment(cgo=False))
+    return module_sources(module, "k8s.io/kubernetes")

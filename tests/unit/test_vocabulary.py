@@ -42,7 +42,7 @@ def test_the_charts_write_annotations_and_labels_of_the_vocabulary() -> None:
     known = {value for value in vars(vocabulary).values() if isinstance(value, str)}
     written = {
         word
-        for path in (CHART / "templates").rglob("*.yaml")
+        for path in CHART.rglob("*.yaml")
         for word in re.findall(r"\bkfoundry\.io/[a-z-]+\b", path.read_text())
     } - {vocabulary.API_VERSION, "kfoundry.io/v"}
     assert written, "the templates are not where this test looks"
@@ -50,7 +50,7 @@ def test_the_charts_write_annotations_and_labels_of_the_vocabulary() -> None:
 
 
 def test_the_definition_has_the_phases_of_the_vocabulary() -> None:
-    texts = [path.read_text() for path in (CHART / "templates").rglob("*.yaml")]
+    texts = [path.read_text() for path in CHART.rglob("*.yaml")]
     found = [
         match[1] for text in texts for match in re.finditer(r"phase: \{type: string, enum: (\[.*?\])\}", text)
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from platformctl.engine import remote
+from platformctl.engine import remote, ssh_errors
 from platformctl.engine.checking import preflight
 from platformctl.engine.checking.preflight import Finding, Level, Subject
 from platformctl.engine.fleet import Fleet, Host
@@ -42,8 +42,8 @@ async def check(fleet: Fleet, names: tuple[str, ...], data: Path) -> Verdict:
         reply = await remote.run(host.connection, script, source)
         return host, reply, time.monotonic() - asked
 
-    # A first touch opens the connections, so that the probe's clock is not read seconds after ours. Who does
-    # not answer it is not waited for a second time.
+    # A first command opens the connections, so that the probe reads its clock soon after ours. Hosts that do
+    # not answer it are not probed: each would cost a second timeout.
     hosts = [fleet.hosts[name] for name in names]
     touched = await remote.run_all(hosts, dict.fromkeys(names, "true"))
     subjects = []
@@ -51,10 +51,10 @@ async def check(fleet: Fleet, names: tuple[str, ...], data: Path) -> Verdict:
     reached = [host for host in hosts if not touched[host.name].unreachable]
     for host, reply, seconds in await remote.together(map(probe, reached)):
         if reply.code == 0:
-            found = json.loads(reply.out)
+            probe_result = json.loads(reply.out)
             address = host.connection.address
             subjects.append(
-                Subject(host.name, address, host.groups, fleet.site, found, seconds, host.variables)
+                Subject(host.name, address, host.groups, fleet.site, probe_result, seconds, host.variables)
             )
         else:
             failures.append(_failure(host, reply))
@@ -76,9 +76,7 @@ def _source(data: Path) -> str:
 
 def _failure(host: Host, reply: Reply) -> Finding:
     if reply.unreachable:
-        remedy = (
-            f"start it, and check that ssh {host.connection.user}@{host.connection.address} works from here"
-        )
+        remedy = ssh_errors.remedy(reply.err, host.connection)
         return Finding(host.name, "ssh", Level.ERROR, reply.message, remedy)
     if reply.denied:
         remedy = (

@@ -9,7 +9,7 @@ import time
 from contextlib import aclosing
 from typing import Any
 
-from platformctl.clients.kubernetes import ApiError, KubernetesClient, NotFoundError, from_kubeconfig
+from platformctl.clients.kubernetes import ApiError, KubernetesClient, NotFoundError, from_document
 from platformctl.engine import remote
 from platformctl.engine.checking.proof import Proof
 from platformctl.engine.cluster import access
@@ -37,20 +37,19 @@ def targets(fleet: Fleet) -> tuple[str, ...]:
 
 async def prove_jobs(fleet: Fleet, user: str) -> list[Proof]:
     """Submit a Job to each scheduler as `user`, wait for the end, read the output."""
-    with access.private_file(await access.user_kubeconfig(fleet, user, _NAMESPACE, days=1)) as path:
-        async with KubernetesClient(from_kubeconfig(path)) as client:
-            proofs = [_prove(fleet, client, target) for target in targets(fleet)]
-            return list(await asyncio.gather(*proofs))
+    kubeconfig = await access.user_kubeconfig(fleet, user, _NAMESPACE, days=1)
+    async with KubernetesClient(from_document(kubeconfig)) as client:
+        return list(await asyncio.gather(*(_prove(fleet, client, target) for target in targets(fleet))))
 
 
 async def _prove(fleet: Fleet, client: KubernetesClient, target: str) -> Proof:
     name = f"Job to {target}"
     started = time.monotonic()
     try:
-        found, fine = await _run(fleet, client, target)
+        output, fine = await _run(fleet, client, target)
     except (ApiError, PlatformError, TimeoutError) as error:
-        found, fine = str(error) or f"not finished within {_SECONDS} s", False
-    return Proof(name, fine, found, round(time.monotonic() - started, 1))
+        output, fine = str(error) or f"not finished within {_SECONDS} s", False
+    return Proof(name, fine, output, round(time.monotonic() - started, 1))
 
 
 async def _run(fleet: Fleet, client: KubernetesClient, target: str) -> tuple[str, bool]:
@@ -72,9 +71,9 @@ async def _run(fleet: Fleet, client: KubernetesClient, target: str) -> tuple[str
             output = await _output(client, name)
         except NotFoundError:
             if file.startswith("/") and fleet.first(HOSTS[target]) is None:
-                # A Slurm of others, and files that the cluster does not see: that it succeeded is the proof.
+                # This Slurm is not the site's and the cluster does not see its files. Success is the proof.
                 return f"succeeded; what it printed is in {file} there", True
-            # A site may keep its home from the Kubernetes hosts; then the file is read where it is.
+            # The Kubernetes hosts need not have the shared home; then the file is read on a host that has it.
             output = await _on_host(fleet, target, f"cat {shlex.quote(file)}")
         if file.startswith("/"):
             await _on_host(fleet, target, f"rm -f {shlex.quote(file)}")

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from platformctl import paths
+from platformctl.engine.stages import STAGES
 from platformctl.site.values import templated
 from platformctl.site.variables import known
 
@@ -28,16 +29,6 @@ _KUBERNETES = frozenset({"kubernetes_control_plane", "kubernetes_node"})
 _MEMORY_NEEDED = {"kubernetes_control_plane": 1_700_000_000}
 _MEMORY_WANTED = 1 * GIB
 _CLOCK_ERROR, _CLOCK_WARNING = 30.0, 5.0
-# TCP ports that the services of a group listen on; a name is that of the variable that says which.
-_PORTS: Mapping[str, tuple[int | str, ...]] = {
-    "kubernetes_control_plane": (6443, 2379, 2380, 10250, 10257, 10259),
-    "kubernetes_node": (10250,),
-    "slurm_accounting": ("slurm_accounting_port",),
-    "slurm_controller": ("slurm_controller_port",),
-    "slurm_node": ("slurm_node_port",),
-    "slurm_rest": ("slurm_rest_port",),
-    "registry": ("registry_port",),
-}
 
 
 class Level(StrEnum):
@@ -52,8 +43,8 @@ class Level(StrEnum):
 class Subject:
     """A host to judge: its name, address, groups of the inventory, the site's name, and its probe.
 
-    clock_window: its clock was read at some moment within so many seconds after the operator's. variables:
-    what the inventory sets for it; a value that still holds Jinja is not judged.
+    clock_window: seconds between reading the operator's clock and the host's answer. variables: what the
+    inventory sets for it; a value that still holds Jinja is not judged.
     """
 
     name: str
@@ -119,7 +110,7 @@ def _clock(subject: Subject) -> Iterator[Finding]:
     offset = subject.probe["clock_offset"]
     if offset is None:
         return
-    # A slow answer is no wrong clock: only what the wait cannot explain counts.
+    # The host's clock was read at some time in the window, so an offset within it may be the wait alone.
     offset = min(offset, max(offset - subject.clock_window, 0.0))
     if abs(offset) < _CLOCK_WARNING:
         return
@@ -171,7 +162,8 @@ def _ports(subject: Subject) -> Iterator[Finding]:
     if subject.probe["site"]:
         return
     wanted: dict[int, str] = {}
-    for entry in (entry for group in subject.groups for entry in _PORTS.get(group, ())):
+    stages = (stage for stage in STAGES if stage.group in {"all", *subject.groups})
+    for entry in (entry for stage in stages for entry in stage.ports):
         port = subject.setting(entry) if isinstance(entry, str) else entry
         if not templated(port):
             wanted[int(port)] = f", or set {entry} to another port" if isinstance(entry, str) else ""
@@ -226,10 +218,10 @@ def _duplicates(subjects: Sequence[Subject]) -> Iterable[Finding]:
         for subject in subjects:
             if subject.probe[key]:
                 same[subject.probe[key]].append(subject.name)
-        for found, names in same.items():
+        for value, names in same.items():
             for name in names if len(names) > 1 else ():
                 others = ", ".join(other for other in names if other != name)
-                yield Finding(name, key.replace("_", " "), level, f"{found} is also that of {others}", remedy)
+                yield Finding(name, key.replace("_", " "), level, f"{value} is also that of {others}", remedy)
 
 
 def peers_of(name: str, addresses: Mapping[str, str], most: int = 8) -> dict[str, str]:

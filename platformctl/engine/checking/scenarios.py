@@ -1,7 +1,7 @@
 """The molecule scenarios: which there are, what each proves, and running them for a site.
 
 A scenario is a folder of `molecule/` with a molecule.yml. Its converge.yml imports playbooks of stages, so
-what it proves is known from the stage table; one that has none is a variant and uses another's.
+the stage table says which roles it tests. A scenario without a converge.yml is a variant of another one.
 """
 
 import os
@@ -42,21 +42,37 @@ def scenarios(data: Path) -> tuple[Scenario, ...]:
     return tuple(Scenario(folder.name, _sources(folder, data)) for folder in folders)
 
 
-def touched(found: Iterable[Scenario], changed: Iterable[str]) -> tuple[Scenario, ...]:
+def touched(scenarios: Iterable[Scenario], changed: Iterable[str]) -> tuple[Scenario, ...]:
     """The scenarios that changed files are sources of."""
     paths = list(changed)
-    return tuple(scenario for scenario in found if any(scenario.touched(path) for path in paths))
+    return tuple(scenario for scenario in scenarios if any(scenario.touched(path) for path in paths))
 
 
-def chosen(found: Iterable[Scenario], names: Iterable[str]) -> tuple[Scenario, ...]:
-    """The scenarios of these names, all when none is given. PlatformError: there is none of a name."""
-    known = {scenario.name: scenario for scenario in found}
+def concerned(scenarios: Iterable[Scenario], data: Path, revision: str) -> tuple[Scenario, ...]:
+    """The scenarios that changes since a revision concern.
+
+    PlatformError: there is none, so that there is nothing to try; or git cannot tell.
+    """
+    concerned_ones = touched(scenarios, changed_since(data, revision))
+    if not concerned_ones:
+        raise PlatformError(
+            f"no scenario is concerned by what changed since {revision}",
+            where=str(data),
+            next="platformctl verify -i SITE --molecule, for all scenarios",
+            code=ExitCode.INVALID,
+        )
+    return concerned_ones
+
+
+def chosen(scenarios: Iterable[Scenario], names: Iterable[str]) -> tuple[Scenario, ...]:
+    """The scenarios of these names, all when none is given. PlatformError: a name is unknown."""
+    known = {scenario.name: scenario for scenario in scenarios}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise PlatformError(
             f"there is no scenario {', '.join(unknown)}",
             where=f"scenarios: {', '.join(known)}",
-            next="platformctl verify --molecule --scenario NAME",
+            next="choose from them: platformctl verify -i SITE --molecule --scenario NAME",
             code=ExitCode.INVALID,
         )
     return tuple(known[name] for name in names) or tuple(known.values())
@@ -69,22 +85,22 @@ def changed_since(data: Path, revision: str) -> list[str]:
     """
     tracked = ["git", "diff", "--name-only", "--relative", revision, "--"]
     new = ["git", "ls-files", "--others", "--exclude-standard"]
-    found: list[str] = []
+    changed: list[str] = []
     for command in (tracked, new):
         done = subprocess.run(command, cwd=data, capture_output=True, text=True, check=False)
         if done.returncode:
             raise PlatformError(
                 f"git cannot tell what changed: {done.stderr.strip()}",
                 where=str(data),
-                next="platformctl verify --molecule, for all scenarios",
+                next="name another revision; for all scenarios: platformctl verify -i SITE --molecule",
                 code=ExitCode.INVALID,
             )
-        found += done.stdout.splitlines()
-    return found
+        changed += done.stdout.splitlines()
+    return changed
 
 
 def prove(scenario: Scenario, data: Path, inventory: Path, said: TextIO) -> int:
-    """`molecule test` of a scenario on a lab made for the inventory; returns molecule's exit code.
+    """Run `molecule test` of a scenario on a lab made for the inventory; returns molecule's exit code.
 
     said: where its output goes. PlatformError: molecule is not installed.
     """
@@ -111,7 +127,7 @@ def prove(scenario: Scenario, data: Path, inventory: Path, said: TextIO) -> int:
 
 
 def _sources(folder: Path, data: Path) -> tuple[str, ...]:
-    """What a change of would change the scenario's outcome."""
+    """The files and folders whose change can change the outcome of the scenario."""
     playbooks = (yaml.safe_load((folder / "molecule.yml").read_text()) or {}).get("provisioner", {})
     used = {(folder / name).resolve() for name in (playbooks.get("playbooks") or {}).values()}
     own = [path for path in (folder / "prepare.yml", folder / "converge.yml") if path.is_file()]

@@ -1,7 +1,7 @@
 """What a site looks like now: every host under both schedulers, and every service with its health.
 
-Asks the first host of each control group once, whatever the size of the fleet, so the cost does not grow
-with the number of hosts.
+Asks the first host of each control group once, whatever the size of the fleet, and every host one short
+question of its own: Kubernetes and Slurm notice a host without power only after a while.
 """
 
 import asyncio
@@ -13,7 +13,9 @@ from typing import Any
 from platformctl.engine import remote
 from platformctl.engine.cluster import access
 from platformctl.engine.fleet import Fleet, Host
+from platformctl.engine.planning import record
 from platformctl.engine.remote import Reply
+from platformctl.engine.stages import STAGES
 
 _KUBERNETES = """
 echo '{"nodes":'; kubectl get nodes -o json || exit 1
@@ -23,28 +25,50 @@ echo '}'
 """
 # %T state, %v slurmd's version, %E reason: one line for each node and partition, `|` between.
 _SLURM = "scontrol ping && echo -- && sinfo --noheader --Node --format='%N|%T|%v|%P|%E'"
-_ACCOUNTING = "sacctmgr --noheader --parsable2 show cluster format=cluster"
-_REST = "systemctl is-active slurmrestd"
-# Groups whose hosts are nodes of a scheduler. Parents of them are the inventory's own choice.
+# Of these services more is asked than whether systemd runs them.
+_QUESTIONS = {
+    "slurmctld": _SLURM,
+    "slurmdbd": "sacctmgr --noheader --parsable2 show cluster format=cluster",
+}
+# slurmdbd's own host has neither sacctmgr nor a slurm.conf where it is none of Slurm's other hosts.
+_ASKED_FROM = {"slurmdbd": "slurm_controller"}
+# What a host says of itself: whether anything of a site is applied there, and which units do not run.
+_SELF = f"""
+grep -qs '"digest"' {record.FOLDER}/digests.json && echo installed || echo nothing
+for unit in UNITS; do state=$(systemctl is-active $unit); [ "$state" = active ] || echo "$unit $state"; done
+"""
+# A host that is up answers in tens of milliseconds; one that is not must not hold up the others.
+_SELF_SECONDS = 8
+_UNITS = {
+    "kubernetes_control_plane": ("containerd", "kubelet"),
+    "kubernetes_node": ("containerd", "kubelet"),
+    "slurm_node": ("munge", "slurmd"),
+}
+NOT_INSTALLED = "not installed"
+# Groups whose hosts are nodes of a scheduler. An inventory may have these two without a common parent group.
 _KUBERNETES_GROUPS = frozenset({"kubernetes_control_plane", "kubernetes_node"})
 _SLURM_GROUPS = frozenset({"slurm_node"})
-# What node_state_string of Slurm 24.11 calls a node that runs jobs, or that somebody took out of service for
-# a while; all else (down, fail, failing, future, inval, unknown) is not well.
+# States by node_state_string of Slurm 24.11 of nodes that run jobs or were taken out of service on purpose.
+# All others (down, fail, failing, future, inval, unknown) are unhealthy.
 _GOOD_SLURM_STATES = {
     *("allocated", "blocked", "completing", "idle", "mixed", "planned", "reserved"),
     *("drained", "draining", "maint", "reboot"),
 }
-# A flag may follow, and says what the node is up to. `*` is none of these: the node does not answer.
+# A flag may follow the state. `*` is left out on purpose: it says that the node does not answer.
 _SLURM_FLAGS = "$^@#%~!+-"
 
 
 @dataclass(frozen=True)
 class HostStatus:
-    """One host. kubernetes and slurm: state and version under that scheduler, empty where it has no part."""
+    """One host. kubernetes and slurm: state and version under that scheduler; empty if it is not its node.
+
+    state: what the host itself says: up, not installed, or no answer.
+    """
 
     name: str
     address: str
     owner: str
+    state: str
     kubernetes: str
     slurm: str
     healthy: bool
@@ -82,32 +106,76 @@ class _NodeState:
     remark: str = ""
 
 
+@dataclass(frozen=True)
+class _Service:
+    """A service of a stage: the host that runs it, and the host that is asked about it."""
+
+    name: str
+    host: Host
+    asked: Host
+
+    async def ask(self) -> Reply:
+        question = _QUESTIONS.get(self.name, f"systemctl is-active {self.name}")
+        return await remote.run(self.asked.connection, question, seconds=30)
+
+    def status(self, reply: Reply) -> ServiceStatus:
+        up = reply.code == 0
+        said = reply.message if self.asked == self.host else f"asked from {self.asked.name}: {reply.message}"
+        return ServiceStatus(self.name, self.host.name, "up" if up else said, up)
+
+
 async def gather(fleet: Fleet) -> SiteStatus:
     """Ask both schedulers; what does not answer is reported as such, never raised."""
-    controller, rest_host = fleet.first("slurm_controller"), fleet.first("slurm_rest")
-    kubernetes, slurm, accounting, rest = await asyncio.gather(
+    expected = _services(fleet)
+    themselves, kubernetes, replies = await asyncio.gather(
+        _ask_themselves(fleet),
         _ask_kubernetes(fleet),
-        _ask(controller, _SLURM),
-        # slurmdbd's own host has neither sacctmgr nor a slurm.conf where it is none of Slurm's other hosts.
-        _ask(controller if fleet.members("slurm_accounting") else None, _ACCOUNTING),
-        _ask(rest_host, _REST),
+        asyncio.gather(*(service.ask() for service in expected)),
     )
     nodes, services = _kubernetes(fleet, kubernetes)
-    slurm_nodes, slurm_services = _slurm(fleet, slurm)
-    services += slurm_services
-    services += _simple("slurmdbd", fleet.first("slurm_accounting"), controller, accounting)
-    services += _simple("slurmrestd", rest_host, rest_host, rest)
-    hosts = tuple(_host(host, nodes, slurm_nodes) for host in fleet.hosts.values())
+    answers = {service.name: reply for service, reply in zip(expected, replies, strict=True) if reply}
+    slurm_nodes = _slurm_nodes(answers.get("slurmctld"))
+    services += [service.status(answers[service.name]) for service in expected]
+    services = [_in_words(service, themselves) for service in services]
+    hosts = tuple(_host(host, themselves[host.name], nodes, slurm_nodes) for host in fleet.hosts.values())
     if fleet.foreign_cluster:
         hosts += tuple(
-            HostStatus(name, "", "others", node.state, "", node.healthy, node.remark)
+            HostStatus(name, "", "others", "", node.state, "", node.healthy, node.remark)
             for name, node in nodes.items()
         )
     return SiteStatus(fleet.site, hosts, tuple(services))
 
 
-async def _ask(host: Host | None, script: str) -> Reply | None:
-    return await remote.run(host.connection, script, seconds=30) if host else None
+async def _ask_themselves(fleet: Fleet) -> dict[str, _NodeState]:
+    """What each host says of itself, by name."""
+
+    async def one(host: Host) -> _NodeState:
+        units = dict.fromkeys(unit for group in sorted(_UNITS.keys() & host.groups) for unit in _UNITS[group])
+        script = _SELF.replace("UNITS", " ".join(units) or "''")
+        return _self(await remote.run(host.connection, script, seconds=_SELF_SECONDS))
+
+    found = await remote.together(map(one, fleet.hosts.values()))
+    return dict(zip(fleet.hosts, found, strict=True))
+
+
+def _self(reply: Reply) -> _NodeState:
+    if reply.unreachable:
+        return _NodeState("no answer", False, reply.refusal)
+    if reply.code != 0:
+        return _NodeState("up", False, reply.refusal)
+    first, *idle = reply.out.split("\n")
+    if first != "installed":
+        return _NodeState(NOT_INSTALLED, False)
+    remarks = [f"{unit} is {state}" for unit, _, state in (line.partition(" ") for line in idle if line)]
+    return _NodeState("up", not remarks, ", ".join(remarks))
+
+
+def _in_words(service: ServiceStatus, themselves: Mapping[str, _NodeState]) -> ServiceStatus:
+    """A service on a host that nothing is applied to is not installed, whatever the shell there says."""
+    host = themselves.get(service.where)
+    if service.healthy or host is None or host.state != NOT_INSTALLED:
+        return service
+    return ServiceStatus(service.name, service.where, NOT_INSTALLED, False)
 
 
 async def _ask_kubernetes(fleet: Fleet) -> Reply | None:
@@ -117,35 +185,47 @@ async def _ask_kubernetes(fleet: Fleet) -> Reply | None:
         return await remote.run(kubectl.connection, kubectl.function(seconds=10) + _KUBERNETES, seconds=30)
 
 
-def _host(host: Host, nodes: Mapping[str, _NodeState], slurm: Mapping[str, _NodeState]) -> HostStatus:
-    kubernetes = _part(host, "kubernetes", _KUBERNETES_GROUPS, nodes)
-    batch = _part(host, "slurm", _SLURM_GROUPS, slurm)
-    parts = [part for part in (kubernetes, batch) if part]
+def _services(fleet: Fleet) -> list[_Service]:
+    """The services of all stages that the site has, in the order of the table."""
+    services = []
+    for stage in STAGES:
+        for name in stage.services:
+            host, asked = fleet.first(stage.group), fleet.first(_ASKED_FROM.get(name, stage.group))
+            if host and asked:
+                services.append(_Service(name, host, asked))
+    return services
+
+
+def _host(
+    host: Host, itself: _NodeState, nodes: Mapping[str, _NodeState], slurm: Mapping[str, _NodeState]
+) -> HostStatus:
+    installed = itself.state != NOT_INSTALLED
+    kubernetes = _part(host, "kubernetes", _KUBERNETES_GROUPS, nodes, installed)
+    batch = _part(host, "slurm", _SLURM_GROUPS, slurm, installed)
+    parts = [itself, *(part for part in (kubernetes, batch) if part)]
     return HostStatus(
         name=host.name,
         address=host.connection.address,
         owner=str(host.variables.get("node_owner", "shared")),
+        state=itself.state,
         kubernetes=kubernetes.state if kubernetes else "",
         slurm=batch.state if batch else "",
         healthy=all(part.healthy for part in parts),
-        remark="; ".join(part.remark for part in parts if part.remark),
+        remark="; ".join(dict.fromkeys(part.remark for part in parts if part.remark)),
     )
 
 
 def _part(
-    host: Host, scheduler: str, groups: frozenset[str], states: Mapping[str, _NodeState]
+    host: Host,
+    scheduler: str,
+    groups: frozenset[str],
+    states: Mapping[str, _NodeState],
+    installed: bool,
 ) -> _NodeState | None:
     if not groups & host.groups:
         return None
-    return states.get(host.name, _NodeState("not there", False, f"not known to {scheduler}"))
-
-
-def _simple(service: str, host: Host | None, asked: Host | None, reply: Reply | None) -> list[ServiceStatus]:
-    """A service on `host` of which the host `asked` gave this reply."""
-    if host is None or asked is None or reply is None:
-        return []
-    said = reply.message if asked == host else f"asked from {asked.name}: {reply.message}"
-    return [ServiceStatus(service, host.name, "up" if reply.code == 0 else said, reply.code == 0)]
+    remark = f"not known to {scheduler}" if installed else ""
+    return states.get(host.name, _NodeState("not there" if installed else "", False, remark))
 
 
 def _kubernetes(fleet: Fleet, reply: Reply | None) -> tuple[dict[str, _NodeState], list[ServiceStatus]]:
@@ -184,15 +264,13 @@ def _workload(item: Mapping[str, Any]) -> ServiceStatus:
     return ServiceStatus(name, f"namespace {namespace}", f"{ready} of {wanted} ready", ready >= wanted)
 
 
-def _slurm(fleet: Fleet, reply: Reply | None) -> tuple[dict[str, _NodeState], list[ServiceStatus]]:
-    host = fleet.first("slurm_controller")
-    if host is None or reply is None:
-        return {}, []
-    if reply.code != 0:
-        return {}, [ServiceStatus("slurmctld", host.name, reply.message, False)]
+def _slurm_nodes(reply: Reply | None) -> dict[str, _NodeState]:
+    """The nodes by name, as slurmctld's host lists them; none where it does not answer."""
+    if reply is None or reply.code != 0:
+        return {}
     nodes: dict[str, _NodeState] = {}
     for line in reply.out.partition("--\n")[2].splitlines():
         name, state, version, _partition, reason = line.split("|", 4)
         good = state.rstrip(_SLURM_FLAGS) in _GOOD_SLURM_STATES
         nodes[name] = _NodeState(f"{state} {version}", good, "" if reason == "none" else reason)
-    return nodes, [ServiceStatus("slurmctld", host.name, "up", True)]
+    return nodes

@@ -46,8 +46,8 @@ async def verify(fleet: Fleet) -> list[Proof]:
 async def _prove(name: str, connection: Connection, where: str, script: str, data: str = "") -> Proof:
     started = time.monotonic()
     reply = await remote.run(connection, script, data, seconds=_SECONDS + 30)
-    found = reply.out.strip() if reply.code == 0 else f"on {where}: {reply.message}"
-    return Proof(name, reply.code == 0, found, round(time.monotonic() - started, 1))
+    output = reply.out.strip() if reply.code == 0 else f"on {where}: {reply.message}"
+    return Proof(name, reply.code == 0, output, round(time.monotonic() - started, 1))
 
 
 def _pod(name: str) -> dict[str, object]:

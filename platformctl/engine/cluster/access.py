@@ -2,16 +2,11 @@
 
 import asyncio
 import shlex
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from platformctl import paths
 from platformctl.clients import kubeconfig
 from platformctl.engine import remote
 from platformctl.engine.fleet import Connection, Fleet
@@ -29,7 +24,7 @@ class Kubectl:
     where: str
 
     def function(self, seconds: int) -> str:
-        """The line by which a shell script calls it as `kubectl`. seconds: until a request is given up."""
+        """A shell function `kubectl` for scripts. seconds: timeout of each request."""
         return f'kubectl() {{ command {self.command} --request-timeout={seconds}s "$@"; }}'
 
 
@@ -45,32 +40,30 @@ async def kubectl(fleet: Fleet) -> AsyncIterator[Kubectl | None]:
     elif not fleet.foreign_cluster:
         yield None
     else:
-        program = paths.cache_dir() / "store" / fleet.artifacts_source / "bin/kubectl"
+        program = fleet.store / "bin" / "kubectl"
         if not program.is_file():
             raise PlatformError(
-                "kubectl is not there", where=str(program), next="platformctl artifacts fetch"
+                "kubectl is not there",
+                where=str(program),
+                next=f"platformctl artifacts fetch -i {fleet.inventory}",
             )
-        with private_file(await admin_kubeconfig(fleet)) as path:
+        with kubeconfig.private_file(await admin_kubeconfig(fleet)) as path:
             command = shlex.join([str(program), "--kubeconfig", str(path)])
-            # As this user: the credentials are in the file.
+            # No sudo is needed: the credentials are in the file, which belongs to this user.
             yield Kubectl(Connection("", "root", local=True), command, "this machine")
 
 
-@contextmanager
-def private_file(document: dict[str, Any]) -> Iterator[Path]:
-    """A kubeconfig as a file that only this user reads, for programs that take no other; gone afterwards."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "kubeconfig"
-        kubeconfig.write(document, path)
-        yield path
-
-
-def _given_kubeconfig(fleet: Fleet) -> dict[str, Any]:
+def given_kubeconfig(fleet: Fleet) -> Path:
+    """The kubeconfig of a cluster that others made; one that is relative is so to the inventory."""
     given = Path(str(fleet.variables["kubernetes_kubeconfig"])).expanduser()
-    path = given if given.is_absolute() else fleet.folder / given
+    return given if given.is_absolute() else fleet.folder / given
+
+
+def _given_kubeconfig(fleet: Fleet) -> kubeconfig.Document:
+    path = given_kubeconfig(fleet)
     try:
         return kubeconfig.of_file(path, str(fleet.variables.get("kubernetes_context") or ""))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise PlatformError(
             f"the cluster's kubeconfig cannot be used: {error}",
             where=f"{path} (kubernetes_kubeconfig of {fleet.inventory})",
@@ -79,7 +72,7 @@ def _given_kubeconfig(fleet: Fleet) -> dict[str, Any]:
         ) from error
 
 
-async def admin_kubeconfig(fleet: Fleet) -> dict[str, Any]:
+async def admin_kubeconfig(fleet: Fleet) -> kubeconfig.Document:
     """The cluster's admin.conf, made to work from this machine; the API's certificate stays verified.
 
     Of a cluster that others made, the kubeconfig that the inventory names. Raises PlatformError when the site
@@ -112,7 +105,7 @@ async def admin_kubeconfig(fleet: Fleet) -> dict[str, Any]:
     return kubeconfig.for_operator(reply.out, host.connection.address, f"api.{domain}")
 
 
-async def user_kubeconfig(fleet: Fleet, user: str, namespace: str, days: int) -> dict[str, Any]:
+async def user_kubeconfig(fleet: Fleet, user: str, namespace: str, days: int) -> kubeconfig.Document:
     """A kubeconfig by which the cluster knows a user of the site, valid for `days`.
 
     Raises PlatformError (code INVALID) for a name that is not in the inventory's users_accounts.

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from platformctl.clients.kubernetes import KubernetesClient
+from platformctl.site.role_defaults import default
 from platformctl.vocabulary import API_VERSION, QUEUE_KIND, QUEUES
 
 _LABEL = "app.kubernetes.io/managed-by"
@@ -20,21 +21,21 @@ _MAX_SECONDS = 366 * 86400
 def queues(variables: Mapping[str, Any], slurm: bool, kubernetes: bool) -> list[dict[str, Any]]:
     """Queue resources from the inventory.
 
-    The default partition's queue, or the only one of a site without Slurm, also leads to Kubernetes. A
-    partition for groups is a queue for their members; one without any members is no queue.
+    The default partition's queue also sends Jobs to Kubernetes. A site without Slurm has only this queue.
+    A partition with allow_groups becomes a queue for the members of these groups; groups without members make
+    no queue.
     """
-    partitions = variables.get("slurm_partitions") or [{"name": "main", "default": True}]
-    if not slurm:
-        partitions = [{"name": "main", "default": True}]
-    found = []
+    declared = default("slurm_partitions", list)
+    partitions = (variables.get("slurm_partitions") if slurm else None) or declared
+    resources = []
     for partition in partitions:
-        default = bool(partition.get("default")) or len(partitions) == 1
+        leading = bool(partition.get("default")) or len(partitions) == 1
         targets: list[dict[str, Any]] = []
         if slurm:
             targets.append({"slurm": {"partition": partition["name"]}})
-        if kubernetes and default:
+        if kubernetes and leading:
             targets.append({"kubernetes": {}})
-        spec: dict[str, Any] = {"targets": targets, "default": default}
+        spec: dict[str, Any] = {"targets": targets, "default": leading}
         for field, name in (("maxWalltime", "max_time"), ("defaultWalltime", "default_time")):
             if seconds := _seconds(partition.get(name)):
                 spec[field] = seconds
@@ -44,12 +45,15 @@ def queues(variables: Mapping[str, Any], slurm: bool, kubernetes: bool) -> list[
             spec["users"] = _members(variables, partition["allow_groups"])
             if not spec["users"]:
                 continue
-        found.append(_resource(_name(partition["name"]), {**spec, **(partition.get("queue") or {})}))
-    return found
+        resources.append(_resource(_name(partition["name"]), {**spec, **(partition.get("queue") or {})}))
+    return resources
 
 
 async def apply(client: KubernetesClient, wanted: Sequence[Mapping[str, Any]]) -> bool:
-    """Make the cluster's queues as wanted; whether any changed. Queues of others stay. Raises ApiError."""
+    """Make the cluster's queues as wanted; returns whether any changed. Raises ApiError.
+
+    Queues that platformctl did not make are left alone.
+    """
     listed = (await client.get(QUEUES, labelSelector=f"{_LABEL}={_OWNER}"))["items"]
     before = {item["metadata"]["name"]: item["metadata"]["generation"] for item in listed}
     after = {}
@@ -93,7 +97,7 @@ def _seconds(time: object) -> int | None:
     days, *parts = (None if part is None else int(part) for part in match.groups())
     first, second, third = (part or 0 for part in parts)
     if days is None and parts[2] is None:
-        found = first * 60 + second
+        total = first * 60 + second
     else:
-        found = ((days or 0) * 24 + first) * 3600 + second * 60 + third
-    return found if 0 < found <= _MAX_SECONDS else None
+        total = ((days or 0) * 24 + first) * 3600 + second * 60 + third
+    return total if 0 < total <= _MAX_SECONDS else None

@@ -1,7 +1,7 @@
-"""Takes the charts from a cluster that others made, and what was made with them, before the cluster is left.
+"""Removes the charts, and the objects of the kinds that they define, from a cluster made by others.
 
-Objects of our kinds go first, while their controllers still run: a Job cancels its work on the schedulers
-when it is deleted, and without the router its finalizer would keep it, and its definition, for ever.
+The objects are deleted first, while their controllers still run. The router cancels the work of a deleted Job
+on the schedulers and removes its finalizer; without it, the Job and its definition would stay for ever.
 """
 
 import asyncio
@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from platformctl import paths
 from platformctl.clients.helm import Helm
-from platformctl.clients.kubernetes import ApiError, KubernetesClient, NotFoundError, from_kubeconfig
-from platformctl.engine.cluster import access, charts
+from platformctl.clients.kubeconfig import private_file
+from platformctl.clients.kubernetes import ApiError, KubernetesClient, NotFoundError, from_document
+from platformctl.engine.cluster import access, cluster_lock
 from platformctl.engine.fleet import Fleet
-from platformctl.engine.running import cluster_lock
-from platformctl.engine.running.interrupt import ends_cleanly
+from platformctl.engine.locking.interrupt import ends_cleanly
+from platformctl.engine.releases import NAMESPACE, RELEASES
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.vocabulary import GRANT_LABEL
 
@@ -29,7 +29,7 @@ _POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Kind:
+class ResourceKind:
     """A kind of object that our charts define. path: of its collection over all namespaces."""
 
     name: str
@@ -38,73 +38,77 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Removal:
-    """What is in the cluster: our kinds with the number of their objects, and our namespace."""
+class ChartRemoval:
+    """What the cluster has: the charts' kinds with the number of their objects, and the charts' namespace."""
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[ResourceKind, ...]
     namespace: bool
 
     @property
     def nothing(self) -> bool:
-        """Whether there is nothing of ours."""
+        """Whether there is nothing to remove."""
         return not (self.kinds or self.namespace)
 
     @property
     def rows(self) -> list[tuple[str, str]]:
-        """For people: what, and what becomes of it."""
-        found = [("charts", f"{', '.join(charts.RELEASES)} in namespace {charts.NAMESPACE}")]
-        return found + [
+        """For people: what is removed, and what happens with it."""
+        charts = ", ".join(release.name for release in RELEASES)
+        return [("charts", f"{charts} in namespace {NAMESPACE}")] + [
             (kind.name, f"{kind.count} deleted; what they started is ended")
             for kind in self.kinds
             if kind.count
         ]
 
 
-async def removal(fleet: Fleet) -> Removal:
+async def planned_removal(fleet: Fleet) -> ChartRemoval:
     """Read from the cluster what it has. PlatformError: it does not answer."""
-    with access.private_file(await access.admin_kubeconfig(fleet)) as path:
-        try:
-            async with KubernetesClient(from_kubeconfig(path)) as client:
-                return Removal(await _kinds(client), await _there(client))
-        except ApiError as error:
-            raise _no_answer(fleet, error) from error
+    try:
+        async with KubernetesClient(from_document(await access.admin_kubeconfig(fleet))) as client:
+            return ChartRemoval(await _kinds(client), await _there(client))
+    except ApiError as error:
+        raise _no_answer(fleet, error) from error
 
 
-async def remove(fleet: Fleet, found: Removal) -> None:
-    """Remove it. PlatformError: something stays, named; a second call goes on."""
-    with ends_cleanly("platformctl reset"), access.private_file(await access.admin_kubeconfig(fleet)) as path:
-        async with cluster_lock.hold(fleet, "reset"), KubernetesClient(from_kubeconfig(path)) as client:
-            try:
-                await _empty(client, found.kinds)
-                store = paths.cache_dir() / "store" / fleet.artifacts_source
-                helm = Helm(store / "bin" / "helm", path)
-                for release in charts.RELEASES:
-                    await helm.remove(release, charts.NAMESPACE)
-                for grant in (await client.get(_GRANTS, labelSelector=GRANT_LABEL))["items"]:
-                    await client.delete(_path(_GRANTS, grant["metadata"]))
-                # The charts keep their definitions, so that no uninstalled chart takes users' objects along.
-                for kind in found.kinds:
-                    await client.delete(f"{_DEFINITIONS}/{kind.name}")
-                await client.delete(f"/api/v1/namespaces/{charts.NAMESPACE}")
-                await _until(lambda: _there(client), f"namespace {charts.NAMESPACE}")
-            except ApiError as error:
-                raise _no_answer(fleet, error) from error
+async def remove(fleet: Fleet, removal: ChartRemoval) -> None:
+    """Remove it. PlatformError names what could not be removed; a second call continues."""
+    with ends_cleanly(f"platformctl reset -i {fleet.inventory}"):
+        kubeconfig = await access.admin_kubeconfig(fleet)
+        async with cluster_lock.hold(fleet, "reset"), KubernetesClient(from_document(kubeconfig)) as client:
+            with private_file(kubeconfig) as path:
+                helm = Helm(fleet.store / "bin" / "helm", path)
+                try:
+                    await _remove(client, helm, removal)
+                except ApiError as error:
+                    raise _no_answer(fleet, error) from error
 
 
-async def _kinds(client: KubernetesClient) -> tuple[Kind, ...]:
-    found = []
+async def _remove(client: KubernetesClient, helm: Helm, removal: ChartRemoval) -> None:
+    await _empty(client, removal.kinds)
+    for release in RELEASES:
+        await helm.remove(release.name, NAMESPACE)
+    for grant in (await client.get(_GRANTS, labelSelector=GRANT_LABEL))["items"]:
+        await client.delete(_path(_GRANTS, grant["metadata"]))
+    # Helm leaves the definitions of the charts, so that removing a release never deletes users' objects.
+    for kind in removal.kinds:
+        await client.delete(f"{_DEFINITIONS}/{kind.name}")
+    await client.delete(f"/api/v1/namespaces/{NAMESPACE}")
+    await _until(lambda: _there(client), f"namespace {NAMESPACE}")
+
+
+async def _kinds(client: KubernetesClient) -> tuple[ResourceKind, ...]:
+    kinds = []
     for definition in (await client.get(_DEFINITIONS))["items"]:
         annotations = definition["metadata"].get("annotations") or {}
-        if annotations.get(_RELEASE_NAMESPACE) == charts.NAMESPACE:
+        if annotations.get(_RELEASE_NAMESPACE) == NAMESPACE:
             spec = definition["spec"]
             version = next(item["name"] for item in spec["versions"] if item["storage"])
             path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
             name = definition["metadata"]["name"]
-            found.append(Kind(name, path, len((await client.get(path))["items"])))
-    return tuple(found)
+            kinds.append(ResourceKind(name, path, len((await client.get(path))["items"])))
+    return tuple(kinds)
 
 
-async def _empty(client: KubernetesClient, kinds: Sequence[Kind]) -> None:
+async def _empty(client: KubernetesClient, kinds: Sequence[ResourceKind]) -> None:
     for kind in kinds:
         for item in (await client.get(kind.path))["items"]:
             await client.delete(_path(kind.path, item["metadata"]))
@@ -113,7 +117,7 @@ async def _empty(client: KubernetesClient, kinds: Sequence[Kind]) -> None:
 
 
 def _path(collection: str, metadata: dict[str, Any]) -> str:
-    """Of one object. collection: over all namespaces."""
+    """The path of one object. collection: the path of its kind over all namespaces."""
     group, _, plural = collection.rpartition("/")
     inside = f"/namespaces/{metadata['namespace']}" if metadata.get("namespace") else ""
     return f"{group}{inside}/{plural}/{metadata['name']}"
@@ -125,7 +129,7 @@ async def _some(client: KubernetesClient, path: str) -> bool:
 
 async def _there(client: KubernetesClient) -> bool:
     try:
-        await client.get(f"/api/v1/namespaces/{charts.NAMESPACE}")
+        await client.get(f"/api/v1/namespaces/{NAMESPACE}")
     except NotFoundError:
         return False
     return True
@@ -136,15 +140,16 @@ async def _until(there: Callable[[], Awaitable[bool]], what: str) -> None:
     while await there():
         if time.monotonic() > deadline:
             raise PlatformError(
-                f"{what} is still there after {_PATIENCE_SECONDS} s, so its charts were left",
+                f"{what} is still there after {_PATIENCE_SECONDS} s, so its charts were not removed",
                 where=what,
-                next=f"kubectl get {what.removeprefix('namespace ')} -A; then the same command again",
+                next=f"see what keeps it: kubectl get {what.removeprefix('namespace ')} -A; "
+                "then the same command again",
             )
         await asyncio.sleep(_POLL_SECONDS)
 
 
 def _no_answer(fleet: Fleet, error: ApiError) -> PlatformError:
-    given = fleet.variables.get("kubernetes_kubeconfig")
+    given = access.given_kubeconfig(fleet)
     return PlatformError(
         f"the cluster does not answer as it should: {error}",
         where=str(given),

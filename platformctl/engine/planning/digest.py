@@ -55,31 +55,31 @@ class StageDigest:
 
     @cached_property
     def _same(self) -> dict[str, str]:
-        """The parts that are the same on every host: with each host anew, peers would cost hosts squared."""
-        found = {f"role:{role}": tree(self._data / "roles" / role) for role in self._roles}
+        """The parts that all hosts share, computed once: peers by host would cost the square of the hosts."""
+        parts = {f"role:{role}": tree(self._data / "roles" / role) for role in self._roles}
         for folder in (*self._stage.folders, *([_SHARED_MODULES] if self._roles else [])):
-            found[f"files:{folder}"] = tree(self._data / folder)
+            parts[f"files:{folder}"] = tree(self._data / folder)
         for peers in self._stage.peers:
-            found[f"peers:{peers.group}"] = _peers(peers, self._fleet, self._names)
+            parts[f"peers:{peers.group}"] = _peers(peers, self._fleet, self._names)
         for kind, names in self._stage.listed.items():
             for name, belonging in names(self._fleet).items():
-                found[f"{kind}:{name}"] = _hash(_canonical(belonging))
+                parts[f"{kind}:{name}"] = _hash(_canonical(belonging))
         for group in self._stage.inhabited:
             if self._fleet.members(group):
-                found[f"group:{group}"] = ""
-        return found | _artifacts(self._stage.artifacts, self._index)
+                parts[f"group:{group}"] = ""
+        return parts | _artifacts(self._stage.artifacts, self._index)
 
     def _own(self, host: str) -> dict[str, str]:
         subject = _variables_host(self._stage, host, self._fleet)
         if not subject:
             return {}
-        found = {
+        parts = {
             f"variable:{name}": _hash(_canonical(subject.variables[name]))
             for name in sorted(_reached(self._names, subject.variables))
         }
         if self._stage.group == "all":
-            found["groups"] = _hash(_canonical(sorted(subject.groups)))
-        return found
+            parts["groups"] = _hash(_canonical(sorted(subject.groups)))
+        return parts
 
 
 def differences(old: Parts, new: Parts) -> tuple[str, ...]:
@@ -121,14 +121,14 @@ def declared(role: Path) -> frozenset[str]:
 
 def with_included(roles: Iterable[str], folder: Path) -> tuple[str, ...]:
     """The roles, those they include and those they depend on, once each."""
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     waiting = list(roles)
     while waiting:
         role = waiting.pop(0)
-        if role not in found:
-            found[role] = None
+        if role not in names:
+            names[role] = None
             waiting.extend(_included(folder / role))
-    return tuple(found)
+    return tuple(names)
 
 
 @cache
@@ -161,7 +161,7 @@ def _reached(names: Iterable[str], variables: Mapping[str, Any]) -> Iterator[str
 
 
 def _peers(peers: Peers, fleet: Fleet, read: set[str]) -> str:
-    """Variables read: what the stage's roles declare; a pattern matches among these, a plain name counts."""
+    """Digest of the hosts of a group. read: names that a pattern may match; a plain name always counts."""
     chosen = []
     for name in fleet.members(peers.group)[: 1 if peers.first else None]:
         variables = fleet.hosts[name].variables
@@ -181,18 +181,18 @@ def _named(name: str, patterns: Iterable[str]) -> bool:
 def _artifacts(patterns: tuple[str, ...], index: Mapping[str, Any]) -> dict[str, str]:
     if patterns == ("*",):
         return {"artifact:store": str(index.get("lock", ""))[:16]} if index else {}
-    found = {}
+    digests = {}
     for section in ("binaries", "images", "charts"):
         for name, entry in (index.get(section) or {}).items():
             if _named(name, patterns):
-                found[f"artifact:{name}"] = str(
+                digests[f"artifact:{name}"] = str(
                     entry.get("sha256") or entry.get("digest") or _hash(_canonical(entry))
                 )
-    return {name: digest.removeprefix("sha256:")[:16] for name, digest in found.items()}
+    return {name: digest.removeprefix("sha256:")[:16] for name, digest in digests.items()}
 
 
-def _canonical(found: Any) -> str:
-    return json.dumps(found, sort_keys=True, default=str)
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
 
 
 def _hash(text: str) -> str:

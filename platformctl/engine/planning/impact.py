@@ -1,6 +1,6 @@
 """What runs on the hosts of a plan right now: Slurm jobs and pods by host, and jobs by partition.
 
-Asked once of the first controller of each scheduler, and only when a step of the plan touches hosts in
+The first controller of each scheduler is asked once, and only when a step of the plan runs on hosts in
 service.
 """
 
@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from platformctl.engine import remote
+from platformctl.engine import releases, remote
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.stages import Workload
 
@@ -17,7 +17,8 @@ _JOBS = (
     "squeue --noheader --states=R,S,CG --format=%N"
     ' | while read -r list; do scontrol show hostnames "$list"; done'
 )
-# Waiting jobs too: Slurm fails them with their partition, and one that waits for several with each of these.
+# Pending jobs too: Slurm fails them when their partition is removed. A job that asks for several partitions
+# counts in each.
 _QUEUED = "squeue --noheader --states=PD,R,S,CG --format=%P | tr , '\\n'"
 _PODS = (
     "kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=10s get pods --all-namespaces"
@@ -29,7 +30,7 @@ _SOURCES = {
     Workload.QUEUED: ("slurm_controller", _QUEUED),
     Workload.PODS: ("kubernetes_control_plane", _PODS),
 }
-_OWN_NAMESPACES = ("kube-system", "kube-flannel", "local-path-storage", "platform-system")
+_OWN_NAMESPACES = ("kube-system", "kube-flannel", "local-path-storage", *releases.NAMESPACES)
 
 Running = Mapping[Workload, Mapping[str, int]]
 
@@ -37,7 +38,7 @@ Running = Mapping[Workload, Mapping[str, int]]
 async def running(fleet: Fleet, wanted: Iterable[Workload]) -> Running:
     """Number of users' jobs and pods by host, and of jobs by partition.
 
-    A scheduler that does not answer counts nothing.
+    A scheduler that does not answer counts as one without jobs or pods.
     """
     kinds = [kind for kind in _SOURCES if kind in set(wanted)]
     counts = await asyncio.gather(*(_count(fleet, *_SOURCES[kind]) for kind in kinds))

@@ -14,9 +14,9 @@ from platformctl.engine.fleet import LOCALHOST, Fleet
 from platformctl.engine.planning import digest
 from platformctl.engine.planning.impact import Running
 from platformctl.engine.planning.record import Records
-from platformctl.engine.stages import Kind, Stage, Workload
+from platformctl.engine.stages import Stage, StageRunner, Workload
 
-# Far from their end, which an operator who installs now and then does not meet.
+# Long before certificates expire, so that an occasional installation renews them in time.
 SIGNED_AGAIN_AFTER = timedelta(days=90)
 
 _NEW = "not applied yet"
@@ -51,7 +51,7 @@ class Impact:
 
 
 @dataclass(frozen=True)
-class Scope:
+class RunSelection:
     """What the user asked for: hosts by --limit, stages by --stage, everything by --full."""
 
     hosts: frozenset[str]
@@ -61,9 +61,9 @@ class Scope:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps in graph order; `down` names hosts that could not be asked, and what they do instead.
+    """Steps in graph order. down: hosts that could not be asked, and why.
 
-    left: stages by host that are applied there though the host is no longer in their group.
+    left: stages by host that are applied there although the host has left their group.
     """
 
     steps: tuple[Step, ...]
@@ -73,45 +73,48 @@ class Plan:
     @property
     def work(self) -> dict[str, tuple[str, ...]]:
         """Hosts by stage."""
-        found: dict[str, list[str]] = {}
+        hosts_by_stage: dict[str, list[str]] = {}
         for step in self.steps:
-            found.setdefault(step.stage, []).append(step.host)
-        return {stage: tuple(hosts) for stage, hosts in found.items()}
+            hosts_by_stage.setdefault(step.stage, []).append(step.host)
+        return {stage: tuple(hosts) for stage, hosts in hosts_by_stage.items()}
 
 
 def make(
     stages: Sequence[Stage],
     fleet: Fleet,
     records: Records,
-    scope: Scope,
+    selection: RunSelection,
     data: Path,
     index: Mapping[str, Any],
 ) -> Plan:
     """Compare the site with what its hosts recorded. A host that is down is planned for all its stages."""
     steps: list[Step] = []
     for stage in stages:
-        if stage.kind in (Kind.PREFLIGHT, Kind.ARTIFACTS) or stage.name not in scope.stages:
+        if (
+            stage.runner in (StageRunner.PREFLIGHT, StageRunner.ARTIFACTS)
+            or stage.name not in selection.stages
+        ):
             continue
         present = digest.StageDigest(stage, fleet, data, index)
         for host in stage.targets(fleet):
-            if host in scope.hosts or host == LOCALHOST:
-                step = _step(stage, host, fleet, records, scope, present)
+            if host in selection.hosts or host == LOCALHOST:
+                step = _step(stage, host, fleet, records, selection, present)
                 steps += [step] if step else []
-    down = {name: reply.refusal for name, reply in records.down.items() if name in scope.hosts}
-    groundwork = _groundwork(stages, fleet, scope, steps, records)
-    return Plan((*groundwork, *steps), down, _left(stages, fleet, records, scope))
+    down = {name: reply.refusal for name, reply in records.down.items() if name in selection.hosts}
+    groundwork = _groundwork(stages, fleet, selection, steps, records)
+    return Plan((*groundwork, *steps), down, _left(stages, fleet, records, selection))
 
 
 def _left(
-    stages: Sequence[Stage], fleet: Fleet, records: Records, scope: Scope
+    stages: Sequence[Stage], fleet: Fleet, records: Records, selection: RunSelection
 ) -> dict[str, tuple[str, ...]]:
-    """Stages that were begun on a host which has left their group since."""
-    found: dict[str, tuple[str, ...]] = {}
-    for host in (name for name in fleet.hosts if name in scope.hosts):
+    """Stages that were begun on a host that has left their group."""
+    left: dict[str, tuple[str, ...]] = {}
+    for host in (name for name in fleet.hosts if name in selection.hosts):
         begun = records.stages.get(host, {})
         names = [stage.name for stage in stages if stage.name in begun and stage.abandoned(fleet.hosts[host])]
-        found |= {host: tuple(names)} if names else {}
-    return found
+        left |= {host: tuple(names)} if names else {}
+    return left
 
 
 def _step(
@@ -119,13 +122,13 @@ def _step(
     host: str,
     fleet: Fleet,
     records: Records,
-    scope: Scope,
+    selection: RunSelection,
     present: digest.StageDigest,
 ) -> Step | None:
     keeper = stage.recorded_on(fleet, host)
     if host == LOCALHOST and not keeper:
         return Step(stage.name, host, (_NO_RECORD,), fresh=False)
-    if host == LOCALHOST and keeper not in scope.hosts:
+    if host == LOCALHOST and keeper not in selection.hosts:
         return None
     old = records.parts(keeper, stage.name)
     if keeper in records.down:
@@ -136,28 +139,31 @@ def _step(
     reasons = digest.differences(old, present.parts(host))
     if stage.certificates and records.age(keeper, stage.name) > SIGNED_AGAIN_AFTER:
         reasons = (*reasons, _DUE)
-    if scope.full:
+    if selection.full:
         reasons = (*reasons, _FULL)
     return Step(stage.name, host, reasons, fresh=False) if reasons else None
 
 
 def _groundwork(
-    stages: Sequence[Stage], fleet: Fleet, scope: Scope, steps: Sequence[Step], records: Records
+    stages: Sequence[Stage], fleet: Fleet, selection: RunSelection, steps: Sequence[Step], records: Records
 ) -> list[Step]:
     """Hosts are checked before something is done to them."""
     busy = {step.host for step in steps}
-    found: list[Step] = []
+    checks: list[Step] = []
     for stage in stages:
-        if stage.kind is Kind.PREFLIGHT and stage.name in scope.stages:
-            hosts = [host for host in stage.targets(fleet) if host in (scope.hosts if scope.full else busy)]
+        if stage.runner is StageRunner.PREFLIGHT and stage.name in selection.stages:
+            hosts = [
+                host for host in stage.targets(fleet) if host in (selection.hosts if selection.full else busy)
+            ]
             reason = "before anything is done to the host"
-            fresh = {host: records.parts(host, "base") is None for host in hosts}
-            found += [Step(stage.name, host, (reason,), fresh[host]) for host in hosts]
-    return found
+            checks += [
+                Step(stage.name, host, (reason,), fresh=not records.stages.get(host)) for host in hosts
+            ]
+    return checks
 
 
 def workloads(stages: Iterable[Stage], plan: Plan) -> set[Workload]:
-    """What must be asked about: the workloads of steps on hosts that are in service."""
+    """The workloads to count before the plan runs: those that its steps on hosts in service may disturb."""
     table = {stage.name: stage for stage in stages}
     busy = [table[name] for name in {step.stage for step in plan.steps if not step.fresh}]
     losses = {loss.workload for stage in busy for loss in stage.losses.values()}
@@ -167,7 +173,7 @@ def workloads(stages: Iterable[Stage], plan: Plan) -> set[Workload]:
 def impacts(stages: Iterable[Stage], plan: Plan, running: Running) -> tuple[Impact, ...]:
     """What the plan does to what runs now."""
     table = {stage.name: stage for stage in stages}
-    found = []
+    disturbed = []
     for step in plan.steps:
         stage = table[step.stage]
         if step.fresh or step.host in plan.down or step.reasons == (_FULL,):
@@ -184,18 +190,18 @@ def impacts(stages: Iterable[Stage], plan: Plan, running: Running) -> tuple[Impa
         if what or stage.effect:
             effect = "; ".join([*harms, *losses]) or stage.effect
             harmful = bool((harms and count) or losses)
-            found.append(Impact(step.host, step.stage, what, effect, harmful))
-    return tuple(found)
+            disturbed.append(Impact(step.host, step.stage, what, effect, harmful))
+    return tuple(disturbed)
 
 
 def _losses(stage: Stage, step: Step, running: Running) -> list[str]:
-    """What ends with things that the stage listed and that are gone, in words."""
-    found = []
+    """In words, the work that ends because things that the stage listed are removed."""
+    losses = []
     for reason in step.reasons:
         kind, _, rest = reason.partition(" ")
         name, gone, _ = rest.partition(" is gone")
         loss = stage.losses.get(kind) if gone else None
         count = running.get(loss.workload, {}).get(name, 0) if loss else 0
         if loss and count:
-            found.append(f"{reason}: {count} {loss.words}")
-    return found
+            losses.append(f"{reason}: {count} {loss.words}")
+    return losses

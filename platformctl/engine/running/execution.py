@@ -18,7 +18,7 @@ from platformctl.engine.running.journal import Journal, private
 from platformctl.engine.running.outcome import HostResult, StageResult, Status
 from platformctl.engine.running.report import CONNECT, Reporter
 from platformctl.engine.running.session import Session, with_hint
-from platformctl.engine.stages import Kind, Stage
+from platformctl.engine.stages import Stage, StageRunner
 
 
 class Execution:
@@ -38,7 +38,8 @@ class Execution:
     async def run(self, stages: Sequence[Stage], found: Plan) -> dict[str, StageResult]:
         """Run all of it; returns the results by stage. stages: in graph order."""
         down = {host: HostResult(Status.UNREACHABLE, CONNECT, why) for host, why in found.down.items()}
-        results = await scheduler.run(stages, found.work, self._stage, down)
+        targets = {stage.name: stage.targets(self._fleet) for stage in stages}
+        results = await scheduler.run(stages, found.work, self._stage, down, targets)
         self._reporter.untried(results)
         return results
 
@@ -60,7 +61,7 @@ class Execution:
         ready = tuple(host for host in hosts if host not in refused)
         if not ready:
             return StageResult(stage.name, refused)
-        if stage.kind is Kind.PLAYBOOK:
+        if stage.runner is StageRunner.PLAYBOOK:
             result = await self._session.run(stage.name, ready)
         else:
             result = await steps.run(stage, ready, self._context)
@@ -82,7 +83,7 @@ class Execution:
 
         Such a host is left alone: it would keep the old digest beside a state that nobody knows.
         """
-        if stage.kind is Kind.PREFLIGHT:
+        if stage.runner is StageRunner.PREFLIGHT:
             return {}
         keepers = {host: stage.recorded_on(self._fleet, host) for host in hosts}
         names = [host for host, keeper in keepers.items() if keeper]
@@ -100,7 +101,7 @@ class Execution:
         self, stage: Stage, result: StageResult, parts: Mapping[str, Mapping[str, str]]
     ) -> StageResult:
         """Record the digest on every host where the stage ended well."""
-        if stage.kind is Kind.PREFLIGHT:
+        if stage.runner is StageRunner.PREFLIGHT:
             return result
 
         async def one(host: str, end: HostResult) -> HostResult:

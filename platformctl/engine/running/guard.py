@@ -37,14 +37,14 @@ def main() -> int:
 def _end(_signal: int, _frame: FrameType | None) -> None:
     """Kill all descendants; again until none is left, since they may start others meanwhile."""
     for _ in range(50):
-        found = _descendants(os.getpid())
-        for pid in found:
+        pids = _descendants(os.getpid())
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        if not found:
+        if not pids:
             break
         time.sleep(0.05)
     os._exit(143)
@@ -58,13 +58,13 @@ def _descendants(root: int) -> list[int]:
                 fields = file.read().rpartition(")")[2].split()
                 if fields[0] != "Z":
                     children.setdefault(int(fields[1]), []).append(int(name))
-    found: list[int] = []
+    descendants: list[int] = []
     waiting = [root]
     while waiting:
         below = children.get(waiting.pop(), [])
-        found += below
+        descendants += below
         waiting += below
-    return found
+    return descendants
 
 
 if __name__ == "__main__":

@@ -10,29 +10,36 @@ from platformctl import paths
 from platformctl.console import Output
 from platformctl.engine import graph
 from platformctl.engine.fleet import LOCALHOST, Fleet
-from platformctl.engine.planning import impact, plan, record
+from platformctl.engine.limit import hosts_of
+from platformctl.engine.locking import host_lock
+from platformctl.engine.locking.interrupt import ends_cleanly
+from platformctl.engine.planning import impact, plan, record, words
 from platformctl.engine.planning.plan import Impact, Plan
 from platformctl.engine.planning.record import Records
-from platformctl.engine.running import lock, progress, steps
+from platformctl.engine.running import progress, steps
+from platformctl.engine.running.durations import Durations
 from platformctl.engine.running.execution import Execution
-from platformctl.engine.running.interrupt import ends_cleanly
 from platformctl.engine.running.journal import Journal, new_run
 from platformctl.engine.running.outcome import StageResult
 from platformctl.engine.running.redact import Redactor
 from platformctl.engine.running.report import Reporter
-from platformctl.engine.stages import STAGES, Kind, Stage
+from platformctl.engine.stages import STAGES, Stage, StageRunner
 from platformctl.errors import ExitCode, PlatformError
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for. limit: hosts and groups; stages: names; empty means all."""
+    """What the user asked for. limit: patterns of hosts; stages: names; empty means all.
+
+    details: whether the stages of a first installation are named one by one.
+    """
 
     limit: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     full: bool = False
     yes: bool = False
     verbosity: int = 0
+    details: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Installation:
         self.data = data or paths.data_dir()
         self.stages = graph.ordered(table)
         chosen = graph.select(self.stages, options.stages)
-        self.scope = plan.Scope(
+        self.selection = plan.RunSelection(
             frozenset(hosts_of(fleet, options.limit)), frozenset(stage.name for stage in chosen), options.full
         )
 
@@ -65,17 +72,19 @@ class Installation:
 
     async def run(self, output: Output) -> ExitCode:
         """Install; returns the exit code."""
-        with ends_cleanly("platformctl install"):
+        with ends_cleanly(f"platformctl install -i {self.fleet.inventory}"):
             return await self._run(output)
 
     async def _run(self, output: Output) -> ExitCode:
         started = time.monotonic()
-        durations = progress.Durations(self.fleet.state)
+        durations = Durations(self.fleet.state)
         view = progress.view(output, durations.load())
         folder = new_run(self.fleet.state / "runs")
         redactor = Redactor(self.fleet.secrets)
         with view, Journal(folder, redactor, view.show) as journal:
-            journal.emit("started", site=self.fleet.site, hosts=len(self.scope.hosts), journal=str(folder))
+            journal.emit(
+                "started", site=self.fleet.site, hosts=len(self.selection.hosts), journal=str(folder)
+            )
             reporter = Reporter(self.fleet, journal, "install")
             with reporter.concluded(started):
                 results = await self._carry_out(journal, reporter)
@@ -92,6 +101,7 @@ class Installation:
             draft = await self._draft(records)
             self._announce(draft, journal)
             self._refuse_harm(draft)
+            self._list(draft.plan, journal)
             execution = Execution(self.fleet, self.data, records, journal, reporter, self.options.verbosity)
             return results | await execution.run(self.stages, draft.plan)
 
@@ -102,7 +112,7 @@ class Installation:
         """
         results = {}
         for stage in self.stages:
-            if stage.kind is Kind.ARTIFACTS and stage.name in self.scope.stages:
+            if stage.runner is StageRunner.ARTIFACTS and stage.name in self.selection.stages:
                 journal.emit("stage_started", stage=stage.name, hosts=[LOCALHOST])
                 context = steps.Context(self.fleet, self.data, journal)
                 results[stage.name] = await steps.run(stage, (LOCALHOST,), context)
@@ -111,31 +121,42 @@ class Installation:
 
     async def _read(self) -> Records:
         keepers = {stage.recorded_on(self.fleet, LOCALHOST) for stage in self.stages} - {""}
-        wanted = tuple(host for host in self.fleet.hosts if host in self.scope.hosts or host in keepers)
+        wanted = tuple(host for host in self.fleet.hosts if host in self.selection.hosts or host in keepers)
         return await record.read(self.fleet, wanted)
 
     async def _draft(self, records: Records) -> Draft:
         index = steps.index(self.fleet)
-        found = plan.make(self.stages, self.fleet, records, self.scope, self.data, index)
-        running = await impact.running(self.fleet, plan.workloads(self.stages, found))
-        return Draft(found, plan.impacts(self.stages, found, running), fetched=bool(index))
+        planned = plan.make(self.stages, self.fleet, records, self.selection, self.data, index)
+        running = await impact.running(self.fleet, plan.workloads(self.stages, planned))
+        return Draft(planned, plan.impacts(self.stages, planned, running), fetched=bool(index))
 
     def _announce(self, draft: Draft, journal: Journal) -> None:
-        for line in [*summary(draft.plan), *left_over(draft.plan, self.fleet)]:
+        for line in [
+            *words.summary(draft.plan, self.options.details),
+            *words.left_over(draft.plan, self.fleet),
+        ]:
             journal.emit("remark", message=line)
-        for found in draft.impacts:
-            if found.running:
-                message = f"{found.running} on {found.host} while {found.stage} runs: {found.effect}"
+        for affected in draft.impacts:
+            if affected.running:
+                message = (
+                    f"{affected.running} on {affected.host} while {affected.stage} runs: {affected.effect}"
+                )
                 journal.emit("remark", message=message)
 
+    def _list(self, found: Plan, journal: Journal) -> None:
+        """Say which stages are about to run, on which hosts, and what each waits for."""
+        needs = {stage.name: [need.stage for need in stage.needs] for stage in self.stages}
+        stages = {name: {"hosts": hosts, "needs": needs[name]} for name, hosts in found.work.items()}
+        journal.emit("planned", stages=stages)
+
     def _refuse_harm(self, draft: Draft) -> None:
-        harmful = [found for found in draft.impacts if found.harmful]
+        harmful = [affected for affected in draft.impacts if affected.harmful]
         if harmful and not self.options.yes:
             raise PlatformError(
                 "this plan would end work of users, so nothing was done",
                 next="drain those hosts and wait, or repeat the command with --yes",
                 code=ExitCode.REFUSED,
-                details=[f"{found.host}: {found.running}: {found.effect}" for found in harmful],
+                details=[f"{affected.host}: {affected.running}: {affected.effect}" for affected in harmful],
             )
 
 
@@ -143,60 +164,13 @@ class Installation:
 async def _lock(fleet: Fleet) -> AsyncIterator[None]:
     """The site's lock: on one of its hosts, or in the cluster of others if it has none."""
     if fleet.hosts:
-        async with lock.hold(fleet, tuple(fleet.hosts), "install"):
+        async with host_lock.hold(fleet, tuple(fleet.hosts), "install"):
             yield
     else:
-        from platformctl.engine.running import cluster_lock  # late: loads an HTTP client
+        from platformctl.engine.cluster import cluster_lock  # late: loads an HTTP client
 
         async with cluster_lock.hold(fleet, "install"):
             yield
-
-
-def hosts_of(fleet: Fleet, limit: Sequence[str]) -> list[str]:
-    """The hosts that `--limit` names (hosts and groups, comma separated); all when it names none."""
-    words = [word for part in limit for word in part.split(",") if word]
-    chosen: set[str] = set()
-    for word in words:
-        found = (word,) if word in fleet.hosts else fleet.members(word)
-        if not found:
-            raise PlatformError(
-                f"the inventory has no host or group {word}",
-                where=str(fleet.inventory),
-                next=f"choose from: {', '.join([*fleet.hosts, *fleet.groups])}",
-                code=ExitCode.INVALID,
-            )
-        chosen.update(found)
-    return [host for host in fleet.hosts if host in chosen or not words]
-
-
-def summary(found: Plan) -> list[str]:
-    """What a plan does, one line a stage."""
-    lines = [f"{host} {why}" for host, why in found.down.items()]
-    by_stage: dict[str, list[plan.Step]] = {}
-    for step in found.steps:
-        by_stage.setdefault(step.stage, []).append(step)
-    for stage, entries in by_stage.items():
-        reasons = list(dict.fromkeys(reason for step in entries for reason in step.reasons))
-        more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-        hosts = ", ".join(step.host for step in entries[:6]) + (" ..." if len(entries) > 6 else "")
-        lines.append(f"plan: {stage} on {hosts} ({'; '.join(reasons[:3])}{more})")
-    return lines or ["nothing to do: every host has what the inventory says"]
-
-
-def left_over(found: Plan, fleet: Fleet) -> list[str]:
-    """What hosts still do that the inventory no longer asks of them, and how to end it.
-
-    Hosts that do the same share a line.
-    """
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for host, names in found.left.items():
-        alike.setdefault(names, []).append(host)
-    return [
-        f"{', '.join(hosts)}: still at the work of {', '.join(names)}, a group left since; to end it:"
-        f" platformctl reset -i {fleet.inventory} --limit {','.join(hosts)} (takes all of it from there),"
-        f" then platformctl install -i {fleet.inventory}"
-        for names, hosts in alike.items()
-    ]
 
 
 def _fine(results: Mapping[str, StageResult]) -> bool:

@@ -39,12 +39,12 @@ class Journal:
 
     def emit(self, event: str, **fields: Any) -> None:
         """Record an event and show it."""
-        found = {"event": event, **self.redactor.data(fields)}
+        redacted = {"event": event, **self.redactor.data(fields)}
         if self._file:
-            line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **found}
+            line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **redacted}
             self._file.write(json.dumps(line, default=str) + "\n")
             self._file.flush()
-        self._listener(found)
+        self._listener(redacted)
 
 
 def private(path: Path) -> TextIO:

@@ -25,15 +25,15 @@ class Redactor:
         """The text without secrets."""
         return self._pattern.sub(HIDDEN, text) if self._pattern else text
 
-    def data(self, found: Any) -> Any:
+    def data(self, value: Any) -> Any:
         """The same structure without secrets in any string or key."""
-        if isinstance(found, str):
-            return self.text(found)
-        if isinstance(found, dict):
-            return {self.text(str(key)): self.data(entry) for key, entry in found.items()}
-        if isinstance(found, list | tuple):
-            return [self.data(entry) for entry in found]
-        return found
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self.text(str(key)): self.data(entry) for key, entry in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.data(entry) for entry in value]
+        return value
 
 
 def _forms(secret: str) -> set[str]:

@@ -25,9 +25,9 @@ class Reporter:
 
     @contextmanager
     def concluded(self, started: float) -> Iterator[None]:
-        """Have a run that an error ends, such as a refusal, say that it finished, and with what error.
+        """Report a run that ends with an error, such as a refusal, as finished with that error; re-raises it.
 
-        started: time.monotonic() at the beginning of the run. The error goes on.
+        started: time.monotonic() at the beginning of the run.
         """
         try:
             yield
@@ -53,7 +53,7 @@ class Reporter:
         )
 
     def untried(self, results: Mapping[str, StageResult]) -> None:
-        """Where no stage was tried: once for a host that is down, and each time a host had to wait."""
+        """Report hosts on which a stage was not tried: once if they are down, for each stage if blocked."""
         said: set[str] = set()
         for name, result in results.items():
             for host, end in result.hosts.items():
@@ -91,24 +91,36 @@ class Reporter:
 
 def _hosts(results: Mapping[str, StageResult]) -> dict[Status, set[str]]:
     """The hosts on which some stage ended so."""
-    found: dict[Status, set[str]] = {status: set() for status in Status}
+    hosts_by_status: dict[Status, set[str]] = {status: set() for status in Status}
     for result in results.values():
         for host, end in result.hosts.items():
-            found[end.status].add(host)
-    return found
+            hosts_by_status[end.status].add(host)
+    return hosts_by_status
 
 
 def _sum(results: Mapping[str, StageResult]) -> dict[str, Any]:
-    """How many stages ran, and on how many hosts something was changed or went wrong."""
+    """How many stages ran, and on how many hosts of the site something was changed or went wrong.
+
+    local: stages run on this machine, which is no host of the site, that changed something or failed.
+    """
     hosts = _hosts(results)
     ran = sum(
         any(end.status is not Status.BLOCKED for end in result.hosts.values()) for result in results.values()
     )
     counted = (Status.CHANGED, Status.FAILED, Status.UNREACHABLE)
-    return {"stages": ran, **{status.value: len(hosts[status]) for status in counted}}
+    here = {
+        status.value: [
+            name
+            for name, result in results.items()
+            if LOCALHOST in result.hosts and result.hosts[LOCALHOST].status is status
+        ]
+        for status in (Status.CHANGED, Status.FAILED)
+    }
+    sums = {status.value: len(hosts[status] - {LOCALHOST}) for status in counted}
+    return {"stages": ran, **sums, "local": here}
 
 
 def _unfit(results: Mapping[str, StageResult]) -> set[str]:
-    """Hosts that may not be installed: left out like those that are down, while the others went on."""
+    """Hosts that preflight refused. Like hosts that are down, they are left out and the others continue."""
     checked = results.get("preflight")
     return {host for host, end in checked.hosts.items() if end.status is Status.FAILED} if checked else set()

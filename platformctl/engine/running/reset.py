@@ -1,4 +1,4 @@
-"""Takes from the hosts what an installation put there, and only that.
+"""Removes from the hosts what an installation put there, and only that.
 
 A host's own record says which stages were begun on it; each role knows in tasks/reset.yml how to undo itself,
 and says in words what it removes in the entry `reset` of its argument_specs.
@@ -14,9 +14,10 @@ import yaml
 from platformctl.console import Output
 from platformctl.engine import remote
 from platformctl.engine.fleet import Fleet
+from platformctl.engine.locking import host_lock
+from platformctl.engine.locking.interrupt import ends_cleanly
 from platformctl.engine.planning import record
-from platformctl.engine.running import lock, progress
-from platformctl.engine.running.interrupt import ends_cleanly
+from platformctl.engine.running import progress
 from platformctl.engine.running.journal import Journal, new_run
 from platformctl.engine.running.redact import Redactor
 from platformctl.engine.running.report import Reporter
@@ -30,10 +31,10 @@ _FORGET = (
 
 
 @dataclass(frozen=True)
-class Removal:
-    """What would be undone: roles by host, last applied first; in `down` who could not be asked, and why.
+class HostReset:
+    """What would be undone: roles by host, last applied first.
 
-    bare: hosts that were asked and have nothing.
+    down: hosts that could not be asked, and why. bare: hosts that have nothing of platformctl.
     """
 
     roles: Mapping[str, tuple[str, ...]]
@@ -41,17 +42,19 @@ class Removal:
     bare: tuple[str, ...] = ()
 
 
-async def removal(fleet: Fleet, hosts: tuple[str, ...], stages: Sequence[Stage], data: Path) -> Removal:
+async def planned_reset(
+    fleet: Fleet, hosts: tuple[str, ...], stages: Sequence[Stage], data: Path
+) -> HostReset:
     """Read from the hosts what they have."""
     records = await record.read(fleet, hosts)
-    found = {}
+    roles_by_host = {}
     for host, begun in records.stages.items():
         roles = [role for stage in stages if stage.name in begun for role in stage.roles]
         undoable = [role for role in roles if (data / "roles" / role / "tasks" / "reset.yml").is_file()]
         if begun:
-            found[host] = tuple(reversed(undoable))
+            roles_by_host[host] = tuple(reversed(undoable))
     bare = tuple(host for host, begun in records.stages.items() if not begun)
-    return Removal(found, {host: reply.refusal for host, reply in records.down.items()}, bare)
+    return HostReset(roles_by_host, {host: reply.refusal for host, reply in records.down.items()}, bare)
 
 
 def describe(role: str, data: Path) -> str:
@@ -62,28 +65,29 @@ def describe(role: str, data: Path) -> str:
     return str((entries.get("reset") or entries.get("main") or {}).get("short_description") or role)
 
 
-async def reset(fleet: Fleet, found: Removal, data: Path, output: Output) -> ExitCode:
+async def reset(fleet: Fleet, planned: HostReset, data: Path, output: Output) -> ExitCode:
     """Undo the roles on all hosts; a host that ends well forgets that it belonged to the site."""
-    with ends_cleanly("platformctl reset"):
-        return await _reset(fleet, found, data, output)
+    with ends_cleanly(f"platformctl reset -i {fleet.inventory}"):
+        return await _reset(fleet, planned, data, output)
 
 
-async def _reset(fleet: Fleet, found: Removal, data: Path, output: Output) -> ExitCode:
+async def _reset(fleet: Fleet, planned: HostReset, data: Path, output: Output) -> ExitCode:
     started = time.monotonic()
-    hosts = tuple(found.roles)
+    hosts = tuple(planned.roles)
     view = progress.view(output, {})
     with view, Journal(new_run(fleet.state / "runs"), Redactor(fleet.secrets), view.show) as journal:
         journal.emit("started", site=fleet.site, hosts=len(hosts), journal=str(journal.folder))
         reporter = Reporter(fleet, journal, "reset")
         with reporter.concluded(started):
-            # Of all hosts, as an installation takes it; on one of `hosts` both could run at once.
-            async with lock.hold(fleet, tuple(fleet.hosts), "reset"):
+            # The candidates are all hosts, as for an installation: with fewer, the two could hold locks on
+            # different hosts and run at once.
+            async with host_lock.hold(fleet, tuple(fleet.hosts), "reset"):
                 journal.emit("stage_started", stage="reset", hosts=list(hosts))
                 # Bare hosts are named as well: a role can tell that no host of the site keeps anything.
-                roles = {host: list(found.roles.get(host, ())) for host in (*hosts, *found.bare)}
+                roles = {host: list(planned.roles.get(host, ())) for host in (*hosts, *planned.bare)}
                 result = await Session(fleet, data, journal).run("reset", hosts, {"reset_roles": roles})
                 reporter.stage(result)
             fine = [fleet.hosts[host] for host, end in result.hosts.items() if end.status.fine]
             await remote.run_all(fine, {host.name: _FORGET for host in fine})
         code = reporter.finish({"reset": result}, time.monotonic() - started)
-    return ExitCode.UNREACHABLE if found.down and code is ExitCode.DONE else code
+    return ExitCode.UNREACHABLE if planned.down and code is ExitCode.DONE else code

@@ -40,7 +40,6 @@ _HINTS = {
 class _Collected:
     """What the events said so far."""
 
-    hosts: dict[str, HostResult] = field(default_factory=dict)
     failures: dict[str, HostResult] = field(default_factory=dict)
     changes: dict[str, list[str]] = field(default_factory=dict)
     stats: Mapping[str, Any] | None = None
@@ -103,8 +102,8 @@ class Session:
 
     def _ansible(self, stage: str, hosts: tuple[str, ...], variables: Mapping[str, Any], handler: Any) -> int:
         """Run the playbook to its end, in a thread; returns its exit status."""
-        # Costs 0.2 s, and a run with nothing to do needs none. Two threads that import it at once may find
-        # the name `plugins` of the package bound to its subpackage instead of to its list of plugins.
+        # Imported late: it costs 0.2 s, which a run with nothing to do saves. Under a lock: of two threads
+        # that import it at once, one may see the package's `plugins` as its subpackage instead of a list.
         with _IMPORTING:
             from ansible_runner.interface import init_runner  # type: ignore[import-untyped]
 
@@ -214,16 +213,16 @@ def _task(data: Mapping[str, Any]) -> str:
 
 def _message(result: Mapping[str, Any]) -> str:
     """What a failed task said: its message, and the end of its output where that says more."""
-    found = [str(result.get("msg") or "")]
+    parts = [str(result.get("msg") or "")]
     for item in result.get("results") or []:
         if isinstance(item, dict) and (item.get("failed") or item.get("unreachable")):
-            found.append(str(item.get("msg") or ""))
+            parts.append(str(item.get("msg") or ""))
     for key in ("stderr", "module_stderr", "stdout", "module_stdout"):
         lines = str(result.get(key) or "").strip().splitlines()
-        if lines and lines[-1] not in found[0]:
-            found.append("\n".join(lines[-5:]))
+        if lines and lines[-1] not in parts[0]:
+            parts.append("\n".join(lines[-5:]))
             break
-    text = "\n".join(line for line in found if line) or "failed without a message"
+    text = "\n".join(line for line in parts if line) or "failed without a message"
     return with_hint(text)
 
 
@@ -234,7 +233,7 @@ def with_hint(text: str) -> str:
 
 
 def _verdict(host: str, code: int, collected: _Collected) -> HostResult:
-    """How the stage ended on a host; a host that was not carried to the end has failed."""
+    """How the stage ended on a host; a host on which the playbook did not reach its end has failed."""
     stats = collected.stats or {}
     failure = collected.failures.get(host)
     if host in (stats.get("dark") or {}):

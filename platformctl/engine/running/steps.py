@@ -1,7 +1,7 @@
 """The stages that are not playbooks: checks, artefacts, charts and smoke jobs, run by the engine itself.
 
-Each returns the result by host; what it needs is imported when it runs, since a run with nothing to do must
-not pay for it.
+Each returns the result by host. What a step needs is imported when it runs, so that a run with nothing to do
+starts fast.
 """
 
 import asyncio
@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platformctl import paths
 from platformctl.console import Format, Output
 from platformctl.engine.checking import check
 from platformctl.engine.fleet import LOCALHOST, Fleet
 from platformctl.engine.running.journal import Journal
 from platformctl.engine.running.outcome import HostResult, StageResult, Status
-from platformctl.engine.stages import Kind, Stage
+from platformctl.engine.stages import Stage, StageRunner
 from platformctl.errors import PlatformError
 
 
@@ -51,19 +50,19 @@ class Context:
 
 def index(fleet: Fleet) -> Mapping[str, Any]:
     """The artefact store's index.json; empty when nothing is fetched yet."""
-    path = paths.cache_dir() / "store" / fleet.artifacts_source / "index.json"
+    path = fleet.store / "index.json"
     try:
-        found = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 async def run(stage: Stage, hosts: tuple[str, ...], context: Context) -> StageResult:
     """Run one step; an expected failure becomes the result of its hosts."""
     started = time.monotonic()
     try:
-        results = await _STEPS[stage.kind](context, hosts)
+        results = await _STEPS[stage.runner](context, hosts)
     except PlatformError as error:
         status = Status.FAILED
         results = {host: HostResult(status, error.what, str(error)) for host in hosts}
@@ -104,7 +103,7 @@ async def _artifacts(context: Context, _hosts: tuple[str, ...]) -> Mapping[str, 
 async def _charts(context: Context, _hosts: tuple[str, ...]) -> Mapping[str, HostResult]:
     from platformctl.engine.cluster import charts
 
-    changed = await charts.apply(context.fleet, context.data, index(context.fleet))
+    changed = await charts.apply(context.fleet, index(context.fleet))
     return {LOCALHOST: HostResult(Status.CHANGED if changed else Status.OK, changes=tuple(changed))}
 
 
@@ -122,9 +121,9 @@ async def _verify(context: Context, _hosts: tuple[str, ...]) -> Mapping[str, Hos
     return {LOCALHOST: HostResult(Status.OK)}
 
 
-_STEPS: Mapping[Kind, Callable[[Context, tuple[str, ...]], Awaitable[Mapping[str, HostResult]]]] = {
-    Kind.PREFLIGHT: _preflight,
-    Kind.ARTIFACTS: _artifacts,
-    Kind.CHARTS: _charts,
-    Kind.VERIFY: _verify,
+_STEPS: Mapping[StageRunner, Callable[[Context, tuple[str, ...]], Awaitable[Mapping[str, HostResult]]]] = {
+    StageRunner.PREFLIGHT: _preflight,
+    StageRunner.ARTIFACTS: _artifacts,
+    StageRunner.CHARTS: _charts,
+    StageRunner.VERIFY: _verify,
 }

@@ -60,6 +60,11 @@ class Facts:
         """Variables of every host by its name."""
         return {host: self.effective.variables(host) for host in self.effective.hosts}
 
+    @property
+    def lab(self) -> bool:
+        """Whether the hosts are those of a lab on this machine."""
+        return self.shared("lab_state") is not None
+
     def members(self, group: str) -> tuple[str, ...]:
         """Hosts of a group; none when there is no such group."""
         return self.effective.members.get(group, ())

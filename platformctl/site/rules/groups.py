@@ -44,6 +44,7 @@ def check(facts: Facts) -> Iterator[Mistake]:
     yield from _counts(facts)
     yield from _apart(facts)
     yield from _owners(facts)
+    yield from _idle(facts)
 
 
 def known_groups(facts: Facts) -> frozenset[str]:
@@ -108,13 +109,41 @@ def _owners(facts: Facts) -> Iterator[Mistake]:
                 problem = f"{host} is a node of both Slurm and Kubernetes, and node_owner is not set"
                 yield facts.host_mistake(host, problem, "set its node_owner to shared, or leave one group")
             continue
+        # Pods also run on a control-plane host, which is not in kubernetes_node.
+        control_plane = _APART[0] in groups
+        if control_plane and owner != "slurm":
+            scheduled.add("kubernetes")
         # Any other value is reported elsewhere, or is Jinja.
         wanted = {name for name in _NODE_GROUPS if owner in (name, "shared")} or scheduled
         if wanted != scheduled:
-            names = " and ".join(_NODE_GROUPS[name] for name in sorted(scheduled)) or "no group of nodes"
+            own = {**_NODE_GROUPS, **({"kubernetes": _APART[0]} if control_plane else {})}
+            names = " and ".join(own[name] for name in sorted(scheduled)) or "no group of nodes"
             problem = f"{host} is in {names}, which contradicts its owner"
-            remedy = f"put it into {' and '.join(_NODE_GROUPS[name] for name in sorted(wanted))} only"
-            yield facts.variable_mistake(host, "node_owner", problem, f"{remedy}, or change node_owner")
+            yield facts.variable_mistake(
+                host, "node_owner", problem, _owned(wanted, scheduled, control_plane)
+            )
+
+
+def _owned(wanted: set[str], scheduled: set[str], control_plane: bool) -> str:
+    """The remedy: the owner that fits the groups, or the groups that fit the owner."""
+    if control_plane:
+        fits = "shared" if "slurm" in scheduled else "kubernetes"
+        lacking = " and ".join(_NODE_GROUPS[name] for name in sorted(wanted - scheduled - {"kubernetes"}))
+        return f"set node_owner to {fits}" + (f", or put the host into {lacking}" if lacking else "")
+    groups = " and ".join(_NODE_GROUPS[name] for name in sorted(wanted))
+    if not scheduled:
+        return f"put it into {groups}, or remove node_owner: the host is no node"
+    fits = "shared" if len(scheduled) > 1 else next(iter(scheduled))
+    return f"put it into {groups} only, or change node_owner to {fits}"
+
+
+def _idle(facts: Facts) -> Iterator[Mistake]:
+    """Hosts in no group. A lab may have some: they stand for hosts that are added later."""
+    for host in facts.effective.hosts:
+        if not facts.effective.groups[host] and not facts.lab:
+            remedy = "put it into slurm_node or kubernetes_node; or, if it is to have only the site's users"
+            remedy += " and packages, into a group of the site's own"
+            yield facts.host_mistake(host, f"{host} is in no group, so it has no task", remedy)
 
 
 def _place(facts: Facts, group: str) -> tuple[Key, ...]:

@@ -4,7 +4,9 @@ A role named like one of the host's groups says what it installs in `<group>_pac
 defaults/main.yml, which the site's inventory may replace. Groups without such a role or list add nothing.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from ansible.errors import AnsibleLookupError
@@ -31,10 +33,13 @@ _raw:
 class LookupModule(LookupBase):
     """The lookup `group_packages`."""
 
-    def run(self, terms, variables=None, **kwargs):
+    def run(
+        self, terms: Sequence[str], variables: dict[str, Any] | None = None, **kwargs: Any
+    ) -> list[list[str]]:
         """Return the package names for the host whose variables these are."""
         roles = Path(terms[0])
-        packages = set()
+        variables = variables or {}
+        packages: set[str] = set()
         for group in variables["group_names"]:
             name = f"{group}_packages"
             wanted = variables.get(name)
@@ -45,7 +50,7 @@ class LookupModule(LookupBase):
         return [sorted(packages)]
 
     @staticmethod
-    def _default(role, name):
+    def _default(role: Path, name: str) -> Any:
         defaults = role / "defaults" / "main.yml"
         if not defaults.is_file():
             return []

@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import time
+from typing import Any
 
 HOSTS = pathlib.Path("/etc/kubernetes/apiserver/hosts.json")
 KUBECTL = ("/usr/local/bin/kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
@@ -43,7 +44,7 @@ def main(waited_for: set[str]) -> int:
         time.sleep(0.5)
 
 
-def requests_for_serving() -> list[dict]:
+def requests_for_serving() -> list[dict[str, Any]]:
     """All requests for serving certificates of kubelets."""
     command = [
         *KUBECTL,
@@ -52,20 +53,23 @@ def requests_for_serving() -> list[dict]:
         f"--field-selector=spec.signerName={SIGNER}",
         "--output=json",
     ]
-    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["items"]
+    answer = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    items: list[dict[str, Any]] = answer["items"]
+    return items
 
 
-def is_pending(request: dict) -> bool:
+def is_pending(request: dict[str, Any]) -> bool:
     """Whether nobody has decided about it."""
     return not request.get("status", {}).get("conditions")
 
 
-def node_of(request: dict) -> str:
+def node_of(request: dict[str, Any]) -> str:
     """Name of the node that asks. The API server has authenticated it."""
-    return request["spec"]["username"].removeprefix("system:node:")
+    user: str = request["spec"]["username"]
+    return user.removeprefix("system:node:")
 
 
-def refusal(request: dict, hosts: dict) -> str | None:
+def refusal(request: dict[str, Any], hosts: dict[str, Any]) -> str | None:
     """Why the request must not be approved; None if it may."""
     spec, node = request["spec"], node_of(request)
     if spec["username"] != f"system:node:{node}" or "system:nodes" not in spec.get("groups", []):
@@ -108,7 +112,7 @@ def read_request(pem: bytes) -> tuple[str, set[str], set[str]]:
     return subject.group(1) if subject else "", names, addresses
 
 
-def report(waited_for: set[str], requests: list[dict], hosts: dict) -> None:
+def report(waited_for: set[str], requests: list[dict[str, Any]], hosts: dict[str, Any]) -> None:
     """Say for each node that has no certificate what is wrong."""
     for node in sorted(waited_for):
         reasons = [refusal(item, hosts) for item in requests if node_of(item) == node and is_pending(item)]

@@ -5,6 +5,8 @@ Two ways in: as an Ansible module, and as `python3 - '{"peers": {...}}'` with th
 which prints the same facts as JSON. Standard library only, Python 3.9 or newer: it runs on foreign hosts.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import pathlib
@@ -15,6 +17,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 DOCUMENTATION = """
 module: host_probe
@@ -58,7 +62,7 @@ _FILLING = ("/", "/var/lib")
 _CONNECT_SECONDS = 3
 
 
-def probe(peers, operator_epoch):
+def probe(peers: Mapping[str, str], operator_epoch: float) -> dict[str, Any]:
     """All facts of this host; sizes in bytes, times in seconds."""
     return {
         "os": _os_release(),
@@ -82,14 +86,14 @@ def probe(peers, operator_epoch):
     }
 
 
-def _read(path):
+def _read(path: str | pathlib.Path) -> str:
     try:
         return pathlib.Path(path).read_text(encoding="utf-8")
     except OSError:
         return ""
 
 
-def _os_release():
+def _os_release() -> dict[str, str]:
     pairs = [line.split("=", 1) for line in _read("/etc/os-release").splitlines() if "=" in line]
     found = {key: value.strip("\"'") for key, value in pairs}
     return {
@@ -99,17 +103,17 @@ def _os_release():
     }
 
 
-def _disks():
+def _disks() -> Iterable[str]:
     """The folders that fill up; of those on one file system the first."""
     return {pathlib.Path(path).stat().st_dev: path for path in reversed(_FILLING)}.values()
 
 
-def _meminfo():
+def _meminfo() -> dict[str, int]:
     lines = [line.split() for line in _read("/proc/meminfo").splitlines()]
     return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if len(words) > 1}
 
 
-def _listening():
+def _listening() -> set[int]:
     """TCP ports that something listens on, except on the loopback only."""
     found = set()
     for path in ("/proc/net/tcp", "/proc/net/tcp6"):
@@ -122,7 +126,7 @@ def _listening():
     return found
 
 
-def _foreign():
+def _foreign() -> list[str]:
     running = {_read(path).strip() for path in pathlib.Path("/proc").glob("[0-9]*/comm")}
     return sorted(
         name
@@ -131,7 +135,7 @@ def _foreign():
     )
 
 
-def _addresses():
+def _addresses() -> list[str]:
     try:
         output = subprocess.run(["ip", "-json", "address"], capture_output=True, check=True, timeout=5).stdout
         links = json.loads(output)
@@ -142,17 +146,17 @@ def _addresses():
     )
 
 
-def _cgroup():
+def _cgroup() -> str:
     if pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists():
         return "v2"
     return "hybrid" if pathlib.Path("/sys/fs/cgroup/unified/cgroup.controllers").exists() else "v1"
 
 
-def _reach(peers):
+def _reach(peers: Mapping[str, str]) -> dict[str, str]:
     """For each peer an empty text, or why its ssh port cannot be reached. All at once, bounded in time."""
     found = dict.fromkeys(peers, "no answer")
 
-    def connect(name, address):
+    def connect(name: str, address: str) -> None:
         try:
             socket.create_connection((address, 22), timeout=_CONNECT_SECONDS).close()
             found[name] = ""
@@ -167,7 +171,7 @@ def _reach(peers):
     return found
 
 
-def main():
+def main() -> None:
     """Answer as a program or as an Ansible module."""
     if len(sys.argv) > 1:
         arguments = json.loads(sys.argv[1])

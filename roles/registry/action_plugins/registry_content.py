@@ -21,10 +21,10 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the task; see the module of the same name for its arguments."""
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         sender = {"sender": self._get_remote_user()}
-        found = self._execute_module(module_args=arguments | sender, task_vars=task_vars)
+        found: dict[str, Any] = self._execute_module(module_args=arguments | sender, task_vars=task_vars)
         if found.get("failed") or self._task.check_mode or not found["missing"]:
             return result | found
         store = Path(arguments["store"])
@@ -35,7 +35,9 @@ class ActionModule(ActionBase):
             for archive in wanted:
                 self._connection.put_file(str(archive), f"{found['incoming']}/{archive.name}")
         arrived = {archive.name: digest for archive, digest in wanted.items()}
-        unpacked = self._execute_module(module_args=arguments | {"arrived": arrived}, task_vars=task_vars)
+        unpacked: dict[str, Any] = self._execute_module(
+            module_args=arguments | {"arrived": arrived}, task_vars=task_vars
+        )
         return result | unpacked | {"unpacked": sorted(arrived)}
 
     @contextmanager

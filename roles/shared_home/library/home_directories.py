@@ -38,6 +38,7 @@ made:
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -46,7 +47,7 @@ from ansible.module_utils.basic import AnsibleModule
 SKELETON = Path("/etc/skel")
 
 
-def make_home(home, uid, mode):
+def make_home(home: Path, uid: int, mode: int) -> None:
     """Make a home beside its place and move it there, so that a half made one is never taken for a home."""
     temporary = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
     if SKELETON.is_dir():
@@ -57,7 +58,7 @@ def make_home(home, uid, mode):
     temporary.rename(home)
 
 
-def as_user(uid, action):
+def as_user(uid: int, action: Callable[[], bool]) -> bool:
     """Run the action with the user's rights: in a home, root must not follow links that the user has laid."""
     os.setegid(uid)
     os.seteuid(uid)
@@ -68,7 +69,7 @@ def as_user(uid, action):
         os.setegid(0)
 
 
-def write_keys(home, keys, check_mode):
+def write_keys(home: Path, keys: Iterable[str], check_mode: bool) -> bool:
     """Return whether authorized_keys differed from the keys; write it unless in check mode."""
     path, content = home / ".ssh" / "authorized_keys", "".join(f"{key.strip()}\n" for key in keys)
     if path.is_file() and path.read_text() == content:
@@ -80,7 +81,7 @@ def write_keys(home, keys, check_mode):
     return True
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={

@@ -1,5 +1,8 @@
 """Lines of slurm.conf and gres.conf from what the inventory says of nodes and partitions."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
 from ansible.errors import AnsibleFilterError
 
 # Inventory variable (less its prefix slurm_node_) and parameter of a NodeName line.
@@ -31,7 +34,7 @@ PARTITION_PARAMETERS = {
 SIMULATED_MAJOR = 240
 
 
-def joined(value):
+def joined(value: object) -> str:
     """Return a value as slurm.conf writes it: a list with commas, a truth value as YES or NO."""
     if isinstance(value, bool):
         return "YES" if value else "NO"
@@ -40,16 +43,18 @@ def joined(value):
     return str(value)
 
 
-def slurm_size(facts):
+def slurm_size(facts: Mapping[str, int]) -> dict[str, int]:
     """Return what a NodeName line needs of a host's facts: cpus and memory in MiB."""
     return {"cpus": facts["ansible_processor_vcpus"], "memory_mib": facts["ansible_memtotal_mb"]}
 
 
-def slurm_node_line(name, variables, hardware):
+def slurm_node_line(
+    name: str, variables: Mapping[str, Any], hardware: Mapping[str, Mapping[str, int]]
+) -> str:
     """Return the NodeName line of a host: the inventory's word first, else what was measured."""
     address = variables.get("base_address", variables.get("ansible_host", name))
     words = [f"NodeName={name}", f"NodeAddr={address}"]
-    values = {**hardware.get(name, {})}
+    values: dict[str, Any] = {**hardware.get(name, {})}
     for key in NODE_PARAMETERS:
         value = variables.get(f"slurm_node_{key}")
         if value not in (None, "", []):
@@ -58,9 +63,10 @@ def slurm_node_line(name, variables, hardware):
     return " ".join([*words, "State=UNKNOWN"])
 
 
-def slurm_partition_line(partition, groups):
+def slurm_partition_line(partition: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> str:
     """Return the PartitionName line; nodes are all, or names of hosts and inventory groups."""
-    wanted, nodes = partition.get("nodes", "all"), []
+    wanted = partition.get("nodes", "all")
+    nodes: list[str] = []
     for name in [wanted] if isinstance(wanted, str) else wanted:
         if name == "all":
             nodes.append("ALL")
@@ -81,18 +87,18 @@ def slurm_partition_line(partition, groups):
     return " ".join(words)
 
 
-def slurm_gres_types(gres_of_nodes):
+def slurm_gres_types(gres_of_nodes: Iterable[Iterable[str]]) -> list[str]:
     """Return the kinds of generic resources in lists such as ["gpu:a100:4"], sorted."""
     return sorted({resource.split(":")[0] for gres in gres_of_nodes for resource in gres})
 
 
-def slurm_simulated_devices(gres):
+def slurm_simulated_devices(gres: Iterable[str]) -> list[tuple[str, str, int]]:
     """Return the device files that stand in for a node's resources: [(resource, path, minor number), ...].
 
     They have a major number of their own (see SIMULATED_MAJOR): a job that did not ask for a resource is kept
     from its device by number, so a real device such as /dev/null would be taken from every job.
     """
-    kinds = {}
+    kinds: dict[str, list[str]] = {}
     for resource in gres:
         kinds.setdefault(resource.split(":")[0], []).extend([resource] * int(resource.split(":")[-1]))
     devices = [
@@ -103,7 +109,9 @@ def slurm_simulated_devices(gres):
     return [(resource, path, minor) for minor, (resource, path) in enumerate(devices)]
 
 
-def slurm_gres_lines(name, gres, devices, simulated):
+def slurm_gres_lines(
+    name: str, gres: Sequence[str], devices: Mapping[str, str], simulated: bool
+) -> list[str]:
     """Return a node's lines of gres.conf.
 
     `devices` maps a kind of resource to the device files it has, for instance {"gpu": "/dev/nvidia[0-3]"}.
@@ -122,7 +130,7 @@ def slurm_gres_lines(name, gres, devices, simulated):
     return lines
 
 
-def slurm_simulated_rules(gres):
+def slurm_simulated_rules(gres: Iterable[str]) -> list[str]:
     """Return the lines of tmpfiles.d(5) that make the simulated devices of a node."""
     rule = "c {} 0666 root root - {}:{}"
     return [rule.format(path, SIMULATED_MAJOR, minor) for _, path, minor in slurm_simulated_devices(gres)]
@@ -131,7 +139,7 @@ def slurm_simulated_rules(gres):
 class FilterModule:
     """The filters above, by their names."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters."""
         return {
             "slurm_size": slurm_size,

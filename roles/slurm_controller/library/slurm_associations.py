@@ -37,25 +37,30 @@ commands:
   returned: always
 """
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 
-def query(module, *words):
+def query(module: AnsibleModule, *words: str) -> list[list[str]]:
     """Return the rows that sacctmgr prints, split into fields."""
     command = ["sacctmgr", "--noheader", "--parsable2", "--readonly", *words]
     _, output, _ = module.run_command(command, check_rc=True)
     return [line.split("|") for line in output.splitlines()]
 
 
-def by_account(users):
+def by_account(users: Mapping[str, str]) -> list[tuple[str, list[str]]]:
     """Return {account: [user, ...]} from {user: account}, in order."""
-    grouped = {}
+    grouped: dict[str, list[str]] = {}
     for user, account in sorted(users.items()):
         grouped.setdefault(account, []).append(user)
     return sorted(grouped.items())
 
 
-def commands(cluster, wanted, removed, have):
+def commands(
+    cluster: str, wanted: Mapping[str, str], removed: Iterable[str], have: Mapping[str, Any]
+) -> list[list[str]]:
     """Return the sacctmgr commands between what slurmdbd has and what it should have.
 
     `wanted` is {user: default account}; `have` holds the names of clusters, the set of (account, user) of all
@@ -84,7 +89,7 @@ def commands(cluster, wanted, removed, have):
     return found
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
@@ -95,7 +100,8 @@ def main():
         supports_check_mode=True,
     )
     cluster, default = module.params["cluster"], module.params["default_account"]
-    wanted, removed = {}, []
+    wanted: dict[str, str] = {}
+    removed: list[str] = []
     for account in module.params["accounts"]:
         if account.get("state", "present") == "absent":
             removed.append(account["name"])

@@ -46,11 +46,13 @@ conflicts:
 
 import grp
 import pwd
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 
-def split(entries):
+def split(entries: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the entries to have and the names to remove."""
     present = [entry for entry in entries if entry.get("state", "present") == "present"]
     return present, [entry["name"] for entry in entries if entry.get("state", "present") == "absent"]
@@ -59,7 +61,7 @@ def split(entries):
 class Accounts:
     """What the host has, what it should have, and the commands that lie between."""
 
-    def __init__(self, params):
+    def __init__(self, params: Mapping[str, Any]) -> None:
         self.home, self.shell = params["home"].rstrip("/"), params["shell"]
         self.accounts, self.removed_accounts = split(params["accounts"])
         groups, self.removed_groups = split(params["groups"])
@@ -68,7 +70,7 @@ class Accounts:
         self.passwd = {entry.pw_name: entry for entry in pwd.getpwall()}
         self.group = {entry.gr_name: entry for entry in grp.getgrall()}
 
-    def conflicts(self):
+    def conflicts(self) -> list[str]:
         """Numbers that somebody else has, and groups that nobody defines: said, never solved by guessing."""
         uids = {entry.pw_uid: name for name, entry in self.passwd.items()}
         gids = {entry.gr_gid: name for name, entry in self.group.items()}
@@ -88,12 +90,12 @@ class Accounts:
                 found.append(f"gid {gid} of {name} belongs to {holder} on this host")
         return found
 
-    def wanted(self, account):
+    def wanted(self, account: Mapping[str, Any]) -> tuple[int, int, str, str, str]:
         """Return the passwd fields of an account: uid, gid, gecos, home, shell."""
         name, uid = account["name"], int(account["uid"])
         return uid, uid, account.get("full_name", ""), f"{self.home}/{name}", account.get("shell", self.shell)
 
-    def creation(self):
+    def creation(self) -> list[str]:
         """Return lines of sysusers.d(5) for all groups, users and memberships that are missing."""
         lines = [f"g {name} {gid}" for name, gid in self.groups.items() if name not in self.group]
         for account in self.accounts:
@@ -103,15 +105,15 @@ class Accounts:
             lines += [f"m {account['name']} {group}" for group in self.missing_groups(account)]
         return lines
 
-    def memberships(self, name):
+    def memberships(self, name: str) -> set[str]:
         """Return the supplementary groups that the host gives a user."""
         return {group for group, entry in self.group.items() if name in entry.gr_mem and group != name}
 
-    def missing_groups(self, account):
+    def missing_groups(self, account: Mapping[str, Any]) -> list[str]:
         """Return the groups that a user should be in and is not."""
         return sorted(set(account.get("groups", [])) - self.memberships(account["name"]) - {account["name"]})
 
-    def changes(self):
+    def changes(self) -> list[list[str]]:
         """Return the commands that change groups and users which exist and differ."""
         commands = [
             ["groupmod", "--gid", str(gid), name]
@@ -122,7 +124,8 @@ class Accounts:
             name = account["name"]
             if name not in self.passwd:
                 continue
-            have, options = self.passwd[name], []
+            have = self.passwd[name]
+            options: list[str] = []
             fields = ("--uid", "--gid", "--comment", "--home", "--shell")
             current = (have.pw_uid, have.pw_gid, have.pw_gecos, have.pw_dir, have.pw_shell)
             for field, is_now, should_be in zip(fields, current, self.wanted(account), strict=True):
@@ -134,14 +137,14 @@ class Accounts:
                 commands.append(["usermod", *options, name])
         return commands
 
-    def removals(self):
+    def removals(self) -> list[list[str]]:
         """Return the commands that remove users and groups; files of the users stay."""
         users = [["userdel", name] for name in self.removed_accounts if name in self.passwd]
         # userdel takes the user's own group along.
         return users + [["groupdel", name] for name in self.removed_groups if name in self.group]
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={

@@ -16,14 +16,14 @@ from platformctl import paths
 from platformctl.console import Format, Output
 from platformctl.engine.loading import load
 from platformctl.engine.running.install import Installation, Options
-from platformctl.engine.stages import Kind, Stage, each
+from platformctl.engine.stages import Stage, StageRunner, each
 from platformctl.errors import PlatformError
 
 VERBOSITY = "TINY_VERBOSITY"
 """Environment variable with Ansible's verbosity."""
 
 STAGES = (
-    Stage("preflight", "all", kind=Kind.PREFLIGHT),
+    Stage("preflight", "all", runner=StageRunner.PREFLIGHT),
     Stage("first", "all", ("first",), each("preflight")),
     Stage("second", "all", ("second",), each("first")),
     Stage("beside", "all", ("beside",), each("preflight")),

@@ -233,7 +233,7 @@ async def test_the_api_server_takes_the_batch_jobs(
 async def test_an_upgrade_of_the_definition_loses_nothing(tmp_path: Path) -> None:
     """From the definition of the first release, with Jobs there, to the one of today."""
     before = Path(__file__).parent / "job_definition_0_1.yaml.tpl"
-    today = data_dir() / "charts" / "job-router" / "templates" / "crd.yaml"
+    today = data_dir() / "charts" / "job-router" / "files" / "definitions" / "jobs.yaml"
     with start(tmp_path, {}) as plane:
         kubectl = [program("kubectl"), "--kubeconfig", plane.kubeconfig(ADMIN)]
         old = {**SCRIPT, "walltime": "1h", "nodes": 2, "tasks": 4, "queue": "main", "account": "physics"}

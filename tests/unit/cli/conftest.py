@@ -2,7 +2,7 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,7 +21,8 @@ class MemoryJobs:
     """Stands for JobsClient.
 
     asked: what the router was asked for. later: states that a Job goes through while it is watched.
-    printed: the output of all Jobs, in which a page holds so many bytes.
+    printed: the output of all Jobs, in which a page holds so many bytes. names: of the queues. error: what
+    a list of anything ends with.
     """
 
     def __init__(self, *jobs: dict[str, Any], who: str = "alice") -> None:
@@ -35,6 +36,8 @@ class MemoryJobs:
         self.answers = True
         self.printed = b""
         self.page_bytes = 1024 * 1024
+        self.names: Sequence[str] = ()
+        self.error: Exception | None = None
 
     def at(self, namespace: str) -> "MemoryJobs":
         self.namespace = namespace or self.namespace
@@ -43,7 +46,14 @@ class MemoryJobs:
     async def whoami(self) -> str:
         return self.who
 
+    async def queues(self) -> Sequence[str]:
+        if self.error:
+            raise self.error
+        return self.names
+
     async def list(self, everywhere: bool = False) -> list[dict[str, Any]]:
+        if self.error:
+            raise self.error
         return copy.deepcopy(self.jobs)
 
     async def get(self, name: str) -> dict[str, Any]:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from platformctl.engine.locking import host_lock
 from platformctl.engine.planning import digest, record
-from platformctl.engine.running import lock
 from tests.unit.engine.sites import Hosts
 
 
@@ -18,7 +18,7 @@ def _no_memory() -> None:
 @pytest.fixture
 def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hosts:
     stand_in = Hosts(tmp_path / "hosts")
-    for module in (lock, record):
+    for module in (host_lock, record):
         monkeypatch.setattr(module, "run", stand_in.run)
     monkeypatch.setattr(record, "run_all", stand_in.run_all)
     return stand_in

@@ -64,7 +64,7 @@ def test_the_chart_lists_the_same_ones() -> None:
 
 
 def test_the_definitions_list_the_same_ones() -> None:
-    text = "".join(path.read_text() for path in (CHART / "templates").rglob("crd*.yaml"))
+    text = "".join(path.read_text() for path in (CHART / "files" / "definitions").glob("*.yaml"))
     found = [set(match.split(", ")) for match in re.findall(r"enum: \[([a-z, ]*slurm[a-z, ]*)\]", text)]
     assert sorted(found, key=len) == [set(map(str, BACKENDS)), set(map(str, Target))]
 

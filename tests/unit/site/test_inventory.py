@@ -317,12 +317,16 @@ def test_the_address_of_a_host_is_that_for_others(sandbox: Sandbox) -> None:
 
 def test_load_gives_the_site(sandbox: Sandbox) -> None:
     found = site.load(sandbox.write())
-    assert (found.name, found.domain, found.inventory) == ("tiny", "tiny.example", sandbox.folder)
-    assert [host.name for host in found.hosts_of("all")] == ["ctl1", "node1", "node2"]
-    assert [host.address for host in found.hosts_of("slurm_node")] == ["192.0.2.13"]
+    assert (found.name, found.shared["site_domain"], found.inventory) == (
+        "tiny",
+        "tiny.example",
+        sandbox.folder,
+    )
+    assert list(found.hosts) == ["ctl1", "node1", "node2"]
+    assert [found.hosts[name].address for name in found.groups["slurm_node"]] == ["192.0.2.13"]
     assert found.hosts["ctl1"].groups >= {"registry", "slurm_controller"}
     assert found.hosts["node2"].vars["slurm_cluster_name"] == "tiny"
-    assert found.hosts_of("nothing") == ()
+    assert "nothing" not in found.groups
     assert site.load(sandbox.folder / "hosts.yml").hosts == found.hosts
     assert found.shared["slurm_cluster_name"] == "tiny"
 

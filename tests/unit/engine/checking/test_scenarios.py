@@ -12,7 +12,7 @@ from ansible.template import Templar, trust_as_template
 from platformctl import paths
 from platformctl.engine import loading
 from platformctl.engine.checking import scenarios
-from platformctl.engine.stages import STAGES, Kind
+from platformctl.engine.stages import STAGES, StageRunner
 from platformctl.errors import ExitCode, PlatformError
 
 ALL = scenarios.scenarios(paths.data_dir())
@@ -24,7 +24,7 @@ def names(*changed: str) -> set[str]:
 
 
 def test_every_role_of_a_stage_is_in_a_scenario_and_in_a_variant() -> None:
-    roles = {role for stage in STAGES if stage.kind is Kind.PLAYBOOK for role in stage.roles}
+    roles = {role for stage in STAGES if stage.runner is StageRunner.PLAYBOOK for role in stage.roles}
     assert roles
     for role in roles:
         found = names(f"roles/{role}/tasks/main.yml")
@@ -55,6 +55,18 @@ def test_every_role_of_a_stage_is_in_a_scenario_and_in_a_variant() -> None:
 )
 def test_a_change_names_the_scenarios_it_concerns(changed: str, expected: set[str]) -> None:
     assert names(changed) == expected
+
+
+def test_changes_that_concern_no_scenario_are_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scenarios, "changed_since", lambda *_: ["docs/operating.md"])
+    with pytest.raises(PlatformError, match="no scenario is concerned by what changed since HEAD") as refused:
+        scenarios.concerned(ALL, paths.data_dir(), "HEAD")
+    assert refused.value.code is ExitCode.INVALID
+    monkeypatch.setattr(scenarios, "changed_since", lambda *_: ["roles/munge/tasks/main.yml"])
+    assert {found.name for found in scenarios.concerned(ALL, paths.data_dir(), "HEAD")} == {
+        "slurm",
+        "slurm-alternative",
+    }
 
 
 def test_what_changed_since_a_revision_is_what_git_says(tmp_path: Path) -> None:

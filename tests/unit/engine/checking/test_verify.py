@@ -14,7 +14,7 @@ from platformctl.engine.running import steps
 from platformctl.engine.running.journal import Journal, new_run
 from platformctl.engine.running.outcome import Status
 from platformctl.engine.running.redact import Redactor
-from platformctl.engine.stages import STAGES, Kind
+from platformctl.engine.stages import STAGES, StageRunner
 from tests.unit.engine.sites import make_fleet
 
 GROUPS = {"ctl1": ("kubernetes_control_plane", "slurm_controller", "slurm_rest"), "n1": ("slurm_node",)}
@@ -78,7 +78,7 @@ def test_without_users_the_jobs_are_skipped_and_told(site: Site, accounts: tuple
 
 def test_an_installation_tells_what_it_skipped(site: Site, tmp_path: Path) -> None:
     events: list[Mapping[str, Any]] = []
-    stage = next(stage for stage in STAGES if stage.kind is Kind.VERIFY)
+    stage = next(stage for stage in STAGES if stage.runner is StageRunner.VERIFY)
     with Journal(new_run(tmp_path), Redactor(()), events.append) as journal:
         context = steps.Context(fleet(), tmp_path, journal)
         result = asyncio.run(steps.run(stage, (LOCALHOST,), context))

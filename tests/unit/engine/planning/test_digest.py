@@ -5,7 +5,7 @@ from typing import Any
 
 from platformctl import paths
 from platformctl.engine.planning import digest
-from platformctl.engine.stages import STAGES, Kind, Peers, Stage
+from platformctl.engine.stages import STAGES, Peers, Stage, StageRunner
 from tests.unit.engine.sites import make_fleet
 
 HOSTS = {"ctl1": ("controller",), "n1": ("node",), "n2": ("node",)}
@@ -218,7 +218,7 @@ def due(
     """Hosts by stage of the real table that a change of the site must reach."""
     old, new = make_fleet(before or SITE, PARTITIONS), make_fleet(after or SITE, PARTITIONS, own)
     found = {}
-    for stage in (stage for stage in STAGES if stage.kind is not Kind.PREFLIGHT):
+    for stage in (stage for stage in STAGES if stage.runner is not StageRunner.PREFLIGHT):
         was, now = (digest.StageDigest(stage, fleet, paths.data_dir(), INDEX) for fleet in (old, new))
         hosts = {name for name in stage.targets(new) if was.parts(name) != now.parts(name)}
         found |= {stage.name: hosts} if hosts else {}
@@ -252,3 +252,17 @@ def test_the_first_host_of_a_scheduler_reaches_the_charts() -> None:
     for host, bare in (("ctl1", SITE["ctl1"][:3]), ("k1", ("containerd",))):
         assert due(before=SITE | {host: bare})["charts"] == {"localhost"}
     assert "charts" not in due(after=SITE | {"k2": SITE["k1"]})
+
+
+def test_every_stage_that_installs_packages_is_made_of_the_role_for_it() -> None:
+    """So that a change of how packages are installed reaches the hosts."""
+    roles = paths.data_dir() / "roles"
+    texts = {path: path.read_text() for path in roles.glob("*/tasks/*.yml")}
+    calling = {path.parts[-3] for path, text in texts.items() if "ansible.builtin.apt:" in text}
+    assert calling == {"packages"}
+    importing = {path.parts[-3] for path, text in texts.items() if "name: packages\n" in text}
+    assert len(importing) == 8
+    made_of = {
+        name for stage in STAGES for name in stage.roles if "packages" in digest.with_included((name,), roles)
+    }
+    assert made_of == importing

@@ -16,7 +16,7 @@ from tests.unit.engine.sites import make_fleet
 FLEET = make_fleet({"ctl1": ("slurm_controller", "kubernetes_control_plane"), "ctl2": ("slurm_controller",)})
 BOTH = [Workload.JOBS, Workload.PODS]
 JOBS = "n1\nn1\nn2\n"
-PODS = "n1 team\nn1 kube-system\nn2 platform-system\n<none> team\n\n"
+PODS = "n1 team\nn1 kube-system\nn2 platform-system\nn2 platform-logs\n<none> team\n\n"
 
 
 class Hosts:

@@ -12,10 +12,10 @@ from platformctl import paths
 from platformctl.console import Format, Output
 from platformctl.engine import remote
 from platformctl.engine.fleet import Fleet
-from platformctl.engine.running import lock
+from platformctl.engine.locking import host_lock
 from platformctl.engine.running import reset as undo
 from platformctl.engine.running.outcome import HostResult, StageResult, Status
-from platformctl.engine.running.reset import Removal
+from platformctl.engine.running.reset import HostReset
 from platformctl.errors import ExitCode, PlatformError
 from tests.unit.engine.sites import Hosts, make_fleet
 
@@ -52,15 +52,15 @@ def playbooks(hosts: Hosts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     return found
 
 
-async def reset(fleet: Fleet, found: Removal) -> ExitCode:
+async def reset(fleet: Fleet, found: HostReset) -> ExitCode:
     return await undo.reset(fleet, found, Path(), Output(format=Format.JSON))
 
 
-N3 = Removal({"n3": ("shared_home", "base")}, {})
+N3 = HostReset({"n3": ("shared_home", "base")}, {})
 
 
 async def test_a_reset_of_one_host_and_an_installation_exclude_each_other(playbooks: Playbooks) -> None:
-    async with lock.hold(FLEET, tuple(FLEET.hosts), "install"):
+    async with host_lock.hold(FLEET, tuple(FLEET.hosts), "install"):
         with pytest.raises(PlatformError) as error:
             await reset(FLEET, N3)
     assert error.value.code is ExitCode.REFUSED
@@ -77,13 +77,13 @@ async def test_the_lock_is_where_an_installation_looks_for_it(
 
 
 async def test_roles_are_told_which_hosts_have_nothing(playbooks: Playbooks, hosts: Hosts) -> None:
-    await reset(FLEET, Removal({"n3": ("base",)}, {}, bare=("ctl1", "n2")))
+    await reset(FLEET, HostReset({"n3": ("base",)}, {}, bare=("ctl1", "n2")))
     assert playbooks.variables == [{"reset_roles": {"n3": ["base"], "ctl1": [], "n2": []}}]
 
 
 async def test_hosts_without_anything_are_found(hosts: Hosts, tmp_path: Path) -> None:
     hosts.down = {"192.0.2.13"}
-    found = await undo.removal(FLEET, tuple(FLEET.hosts), (), tmp_path)
+    found = await undo.planned_reset(FLEET, tuple(FLEET.hosts), (), tmp_path)
     assert (found.roles, found.bare, set(found.down)) == ({}, ("ctl1", "n2"), {"n3"})
 
 

@@ -1,0 +1,32 @@
+{{- define "job-router.config" -}}
+{{- $config := dict "site" .Values.site "users" (include "job-router.users" . | fromJsonArray) "script_image" .Values.scriptImage "sweep_seconds" .Values.sweepSeconds -}}
+{{- $priorities := dict -}}
+{{- range $name, $class := .Values.priorities -}}
+{{- $_ := set $priorities $name (dict "qos" $class.qos "nice" ($class.nice | default 0) "pod_priority_class" $class.podPriorityClass) -}}
+{{- end -}}
+{{- $_ := set $config "priorities" $priorities -}}
+{{- $_ := set $config "stage_paths" .Values.stagePaths -}}
+{{- $_ := set $config "routing" .Values.routing -}}
+{{- $_ := set $config "lease" (dict "namespace" .Release.Namespace "name" .Release.Name) -}}
+{{- if .Values.slurm.enabled -}}
+{{- $slurm := dict "address" .Values.slurm.address "key_file" "/etc/slurm-key/jwt.key" "reader" .Values.slurm.reader "interval" .Values.slurm.intervalSeconds -}}
+{{- if .Values.slurm.certificateAuthority -}}
+{{- $_ := set $slurm "ca_file" "/etc/platformctl/slurm-ca.crt" -}}
+{{- end -}}
+{{- $_ := set $config "slurm" $slurm -}}
+{{- end -}}
+{{ $config | toPrettyJson }}
+{{- end }}
+
+{{- /* The site's users as JSON, each with the claim of the home. */ -}}
+{{- define "job-router.users" -}}
+{{- $found := list -}}
+{{- range .Values.users -}}
+{{- $user := omit . "homeClaim" -}}
+{{- if and $.Values.home.path (hasPrefix (printf "%s/" $.Values.home.path) .home) -}}
+{{- $user = set $user "home_claim" (printf "kfoundry-home-%d" (int .uid)) -}}
+{{- end -}}
+{{- $found = append $found $user -}}
+{{- end -}}
+{{ $found | toJson }}
+{{- end }}

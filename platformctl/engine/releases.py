@@ -1,0 +1,115 @@
+"""The charts of a site as one table: what each release is made of.
+
+The stage table takes artefacts and variables from here, engine.cluster installs and removes the releases.
+Values come from the inventory alone; nothing here asks a cluster.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from platformctl.engine.fleet import Fleet
+from platformctl.site.role_defaults import default
+
+NAMESPACE = "platform-system"
+NAMESPACES = (NAMESPACE, "platform-logs")
+"""All that the charts make; the second is that of the logs API, which is part of the job router's chart."""
+
+SLURM_KEY_SECRET = "job-router-slurm"  # noqa: S105 - the name of a Secret
+
+
+@dataclass(frozen=True)
+class ChartRelease:
+    """One row of the table.
+
+    name: of the release, of its folder below charts/ and of the packaged chart among the artefacts. values:
+    what the inventory makes of it. images: the image of the catalogue to name under a key of the values.
+    variables: the site's variables that `values` reads.
+    """
+
+    name: str
+    values: Callable[[Fleet], Mapping[str, Any]] = lambda _: {}
+    images: Mapping[str, str] = field(default_factory=dict)
+    variables: tuple[str, ...] = ()
+
+
+def _job_router(fleet: Fleet) -> dict[str, Any]:
+    """The site's users and its Slurm."""
+    variables = fleet.variables
+    values: dict[str, Any] = {"site": fleet.site, "users": _users(variables), "slurm": _slurm(fleet)}
+    if variables.get("shared_home_kubernetes", default("shared_home_kubernetes", bool)):
+        values["home"] = {"path": _home(variables)}
+    return values
+
+
+def _slurm(fleet: Fleet) -> dict[str, Any]:
+    """The slurmrestd that takes Jobs: the site's own, or one of others."""
+    variables = fleet.variables
+    if not fleet.has_slurm:
+        return {"enabled": False}
+    rest = fleet.first("slurm_rest")
+    if rest is None:
+        address = {
+            "address": str(variables["slurm_rest_url"]).rstrip("/"),
+            "certificateAuthority": str(variables.get("slurm_rest_certificate_authority", "")),
+        }
+    else:
+        port = rest.variables.get("slurm_rest_port") or default("slurm_rest_port", int)
+        address = {
+            "address": f"https://rest.{variables['site_domain']}:{port}",
+            "hostAddress": str(rest.variables.get("base_address") or rest.connection.address),
+            "certificateAuthority": str(variables["secret_site_ca_certificate"]),
+        }
+    return {"enabled": True, "keySecret": SLURM_KEY_SECRET, **address}
+
+
+def _users(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The inventory's users as the router knows them; a user's own group has the user's number."""
+    gids = {group["name"]: group["gid"] for group in variables.get("users_groups") or []}
+    home = _home(variables)
+    return [
+        {
+            "name": account["name"],
+            "uid": account["uid"],
+            "gid": account["uid"],
+            "groups": [gids[name] for name in account.get("groups") or [] if name in gids],
+            "account": account.get("slurm_account"),
+            "home": f"{home}/{account['name']}",
+        }
+        for account in variables.get("users_accounts") or []
+        if account.get("state", "present") == "present"
+    ]
+
+
+def _home(variables: Mapping[str, Any]) -> str:
+    return str(variables.get("shared_home_path") or default("shared_home_path", str)).rstrip("/")
+
+
+# In the order in which they are removed.
+RELEASES: tuple[ChartRelease, ...] = (
+    ChartRelease(
+        "job-router",
+        _job_router,
+        images={"image": "ghcr.io/platformctl/job-router"},
+        variables=(
+            "site_name",
+            "site_domain",
+            "users_accounts",
+            "users_groups",
+            "shared_home_path",
+            "shared_home_kubernetes",
+            "slurm_rest_url",
+            "slurm_rest_certificate_authority",
+            "secret_site_ca_certificate",
+        ),
+    ),
+    ChartRelease("dask-operator", images={"image": "ghcr.io/dask/dask-kubernetes-operator"}),
+)
+
+ARTIFACTS = tuple(
+    dict.fromkeys(name for release in RELEASES for name in (release.name, *release.images.values()))
+)
+"""The charts and images of all releases, by their names among the artefacts."""
+
+VARIABLES = tuple(dict.fromkeys(name for release in RELEASES for name in release.variables))
+"""The site's variables that the values of any release are made from."""

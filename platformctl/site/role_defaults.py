@@ -1,0 +1,34 @@
+"""What the roles declare as defaults, for code that needs a value where the inventory sets none.
+
+The roles' defaults/main.yml are the only place of such a value. One made by Jinja has no value here: what
+it comes to is known only on a host.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
+from typing import Any
+
+import yaml
+
+from platformctl import paths
+from platformctl.site.values import templated
+
+
+def default[Value](name: str, kind: type[Value]) -> Value:
+    """The default of a role's variable, for instance `default("slurm_rest_port", int)`.
+
+    KeyError: no role has such a default, or it is made by Jinja. TypeError: it is of another type.
+    """
+    found = _all()[name]
+    if not isinstance(found, kind):
+        raise TypeError(f"the default of {name} is {found!r} and no {kind.__name__}")
+    # A caller may change what it got.
+    return deepcopy(found)
+
+
+@cache
+def _all() -> Mapping[str, Any]:
+    files = sorted((paths.data_dir() / "roles").glob("*/defaults/main.yml"))
+    declared = {name: value for path in files for name, value in yaml.safe_load(path.read_text()).items()}
+    return {name: value for name, value in declared.items() if not templated(value)}

@@ -1,0 +1,150 @@
+"""The stage table, and what must follow it: playbooks, roles, units, ports, artefacts, the example site."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from platformctl import paths
+from platformctl.artifacts import catalogue
+from platformctl.artifacts.charts import find_charts
+from platformctl.engine.fleet import LOCALHOST
+from platformctl.engine.planning import digest
+from platformctl.engine.stages import STAGES, Stage, StageRunner
+from platformctl.site.variables import known
+
+DATA = paths.data_dir()
+APPLIED = [stage for stage in STAGES if stage.group != LOCALHOST]
+HERE = [stage for stage in STAGES if stage.group == LOCALHOST]
+# Status tells these by other ways: the states of nodes on every host, and the answer of slurmdbd.
+SEEN_OTHERWISE = {"containerd", "kubelet", "munge", "slurmd", "mariadb"}
+
+
+def playbook(name: str) -> Any:
+    path = DATA / "playbooks" / f"{name}.yml"
+    assert path.is_file(), f"write playbooks/{name}.yml"
+    return yaml.safe_load(path.read_text())
+
+
+def tasks_of(role: str) -> list[dict[str, Any]]:
+    """The tasks of a role that install and configure."""
+    files = sorted((DATA / "roles" / role / "tasks").glob("*.yml"))
+    return [task for file in files if file.stem != "reset" for task in yaml.safe_load(file.read_text())]
+
+
+def test_a_stage_stands_below_what_it_needs() -> None:
+    names = [stage.name for stage in STAGES]
+    early = [
+        f"{stage.name} before {need.stage}"
+        for stage in STAGES
+        for need in stage.needs
+        if names.index(need.stage) > names.index(stage.name)
+    ]
+    assert early == []
+
+
+def test_site_yml_imports_the_playbooks_of_all_stages_in_order() -> None:
+    wanted = [
+        {"name": f"Stage {stage.name}", "ansible.builtin.import_playbook": f"{stage.name}.yml"}
+        for stage in STAGES
+    ]
+    assert playbook("site") == wanted, "playbooks/site.yml must have the stages of the table, in its order"
+
+
+@pytest.mark.parametrize("stage", APPLIED, ids=lambda stage: stage.name)
+def test_the_playbook_of_a_stage_applies_its_roles_to_its_hosts(stage: Stage) -> None:
+    (play,) = playbook(stage.name)
+    assert play["hosts"] == stage.group + ("[0]" if stage.first else "")
+    assert play["roles"] == [{"role": role, "tags": [role]} for role in stage.roles]
+
+
+@pytest.mark.parametrize("stage", HERE, ids=lambda stage: stage.name)
+def test_the_playbook_of_a_step_on_this_machine_runs_platformctl(stage: Stage) -> None:
+    (play,) = playbook(stage.name)
+    (task,) = play["tasks"]
+    program, command, *_ = task["ansible.builtin.command"]["argv"]
+    assert (play["hosts"], task["tags"]) == (LOCALHOST, [stage.name])
+    assert (program.rpartition("/")[2], command) == ("platformctl", stage.name)
+
+
+def test_reset_yml_undoes_the_roles_of_all_stages_last_applied_first() -> None:
+    applied = [role for stage in STAGES for role in stage.roles]
+    undoable = [role for role in applied if (DATA / "roles" / role / "tasks" / "reset.yml").is_file()]
+    wanted = [
+        {
+            "name": f"Undo {role}",
+            "ansible.builtin.include_role": {"name": role, "tasks_from": "reset"},
+            "when": f"'{role}' in (reset_roles | default({{}})).get(inventory_hostname, [])",
+            "tags": ["always"],
+        }
+        for role in reversed(undoable)
+    ]
+    (play,) = playbook("reset")
+    assert play["tasks"] == wanted, "playbooks/reset.yml must undo every role that has tasks/reset.yml"
+
+
+def test_every_role_that_changes_a_host_can_be_undone() -> None:
+    # These apply manifests to the cluster, which goes with its control plane; preflight changes nothing.
+    without = {"preflight", "kubernetes_network", "kubernetes_addons"}
+    applied = {role for stage in STAGES for role in stage.roles}
+    assert without < applied
+    lacking = {
+        role for role in applied - without if not (DATA / "roles" / role / "tasks" / "reset.yml").is_file()
+    }
+    assert lacking == set()
+
+
+@pytest.mark.parametrize("stage", APPLIED, ids=lambda stage: stage.name)
+def test_status_shows_every_service_that_a_stage_runs(stage: Stage) -> None:
+    units = {
+        unit
+        for role in stage.roles
+        for task in tasks_of(role)
+        for arguments in task.values()
+        if isinstance(arguments, dict)
+        for unit in arguments.get("services") or ()
+    }
+    services = {unit.removesuffix(".service") for unit in units if not unit.endswith(".timer")}
+    missing = services - {*stage.services, *SEEN_OTHERWISE}
+    assert not missing, f"name {missing} in `services` of stage {stage.name}"
+
+
+@pytest.mark.parametrize("stage", APPLIED, ids=lambda stage: stage.name)
+def test_preflight_looks_at_the_port_that_a_role_lets_a_site_choose(stage: Stage) -> None:
+    chosen = {
+        f"{role}_port" for role in stage.roles if f"{role}_port" in digest.declared(DATA / "roles" / role)
+    }
+    assert chosen == {port for port in stage.ports if isinstance(port, str)}
+
+
+def test_the_variables_of_the_table_are_variables_of_sites() -> None:
+    named = {
+        name
+        for stage in STAGES
+        for name in (*stage.variables, *stage.harms, *(port for port in stage.ports if isinstance(port, str)))
+    }
+    assert named - set(known(DATA)) == set()
+
+
+def test_the_artefacts_of_the_table_are_in_the_catalogue() -> None:
+    made = catalogue.load()
+    names = {*made.delivered(), *made.images, *find_charts()}
+    idle = {
+        f"{stage.name}: {pattern}"
+        for stage in STAGES
+        for pattern in stage.artifacts
+        if not any(digest._named(name, [pattern]) for name in names)
+    }
+    assert idle == set()
+
+
+def test_the_example_site_shows_every_group() -> None:
+    text = (DATA / "inventories" / "example-site" / "hosts.yml").read_text()
+    groups = {stage.group for stage in APPLIED} - {"all"}
+    assert {group for group in groups if not re.search(rf"^ +{group}:$", text, re.MULTILINE)} == set()
+
+
+def test_each_step_of_the_engine_is_in_the_table_once() -> None:
+    runners = [stage.runner for stage in STAGES if stage.runner is not StageRunner.PLAYBOOK]
+    assert sorted(runners) == sorted(set(StageRunner) - {StageRunner.PLAYBOOK})
