@@ -9,6 +9,7 @@ screen of each. In it the checkout is `.` and the home folder `~`: where they li
 
 import argparse
 import fcntl
+import html
 import io
 import os
 import pty
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import termios
 from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
@@ -33,6 +35,11 @@ _SCRIPT = """\
 sleep 3
 echo "hello from $(hostname), as $(id -un)"
 """
+_SPACE = "&#160;"
+_LEADING = re.compile(
+    r'x="(?P<x>[\d.]+)" y="(?P<y>[\d.]+)" textLength="(?P<length>[\d.]+)"(?P<rest>[^>]*)>'
+    rf"(?P<spaces>(?:{_SPACE})+)(?P<text>[^<]+)<"
+)
 _SEQUENCE = re.compile(rb"\x1b\[([0-9;?]*)([A-Za-z])|\x1b.|[\x00-\x1f]|[^\x00-\x1f\x1b]+")
 
 
@@ -83,7 +90,13 @@ class Screen:
     @property
     def lines(self) -> list[str]:
         """What is on it, with colours; empty lines at the end are left out."""
-        lines = ["".join(f"{style}{character}\x1b[0m" for character, style in row) for row in self.rows]
+        lines = [
+            "".join(
+                f"{style}{''.join(character for character, _ in cells)}\x1b[0m"
+                for style, cells in groupby(row, key=lambda cell: cell[1])
+            )
+            for row in self.rows
+        ]
         while lines and not lines[-1]:
             lines.pop()
         return lines
@@ -129,9 +142,18 @@ def draw(title: str, lines: list[str]) -> str:
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     for line in lines:
         console.print(Text.from_ansi(line), soft_wrap=True)
-    svg = console.export_svg(title=title)
+    svg = _LEADING.sub(_without_leading_spaces, console.export_svg(title=title))
     # The picture must not fetch fonts from elsewhere when it is looked at.
     return re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+
+
+def _without_leading_spaces(found: re.Match[str]) -> str:
+    """A text that begins where its first letter is: some viewers leave out the spaces before it."""
+    spaces = len(found["spaces"]) // len(_SPACE)
+    letters = len(html.unescape(found["text"]))
+    cell = float(found["length"]) / (spaces + letters)
+    start, length = float(found["x"]) + spaces * cell, letters * cell
+    return f'x="{start:g}" y="{found["y"]}" textLength="{length:g}"{found["rest"]}>{found["text"]}<'
 
 
 def demo(lab: str) -> tuple[dict[str, str], list[str]]:

@@ -67,6 +67,7 @@ class Board:
         self._clock = clock
         self._began = clock()
         self._rows: dict[str, _Row] = {}
+        self._finished = False
         self._live = Live(console=console, get_renderable=self.render, refresh_per_second=4)
 
     def __enter__(self) -> Self:
@@ -81,6 +82,7 @@ class Board:
         self._take(event)
         kind = event["event"]
         if kind == "finished":
+            self._finished = True
             self._live.stop()  # the lines stay, and the sum comes after them
         if kind in ("started", "remark", "host", "finished") and (text := self._say(event)):
             self._live.console.print(text)
@@ -117,8 +119,10 @@ class Board:
 
     def render(self) -> Group:
         """The lines as they are now."""
-        total = Text(self._total(), overflow="ellipsis", no_wrap=True)
-        return Group(self._table(), total) if self._rows else Group()
+        if not self._rows:
+            return Group()
+        total = [] if self._finished else [Text(self._total(), overflow="ellipsis", no_wrap=True)]
+        return Group(self._table(), *total)
 
     def _table(self) -> Table:
         width = self._console.width

@@ -99,10 +99,14 @@ def _stage_finished(event: Event) -> str:
 def _finished(event: Event) -> str:
     if "error" in event:
         return ""  # printed as every error is, with what to do
-    counts = ", ".join(f"{_counted(event[name])} {name}" for name in ("changed", "failed", "unreachable"))
-    local = "".join(f"; also {state}: {', '.join(names)}" for state, names in event["local"].items() if names)
+    counts = (
+        f"{_counted(event['changed'])} changed, {event['failed']} failed, {event['unreachable']} unreachable"
+    )
+    # What changed here follows from the hosts; it is news only where they did not change.
+    told = {name: ends for name, ends in event["local"].items() if name != "changed" or not event["changed"]}
+    local = "".join(f"; also {state}: {', '.join(names)}" for state, names in told.items() if names)
     stages = "1 stage" if event["stages"] == 1 else f"{event['stages']} stages"
-    return f"{stages}: {counts}{local}, {event['seconds']:.1f} s"
+    return f"{stages} in {event['seconds']:.1f} s: {counts}{local}"
 
 
 def _counted(hosts: int) -> str:
@@ -114,7 +118,7 @@ def _mark(status: str) -> str:
 
 
 _SENTENCES: Mapping[str, Callable[[Event], str]] = {
-    "started": lambda event: f"site {event['site']}: {_counted(event['hosts'])}, journal {event['journal']}",
+    "started": lambda event: f"site {event['site']}: {_counted(event['hosts'])}\njournal: {event['journal']}",
     "remark": lambda event: escape(str(event["message"])),
     "artifact": lambda event: (
         f"  made {event['name']} in {event['seconds']} s ({event['done']} of {event['of']})"

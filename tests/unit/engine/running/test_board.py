@@ -170,6 +170,8 @@ def test_the_sum_comes_after_the_lines_and_failures_before(capsys: pytest.Captur
         for word in ("n1: base", "verify", "2 stages")
     }
     assert place["n1: base"] < place["verify"] < place["2 stages"]
+    assert lines[place["2 stages"]] == "2 stages in 1.0 s: 1 host changed, 1 failed, 0 unreachable"
+    assert "of 15 stages" not in lines[place["2 stages"] - 1], "the sum is said once"
 
 
 def test_every_stage_has_a_time_to_begin_with(tmp_path: Path) -> None:

@@ -64,22 +64,25 @@ def test_the_last_event_counts_hosts(tmp_path: Path) -> None:
     counts = {"stages": 4, "changed": 1, "failed": 1, "unreachable": 0, "seconds": 12.3}
     local = {"changed": ["charts"], "failed": ["verify"]}
     assert events[-1] == {"event": "finished", **counts, "local": local}
-    hosts = "4 stages: 1 host changed, 1 host failed, 0 hosts unreachable"
-    last = f"{hosts}; also changed: charts; also failed: verify"
-    assert text.splitlines()[-1] == f"{last}, 12.3 s"
+    hosts = "4 stages in 12.3 s: 1 host changed, 1 failed, 0 unreachable"
+    assert text.splitlines()[-1] == f"{hosts}; also failed: verify"
     assert code is ExitCode.FAILED
 
 
 def test_this_machine_is_no_host_of_the_site(tmp_path: Path) -> None:
     results = stage("artifacts", **{LOCALHOST: CHANGED}) | stage("base", n1=CHANGED, n2=CHANGED)
+    only = report(tmp_path, stage("charts", **{LOCALHOST: CHANGED}))[2].splitlines()[-1]
+    assert only == "1 stage in 12.3 s: 0 hosts changed, 0 failed, 0 unreachable; also changed: charts"
     assert (
-        report(tmp_path, results)[2].splitlines()[-1].startswith("2 stages: 2 hosts changed, 0 hosts failed")
+        report(tmp_path, results)[2]
+        .splitlines()[-1]
+        .startswith("2 stages in 12.3 s: 2 hosts changed, 0 failed")
     )
     alone = stage("charts", **{LOCALHOST: FAILED})
     code, _, text = report(tmp_path, alone)
     assert (code, text.splitlines()[-1]) == (
         ExitCode.FAILED,
-        "1 stage: 0 hosts changed, 0 hosts failed, 0 hosts unreachable; also failed: charts, 12.3 s",
+        "1 stage in 12.3 s: 0 hosts changed, 0 failed, 0 unreachable; also failed: charts",
     )
 
 
