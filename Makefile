@@ -1,7 +1,7 @@
 # Everything a person types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-down test lint unit molecule mutation kind kind-down kind-test conformance bench docs source lock wheel release
+.PHONY: help setup demo lab-down test lint unit molecule mutation kind kind-down kind-test conformance bench docs pictures source lock wheel release
 
 PLATFORMCTL := .venv/bin/platformctl
 LAB := inventories/lab
@@ -73,6 +73,11 @@ docs: setup ## Write variables.md, chart-values.md and benchmarks.md in docs/ ag
 	@$(PLATFORMCTL) schema --markdown > docs/variables.md
 	@.venv/bin/python -m tests.chart_values > docs/chart-values.md
 	@.venv/bin/python -m tests.benchmarks.document > docs/benchmarks.md
+
+pictures: setup ## Record the pictures of the README on a lab of its own
+	@.venv/bin/python docs/record.py demo docs/demo.svg --lab pictures
+	@.venv/bin/python docs/record.py job docs/job.svg --lab pictures
+	@$(PLATFORMCTL) lab down --name pictures
 
 source: setup ## Take the lab's artefacts from elsewhere, and pin what is there: SOURCE=upstream, their publishers
 	@echo 'artifacts_source: $(or $(filter upstream modules,$(SOURCE)),$(error which? SOURCE=upstream or SOURCE=modules))' \

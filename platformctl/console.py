@@ -1,6 +1,6 @@
-"""What commands print: tables and lines for people, JSON for programs, colours that can be switched off.
+"""The output of commands: tables and lines for people, JSON for programs, colours that can be switched off.
 
-One Output is made by the root command and reaches the others through Typer's context (`ctx.obj`).
+The root command makes one Output; the others get it through Typer's context (`ctx.obj`).
 """
 
 import json
@@ -81,7 +81,7 @@ class Output:
         self.console.print(table)
 
     def _write(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Cells without markup, each column as wide as its widest cell, and the last as wide as it is."""
+        """Write cells without markup; each column is as wide as its widest cell; the last is not padded."""
         cells = [[_words(cell) for cell in row] for row in rows]
         cells.insert(0, [column.upper() for column in columns])
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1]
@@ -92,7 +92,7 @@ class Output:
         print("\n".join([*([title] if title else []), *(line.rstrip() for line in lines)]))
 
     def _least_width(self, table: Table) -> int:
-        """What the columns that stay whole need."""
+        """The width that the columns that are not wrapped need."""
         unbounded = self.console.options.update(width=_WIDEST)
         return Measurement.get(self.console, unbounded, table).minimum
 
@@ -114,12 +114,12 @@ class Output:
         print(json.dumps(event, default=str), flush=True)
 
     def say(self, message: str) -> None:
-        """Tell a person something that is not a result; silent for programs."""
+        """Print a message for people that is not a result; nothing for programs."""
         if not self.json:
             self.console.print(message)
 
     def remark(self, message: str) -> None:
-        """Tell a person something on standard error, in either format."""
+        """Print a message for people on standard error, in either format."""
         self.remarks.print(message)
 
 

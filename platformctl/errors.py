@@ -1,7 +1,7 @@
-"""The errors a person sees: what went wrong, where, and the next command.
+"""The errors for people: what went wrong, where, and the next command.
 
-Every expected failure of the product is a PlatformError; the command line prints it and exits with
-its code. Anything else that escapes is a defect and shows a traceback.
+Every expected failure is a PlatformError; the command line prints it and exits with its code. Any other
+exception is a defect and shows a traceback.
 """
 
 from dataclasses import dataclass, field

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from platformctl.cli import completion
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
 
@@ -29,7 +30,13 @@ class Source(StrEnum):
 
 InventoryOption = Annotated[
     Path | None,
-    typer.Option("--inventory", "-i", envvar="PLATFORMCTL_INVENTORY", help="The site: an Ansible inventory."),
+    typer.Option(
+        "--inventory",
+        "-i",
+        envvar="PLATFORMCTL_INVENTORY",
+        help="The site: an Ansible inventory.",
+        autocompletion=completion.inventories,
+    ),
 ]
 SourceOption = Annotated[
     Source | None, typer.Option("--source", "-s", help="Instead of the site's artifacts_source.")

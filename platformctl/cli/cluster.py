@@ -4,14 +4,16 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from platformctl.cli import completion
 from platformctl.errors import ExitCode, PlatformError
+from platformctl.vocabulary import GROUP
 
 if TYPE_CHECKING:
     from platformctl.clients.jobs import JobsClient
@@ -50,7 +52,7 @@ async def jobs_of(access: Access) -> AsyncIterator["JobsClient"]:
         raise PlatformError(
             f"no cluster to ask: {error}",
             where=", ".join(str(path) for path in files),
-            next="ask your site's engineers for one: platformctl kubeconfig -i SITE --user YOU --file FILE",
+            next=_other_kubeconfig(files, access),
             code=ExitCode.INVALID,
         ) from error
     where = f"{context.connection.server}, context {context.name} of {context.source}"
@@ -74,19 +76,32 @@ async def jobs_of(access: Access) -> AsyncIterator["JobsClient"]:
             raise _in_words(error, jobs.namespace, where) from error
 
 
+_NEW_KUBECONFIG = "ask your site's engineers for one: platformctl kubeconfig -i SITE --user YOU --file FILE"
+
+
+def _other_kubeconfig(files: list[Path], access: Access) -> str:
+    """What gets a person a kubeconfig that can be used: another name, another context, or a new file."""
+    if not any(path.is_file() for path in files):
+        named = "--kubeconfig" if access.kubeconfig else "KUBECONFIG" if os.environ.get("KUBECONFIG") else ""
+        correct = f"correct {named}, or " if named else ""
+        return f"{correct}{_NEW_KUBECONFIG}"
+    if access.context:
+        return "choose another --context: kubectl config get-contexts"
+    return f"correct the file, choose a --context, or {_NEW_KUBECONFIG}"
+
+
 def _names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of Jobs for the shell's completion; nothing where the cluster cannot be asked."""
     given = ctx.params
     access = Access(given.get("kubeconfig"), given.get("context") or "", given.get("namespace") or "")
 
     async def listed() -> list[str]:
-        async with asyncio.timeout(3), jobs_of(access) as jobs:
+        async with asyncio.timeout(completion.SECONDS), jobs_of(access) as jobs:
             return [str(job["metadata"]["name"]) for job in await jobs.list()]
 
-    try:
+    with suppress(Exception):  # whatever a cluster answers
         return [name for name in asyncio.run(listed()) if name.startswith(incomplete)]
-    except (PlatformError, TimeoutError):
-        return []
+    return []
 
 
 NameArgument = Annotated[str, typer.Argument(help="The Job.", autocompletion=_names)]
@@ -106,32 +121,37 @@ def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:
     from platformctl.clients.kubernetes import AlreadyExistsError, NotFoundError, UnavailableError
 
     said = error.message or error.reason
+    if "CERTIFICATE_VERIFY_FAILED" in said or "certificate verify failed" in said:
+        what = f"the cluster's certificate is not of the authority that the kubeconfig names: {said}"
+        next_step = "if the cluster was installed anew, or another one has its address now, "
+        return PlatformError(what, where, next_step + _NEW_KUBECONFIG, ExitCode.REFUSED)
     if isinstance(error, UnavailableError):
         what, code = f"the cluster does not answer: {said}", ExitCode.UNREACHABLE
         return PlatformError(what, where, "try again; what was asked may have been done", code)
     if error.code == 401:
-        next_step = "have a new kubeconfig made: platformctl kubeconfig -i SITE --user YOU --file FILE"
-        return PlatformError(
-            "the cluster does not accept your credentials", where, next_step, ExitCode.REFUSED
-        )
+        what = "the cluster does not accept your credentials"
+        return PlatformError(what, where, _NEW_KUBECONFIG, ExitCode.REFUSED)
     if error.code == 403:
         next_step = f"is {namespace} your namespace? choose one with -n"
         if "cluster scope" in said:
             next_step = "you may not look into all namespaces: choose one with -n"
         return PlatformError(f"the cluster refuses: {said}", where, next_step, ExitCode.REFUSED)
     if isinstance(error, NotFoundError):
-        # Of a Job that is there, its output was not found: the server says why.
-        absent = said.endswith("not found")
-        next_step = (
-            f"platformctl job list --all -n {namespace}" if absent else "platformctl job describe NAME"
-        )
+        if f"jobs.{GROUP}" in said:
+            return PlatformError(said, where, f"platformctl job list --all -n {namespace}", ExitCode.FAILED)
+        next_step = f"what the Job has: platformctl job describe NAME -n {namespace}"
         return PlatformError(said, where, next_step, ExitCode.FAILED)
     if isinstance(error, AlreadyExistsError):
-        return PlatformError(said, where, "choose another name, or cancel it with --delete", ExitCode.FAILED)
-    if error.code == 400 and "requirement" in said:
-        next_step = "a label selector is such as project=wind,stage!=test"
-        return PlatformError(f"the cluster does not take it: {said}", where, next_step, ExitCode.INVALID)
+        return PlatformError(
+            said,
+            where,
+            f"choose another name, or: platformctl job cancel --delete NAME -n {namespace}",
+            ExitCode.FAILED,
+        )
     if error.code in (400, 422):
-        next_step = "correct the Job; all fields: platformctl docs jobs"
+        # Only a label selector has requirements.
+        of_selector = error.code == 400 and "requirement" in said
+        job, selector = "correct the Job; all fields: platformctl docs jobs", "project=wind,stage!=test"
+        next_step = f"a label selector is such as {selector}" if of_selector else job
         return PlatformError(f"the cluster does not take it: {said}", where, next_step, ExitCode.INVALID)
     return PlatformError(f"the cluster says: {said}", where)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from platformctl.cli.run import InventoryOption
 from platformctl.console import Output
@@ -36,20 +37,27 @@ def status(ctx: typer.Context, inventory: InventoryOption) -> None:
     if output.json:
         output.document({**asdict(site), "healthy": site.healthy})
     else:
-        _tables(site, output)
+        _tables(site, output, inventory)
     raise typer.Exit(ExitCode.DONE if site.healthy else ExitCode.FAILED)
 
 
-def _tables(site: "SiteStatus", output: Output) -> None:
+def _tables(site: "SiteStatus", output: Output, inventory: Path) -> None:
+    from platformctl.engine.checking.status import NOT_INSTALLED
+
     hosts = [
-        (host.name, host.address, host.owner, host.kubernetes, host.slurm, _word(host.healthy), host.remark)
+        (
+            *(host.name, host.address, host.owner, host.state, host.kubernetes, host.slurm),
+            *(_word(host.healthy), escape(host.remark)),
+        )
         for host in site.hosts
     ]
-    columns = ("host", "address", "owner", "kubernetes", "slurm", "health", "remark")
+    columns = ("host", "address", "owner", "state", "kubernetes", "slurm", "health", "remark")
     output.table(f"site {site.site}", columns, hosts)
     output.say("")
-    services = [(item.name, item.where, item.state, _word(item.healthy)) for item in site.services]
+    services = [(item.name, item.where, escape(item.state), _word(item.healthy)) for item in site.services]
     output.table("", ("service", "where", "state", "health"), services)
+    if site.hosts and all(host.state == NOT_INSTALLED for host in site.hosts):
+        output.remark(f"nothing is installed yet: platformctl install -i {inventory}")
 
 
 def _word(healthy: bool) -> str:

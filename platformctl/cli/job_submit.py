@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 
 from platformctl.cli import cluster, job_wait
 from platformctl.cli.cluster import Access, ContextOption, KubeconfigOption, NamespaceOption
+from platformctl.cli.completion import QueueOption
 from platformctl.cli.job_wait import WatchOption
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
@@ -49,7 +50,7 @@ class Asked:
     ] = ""
     name: Annotated[str, typer.Option(help="The Job's name, instead of one made up.")] = ""
     target: Annotated[Target | None, typer.Option(help="Where it may run.", show_default=False)] = None
-    queue: Annotated[str, typer.Option(help="The queue.")] = ""
+    queue: QueueOption = ""
     account: Annotated[str, typer.Option(help="The account to charge.")] = ""
     walltime: Annotated[str, typer.Option(help="How long it may run: 5400, 01:30:00, 1h30m.")] = ""
     cpus: Annotated[str, typer.Option(help="Cores for each task: 4, 500m; 0 takes away a manifest's.")] = ""

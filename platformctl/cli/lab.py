@@ -1,19 +1,22 @@
 """`platformctl lab`: make, look at, enter and remove labs."""
 
 import os
+import shlex
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from platformctl import lab as labs
+from platformctl.cli import completion
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
 
 app = typer.Typer(help="Podman hosts that stand in for bare metal.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Option("--name", "-n", help="Which lab.")]
+Name = Annotated[str, typer.Option("--name", "-n", help="Which lab.", autocompletion=completion.labs)]
 
 
 @app.command()
@@ -21,7 +24,13 @@ def up(
     ctx: typer.Context,
     name: Name = labs.DEFAULT_NAME,
     inventory: Annotated[
-        Path | None, typer.Option("--inventory", "-i", help="One host is booted for each host in it.")
+        Path | None,
+        typer.Option(
+            "--inventory",
+            "-i",
+            help="One host is booted for each host in it.",
+            autocompletion=completion.inventories,
+        ),
     ] = None,
     light: Annotated[int, typer.Option(help="That many plain hosts more.", min=0, max=50)] = 0,
 ) -> None:
@@ -74,18 +83,54 @@ def status(ctx: typer.Context, name: Name = labs.DEFAULT_NAME) -> None:
     output.say(f"inventory: {lab.inventory}")
 
 
-@app.command()
+class OptionsFirst(TyperCommand):
+    """A command whose options end where a second word begins: those that follow belong to that word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `--` before the second word."""
+        valued = {
+            name
+            for option in self.params
+            if option.param_type_name == "option" and not getattr(option, "is_flag", False)
+            for name in option.opts
+        }
+        words, number = 0, 0
+        while number < len(args) and args[number] != "--":
+            if args[number].startswith("-"):
+                number += args[number] in valued
+            else:
+                words += 1
+                if words == 2:
+                    args = [*args[:number], "--", *args[number:]]
+                    break
+            number += 1
+        return super().parse_args(ctx, args)
+
+
+@app.command(cls=OptionsFirst)
 def shell(
-    host: Annotated[str, typer.Argument(help="A host of the lab.")],
+    host: Annotated[str, typer.Argument(help="A host of the lab.", autocompletion=completion.lab_hosts)],
+    command: Annotated[
+        list[str] | None, typer.Argument(help="Run this and leave, with its exit code.", show_default=False)
+    ] = None,
     name: Name = labs.DEFAULT_NAME,
     console: Annotated[
         bool, typer.Option("--console", help="As root through podman, for a host whose ssh does not answer.")
     ] = False,
 ) -> None:
-    """Open a shell on a host, over ssh as its administrator."""
+    """Open a shell on a host, over ssh as its administrator, or run a command there.
+
+    Example: `platformctl lab shell node1`
+
+    Example: `platformctl lab shell node1 systemctl is-active kubelet`
+
+    Example: `platformctl lab shell node1 'journalctl -u slurmd | tail'`
+    """
     lab = _existing(name)
-    command = lab.console_command(host) if console else lab.ssh_command(host)
-    os.execvp(command[0], command)  # noqa: S606 - the shell takes this process's place
+    # One word may be a whole command line; several are words as they were given.
+    text = shlex.join(command) if command and len(command) > 1 else "".join(command or [])
+    words = lab.console_command(host, text) if console else lab.ssh_command(host, *([text] if text else []))
+    os.execvp(words[0], words)  # noqa: S606 - the shell takes this process's place
 
 
 def _existing(name: str) -> labs.Lab:

@@ -1,27 +1,43 @@
 """The commands that work on a site's hosts: install, plan, preflight, verify, charts, reset, unlock."""
 
 import asyncio
+import shlex
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from platformctl import paths
+from platformctl.cli import completion
 from platformctl.console import Output
 from platformctl.engine.fleet import Fleet
 from platformctl.errors import ExitCode, PlatformError
 
 InventoryOption = Annotated[
     Path,
-    typer.Option("--inventory", "-i", envvar="PLATFORMCTL_INVENTORY", help="The site: an Ansible inventory."),
+    typer.Option(
+        "--inventory",
+        "-i",
+        envvar="PLATFORMCTL_INVENTORY",
+        help="The site: an Ansible inventory.",
+        autocompletion=completion.inventories,
+    ),
 ]
 LimitOption = Annotated[
-    list[str] | None, typer.Option("--limit", "-l", help="Only these hosts or groups; repeat or use commas.")
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        "-l",
+        help="Only these hosts, as Ansible writes it: a,b or a group, n*, group:!b, !b.",
+        autocompletion=completion.hosts,
+    ),
 ]
 StageOption = Annotated[
-    list[str] | None, typer.Option("--stage", "-s", help="Only this stage; repeat for more.")
+    list[str] | None,
+    typer.Option("--stage", "-s", help="Only this stage; repeat for more.", autocompletion=completion.stages),
 ]
 FullOption = Annotated[bool, typer.Option("--full", help="Run every stage on every host, changed or not.")]
 
@@ -51,7 +67,8 @@ def install(
     from platformctl.engine.running.install import Installation, Options
 
     output: Output = ctx.obj
-    options = Options(tuple(limit or ()), tuple(stage or ()), full, yes, output.verbose)
+    details = output.json or output.verbose > 0
+    options = Options(tuple(limit or ()), tuple(stage or ()), full, yes, output.verbose, details)
     code = asyncio.run(Installation(_load(inventory), options).run(output))
     raise typer.Exit(code)
 
@@ -64,29 +81,39 @@ def plan(
     full: FullOption = False,
 ) -> None:
     """Show what `install` would run on which host, why, and what users would notice. Changes nothing."""
-    from platformctl.engine.running.install import Installation, Options, left_over
+    from platformctl.engine.planning import words
+    from platformctl.engine.running.install import Installation, Options
 
     output: Output = ctx.obj
     options = Options(tuple(limit or ()), tuple(stage or ()), full)
     fleet = _load(inventory)
     draft = asyncio.run(Installation(fleet, options).draft())
     effects = {(found.host, found.stage): found for found in draft.impacts}
+    fresh = set() if output.json or output.verbose else words.newcomers(draft.plan)
     rows = []
     for step in draft.plan.steps:
+        if step.host in fresh:
+            continue
         found = effects.get((step.host, step.stage))
         effect = ": ".join(part for part in (found.running, found.effect) if part) if found else ""
         rows.append((step.host, step.stage, "; ".join(step.reasons), effect))
     for host, names in draft.plan.left.items():
         rows += [(host, name, "not run: the host left this group", "still does its work") for name in names]
+    if fresh:
+        for line in words.first_installation(draft.plan):
+            output.say(f"{line} (-v names them)")
     if rows or output.json:
         output.table("", ("host", "stage", "why", "impact"), rows)
-    else:
+    elif not fresh:
         output.say("nothing to do: every host has what the inventory says")
     if not draft.fetched:
         output.remark(
             "no artefacts are fetched yet, so this compares hosts with none; `install` fetches them"
         )
-    for line in [*(f"{host} {why}" for host, why in draft.plan.down.items()), *left_over(draft.plan, fleet)]:
+    for line in [
+        *(f"{host} {why}" for host, why in draft.plan.down.items()),
+        *words.left_over(draft.plan, fleet),
+    ]:
         output.remark(line)
     raise typer.Exit(ExitCode.UNREACHABLE if draft.plan.down else ExitCode.DONE)
 
@@ -95,7 +122,7 @@ def preflight(ctx: typer.Context, inventory: InventoryOption, limit: LimitOption
     """Check whether the hosts can be installed, and say what to do. Changes nothing."""
     from platformctl.engine.checking.check import check
     from platformctl.engine.checking.preflight import Level
-    from platformctl.engine.running.install import hosts_of
+    from platformctl.engine.limit import hosts_of
 
     output: Output = ctx.obj
     fleet = _load(inventory)
@@ -187,8 +214,8 @@ def reset(
 ) -> None:
     """Remove from the hosts what `install` put there, and only that, after naming it."""
     from platformctl.engine import graph
+    from platformctl.engine.limit import hosts_of
     from platformctl.engine.running import reset as undo
-    from platformctl.engine.running.install import hosts_of
     from platformctl.engine.stages import STAGES
 
     output: Output = ctx.obj
@@ -207,7 +234,7 @@ def reset(
             (host, role, undo.describe(role, data)) for host, roles in found.roles.items() for role in roles
         ]
         output.table("To be removed", ("host", "role", "what"), rows)
-    _confirm(fleet, yes)
+    _confirm(fleet, yes, limit or ())
     raise typer.Exit(asyncio.run(undo.reset(fleet, found, data, output)))
 
 
@@ -234,21 +261,35 @@ def unlock(ctx: typer.Context, inventory: InventoryOption) -> None:
 
     output: Output = ctx.obj
     fleet = _load(inventory)
+    down: Mapping[str, str] = {}
     if fleet.hosts:
-        removed = asyncio.run(host_lock.release(fleet, tuple(fleet.hosts)))
+        removed, down = asyncio.run(host_lock.release(fleet, tuple(fleet.hosts)))
     else:
         owner = asyncio.run(cluster_lock.release(fleet))
         removed = {"the cluster": owner} if owner else {}
-    output.table("", ("host", "was held by"), removed.items())
+    if removed or output.json:
+        output.table("", ("host", "was held by"), removed.items())
+    else:
+        answer = " on the hosts that answer" if down else ""
+        output.say(f"nothing to do: no run holds a lock of this site{answer}")
+    for host, why in down.items():
+        output.remark(f"{host} {why}")
+    raise typer.Exit(ExitCode.UNREACHABLE if down and not removed else ExitCode.DONE)
 
 
-def _confirm(fleet: Fleet, given: str) -> None:
+def _confirm(fleet: Fleet, given: str, limit: Sequence[str] = ()) -> None:
     name = given or typer.prompt(f"Type the site's name ({fleet.site}) to remove all this")
     if name != fleet.site:
         raise PlatformError(
             f"{name!r} is not the name of this site, so nothing was removed",
             where=str(fleet.inventory),
-            next=f"platformctl reset -i {fleet.inventory} --yes {fleet.site}",
+            next=shlex.join(
+                [
+                    *("platformctl", "reset", "-i", str(fleet.inventory)),
+                    *(word for part in limit for word in ("--limit", part)),
+                    *("--yes", fleet.site),
+                ]
+            ),
             code=ExitCode.REFUSED,
         )
 

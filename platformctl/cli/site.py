@@ -39,7 +39,8 @@ def init(
     output.say(f"Made {folder} with {len(written)} files and new secrets. Next:")
     output.say(f"  edit {folder}/hosts.yml: your hosts, their addresses and tasks")
     output.say(f"  edit {folder}/group_vars/all/: at least site, connection and users")
-    for command in ("validate", "preflight", "install"):
+    output.say(f"  platformctl validate -i {folder}: names all that is still the example's")
+    for command in ("preflight", "install"):
         output.say(f"  platformctl {command} -i {folder}")
 
 
@@ -48,7 +49,7 @@ def validate(ctx: typer.Context, inventory: InventoryOption) -> None:
     from platformctl import site
 
     output: Output = ctx.obj
-    mistakes = site.check(inventory)
+    mistakes = [*site.check(inventory), *site.check_secrets(inventory)]
     if output.json:
         columns = ("place", "key", "value", "problem", "remedy")
         output.table("", columns, [(m.place, m.key, m.value, m.problem, m.remedy) for m in mistakes])
@@ -96,11 +97,20 @@ def schema(
     output.document(document)
 
 
-def secrets(ctx: typer.Context, inventory: InventoryOption) -> None:
-    """List the names of a site's secrets, never their values."""
+def secrets(
+    ctx: typer.Context,
+    inventory: InventoryOption,
+    make: Annotated[bool, typer.Option("--make", help="Make those that are missing.")] = False,
+) -> None:
+    """List the names of a site's secrets, never their values.
+
+    Example: `platformctl secrets -i mysite --make`
+    """
     from platformctl.site import secrets as vault
 
     output: Output = ctx.obj
+    if make:
+        vault.ensure(inventory)
     held = vault.load(inventory)
     rows = [(name, "set" if name in held else "missing") for name in sorted({*vault.NAMES, *held})]
     output.table("", ("secret", "state"), rows)

@@ -90,5 +90,5 @@ def _issue(
     raise PlatformError(
         f"the cluster did not issue a certificate for {user} within {wait_seconds:.0f} s",
         where=f"CertificateSigningRequest {name}",
-        next="see whether kube-controller-manager runs: platformctl status",
+        next="see whether kube-controller-manager runs: platformctl status -i SITE",
     )

@@ -1,11 +1,11 @@
-"""Jobs as their submitter reaches them: kfoundry.io/v1alpha1 through the API server, with the user's rights.
+"""A client for Jobs (kfoundry.io/v1alpha1) through the API server, with the rights of the user.
 
-Jobs are plain dictionaries, as the API server returns them. What the router is asked for after the
-creation of a Job is asked by annotations, since the spec does not change.
+Jobs are plain dictionaries, as the API server returns them. Later requests to the router are annotations,
+because the spec does not change.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
@@ -72,10 +72,17 @@ class JobsClient:
             raise NoJobsError(str(error)) from None
         return found
 
-    async def changes(self, name: str) -> AsyncGenerator[dict[str, Any]]:
-        """A Job as it is and after every change, until it is deleted. Close it when done.
+    async def queues(self) -> Sequence[str]:
+        """Names of the cluster's queues."""
+        found: list[str] = []
+        async for page in self._client.list_pages(f"{API}/queues"):
+            found += [str(queue["metadata"]["name"]) for queue in page["items"]]
+        return found
 
-        The same state may come twice, since a watch that ends or breaks is begun again.
+    async def changes(self, name: str) -> AsyncGenerator[dict[str, Any]]:
+        """A Job as it is now and after every change, until it is deleted. Close it when done.
+
+        The same state may come twice, because a watch that ends or breaks is started again.
         """
         one = {"fieldSelector": f"metadata.name={name}"}
         while True:
@@ -95,20 +102,20 @@ class JobsClient:
                             yield event["object"]
 
     async def ask(self, job: dict[str, Any], annotations: Mapping[str, str | None]) -> dict[str, Any]:
-        """Ask the router for something about this very Job and not a later one of its name.
+        """Set request annotations on this Job, not on a later one with the same name.
 
-        None takes back what was asked before.
+        None removes an earlier request.
         """
         metadata = {"uid": job["metadata"]["uid"], "annotations": dict(annotations)}
         return await self._client.merge(self._path(job["metadata"]["name"]), {"metadata": metadata})
 
     async def resume(self, job: dict[str, Any]) -> None:
-        """Let a suspended Job go."""
+        """Resume a suspended Job."""
         patch = {"metadata": {"uid": job["metadata"]["uid"]}, "spec": {"suspend": False}}
         await self._client.merge(self._path(job["metadata"]["name"]), patch)
 
     async def delete(self, job: dict[str, Any]) -> None:
-        """Delete this very Job; the router cancels what runs before it goes."""
+        """Delete this Job, not a later one with the same name; the router first cancels what runs."""
         await self._client.delete(self._path(job["metadata"]["name"]), uid=job["metadata"]["uid"])
 
     async def page(
@@ -147,7 +154,7 @@ class JobsClient:
                 await self._until_changed(name)
 
     async def _until_changed(self, name: str) -> None:
-        """Wait until something is written about the Job, for some seconds at most."""
+        """Wait until the Job changes, for some seconds at most."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_STILL_SECONDS), aclosing(self.changes(name)) as changes:
                 await anext(changes)
@@ -167,7 +174,7 @@ class JobsClient:
             raise
 
     async def _missing(self, error: NotFoundError) -> Exception:
-        """Why something was not found: the Job, or the whole API."""
+        """The exception for a 404: either the Job is missing, or the whole API."""
         try:
             await self._client.get(API)
         except NotFoundError:

@@ -13,6 +13,7 @@ from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from platformctl.engine import ssh_errors
 from platformctl.engine.fleet import Connection, Host
 
 # No compression: hosts are on a fast network, and zlib made a transfer of images ten times as long.
@@ -56,8 +57,11 @@ class Reply:
     @property
     def refusal(self) -> str:
         """Why the command failed, as words that follow the host's name: `does not answer: no route`."""
-        what = "does not answer" if self.unreachable else "does not let its user become root"
-        return f"{what if self.unreachable or self.denied else 'does not say what it has'}: {self.message}"
+        if self.unreachable:
+            what = ssh_errors.cause(self.err).words
+        else:
+            what = "does not let its user become root" if self.denied else "does not say what it has"
+        return f"{what}: {self.message}"
 
 
 async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:

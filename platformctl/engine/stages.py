@@ -286,7 +286,7 @@ STAGES: tuple[Stage, ...] = (
         "slurm_node",
         "slurm_node",
         ("slurm_node",),
-        each("munge") + every("slurm_controller"),
+        each("munge") + some("slurm_controller"),  # a backup serves the configuration as well
         peers=(Peers("slurm_controller"),),
         ports=("slurm_node_port",),
         workload=Workload.JOBS,
@@ -296,7 +296,7 @@ STAGES: tuple[Stage, ...] = (
         "slurm_rest",
         "slurm_rest",
         ("slurm_rest",),
-        each("munge") + every("slurm_controller"),
+        each("munge") + some("slurm_controller"),
         variables=("ansible_host",),  # in its certificate
         certificates=True,
         services=("slurmrestd", "slurm-rest-tls"),
@@ -307,7 +307,7 @@ STAGES: tuple[Stage, ...] = (
         "charts",
         LOCALHOST,
         runner=StageRunner.CHARTS,
-        needs=every("artifacts", "kubernetes_addons", "slurm_rest") + some("kubernetes_node"),
+        needs=every("artifacts", "kubernetes_addons") + some("slurm_rest", "kubernetes_node"),
         artifacts=releases.ARTIFACTS,
         peers=(Peers("slurm_rest", (*_ADDRESS, "slurm_rest_port"), first=True),),
         folders=("charts",),

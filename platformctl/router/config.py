@@ -29,7 +29,7 @@ class GroupEntry(_Strict):
 
 
 class UserEntry(_Strict):
-    """A site user: numeric ids as on every host. Root can not be one."""
+    """A site user: numeric ids as on every host. Root cannot be one."""
 
     name: _Field
     uid: _Id
@@ -54,7 +54,7 @@ class UserEntry(_Strict):
 
 
 class SlurmEntry(_Strict):
-    """How to reach slurmrestd. key_file holds the site's JWT key; reader is whom reads are made as."""
+    """How to reach slurmrestd. key_file: the site's JWT key. reader: the Slurm user for read requests."""
 
     address: str
     key_file: Path
@@ -64,9 +64,9 @@ class SlurmEntry(_Strict):
 
 
 class PriorityEntry(_Strict):
-    """A class of priority that Jobs may name: what it is on each back end.
+    """A priority class that Jobs may name, and what it means on each back end.
 
-    nice: Slurm's, which puts a job back; only its operators may put one forward, and the router is none.
+    nice: Slurm's; it lowers a job's priority. Only Slurm operators may raise one, and the router is not one.
     """
 
     qos: str | None = None
@@ -74,7 +74,7 @@ class PriorityEntry(_Strict):
     pod_priority_class: str | None = None
 
     def priority(self) -> Priority:
-        """The class as translations need it."""
+        """The class in the form that translations need."""
         return Priority(self.qos, self.nice, self.pod_priority_class)
 
 
@@ -86,12 +86,13 @@ class LeaseEntry(_Strict):
 
 
 class RouterConfig(_Strict):
-    """site marks the router's jobs in every back end; without slurm, Kubernetes is the only back end.
+    """The whole file.
 
-    lease: without one the process takes itself for the only router. grace_seconds: how long the reconciles in
-    progress may take once the process is told to stop. health: host and port of /healthz, /readyz and
-    /metrics. priorities: by the name that Jobs use. routing: see routing_rules; the shipped ones where it is
-    empty. stage_paths: folders outside of homes that Jobs may stage files from and to.
+    site: its name, which marks the router's jobs in every back end. slurm: without it, Kubernetes is the only
+    back end. lease: without it, the process assumes that it is the only router. grace_seconds: how long
+    reconciles in progress may take after the process is told to stop. health: host and port of /healthz,
+    /readyz and /metrics. priorities: by the name that Jobs use. routing: see routing_rules; the default rules
+    if it is empty. stage_paths: folders outside of homes that Jobs may stage files from and to.
     """
 
     site: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
@@ -114,11 +115,11 @@ class RouterConfig(_Strict):
         return {entry.name: entry.user(names) for entry in self.users}
 
     def rules(self) -> Sequence[Rule]:
-        """The site's rules of routing, or the ones that are shipped."""
+        """The site's routing rules, or the default ones."""
         return self.routing or DEFAULT_RULES
 
     def policy(self) -> Policy:
-        """What the site lets its users ask for."""
+        """What the site allows its users to ask for."""
         priorities = {name: entry.priority() for name, entry in self.priorities.items()}
         return Policy(priorities, tuple(self.stage_paths))
 

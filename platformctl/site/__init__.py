@@ -1,6 +1,6 @@
 """The site: an Ansible inventory, read, checked as a whole, and its secrets.
 
-`load` gives a Site or raises all mistakes together; `check` lists them.
+`load` gives a Site or raises all mistakes together; `check` lists them, `check_secrets` those of its secrets.
 """
 
 from importlib import import_module
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from platformctl.site.mistakes import Mistake
-    from platformctl.site.model import Host, Site, check, load
+    from platformctl.site.model import Host, Site, check, check_secrets, load
 
-__all__ = ["Host", "Mistake", "Site", "check", "load"]
+__all__ = ["Host", "Mistake", "Site", "check", "check_secrets", "load"]
 
 
 def __getattr__(name: str) -> Any:

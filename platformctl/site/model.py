@@ -12,6 +12,7 @@ from platformctl.site.effective import Effective
 from platformctl.site.inventory import Inventory, read_inventory
 from platformctl.site.mistakes import Mistake
 from platformctl.site.rules import check_rules
+from platformctl.site.rules.examples import is_example
 from platformctl.site.rules.facts import Facts
 from platformctl.site.values import check_values
 from platformctl.site.variables import roles
@@ -21,7 +22,7 @@ from platformctl.site.variables import roles
 class Host:
     """One host.
 
-    address: IP address, or what the inventory gives (Jinja not evaluated). groups: all levels, without `all`.
+    address: IP address, or the inventory's text (Jinja not evaluated). groups: of all levels, without `all`.
     vars: its effective variables, raw as in YAML.
     """
 
@@ -36,7 +37,7 @@ class Site:
     """A site without mistakes.
 
     inventory: its folder. hosts: in Ansible's order. groups: members of every group in Ansible's order, so
-    that the first of a group is the same one that roles mean. shared: variables of the whole site, raw.
+    that the first host of a group is the same as in roles. shared: variables of the whole site, raw.
     """
 
     inventory: Path
@@ -72,6 +73,25 @@ def load(inventory: Path) -> Site:
 def check(inventory: Path) -> list[Mistake]:
     """All mistakes of an inventory, in the order of files and lines."""
     return _examine(inventory)[2]
+
+
+def check_secrets(inventory: Path) -> list[Mistake]:
+    """What is wrong with a site's secrets. Labs and the example make theirs when they need them."""
+    from platformctl.site import secrets  # late: loads ansible-vault
+
+    _, facts, _ = _examine(inventory)
+    vault = secrets.vault_path(inventory)
+    if facts.lab or is_example(facts) or not facts.effective.hosts:
+        return []
+    if not vault.exists():
+        remedy = "copy it from where the site was made; for a site that is not yet installed: "
+        remedy += f"platformctl secrets -i {inventory} --make"
+        return [Mistake(vault, 0, "", "", "does not exist", remedy)]
+    try:
+        secrets.load(inventory)
+    except PlatformError as error:
+        return [Mistake(vault, 0, "", "", error.what, error.next)]
+    return []
 
 
 def _examine(path: Path) -> tuple[Inventory, Facts, list[Mistake]]:

@@ -6,15 +6,15 @@ from platformctl import paths
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.site import secrets
 from platformctl.site.refinements import SITE_NAME_REMEDY, is_site_name
-
-EXAMPLE = "example-site"
-"""The example's folder and site name; the name is replaced wherever it stands."""
+from platformctl.site.rules.examples import EXAMPLE
 
 
 def create(target: Path, force: bool = False) -> list[Path]:
-    """Write the inventory of a new site named after the folder; gives the files written.
+    """Write the inventory of a new site named after the folder; returns the written files.
 
-    force: write over the example's files in a folder that is in use. Secrets are never replaced.
+    The example's name is replaced by the site's everywhere.
+
+    force: overwrite the example's files in a folder that already exists. Secrets are never replaced.
     """
     name = target.resolve().name
     if not is_site_name(name):
@@ -23,7 +23,13 @@ def create(target: Path, force: bool = False) -> list[Path]:
             next=SITE_NAME_REMEDY,
             code=ExitCode.INVALID,
         )
-    if target.exists() and (not target.is_dir() or any(target.iterdir())) and not force:
+    if target.exists() and not target.is_dir():
+        raise PlatformError(
+            f"{target} is a file; nothing was written",
+            next="choose another name, or move the file away",
+            code=ExitCode.REFUSED,
+        )
+    if target.exists() and any(target.iterdir()) and not force:
         raise PlatformError(
             f"{target} exists already; nothing was written",
             next=f"choose another name; to write over the example's files: platformctl init {target} --force",

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -49,13 +50,18 @@ def measure(figures: Figures) -> None:
         figures.add("nothing to do", again.seconds, "s", at_most=10)
         full = platformctl("install", "--full", "--yes", "-i", str(inventory))
         figures.add("--full on a converged site", full.seconds, "s")
-        figures.add("hosts changed by --full", full.events[-1]["changed"], "hosts", at_most=0)
+        figures.add("hosts changed by --full", _changed(full.events[-1]), "hosts", at_most=0)
         _change(inventory)
         one = platformctl("install", "--yes", "-i", str(inventory))
         figures.add("one variable of one role", one.seconds, "s")
         figures.add(
             "stages run for it", len(one.stages().keys() - {"artifacts", "preflight"}), "stages", at_most=1
         )
+
+
+def _changed(finished: dict[str, Any]) -> int:
+    """Hosts on which something changed; this machine counts as one."""
+    return int(finished["changed"]) + bool(finished["local"]["changed"])
 
 
 def _change(inventory: Path) -> None:

@@ -44,6 +44,7 @@ def test_full_changes_nothing_on_a_converged_site(site: Site) -> None:
     changed = [event for event in done if event["event"] == "host" and event["status"] == "changed"]
     assert not changed
     assert done[-1]["changed"] == 0
+    assert done[-1]["local"] == {"changed": [], "failed": []}
     assert done[-1]["stages"] >= 14
 
 

@@ -97,8 +97,8 @@ def without(value: Any) -> Any:
 def test_a_job_goes_on_through_the_upgrade_and_ends(
     job: dict[str, Any], worker: dict[str, Any], upgraded: dict[str, Any]
 ) -> None:
-    assert (upgraded["event"], upgraded["failed"]) == ("finished", 0)
-    assert upgraded["changed"], "the last release has the same charts: there was nothing to upgrade"
+    assert (upgraded["event"], upgraded["local"]["failed"]) == ("finished", [])
+    assert upgraded["local"]["changed"], "the last release has the same charts: there was nothing to upgrade"
     assert until("Running")["metadata"]["uid"] == job["metadata"]["uid"]
     cluster.kubectl("exec", worker["metadata"]["name"], "--", "touch", "/tmp/go")
     ended = until("Succeeded")["status"]
@@ -111,7 +111,7 @@ def test_a_job_goes_on_through_the_upgrade_and_ends(
 
 def test_a_second_installation_changes_nothing(upgraded: dict[str, Any]) -> None:
     again = platformctl("--output", "json", "install", "--yes", "-i", SITE).splitlines()
-    assert json.loads(again[-1])["changed"] == 0
+    assert json.loads(again[-1])["local"] == {"changed": [], "failed": []}
 
 
 def test_an_upgrade_leaves_what_a_new_installation_makes(upgraded: dict[str, Any]) -> None:

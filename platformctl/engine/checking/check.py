@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from platformctl.engine import remote
+from platformctl.engine import remote, ssh_errors
 from platformctl.engine.checking import preflight
 from platformctl.engine.checking.preflight import Finding, Level, Subject
 from platformctl.engine.fleet import Fleet, Host
@@ -76,9 +76,7 @@ def _source(data: Path) -> str:
 
 def _failure(host: Host, reply: Reply) -> Finding:
     if reply.unreachable:
-        remedy = (
-            f"start it, and check that ssh {host.connection.user}@{host.connection.address} works from here"
-        )
+        remedy = ssh_errors.remedy(reply.err, host.connection)
         return Finding(host.name, "ssh", Level.ERROR, reply.message, remedy)
     if reply.denied:
         remedy = (

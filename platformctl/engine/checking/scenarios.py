@@ -58,7 +58,7 @@ def concerned(scenarios: Iterable[Scenario], data: Path, revision: str) -> tuple
         raise PlatformError(
             f"no scenario is concerned by what changed since {revision}",
             where=str(data),
-            next="platformctl verify --molecule, for all scenarios",
+            next="platformctl verify -i SITE --molecule, for all scenarios",
             code=ExitCode.INVALID,
         )
     return concerned_ones
@@ -72,7 +72,7 @@ def chosen(scenarios: Iterable[Scenario], names: Iterable[str]) -> tuple[Scenari
         raise PlatformError(
             f"there is no scenario {', '.join(unknown)}",
             where=f"scenarios: {', '.join(known)}",
-            next="platformctl verify --molecule --scenario NAME",
+            next="choose from them: platformctl verify -i SITE --molecule --scenario NAME",
             code=ExitCode.INVALID,
         )
     return tuple(known[name] for name in names) or tuple(known.values())
@@ -92,7 +92,7 @@ def changed_since(data: Path, revision: str) -> list[str]:
             raise PlatformError(
                 f"git cannot tell what changed: {done.stderr.strip()}",
                 where=str(data),
-                next="platformctl verify --molecule, for all scenarios",
+                next="name another revision; for all scenarios: platformctl verify -i SITE --molecule",
                 code=ExitCode.INVALID,
             )
         changed += done.stdout.splitlines()

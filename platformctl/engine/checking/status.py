@@ -1,7 +1,7 @@
 """What a site looks like now: every host under both schedulers, and every service with its health.
 
-Asks the first host of each control group once, whatever the size of the fleet, so the cost does not grow
-with the number of hosts.
+Asks the first host of each control group once, whatever the size of the fleet, and every host one short
+question of its own: Kubernetes and Slurm notice a host without power only after a while.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import Any
 from platformctl.engine import remote
 from platformctl.engine.cluster import access
 from platformctl.engine.fleet import Fleet, Host
+from platformctl.engine.planning import record
 from platformctl.engine.remote import Reply
 from platformctl.engine.stages import STAGES
 
@@ -31,6 +32,19 @@ _QUESTIONS = {
 }
 # slurmdbd's own host has neither sacctmgr nor a slurm.conf where it is none of Slurm's other hosts.
 _ASKED_FROM = {"slurmdbd": "slurm_controller"}
+# What a host says of itself: whether anything of a site is applied there, and which units do not run.
+_SELF = f"""
+grep -qs '"digest"' {record.FOLDER}/digests.json && echo installed || echo nothing
+for unit in UNITS; do state=$(systemctl is-active $unit); [ "$state" = active ] || echo "$unit $state"; done
+"""
+# A host that is up answers in tens of milliseconds; one that is not must not hold up the others.
+_SELF_SECONDS = 8
+_UNITS = {
+    "kubernetes_control_plane": ("containerd", "kubelet"),
+    "kubernetes_node": ("containerd", "kubelet"),
+    "slurm_node": ("munge", "slurmd"),
+}
+NOT_INSTALLED = "not installed"
 # Groups whose hosts are nodes of a scheduler. An inventory may have these two without a common parent group.
 _KUBERNETES_GROUPS = frozenset({"kubernetes_control_plane", "kubernetes_node"})
 _SLURM_GROUPS = frozenset({"slurm_node"})
@@ -46,11 +60,15 @@ _SLURM_FLAGS = "$^@#%~!+-"
 
 @dataclass(frozen=True)
 class HostStatus:
-    """One host. kubernetes and slurm: state and version under that scheduler; empty if it is not its node."""
+    """One host. kubernetes and slurm: state and version under that scheduler; empty if it is not its node.
+
+    state: what the host itself says: up, not installed, or no answer.
+    """
 
     name: str
     address: str
     owner: str
+    state: str
     kubernetes: str
     slurm: str
     healthy: bool
@@ -109,20 +127,55 @@ class _Service:
 async def gather(fleet: Fleet) -> SiteStatus:
     """Ask both schedulers; what does not answer is reported as such, never raised."""
     expected = _services(fleet)
-    kubernetes, *replies = await asyncio.gather(
-        _ask_kubernetes(fleet), *(service.ask() for service in expected)
+    themselves, kubernetes, replies = await asyncio.gather(
+        _ask_themselves(fleet),
+        _ask_kubernetes(fleet),
+        asyncio.gather(*(service.ask() for service in expected)),
     )
     nodes, services = _kubernetes(fleet, kubernetes)
     answers = {service.name: reply for service, reply in zip(expected, replies, strict=True) if reply}
     slurm_nodes = _slurm_nodes(answers.get("slurmctld"))
     services += [service.status(answers[service.name]) for service in expected]
-    hosts = tuple(_host(host, nodes, slurm_nodes) for host in fleet.hosts.values())
+    services = [_in_words(service, themselves) for service in services]
+    hosts = tuple(_host(host, themselves[host.name], nodes, slurm_nodes) for host in fleet.hosts.values())
     if fleet.foreign_cluster:
         hosts += tuple(
-            HostStatus(name, "", "others", node.state, "", node.healthy, node.remark)
+            HostStatus(name, "", "others", "", node.state, "", node.healthy, node.remark)
             for name, node in nodes.items()
         )
     return SiteStatus(fleet.site, hosts, tuple(services))
+
+
+async def _ask_themselves(fleet: Fleet) -> dict[str, _NodeState]:
+    """What each host says of itself, by name."""
+
+    async def one(host: Host) -> _NodeState:
+        units = dict.fromkeys(unit for group in sorted(_UNITS.keys() & host.groups) for unit in _UNITS[group])
+        script = _SELF.replace("UNITS", " ".join(units) or "''")
+        return _self(await remote.run(host.connection, script, seconds=_SELF_SECONDS))
+
+    found = await remote.together(map(one, fleet.hosts.values()))
+    return dict(zip(fleet.hosts, found, strict=True))
+
+
+def _self(reply: Reply) -> _NodeState:
+    if reply.unreachable:
+        return _NodeState("no answer", False, reply.refusal)
+    if reply.code != 0:
+        return _NodeState("up", False, reply.refusal)
+    first, *idle = reply.out.split("\n")
+    if first != "installed":
+        return _NodeState(NOT_INSTALLED, False)
+    remarks = [f"{unit} is {state}" for unit, _, state in (line.partition(" ") for line in idle if line)]
+    return _NodeState("up", not remarks, ", ".join(remarks))
+
+
+def _in_words(service: ServiceStatus, themselves: Mapping[str, _NodeState]) -> ServiceStatus:
+    """A service on a host that nothing is applied to is not installed, whatever the shell there says."""
+    host = themselves.get(service.where)
+    if service.healthy or host is None or host.state != NOT_INSTALLED:
+        return service
+    return ServiceStatus(service.name, service.where, NOT_INSTALLED, False)
 
 
 async def _ask_kubernetes(fleet: Fleet) -> Reply | None:
@@ -143,27 +196,36 @@ def _services(fleet: Fleet) -> list[_Service]:
     return services
 
 
-def _host(host: Host, nodes: Mapping[str, _NodeState], slurm: Mapping[str, _NodeState]) -> HostStatus:
-    kubernetes = _part(host, "kubernetes", _KUBERNETES_GROUPS, nodes)
-    batch = _part(host, "slurm", _SLURM_GROUPS, slurm)
-    parts = [part for part in (kubernetes, batch) if part]
+def _host(
+    host: Host, itself: _NodeState, nodes: Mapping[str, _NodeState], slurm: Mapping[str, _NodeState]
+) -> HostStatus:
+    installed = itself.state != NOT_INSTALLED
+    kubernetes = _part(host, "kubernetes", _KUBERNETES_GROUPS, nodes, installed)
+    batch = _part(host, "slurm", _SLURM_GROUPS, slurm, installed)
+    parts = [itself, *(part for part in (kubernetes, batch) if part)]
     return HostStatus(
         name=host.name,
         address=host.connection.address,
         owner=str(host.variables.get("node_owner", "shared")),
+        state=itself.state,
         kubernetes=kubernetes.state if kubernetes else "",
         slurm=batch.state if batch else "",
         healthy=all(part.healthy for part in parts),
-        remark="; ".join(part.remark for part in parts if part.remark),
+        remark="; ".join(dict.fromkeys(part.remark for part in parts if part.remark)),
     )
 
 
 def _part(
-    host: Host, scheduler: str, groups: frozenset[str], states: Mapping[str, _NodeState]
+    host: Host,
+    scheduler: str,
+    groups: frozenset[str],
+    states: Mapping[str, _NodeState],
+    installed: bool,
 ) -> _NodeState | None:
     if not groups & host.groups:
         return None
-    return states.get(host.name, _NodeState("not there", False, f"not known to {scheduler}"))
+    remark = f"not known to {scheduler}" if installed else ""
+    return states.get(host.name, _NodeState("not there" if installed else "", False, remark))
 
 
 def _kubernetes(fleet: Fleet, reply: Reply | None) -> tuple[dict[str, _NodeState], list[ServiceStatus]]:

@@ -43,7 +43,9 @@ async def kubectl(fleet: Fleet) -> AsyncIterator[Kubectl | None]:
         program = fleet.store / "bin" / "kubectl"
         if not program.is_file():
             raise PlatformError(
-                "kubectl is not there", where=str(program), next="platformctl artifacts fetch"
+                "kubectl is not there",
+                where=str(program),
+                next=f"platformctl artifacts fetch -i {fleet.inventory}",
             )
         with kubeconfig.private_file(await admin_kubeconfig(fleet)) as path:
             command = shlex.join([str(program), "--kubeconfig", str(path)])
@@ -51,9 +53,14 @@ async def kubectl(fleet: Fleet) -> AsyncIterator[Kubectl | None]:
             yield Kubectl(Connection("", "root", local=True), command, "this machine")
 
 
-def _given_kubeconfig(fleet: Fleet) -> kubeconfig.Document:
+def given_kubeconfig(fleet: Fleet) -> Path:
+    """The kubeconfig of a cluster that others made; one that is relative is so to the inventory."""
     given = Path(str(fleet.variables["kubernetes_kubeconfig"])).expanduser()
-    path = given if given.is_absolute() else fleet.folder / given
+    return given if given.is_absolute() else fleet.folder / given
+
+
+def _given_kubeconfig(fleet: Fleet) -> kubeconfig.Document:
+    path = given_kubeconfig(fleet)
     try:
         return kubeconfig.of_file(path, str(fleet.variables.get("kubernetes_context") or ""))
     except (OSError, ValueError) as error:

@@ -12,7 +12,6 @@ from platformctl.engine.cluster import access, queues
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.releases import NAMESPACE, RELEASES, SLURM_KEY_SECRET, ChartRelease
 from platformctl.errors import ExitCode, PlatformError
-from platformctl.vocabulary import GROUP
 
 
 async def apply(fleet: Fleet, index: Mapping[str, Any]) -> list[str]:
@@ -49,7 +48,8 @@ async def _queues(fleet: Fleet, client: KubernetesClient) -> bool:
         raise PlatformError(
             f"the queues cannot be brought to what the inventory says: {error}",
             where="slurm_partitions",
-            next=f"kubectl get queues.{GROUP}",
+            next=f"correct slurm_partitions if the cluster refuses them, then: "
+            f"platformctl charts -i {fleet.inventory}",
         ) from error
 
 
@@ -87,6 +87,6 @@ def _entry(index: Mapping[str, Any], section: str, name: str) -> Mapping[str, An
         entry: Mapping[str, Any] = index[section][name]
     except KeyError:
         raise PlatformError(
-            f"the artefacts lack {name}", next="platformctl artifacts fetch", code=ExitCode.FAILED
+            f"the artefacts lack {name}", next="platformctl artifacts fetch -i SITE", code=ExitCode.FAILED
         ) from None
     return entry

@@ -45,8 +45,8 @@ async def hold(fleet: Fleet, command: str) -> AsyncIterator[None]:
         except ApiError as error:
             raise PlatformError(
                 f"the cluster's API does not answer as it should, so nothing was done: {error}",
-                where=str(fleet.variables.get("kubernetes_kubeconfig")),
-                next=f"kubectl --kubeconfig {fleet.variables.get('kubernetes_kubeconfig')} get nodes",
+                where=str(access.given_kubeconfig(fleet)),
+                next=f"kubectl --kubeconfig {access.given_kubeconfig(fleet)} get nodes",
                 code=ExitCode.UNREACHABLE,
             ) from error
         beat = asyncio.create_task(_beat(client))

@@ -71,7 +71,7 @@ async def planned_removal(fleet: Fleet) -> ChartRemoval:
 
 async def remove(fleet: Fleet, removal: ChartRemoval) -> None:
     """Remove it. PlatformError names what could not be removed; a second call continues."""
-    with ends_cleanly("platformctl reset"):
+    with ends_cleanly(f"platformctl reset -i {fleet.inventory}"):
         kubeconfig = await access.admin_kubeconfig(fleet)
         async with cluster_lock.hold(fleet, "reset"), KubernetesClient(from_document(kubeconfig)) as client:
             with private_file(kubeconfig) as path:
@@ -142,13 +142,14 @@ async def _until(there: Callable[[], Awaitable[bool]], what: str) -> None:
             raise PlatformError(
                 f"{what} is still there after {_PATIENCE_SECONDS} s, so its charts were not removed",
                 where=what,
-                next=f"kubectl get {what.removeprefix('namespace ')} -A; then the same command again",
+                next=f"see what keeps it: kubectl get {what.removeprefix('namespace ')} -A; "
+                "then the same command again",
             )
         await asyncio.sleep(_POLL_SECONDS)
 
 
 def _no_answer(fleet: Fleet, error: ApiError) -> PlatformError:
-    given = fleet.variables.get("kubernetes_kubeconfig")
+    given = access.given_kubeconfig(fleet)
     return PlatformError(
         f"the cluster does not answer as it should: {error}",
         where=str(given),

@@ -27,6 +27,7 @@ _LOCK = f"{FOLDER}/lock"
 BEAT_SECONDS = 15
 STALE_SECONDS = 90
 _TRIES = 3
+_NO_LOCK = 3
 
 _TAKE = f"""
 umask 077; mkdir -p {FOLDER} || exit 1
@@ -101,13 +102,17 @@ async def hold(fleet: Fleet, candidates: tuple[str, ...], command: str) -> Async
         await run(host.connection, f"grep -q {me.token} {_LOCK}/owner 2>/dev/null && rm -rf {_LOCK}; true")
 
 
-async def release(fleet: Fleet, candidates: tuple[str, ...]) -> dict[str, str]:
-    """Remove the lock by hand from every host that has one; returns the owners in words, by host."""
-    script = f"[ -d {_LOCK} ] || exit 3; cat {_LOCK}/owner 2>/dev/null; rm -rf {_LOCK}"
+async def release(fleet: Fleet, candidates: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    """Remove the lock by hand from every host that has one.
+
+    Returns what its owner said, and what the hosts do that could not be asked, each by host.
+    """
+    script = f"[ -d {_LOCK} ] || exit {_NO_LOCK}; cat {_LOCK}/owner 2>/dev/null; rm -rf {_LOCK}"
     replies = await together(run(fleet.hosts[name].connection, script) for name in candidates)
-    asked = zip(candidates, replies, strict=True)
-    owners = {name: Owner.read(reply.out) for name, reply in asked if reply.code == 0}
-    return {name: owner.words if owner else "unknown" for name, owner in owners.items()}
+    found = dict(zip(candidates, replies, strict=True))
+    owners = {name: Owner.read(reply.out) for name, reply in found.items() if reply.code == 0}
+    down = {name: reply.refusal for name, reply in found.items() if reply.code not in (0, _NO_LOCK)}
+    return {name: owner.words if owner else "unknown" for name, owner in owners.items()}, down
 
 
 async def _take_first(fleet: Fleet, candidates: tuple[str, ...], me: Owner) -> Host:

@@ -38,7 +38,8 @@ class Execution:
     async def run(self, stages: Sequence[Stage], found: Plan) -> dict[str, StageResult]:
         """Run all of it; returns the results by stage. stages: in graph order."""
         down = {host: HostResult(Status.UNREACHABLE, CONNECT, why) for host, why in found.down.items()}
-        results = await scheduler.run(stages, found.work, self._stage, down)
+        targets = {stage.name: stage.targets(self._fleet) for stage in stages}
+        results = await scheduler.run(stages, found.work, self._stage, down, targets)
         self._reporter.untried(results)
         return results
 

@@ -10,12 +10,14 @@ from platformctl import paths
 from platformctl.console import Output
 from platformctl.engine import graph
 from platformctl.engine.fleet import LOCALHOST, Fleet
+from platformctl.engine.limit import hosts_of
 from platformctl.engine.locking import host_lock
 from platformctl.engine.locking.interrupt import ends_cleanly
-from platformctl.engine.planning import impact, plan, record
+from platformctl.engine.planning import impact, plan, record, words
 from platformctl.engine.planning.plan import Impact, Plan
 from platformctl.engine.planning.record import Records
 from platformctl.engine.running import progress, steps
+from platformctl.engine.running.durations import Durations
 from platformctl.engine.running.execution import Execution
 from platformctl.engine.running.journal import Journal, new_run
 from platformctl.engine.running.outcome import StageResult
@@ -27,13 +29,17 @@ from platformctl.errors import ExitCode, PlatformError
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for. limit: hosts and groups; stages: names; empty means all."""
+    """What the user asked for. limit: patterns of hosts; stages: names; empty means all.
+
+    details: whether the stages of a first installation are named one by one.
+    """
 
     limit: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     full: bool = False
     yes: bool = False
     verbosity: int = 0
+    details: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,12 +72,12 @@ class Installation:
 
     async def run(self, output: Output) -> ExitCode:
         """Install; returns the exit code."""
-        with ends_cleanly("platformctl install"):
+        with ends_cleanly(f"platformctl install -i {self.fleet.inventory}"):
             return await self._run(output)
 
     async def _run(self, output: Output) -> ExitCode:
         started = time.monotonic()
-        durations = progress.Durations(self.fleet.state)
+        durations = Durations(self.fleet.state)
         view = progress.view(output, durations.load())
         folder = new_run(self.fleet.state / "runs")
         redactor = Redactor(self.fleet.secrets)
@@ -95,6 +101,7 @@ class Installation:
             draft = await self._draft(records)
             self._announce(draft, journal)
             self._refuse_harm(draft)
+            self._list(draft.plan, journal)
             execution = Execution(self.fleet, self.data, records, journal, reporter, self.options.verbosity)
             return results | await execution.run(self.stages, draft.plan)
 
@@ -124,7 +131,10 @@ class Installation:
         return Draft(planned, plan.impacts(self.stages, planned, running), fetched=bool(index))
 
     def _announce(self, draft: Draft, journal: Journal) -> None:
-        for line in [*summary(draft.plan), *left_over(draft.plan, self.fleet)]:
+        for line in [
+            *words.summary(draft.plan, self.options.details),
+            *words.left_over(draft.plan, self.fleet),
+        ]:
             journal.emit("remark", message=line)
         for affected in draft.impacts:
             if affected.running:
@@ -132,6 +142,12 @@ class Installation:
                     f"{affected.running} on {affected.host} while {affected.stage} runs: {affected.effect}"
                 )
                 journal.emit("remark", message=message)
+
+    def _list(self, found: Plan, journal: Journal) -> None:
+        """Say which stages are about to run, on which hosts, and what each waits for."""
+        needs = {stage.name: [need.stage for need in stage.needs] for stage in self.stages}
+        stages = {name: {"hosts": hosts, "needs": needs[name]} for name, hosts in found.work.items()}
+        journal.emit("planned", stages=stages)
 
     def _refuse_harm(self, draft: Draft) -> None:
         harmful = [affected for affected in draft.impacts if affected.harmful]
@@ -155,53 +171,6 @@ async def _lock(fleet: Fleet) -> AsyncIterator[None]:
 
         async with cluster_lock.hold(fleet, "install"):
             yield
-
-
-def hosts_of(fleet: Fleet, limit: Sequence[str]) -> list[str]:
-    """The hosts that `--limit` names (hosts and groups, comma separated); all when it names none."""
-    words = [word for part in limit for word in part.split(",") if word]
-    chosen: set[str] = set()
-    for word in words:
-        meant = (word,) if word in fleet.hosts else fleet.members(word)
-        if not meant:
-            raise PlatformError(
-                f"the inventory has no host or group {word}",
-                where=str(fleet.inventory),
-                next=f"choose from: {', '.join([*fleet.hosts, *fleet.groups])}",
-                code=ExitCode.INVALID,
-            )
-        chosen.update(meant)
-    return [host for host in fleet.hosts if host in chosen or not words]
-
-
-def summary(planned: Plan) -> list[str]:
-    """What a plan does, one line a stage."""
-    lines = [f"{host} {why}" for host, why in planned.down.items()]
-    by_stage: dict[str, list[plan.Step]] = {}
-    for step in planned.steps:
-        by_stage.setdefault(step.stage, []).append(step)
-    for stage, entries in by_stage.items():
-        reasons = list(dict.fromkeys(reason for step in entries for reason in step.reasons))
-        more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-        hosts = ", ".join(step.host for step in entries[:6]) + (" ..." if len(entries) > 6 else "")
-        lines.append(f"plan: {stage} on {hosts} ({'; '.join(reasons[:3])}{more})")
-    return lines or ["nothing to do: every host has what the inventory says"]
-
-
-def left_over(planned: Plan, fleet: Fleet) -> list[str]:
-    """What hosts still do that the inventory no longer asks of them, and how to end it.
-
-    Hosts that do the same share a line.
-    """
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for host, names in planned.left.items():
-        alike.setdefault(names, []).append(host)
-    return [
-        f"{', '.join(hosts)}: still at the work of {', '.join(names)}, a group left since; to end it:"
-        f" platformctl reset -i {fleet.inventory} --limit {','.join(hosts)} (takes all of it from there),"
-        f" then platformctl install -i {fleet.inventory}"
-        for names, hosts in alike.items()
-    ]
 
 
 def _fine(results: Mapping[str, StageResult]) -> bool:

@@ -3,19 +3,14 @@
 The journal passes every event to one of these; they keep nothing but what they show.
 """
 
-import json
-import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
-from rich.console import Console
-from rich.live import Live
 from rich.markup import escape
-from rich.table import Table
 
 from platformctl.console import Output
+from platformctl.engine.running.board import Board
 from platformctl.engine.running.journal import Event
 
 # A task of a playbook is too much for plain lines; the log has it.
@@ -68,76 +63,13 @@ class Json:
             self._output.event(event)
 
 
-class Board:
-    """A line a stage, redrawn: hosts done, time, what remains by the last run's durations, the task."""
-
-    def __init__(self, console: Console, durations: Mapping[str, float]) -> None:
-        self._durations = durations
-        self._running: dict[str, dict[str, Any]] = {}
-        self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4, transient=True)
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._live.stop()
-
-    def show(self, event: Event) -> None:
-        """Change the stage's line; what is over moves above the live lines and stays."""
-        kind, stage = event["event"], event.get("stage", "")
-        if kind == "stage_started":
-            self._running[stage] = {
-                "hosts": len(event["hosts"]),
-                "at": time.monotonic(),
-                "task": "",
-                "done": set(),
-            }
-        elif kind == "task" and stage in self._running:
-            self._running[stage] |= {"task": event["task"], "done": set()}
-        elif kind == "task_done" and stage in self._running:
-            self._running[stage]["done"].add(event["host"])
-        elif kind == "stage_finished":
-            self._running.pop(stage, None)
-        if kind not in _QUIET and kind != "stage_started" and (text := _sentence(event)):
-            self._live.console.print(text)
-
-    def _table(self) -> Table:
-        table = Table.grid(padding=(0, 2))
-        for stage, line in self._running.items():
-            seconds = time.monotonic() - line["at"]
-            expected = self._durations.get(stage, 0.0)
-            left = f"about {max(1, round(expected - seconds))} s left" if expected > seconds else ""
-            done = f"{len(line['done'])}/{line['hosts']} hosts"
-            table.add_row(f"[bold]{stage}[/]", done, f"{seconds:.0f} s", left, escape(str(line["task"]))[:60])
-        return table
-
-
 def view(output: Output, durations: Mapping[str, float]) -> View:
     """The view that fits where the output goes."""
     if output.json:
         return Json(output)
     if output.console.is_terminal:
-        return Board(output.console, durations)
+        return Board(output.console, durations, _sentence)
     return Lines(output.console.print)
-
-
-class Durations:
-    """Seconds that each stage took when it last ran on this site, from this machine."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "durations.json"
-
-    def load(self) -> dict[str, float]:
-        """By stage; empty before the first run."""
-        try:
-            return dict(json.loads(self._path.read_text()))
-        except (OSError, ValueError):
-            return {}
-
-    def save(self, seconds: Mapping[str, float]) -> None:
-        """Keep the durations of the stages that ran; the others stay."""
-        self._path.write_text(json.dumps({**self.load(), **{k: round(v, 1) for k, v in seconds.items()}}))
 
 
 def _sentence(event: Event) -> str:
@@ -150,8 +82,10 @@ def _host(event: Event) -> str:
     if event["status"] in ("ok", "changed"):
         return ""
     head = f"  {_mark(event['status'])} {event['host']}: {event['stage']}"
-    parts = [part for part in (event.get("task"), event.get("message")) if part]
-    text = head + "".join(f"\n      {escape(str(part))}" for part in parts)
+    task, message = str(event.get("task") or ""), str(event.get("message") or "")
+    # A step of the engine has no task but its error, which the message begins with.
+    parts = [part for part in ("" if message.startswith(task) else task, message) if part]
+    text = head + "".join(f"\n      {escape(part)}" for part in parts)
     return text + (f"\n      retry: {escape(event['retry'])}" if event.get("retry") else "")
 
 
@@ -165,8 +99,14 @@ def _stage_finished(event: Event) -> str:
 def _finished(event: Event) -> str:
     if "error" in event:
         return ""  # printed as every error is, with what to do
-    counts = ", ".join(f"{_counted(event[name])} {name}" for name in ("changed", "failed", "unreachable"))
-    return f"{event['stages']} stages: {counts}, {event['seconds']:.1f} s"
+    counts = (
+        f"{_counted(event['changed'])} changed, {event['failed']} failed, {event['unreachable']} unreachable"
+    )
+    # What changed here follows from the hosts; it is news only where they did not change.
+    told = {name: ends for name, ends in event["local"].items() if name != "changed" or not event["changed"]}
+    local = "".join(f"; also {state}: {', '.join(names)}" for state, names in told.items() if names)
+    stages = "1 stage" if event["stages"] == 1 else f"{event['stages']} stages"
+    return f"{stages} in {event['seconds']:.1f} s: {counts}{local}"
 
 
 def _counted(hosts: int) -> str:
@@ -178,7 +118,7 @@ def _mark(status: str) -> str:
 
 
 _SENTENCES: Mapping[str, Callable[[Event], str]] = {
-    "started": lambda event: f"site {event['site']}: {_counted(event['hosts'])}, journal {event['journal']}",
+    "started": lambda event: f"site {event['site']}: {_counted(event['hosts'])}\njournal: {event['journal']}",
     "remark": lambda event: escape(str(event["message"])),
     "artifact": lambda event: (
         f"  made {event['name']} in {event['seconds']} s ({event['done']} of {event['of']})"

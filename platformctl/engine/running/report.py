@@ -99,13 +99,25 @@ def _hosts(results: Mapping[str, StageResult]) -> dict[Status, set[str]]:
 
 
 def _sum(results: Mapping[str, StageResult]) -> dict[str, Any]:
-    """How many stages ran, and on how many hosts something was changed or went wrong."""
+    """How many stages ran, and on how many hosts of the site something was changed or went wrong.
+
+    local: stages run on this machine, which is no host of the site, that changed something or failed.
+    """
     hosts = _hosts(results)
     ran = sum(
         any(end.status is not Status.BLOCKED for end in result.hosts.values()) for result in results.values()
     )
     counted = (Status.CHANGED, Status.FAILED, Status.UNREACHABLE)
-    return {"stages": ran, **{status.value: len(hosts[status]) for status in counted}}
+    here = {
+        status.value: [
+            name
+            for name, result in results.items()
+            if LOCALHOST in result.hosts and result.hosts[LOCALHOST].status is status
+        ]
+        for status in (Status.CHANGED, Status.FAILED)
+    }
+    sums = {status.value: len(hosts[status] - {LOCALHOST}) for status in counted}
+    return {"stages": ran, **sums, "local": here}
 
 
 def _unfit(results: Mapping[str, StageResult]) -> set[str]:

@@ -67,7 +67,7 @@ def describe(role: str, data: Path) -> str:
 
 async def reset(fleet: Fleet, planned: HostReset, data: Path, output: Output) -> ExitCode:
     """Undo the roles on all hosts; a host that ends well forgets that it belonged to the site."""
-    with ends_cleanly("platformctl reset"):
+    with ends_cleanly(f"platformctl reset -i {fleet.inventory}"):
         return await _reset(fleet, planned, data, output)
 
 

@@ -18,11 +18,14 @@ async def run(
     work: Mapping[str, tuple[str, ...]],
     execute: Execute,
     down: Mapping[str, HostResult],
+    targets: Mapping[str, tuple[str, ...]] | None = None,
 ) -> dict[str, StageResult]:
     """Run `work` (hosts by stage name; stages without work count as fine) and return every stage's result.
 
-    stages: in graph order. down: hosts known not to answer; they are reported and not tried.
+    stages: in graph order. down: hosts known not to answer; they are reported and not tried. targets: all
+    hosts of each stage; those of them without work have what the stage brings.
     """
+    everyone = targets or {}
     done: dict[str, asyncio.Task[StageResult]] = {}
     lost = dict(down)
 
@@ -32,7 +35,7 @@ async def run(
         for host in work.get(stage.name, ()):
             if host in lost:
                 stopped[host] = lost[host]
-            elif reason := _obstacle(stage.needs, host, needed):
+            elif reason := _obstacle(stage.needs, host, needed, everyone):
                 stopped[host] = HostResult(Status.BLOCKED, message=reason)
         ready = tuple(host for host in work.get(stage.name, ()) if host not in stopped)
         result = await execute(stage, ready) if ready else StageResult(stage.name, {})
@@ -46,14 +49,19 @@ async def run(
     return {name: task.result() for name, task in done.items() if task.result().hosts}
 
 
-def _obstacle(needs: Sequence[Need], host: str, results: Mapping[str, StageResult]) -> str:
+def _obstacle(
+    needs: Sequence[Need],
+    host: str,
+    results: Mapping[str, StageResult],
+    targets: Mapping[str, tuple[str, ...]],
+) -> str:
     """Why the host may not go on, in words; empty when it may."""
     for need in needs:
         hosts = results[need.stage].hosts if need.stage in results else {}
         unfit = {name: found for name, found in hosts.items() if not found.status.fine}
         if need.scope is NeedScope.SAME_HOST:
             unfit = {name: found for name, found in unfit.items() if name == host}
-        elif need.scope is NeedScope.ANY and len(unfit) < len(hosts):
+        elif need.scope is NeedScope.ANY and set(unfit) < {*hosts, *targets.get(need.stage, ())}:
             unfit = {}
         if unfit:
             who = ", ".join(f"{found.status} on {name}" for name, found in unfit.items())

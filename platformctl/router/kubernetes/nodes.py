@@ -24,7 +24,7 @@ _LIVE = "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!="
 # A label that the pods of DaemonSets have, and few others.
 _REVISION = "controller-revision-hash"
 _COUNTED = ("cpu", "memory", GPU)
-# Taints of a node that is only away for a while.
+# Prefix of the taints that Kubernetes sets while a node is only temporarily unavailable.
 _PASSING = "node.kubernetes.io/"
 _COPYING = {name: parse_quantity(text) for name, text in translation.COPY_RESOURCES.items()}
 
@@ -48,7 +48,7 @@ class Node:
 
 
 class _Listed:
-    """All nodes of one list, and what follows from it: counted once, not for each Job."""
+    """All nodes of one list, and values computed from it once, not for each Job."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = nodes
@@ -99,7 +99,7 @@ class _Empty:
 
 
 class Nodes:
-    """All nodes, and what pods hold of them, each listed as a whole and kept for a while."""
+    """All nodes, and what pods use of them; both lists are cached for a while."""
 
     def __init__(self, client: KubernetesClient) -> None:
         self._client = client
@@ -111,7 +111,7 @@ class Nodes:
         self._empty = lru_cache(maxsize=1)(_Empty)
 
     async def strict_groups(self) -> bool:
-        """Whether every node can keep the groups of an image's /etc/group away (containerd 2 and later)."""
+        """Whether every node can ignore the groups of an image's /etc/group (containerd 2 and later)."""
         return (await self._nodes.get()).strict_groups
 
     async def unfit(self, ticket: Ticket) -> str:
@@ -134,11 +134,11 @@ class Nodes:
         return _too_much(ticket.job, shapes)
 
     async def load(self) -> Load:
-        """Of the nodes that take jobs now."""
+        """The load of the nodes that accept jobs now."""
         return self._load(await self._nodes.get(), await self._held.get())
 
     async def free(self, ticket: Ticket) -> dict[str, fit.Amounts]:
-        """What is left of each node that takes jobs and has the labels that the job and its queue ask for."""
+        """What is free on each node that accepts jobs and has the labels that the job and its queue need."""
         held = await self._held.get()
         return {
             node.name: {name: there - held.of(node, name) for name, there in node.there.items()}
@@ -214,9 +214,9 @@ def _load(listed: _Listed, held: _Held) -> Load:
 
 
 def wanted(job: JobSpec) -> fit.Amounts:
-    """What a pod of a job needs of a node: what the job asks for, and the containers that copy for it.
+    """What a pod of a job needs of a node: what the job asks for, and what the containers that copy need.
 
-    Kubernetes places a pod by its requests; what has only a limit requests that.
+    Kubernetes places a pod by its requests; if there is only a limit, the request is the same.
     """
     given = {**job.resources.limits, **job.resources.requests}
     asked = {name: parse_quantity(text) for name, text in given.items()}
@@ -247,7 +247,7 @@ def _node(item: dict[str, Any]) -> Node:
 
 
 def _for_jobs(item: dict[str, Any]) -> bool:
-    """Whether nothing but a passing trouble closes a node."""
+    """Whether a node accepts jobs, apart from temporary problems."""
     return all(str(taint["key"]).startswith(_PASSING) for taint in _closing(item))
 
 

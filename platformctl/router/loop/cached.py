@@ -1,4 +1,4 @@
-"""What a request answered, kept for some seconds: those who ask meanwhile share one request."""
+"""Caches an answer for some seconds; concurrent callers share one request."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Cached[T]:
-    """One answer. A request that fails is made again by the next who asks."""
+    """One cached answer. If the request fails, the next caller repeats it."""
 
     def __init__(self, ask: Callable[[], Coroutine[Any, Any, T]], seconds: float) -> None:
         self._ask = ask

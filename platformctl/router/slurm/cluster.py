@@ -1,4 +1,4 @@
-"""Slurm's nodes and partitions, listed as a whole and kept for a while: what could ever run, and the load."""
+"""A cache of Slurm's nodes and partitions; from it, which jobs could ever run, and the load."""
 
 import re
 from datetime import timedelta
@@ -21,7 +21,7 @@ _OUT = frozenset({"DOWN", "DRAIN", "DRAINED", "DRAINING", "FAIL", "FUTURE", "NOT
 
 
 class _Nodes:
-    """Some nodes as slurmrestd lists them, and what follows from a list: counted once, not for each Job."""
+    """Some nodes as slurmrestd lists them, and values computed from the list once, not for each Job."""
 
     def __init__(self, records: list[dict[str, Any]]) -> None:
         self.records = records
@@ -40,7 +40,7 @@ class _Nodes:
 
     @cached_property
     def load(self) -> Load:
-        """Of those that take jobs."""
+        """The load of the nodes that accept jobs."""
         nodes = [node for node in self.records if in_service(node)]
         cpus, used = sum(node["cpus"] for node in nodes), sum(node["alloc_cpus"] for node in nodes)
         gpus, lent = (sum(_devices(node, kind) for node in nodes) for kind in ("gres", "gres_used"))
@@ -70,7 +70,7 @@ class Cluster:
         return next((found for found in partitions if found["name"] == name), None)
 
     async def load(self) -> Load:
-        """Of the nodes that take jobs. Raises Unavailable."""
+        """The load of the nodes that accept jobs. Raises Unavailable."""
         try:
             return (await self._nodes.get()).load
         except SlurmError as error:
@@ -96,13 +96,13 @@ class Cluster:
 
 
 def in_service(node: dict[str, Any]) -> bool:
-    """Whether a node takes jobs now."""
+    """Whether a node accepts jobs now."""
     state = node.get("state") or []
     return _OUT.isdisjoint([state] if isinstance(state, str) else state)
 
 
 def _too_much(job: JobSpec, partition: dict[str, Any] | None, where: str) -> str:
-    """What of a job is beyond a partition's limits."""
+    """Which of a partition's limits the job exceeds."""
     limits = (partition or {}).get("maximums") or {}
     minutes, nodes = number(limits.get("time")), number(limits.get("nodes"))
     if minutes and job.walltime and job.walltime > 60 * minutes:
@@ -115,7 +115,7 @@ def _too_much(job: JobSpec, partition: dict[str, Any] | None, where: str) -> str
 def _no_node(job: JobSpec, nodes: _Nodes, where: str) -> str:
     if len(nodes.records) < (job.nodes or 1):
         return f"{where} has fewer nodes ({len(nodes.records)}) than it asks for ({job.nodes or 1})"
-    # Slurm spreads tasks over as many nodes as they need where their number is not given.
+    # Without a number of nodes, Slurm spreads the tasks over as many nodes as they need.
     tasks = job.tasks_per_node or (-(-job.tasks // job.nodes) if job.nodes else 1)
     lacking = fit.lack(fit.wanted(job, tasks), nodes.shapes)
     return f"no node of {where} has {lacking}" if lacking else ""

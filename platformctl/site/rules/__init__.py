@@ -3,10 +3,20 @@
 from collections.abc import Iterator
 
 from platformctl.site.mistakes import Mistake
-from platformctl.site.rules import cluster, groups, hosts, networks, required, slurm, users
+from platformctl.site.rules import (
+    artifacts,
+    cluster,
+    examples,
+    groups,
+    hosts,
+    networks,
+    required,
+    slurm,
+    users,
+)
 from platformctl.site.rules.facts import Facts
 
-_RULES = (hosts, groups, cluster, networks, users, slurm, required)
+_RULES = (hosts, groups, cluster, networks, users, slurm, artifacts, required, examples)
 
 
 def check_rules(facts: Facts) -> Iterator[Mistake]:

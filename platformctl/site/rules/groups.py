@@ -1,4 +1,4 @@
-"""Rules on groups: which need which, who owns a node, and how many control planes make sense."""
+"""Rules on groups: which groups need others, who owns a node, and how many hosts a group may have."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from platformctl.site.mistakes import Key, Mistake, nearest
 from platformctl.site.rules.facts import Facts
 
 PARENTS = ("kubernetes", "slurm")
-"""Groups without a role of their own that inventories hang the others below."""
+"""Groups without a role, which inventories use as parents of other groups."""
 
 _NEEDS = {
     "kubernetes_node": ("kubernetes_control_plane",),
@@ -16,7 +16,7 @@ _NEEDS = {
     "slurm_controller": ("slurm_accounting",),
     "slurm_rest": ("slurm_controller",),
 }
-"""A group with hosts, and the groups that must have hosts then."""
+"""For a group with hosts, the groups that must have hosts too."""
 
 _WITHIN = {
     "kubernetes_control_plane": "containerd",
@@ -29,9 +29,9 @@ _WITHIN = {
 """Every host of the first group must be in the second."""
 
 _APART = ("kubernetes_control_plane", "kubernetes_node")
-"""Groups without a common host: a control plane is a node already, and cannot join a second time."""
+"""Groups that may not share a host: a control-plane host is already a node, and cannot join twice."""
 
-# A second control plane would make a cluster of its own: joining one is not built yet.
+# A second control-plane host would form a cluster of its own: joining is not implemented yet.
 _SINGLE = ("registry", "slurm_accounting", "kubernetes_control_plane")
 _NODE_GROUPS = {"slurm": "slurm_node", "kubernetes": "kubernetes_node"}
 
@@ -44,10 +44,11 @@ def check(facts: Facts) -> Iterator[Mistake]:
     yield from _counts(facts)
     yield from _apart(facts)
     yield from _owners(facts)
+    yield from _idle(facts)
 
 
 def known_groups(facts: Facts) -> frozenset[str]:
-    """Groups that mean something to platformctl."""
+    """Groups that platformctl knows."""
     of_roles = {group for role in facts.roles for group in role.groups if group != "localhost"}
     return frozenset({ALL, *PARENTS, *_NEEDS, *_WITHIN, *_WITHIN.values(), *_SINGLE, *of_roles})
 
@@ -57,8 +58,8 @@ def _misspelt(facts: Facts) -> Iterator[Mistake]:
     for name in facts.inventory.groups:
         meant = nearest(name, known)
         if name not in known and meant:
-            problem = f"group {name} means nothing to platformctl, and looks like one that does"
-            remedy = f"did you mean {meant}? If it is the site's own, choose a name less alike"
+            problem = f"platformctl does not know group {name}, and its name is similar to a known one"
+            remedy = f"did you mean {meant}? If it is the site's own, choose a less similar name"
             yield facts.inventory.mistake(_place(facts, name), None, problem, remedy)
 
 
@@ -108,13 +109,41 @@ def _owners(facts: Facts) -> Iterator[Mistake]:
                 problem = f"{host} is a node of both Slurm and Kubernetes, and node_owner is not set"
                 yield facts.host_mistake(host, problem, "set its node_owner to shared, or leave one group")
             continue
-        # Another owner is a mistake of its own, or Jinja.
+        # Pods also run on a control-plane host, which is not in kubernetes_node.
+        control_plane = _APART[0] in groups
+        if control_plane and owner != "slurm":
+            scheduled.add("kubernetes")
+        # Any other value is reported elsewhere, or is Jinja.
         wanted = {name for name in _NODE_GROUPS if owner in (name, "shared")} or scheduled
         if wanted != scheduled:
-            names = " and ".join(_NODE_GROUPS[name] for name in sorted(scheduled)) or "no group of nodes"
+            own = {**_NODE_GROUPS, **({"kubernetes": _APART[0]} if control_plane else {})}
+            names = " and ".join(own[name] for name in sorted(scheduled)) or "no group of nodes"
             problem = f"{host} is in {names}, which contradicts its owner"
-            remedy = f"put it into {' and '.join(_NODE_GROUPS[name] for name in sorted(wanted))} only"
-            yield facts.variable_mistake(host, "node_owner", problem, f"{remedy}, or change node_owner")
+            yield facts.variable_mistake(
+                host, "node_owner", problem, _owned(wanted, scheduled, control_plane)
+            )
+
+
+def _owned(wanted: set[str], scheduled: set[str], control_plane: bool) -> str:
+    """The remedy: the owner that fits the groups, or the groups that fit the owner."""
+    if control_plane:
+        fits = "shared" if "slurm" in scheduled else "kubernetes"
+        lacking = " and ".join(_NODE_GROUPS[name] for name in sorted(wanted - scheduled - {"kubernetes"}))
+        return f"set node_owner to {fits}" + (f", or put the host into {lacking}" if lacking else "")
+    groups = " and ".join(_NODE_GROUPS[name] for name in sorted(wanted))
+    if not scheduled:
+        return f"put it into {groups}, or remove node_owner: the host is no node"
+    fits = "shared" if len(scheduled) > 1 else next(iter(scheduled))
+    return f"put it into {groups} only, or change node_owner to {fits}"
+
+
+def _idle(facts: Facts) -> Iterator[Mistake]:
+    """Hosts in no group. A lab may have some: they stand for hosts that are added later."""
+    for host in facts.effective.hosts:
+        if not facts.effective.groups[host] and not facts.lab:
+            remedy = "put it into slurm_node or kubernetes_node; or, if it is to have only the site's users"
+            remedy += " and packages, into a group of the site's own"
+            yield facts.host_mistake(host, f"{host} is in no group, so it has no task", remedy)
 
 
 def _place(facts: Facts, group: str) -> tuple[Key, ...]:

@@ -247,7 +247,7 @@ async def test_an_image_that_is_not_there_is_told(
     assert seen is not None
     assert (seen.phase, seen.reason) == (
         Phase.QUEUED,
-        "the image nope can not be pulled: there is no such image",
+        "the image nope cannot be pulled: there is no such image",
     )
 
 

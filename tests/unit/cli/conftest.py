@@ -2,7 +2,7 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,7 +23,7 @@ class MemoryJobs:
     asked: what the router was asked for. later: states that a Job goes through while it is watched.
     printed: the output of all Jobs, in which a page holds so many bytes; printed_by: that of an attempt,
     where it is another. attempts: the last attempt's number after each end of a followed output. lost:
-    attempts without an output.
+    attempts without an output. names: of the queues. error: what a list of anything ends with.
     """
 
     def __init__(self, *jobs: dict[str, Any], who: str = "alice") -> None:
@@ -40,6 +40,8 @@ class MemoryJobs:
         self.attempts: list[int] = []
         self.lost: set[int | None] = set()
         self.page_bytes = 1024 * 1024
+        self.names: Sequence[str] = ()
+        self.error: Exception | None = None
 
     def at(self, namespace: str) -> "MemoryJobs":
         self.namespace = namespace or self.namespace
@@ -48,7 +50,14 @@ class MemoryJobs:
     async def whoami(self) -> str:
         return self.who
 
+    async def queues(self) -> Sequence[str]:
+        if self.error:
+            raise self.error
+        return self.names
+
     async def list(self, everywhere: bool = False, labels: str = "") -> list[dict[str, Any]]:
+        if self.error:
+            raise self.error
         wanted = dict(pair.split("=") for pair in labels.split(",") if pair)
         return [
             copy.deepcopy(job)

@@ -86,3 +86,55 @@ def test_every_command_is_documented() -> None:
     assert "submit" in names
     for name in names:
         assert f"`platformctl job {name}" in page, name
+
+
+async def refused(raised: Exception, config: Path) -> PlatformError:
+    with pytest.raises(PlatformError) as caught:
+        async with jobs_of(Access(config)):
+            raise raised
+    return caught.value
+
+
+async def test_what_a_job_does_not_have_is_looked_up_at_the_job(config: Path) -> None:
+    missing = await refused(NotFoundError(404, "NotFound", 'jobs.kfoundry.io "x" not found'), config)
+    assert missing.next == "platformctl job list --all -n team1"
+    index = await refused(NotFoundError(404, "NotFound", "there is no file /home/a/9.out"), config)
+    assert index.next == "what the Job has: platformctl job describe NAME -n team1"
+
+
+async def test_an_authority_that_does_not_fit_is_no_reason_to_try_again(config: Path) -> None:
+    said = (
+        "ClientConnectorCertificateError: [SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate in chain"
+    )
+    error = await refused(UnavailableError(0, "Unreachable", said), config)
+    assert "not of the authority that the kubeconfig names" in error.what
+    assert "try again" not in error.next
+    assert "platformctl kubeconfig -i SITE --user YOU" in error.next
+
+
+@pytest.mark.parametrize(
+    ("words", "what", "remedy"),
+    [
+        (("--kubeconfig", "none"), "does not exist", "correct --kubeconfig, or ask"),
+        (("--kubeconfig", "config", "--context", "z"), "contexts are: c, d", "choose another --context"),
+        (("--kubeconfig", "empty"), "there is no current context", "choose a --context"),
+    ],
+)
+def test_each_kubeconfig_that_does_not_do_has_its_remedy(
+    run: Callable[..., Result], config: Path, words: tuple[str, ...], what: str, remedy: str
+) -> None:
+    words = tuple(
+        str(config.parent / word) if word in ("none", "config", "empty") else word for word in words
+    )
+    (config.parent / "empty").write_text("{}")
+    error = run("job", "list", *words).exception
+    assert isinstance(error, PlatformError)
+    assert what in error.what
+    assert remedy in error.next
+
+
+def test_a_kubeconfig_variable_that_names_no_file_says_so(run: Callable[..., Result], tmp_path: Path) -> None:
+    error = run("job", "list", env={"KUBECONFIG": str(tmp_path / "none")}).exception
+    assert isinstance(error, PlatformError)
+    assert error.what == f"no cluster to ask: the file {tmp_path / 'none'} does not exist"
+    assert error.next.startswith("correct KUBECONFIG, or ask")

@@ -11,10 +11,14 @@ LAB = paths.data_dir() / "inventories" / "lab"
 
 
 class Sandbox:
-    """A small valid inventory that a test spoils, and the mistakes found then."""
+    """A small valid inventory that a test spoils, and the mistakes found then.
+
+    lab: whether it is one of a lab, which may have the addresses and users of examples.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.lab = True
         self.hosts: dict[str, Any] = {
             "ctl1": {"ansible_host": "192.0.2.11"},
             "node1": {"ansible_host": "192.0.2.12", "node_owner": "kubernetes"},
@@ -48,7 +52,8 @@ class Sandbox:
 
     def write(self) -> Path:
         children = {name: {"hosts": dict.fromkeys(hosts)} for name, hosts in self.groups.items()}
-        self.text("hosts.yml", yaml.safe_dump({"all": {"hosts": self.hosts, "children": children}}))
+        marks = {"vars": {"lab_state": "/nowhere"}} if self.lab else {}
+        self.text("hosts.yml", yaml.safe_dump({"all": {"hosts": self.hosts, "children": children, **marks}}))
         self.text("group_vars/all/main.yml", yaml.safe_dump(self.vars))
         return self.folder
 

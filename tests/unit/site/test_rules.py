@@ -46,7 +46,30 @@ def _addresses_in_files(box: Sandbox) -> None:
         box.text(f"host_vars/{host}.yml", f"ansible_host: 192.0.2.{number}")
 
 
+def _stray(box: Sandbox) -> None:
+    """A host of a real site that no group takes."""
+    box.lab = False
+    for number, host in enumerate(box.hosts.values(), start=11):
+        host["ansible_host"] = f"10.20.0.{number}"
+    box.vars |= {"site_domain": "tiny.org", "users_accounts": [{"name": "bob", "uid": 10002}]}
+    box.vars["users_accounts"][0] |= {"groups": ["physics"], "slurm_account": "physics"}
+    box.hosts["stray"] = {"ansible_host": "10.20.0.99"}
+
+
 CASES: dict[str, tuple[Spoil, str, str, str]] = {
+    "a host in no group": (_stray, "all.hosts.stray", "stray is in no group", "put it into slurm_node"),
+    "a mirror without an address": (
+        lambda b: b.vars.update(artifacts_source="mirror"),
+        "artifacts_source",
+        "needs artifacts_mirror_url",
+        "set artifacts_mirror_url",
+    ),
+    "an owner of a control plane that it does not have": (
+        lambda b: b.hosts["ctl1"].update(node_owner="slurm"),
+        "all.hosts.ctl1.node_owner",
+        "ctl1 is in no group of nodes",
+        "set node_owner to kubernetes, or put the host into slurm_node",
+    ),
     "no hosts": (lambda b: (b.hosts.clear(), b.groups.clear()), "", "has no hosts", "list them"),
     "same address": (
         lambda b: b.hosts["node2"].update(ansible_host="192.0.2.12"),
@@ -119,7 +142,7 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
     "misspelt group": (
         lambda b: b.groups.update(slurm_nodes=["node2"]),
         "all.children.slurm_nodes",
-        "looks like one",
+        "its name is similar to a known one",
         "did you mean slurm_node?",
     ),
     "two owners": (
@@ -135,10 +158,19 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "kubernetes_node only",
     ),
     "owner without a group": (
-        lambda b: b.hosts["ctl1"].update(node_owner="shared"),
-        "all.hosts.ctl1.node_owner",
+        lambda b: (
+            b.hosts.update(login1={"ansible_host": "192.0.2.14", "node_owner": "shared"}),
+            b.groups["munge"].append("login1"),
+        ),
+        "all.hosts.login1.node_owner",
         "no group of nodes",
         "kubernetes_node and slurm_node",
+    ),
+    "owner that a control plane has half": (
+        lambda b: b.hosts["ctl1"].update(node_owner="shared"),
+        "all.hosts.ctl1.node_owner",
+        "ctl1 is in kubernetes_control_plane, which contradicts its owner",
+        "set node_owner to kubernetes, or put the host into slurm_node",
     ),
     "no host has a task": (
         lambda b: b.groups.clear(),
@@ -473,8 +505,30 @@ def test_a_rule(sandbox: Sandbox, name: str) -> None:
     assert remedy in mistakes[0].remedy
 
 
+@pytest.mark.parametrize("owner", ["slurm", "shared"])
+@pytest.mark.parametrize("way", ["owner", "group"])
+def test_both_remedies_for_the_owner_of_a_control_plane_help(sandbox: Sandbox, owner: str, way: str) -> None:
+    sandbox.hosts["ctl1"]["node_owner"] = owner
+    (mistake,) = sandbox.mistakes()
+    words = mistake.remedy.split()
+    if way == "owner":
+        sandbox.hosts["ctl1"][words[1]] = words[3].rstrip(",")
+    else:
+        sandbox.groups[words[-1]].append("ctl1")
+    assert sandbox.mistakes() == []
+
+
 ALLOWED: dict[str, Spoil] = {
     "a shared node": lambda b: (_shared_node(b), b.hosts["node1"].update(node_owner="shared")),
+    "a control plane that Kubernetes owns": lambda b: b.hosts["ctl1"].update(node_owner="kubernetes"),
+    "a control plane that Slurm shares": lambda b: (
+        b.groups["slurm_node"].append("ctl1"),
+        b.hosts["ctl1"].update(node_owner="shared"),
+    ),
+    "a control plane of Slurm's": lambda b: (
+        b.groups["slurm_node"].append("ctl1"),
+        b.hosts["ctl1"].update(node_owner="slurm"),
+    ),
     "a node whose owner Ansible says": lambda b: b.hosts["node1"].update(node_owner="{{ x_owner }}"),
     "a node of one scheduler without an owner": lambda b: b.hosts["node1"].pop("node_owner"),
     "own groups, and partitions of them": lambda b: (

@@ -1,12 +1,19 @@
 import asyncio
 import json
+import subprocess
+import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from platformctl.engine import remote
-from platformctl.engine.checking.status import SiteStatus, gather
+from platformctl.cli.main import app
+from platformctl.engine import loading, remote
+from platformctl.engine.checking import status as checking
+from platformctl.engine.checking.status import HostStatus, SiteStatus, gather
 from platformctl.engine.fleet import Connection, Fleet
+from platformctl.engine.planning import record
 from platformctl.engine.remote import Reply
 from tests.unit.engine.sites import make_fleet
 
@@ -15,7 +22,10 @@ Status = Callable[..., SiteStatus]
 
 @pytest.fixture
 def status(monkeypatch: pytest.MonkeyPatch) -> Status:
-    """gather(), with answers by the host's address and a word of the script; others know no such command."""
+    """gather(), with answers by the host's address and a word of the script; others know no such command.
+
+    Hosts are installed and all of their units run, where the answers do not say otherwise.
+    """
 
     def gathered(fleet: Fleet, answers: Mapping[tuple[str, str], Reply]) -> SiteStatus:
         async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
@@ -24,7 +34,8 @@ def status(monkeypatch: pytest.MonkeyPatch) -> Status:
                 for (name, word), reply in answers.items()
                 if fleet.hosts[name].connection == connection and word in script
             )
-            return next(found, Reply(127, "", "sh: not found"))
+            fine = Reply(0, "installed\n", "")
+            return next(found, fine if "digests.json" in script else Reply(127, "", "sh: not found"))
 
         monkeypatch.setattr(remote, "run", run)
         return asyncio.run(gather(fleet))
@@ -113,6 +124,89 @@ def test_accounting_is_asked_from_the_controller(status: Status) -> None:
 
 def test_a_site_without_accounting_has_no_slurmdbd(status: Status) -> None:
     assert [item.name for item in status(SLURM, {("ctl1", "sinfo"): sinfo("idle")}).services] == ["slurmctld"]
+
+
+NODES = {"ctl1": ("kubernetes_control_plane", "slurm_controller"), "n1": ("kubernetes_node", "slurm_node")}
+
+
+def test_a_host_without_power_is_shown_though_the_schedulers_still_trust_it(status: Status) -> None:
+    answers = {
+        ("ctl1", "kubectl"): kubernetes(ctl1="True", n1="True"),
+        ("ctl1", "sinfo"): sinfo("idle"),
+        ("n1", "digests.json"): Reply(255, "", "no answer within 8 s"),
+    }
+    control, node = status(make_fleet(NODES), answers).hosts
+    assert (control.state, control.healthy) == ("up", True)
+    assert (node.state, node.healthy) == ("no answer", False)
+    assert node.remark == "does not answer: no answer within 8 s"
+    assert (node.kubernetes, node.slurm) == ("Ready v1.35.0", "idle 24.11.5")
+
+
+def test_a_daemon_that_does_not_run_is_named(status: Status) -> None:
+    answers = {
+        ("ctl1", "kubectl"): kubernetes(ctl1="True", n1="True"),
+        ("ctl1", "sinfo"): sinfo("idle"),
+        ("n1", "digests.json"): Reply(0, "installed\nkubelet failed\nslurmd inactive\n", ""),
+    }
+    _, node = status(make_fleet(NODES), answers).hosts
+    assert (node.state, node.healthy, node.remark) == ("up", False, "kubelet is failed, slurmd is inactive")
+
+
+def test_a_site_that_is_not_installed_says_so_in_words(status: Status) -> None:
+    fresh = {(name, "digests.json"): Reply(0, "nothing\n", "") for name in NODES}
+    found = status(make_fleet(NODES), fresh)
+    assert {host.state for host in found.hosts} == {"not installed"}
+    assert {host.remark for host in found.hosts} == {""}
+    assert {service.state for service in found.services} == {"not installed"}
+    assert not found.healthy
+
+
+def test_hosts_are_asked_what_belongs_to_them_at_once_and_for_a_bounded_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, float]] = []
+
+    async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
+        if "digests.json" in script:
+            asked.append((script, seconds))
+            await asyncio.sleep(0.05)
+        return Reply(0, "installed\n", "")
+
+    monkeypatch.setattr(remote, "run", run)
+    many = make_fleet({f"n{number}": () for number in range(40)} | {"k": ("kubernetes_node",)})
+    started = time.monotonic()
+    asyncio.run(gather(many))
+    assert time.monotonic() - started < 1
+    assert len(asked) == 41
+    assert {seconds for _, seconds in asked} == {8}
+    assert ["containerd kubelet" in script for script, _ in asked].count(True) == 1
+
+
+def test_the_question_to_a_host_is_a_script_that_sh_understands(tmp_path: Path) -> None:
+    programs = tmp_path / "systemctl"
+    programs.write_text("#!/bin/sh\n[ $2 = slurmd ] && echo failed || echo active\n")
+    programs.chmod(0o755)
+    script = checking._SELF.replace("UNITS", "munge slurmd").replace(record.FOLDER, str(tmp_path))
+
+    def ask() -> str:
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+        return subprocess.run(["sh", "-c", script], env=environment, stdout=subprocess.PIPE, text=True).stdout
+
+    assert ask() == "nothing\nslurmd failed\n"
+    (tmp_path / "digests.json").write_text('{"base": {"digest": "x"}}')
+    assert ask() == "installed\nslurmd failed\n"
+
+
+def test_the_command_says_what_to_do_where_nothing_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gathered(_: Fleet) -> SiteStatus:
+        host = HostStatus("n1", "192.0.2.11", "shared", "not installed", "", "", False)
+        return SiteStatus("test", (host,), ())
+
+    monkeypatch.setattr(checking, "gather", gathered)
+    monkeypatch.setattr(loading, "load", lambda _: SLURM)
+    done = CliRunner().invoke(app, ["status", "-i", "mysite"])
+    assert done.exit_code == 1
+    assert "nothing is installed yet: platformctl install -i mysite" in done.stderr
 
 
 def test_the_services_of_the_stage_table_are_asked_of_the_first_host_of_their_group(status: Status) -> None:

@@ -90,5 +90,10 @@ async def test_the_next_host_keeps_it_when_the_first_is_down(hosts: Hosts) -> No
 
 async def test_unlock_says_whose_it_was(hosts: Hosts) -> None:
     leave(hosts, elsewhere())
-    assert "eve" in (await host_lock.release(FLEET, BOTH))["a"]
-    assert await host_lock.release(FLEET, BOTH) == {}
+    removed, down = await host_lock.release(FLEET, BOTH)
+    assert "eve" in removed["a"]
+    assert down == {}
+    assert await host_lock.release(FLEET, BOTH) == ({}, {})
+    hosts.down.add("192.0.2.11")
+    silent = "does not answer: ssh: connect: No route to host"
+    assert await host_lock.release(FLEET, BOTH) == ({}, {"a": silent})

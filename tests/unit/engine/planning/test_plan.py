@@ -12,7 +12,7 @@ from platformctl import paths
 from platformctl.cli.main import app
 from platformctl.engine import loading
 from platformctl.engine.fleet import Fleet
-from platformctl.engine.planning import digest, plan, record
+from platformctl.engine.planning import digest, plan, record, words
 from platformctl.engine.planning.plan import Plan, RunSelection
 from platformctl.engine.planning.record import Records
 from platformctl.engine.remote import Reply
@@ -334,14 +334,14 @@ def moved(hosts: set[str] | None = None) -> Plan:
 def test_what_a_host_still_does_for_a_group_it_left_is_named() -> None:
     assert moved().left == {"k1": ("kubernetes_node",)}
     assert moved({"n1"}).left == {}
-    (line,) = install.left_over(moved(), make_fleet(MOVED))
+    (line,) = words.left_over(moved(), make_fleet(MOVED))
     assert line.startswith("k1: still at the work of kubernetes_node")
     assert "platformctl reset -i /tmp/inventory --limit k1 " in line
 
 
 def test_hosts_that_left_the_same_group_share_a_line() -> None:
     found = Plan((), {}, {"k1": ("kubernetes_node",), "k2": ("kubernetes_node",), "n1": ("slurm_node",)})
-    lines = install.left_over(found, make_fleet(SITE))
+    lines = words.left_over(found, make_fleet(SITE))
     assert [line.partition(":")[0] for line in lines] == ["k1, k2", "n1"]
     assert "--limit k1,k2 " in lines[0]
 
@@ -374,4 +374,66 @@ def test_install_announces_what_a_host_still_does(tmp_path: Path) -> None:
     with Journal(tmp_path / "run", Redactor([]), told.append) as journal:
         draft = install.Draft(moved(), (), fetched=True)
         install.Installation(fleet, install.Options())._announce(draft, journal)
-    assert told[-1]["message"] == install.left_over(moved(), fleet)[0]
+    assert told[-1]["message"] == words.left_over(moved(), fleet)[0]
+
+
+def test_a_first_installation_is_one_line(data: Path) -> None:
+    found = make(make_fleet(HOSTS), Records({}), data)
+    assert words.summary(found) == ["first installation: 2 stages on 2 hosts"]
+    assert [line.partition(" (")[0] for line in words.summary(found, details=True)] == [
+        "plan: preflight on n1, n2",
+        "plan: node on n1, n2",
+    ]
+    down = make(make_fleet(HOSTS), Records({}, {"n2": Reply(255, "", "No route to host")}), data)
+    assert words.summary(down)[:2] == [
+        "n2 does not answer: No route to host",
+        "first installation: 2 stages on 1 host",
+    ]
+
+
+def test_a_new_host_of_an_installed_site_is_one_line_beside_the_others(data: Path) -> None:
+    fleet = make_fleet(HOSTS, {"memory": 1})
+    old = applied(fleet, data)
+    del old.stages["n2"]
+    changed = make(make_fleet(HOSTS, {"memory": 2}), old, data)
+    first, *others = words.summary(changed)
+    assert first == "first installation: 2 stages on 1 host (n2)"
+    assert [line.partition(" (")[0] for line in others] == ["plan: preflight on n1", "plan: node on n1"]
+    assert all("n2" not in line for line in others)
+
+
+def test_what_was_begun_is_no_first_installation(data: Path) -> None:
+    begun = Records({"n1": {"node": {"begun": "2026-01-01T00:00:00+00:00"}}})
+    lines = words.summary(make(make_fleet(HOSTS), begun, data))
+    assert lines[0] == "first installation: 2 stages on 1 host (n2)"
+    assert any("did not end well last time" in line for line in lines)
+
+
+def test_plan_shows_a_first_installation_in_one_line(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
+    async def draft(_: install.Installation) -> install.Draft:
+        return install.Draft(make(make_fleet(HOSTS), Records({}), data), (), fetched=True)
+
+    monkeypatch.setattr(install.Installation, "draft", draft)
+    monkeypatch.setattr(loading, "load", lambda _: make_fleet(HOSTS))
+    short = CliRunner().invoke(app, ["plan", "-i", "site"]).stdout
+    assert short == "first installation: 2 stages on 2 hosts (-v names them)\n"
+    long = CliRunner().invoke(app, ["-v", "plan", "-i", "site"]).stdout
+    assert long.count("not applied yet") == 2
+    rows = json.loads(CliRunner().invoke(app, ["-o", "json", "plan", "-i", "site"]).stdout)
+    assert [(row["host"], row["stage"]) for row in rows if row["why"] == "not applied yet"] == [
+        ("n1", "node"),
+        ("n2", "node"),
+    ]
+
+
+def test_install_lists_what_each_stage_waits_for(tmp_path: Path, data: Path) -> None:
+    told: list[Event] = []
+    fleet = make_fleet(HOSTS)
+    with Journal(tmp_path / "run", Redactor([]), told.append) as journal:
+        run = install.Installation(fleet, install.Options(), STAGES, data)
+        run._list(make(fleet, Records({}), data), journal)
+    hosts = ["n1", "n2"]
+    stages = {"preflight": {"hosts": hosts, "needs": []}, "node": {"hosts": hosts, "needs": ["preflight"]}}
+    assert [event for event in told if event["event"] == "planned"] == [
+        {"event": "planned", "stages": stages}
+    ]

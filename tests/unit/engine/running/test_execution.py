@@ -14,11 +14,12 @@ from platformctl.engine.running.journal import Journal
 from platformctl.engine.running.outcome import HostResult, StageResult, Status
 from platformctl.engine.running.redact import Redactor
 from platformctl.engine.running.report import Reporter
-from platformctl.engine.stages import Stage
+from platformctl.engine.stages import Stage, some
 from tests.unit.engine.sites import Hosts, make_fleet
 
 STAGES = (Stage("node", "node", ("node",)),)
-FLEET = make_fleet({"n1": ("node",), "n2": ("node",)})
+AFTER = Stage("after", "after", ("node",), some("node"))
+FLEET = make_fleet({"n1": ("node", "after"), "n2": ("node",)})
 OK, FAILED = HostResult(Status.OK), HostResult(Status.FAILED, "task", "message")
 
 
@@ -48,14 +49,14 @@ def install(
     monkeypatch.setattr(execution, "Session", Ansible)
     Ansible.ends, Ansible.error = {}, None
 
-    async def run(full: bool = False) -> dict[str, Status]:
-        """Plan and run; how the stage ended on each host it was planned for."""
+    async def run(full: bool = False, stages: tuple[Stage, ...] = STAGES) -> dict[str, Status]:
+        """Plan and run; how the last stage ended on each host it was planned for."""
         records = await record.read(FLEET, ("n1", "n2"))
-        selection = RunSelection(frozenset(FLEET.hosts), frozenset({"node"}), full)
-        found = plan.make(STAGES, FLEET, records, selection, data, {})
+        selection = RunSelection(frozenset(FLEET.hosts), frozenset({"node", "after"}), full)
+        found = plan.make(stages, FLEET, records, selection, data, {})
         with Journal(tmp_path / "run", Redactor([]), lambda _: None) as journal:
             reporter = Reporter(FLEET, journal, "install")
-            results = await Execution(FLEET, data, records, journal, reporter, 0).run(STAGES, found)
+            results = await Execution(FLEET, data, records, journal, reporter, 0).run(stages, found)
         return {host: end.status for result in results.values() for host, end in result.hosts.items()}
 
     return run
@@ -86,3 +87,13 @@ async def test_a_defect_is_the_end_of_its_stage_and_not_of_the_run(install: Call
     Ansible.error = KeyError("oops")
     assert await install() == {"n1": Status.FAILED, "n2": Status.FAILED}
     assert "KeyError: 'oops'" in (tmp_path / "run" / "node.log").read_text()
+
+
+async def test_a_stage_needs_any_host_of_the_site_and_not_of_the_plan(
+    install: Callable, hosts: Hosts
+) -> None:
+    """Where only the host that is down has something to do, the others have what is needed."""
+    await install()
+    hosts.down.add(FLEET.hosts["n2"].connection.address)
+    ends = await install(stages=(*STAGES, AFTER))
+    assert ends == {"n2": Status.UNREACHABLE, "n1": Status.OK}

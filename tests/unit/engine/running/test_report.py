@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from platformctl.engine.fleet import LOCALHOST
 from platformctl.engine.running.journal import Event, Journal
 from platformctl.engine.running.outcome import HostResult, StageResult, Status
 from platformctl.engine.running.progress import Lines
@@ -58,9 +59,31 @@ def test_exit_codes(tmp_path: Path, results: dict[str, StageResult], code: ExitC
 
 def test_the_last_event_counts_hosts(tmp_path: Path) -> None:
     results = stage("base", n1=CHANGED, n2=FAILED) | stage("munge", n1=CHANGED, n2=BLOCKED)
-    _, events, _ = report(tmp_path, results)
-    counts = {"stages": 2, "changed": 1, "failed": 1, "unreachable": 0, "seconds": 12.3}
-    assert events[-1] == {"event": "finished", **counts}
+    results |= stage("charts", **{LOCALHOST: CHANGED}) | stage("verify", **{LOCALHOST: FAILED})
+    code, events, text = report(tmp_path, results)
+    counts = {"stages": 4, "changed": 1, "failed": 1, "unreachable": 0, "seconds": 12.3}
+    local = {"changed": ["charts"], "failed": ["verify"]}
+    assert events[-1] == {"event": "finished", **counts, "local": local}
+    hosts = "4 stages in 12.3 s: 1 host changed, 1 failed, 0 unreachable"
+    assert text.splitlines()[-1] == f"{hosts}; also failed: verify"
+    assert code is ExitCode.FAILED
+
+
+def test_this_machine_is_no_host_of_the_site(tmp_path: Path) -> None:
+    results = stage("artifacts", **{LOCALHOST: CHANGED}) | stage("base", n1=CHANGED, n2=CHANGED)
+    only = report(tmp_path, stage("charts", **{LOCALHOST: CHANGED}))[2].splitlines()[-1]
+    assert only == "1 stage in 12.3 s: 0 hosts changed, 0 failed, 0 unreachable; also changed: charts"
+    assert (
+        report(tmp_path, results)[2]
+        .splitlines()[-1]
+        .startswith("2 stages in 12.3 s: 2 hosts changed, 0 failed")
+    )
+    alone = stage("charts", **{LOCALHOST: FAILED})
+    code, _, text = report(tmp_path, alone)
+    assert (code, text.splitlines()[-1]) == (
+        ExitCode.FAILED,
+        "1 stage in 12.3 s: 0 hosts changed, 0 failed, 0 unreachable; also failed: charts",
+    )
 
 
 def test_a_run_that_is_refused_finishes_too(tmp_path: Path) -> None:
@@ -72,6 +95,7 @@ def test_a_run_that_is_refused_finishes_too(tmp_path: Path) -> None:
         with pytest.raises(PlatformError, match="would end work"), reporter.concluded(time.monotonic()):
             raise error
     counts = {"stages": 1, "changed": 1, "failed": 0, "unreachable": 0, "seconds": 0.0}
+    counts |= {"local": {"changed": [], "failed": []}}
     assert events[-1] == {"event": "finished", **counts, "error": error.what, "code": 3}
     lines: list[str] = []
     Lines(lines.append).show(events[-1])
@@ -84,6 +108,16 @@ def test_a_failing_host_is_shown_with_task_message_and_retry(tmp_path: Path) -> 
     assert "base : Install" in text
     assert r"no \[such] package" in text  # not taken for markup
     assert "retry: platformctl install -i /tmp/inventory --limit n2" in text
+
+
+def test_the_error_of_a_step_is_printed_once(tmp_path: Path) -> None:
+    error = PlatformError(
+        "the chart x could not be installed: no", where="release a/x", next="kubectl get pods"
+    )
+    end = HostResult(Status.FAILED, error.what, str(error))
+    text = report(tmp_path, stage("charts", **{LOCALHOST: end}))[2]
+    assert text.count(error.what) == 1
+    assert "next:  kubectl get pods" in text
 
 
 def test_a_host_that_is_down_is_said_once(tmp_path: Path) -> None:

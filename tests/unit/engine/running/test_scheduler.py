@@ -2,9 +2,12 @@ import asyncio
 
 import pytest
 
+from platformctl.engine import graph
+from platformctl.engine.fleet import LOCALHOST
 from platformctl.engine.running import scheduler
 from platformctl.engine.running.outcome import HostResult, StageResult, Status
-from platformctl.engine.stages import Stage, each, every, some
+from platformctl.engine.stages import STAGES, Stage, each, every, some
+from tests.unit.engine.sites import make_fleet
 
 OK, FAILED, DOWN = HostResult(Status.OK), HostResult(Status.FAILED), HostResult(Status.UNREACHABLE)
 
@@ -58,6 +61,18 @@ async def test_a_failed_controller_stops_all_or_not_by_rule(needs: tuple, ran: b
     assert (("node", ("n",)) in fake.ran) is ran
 
 
+async def test_any_host_may_be_one_that_has_nothing_to_do() -> None:
+    """On an installed site, the work of a stage may be one dead host alone."""
+    stages = [Stage("node", "all"), Stage("charts", "all", needs=some("node"))]
+    work, targets = {"node": ("n2",), "charts": ("here",)}, {"node": ("n1", "n2"), "charts": ("here",)}
+    fake = Fake()
+    results = await scheduler.run(stages, work, fake, {"n2": DOWN}, targets)
+    assert fake.ran == [("charts", ("here",))]
+    assert results["node"].hosts["n2"].status is Status.UNREACHABLE
+    alone = await scheduler.run(stages, work, Fake(), {"n2": DOWN}, {"node": ("n2",)})
+    assert alone["charts"].hosts["here"].status is Status.BLOCKED
+
+
 async def test_being_stopped_goes_down_the_chain() -> None:
     stages = [
         Stage("one", "all"),
@@ -100,3 +115,38 @@ async def test_stages_without_work_are_fine_and_keep_the_order() -> None:
     results = await scheduler.run(stages, {"one": ("a",), "three": ("a",)}, fake, {})
     assert [name for name, _ in fake.ran] == ["one", "three"]
     assert set(results) == {"one", "three"}
+
+
+_CONTROL = ("registry", "containerd", "kubernetes_control_plane", "munge", "slurm_accounting")
+_NODE = ("containerd", "kubernetes_node", "munge", "slurm_node")
+SITE = make_fleet(
+    {
+        "ctl1": (*_CONTROL, "slurm_controller", "slurm_rest"),
+        "ctl2": ("munge", "slurm_controller", "slurm_rest"),
+        "n1": _NODE,
+        "n2": _NODE,
+    }
+)
+
+
+@pytest.mark.parametrize("dead", ["ctl2", "n1", "n2"])
+@pytest.mark.parametrize("installed", [False, True], ids=["fresh", "installed"])
+@pytest.mark.parametrize("moment", ["before", "in base", "in its last stage"])
+async def test_one_dead_host_costs_the_site_only_its_own_stages(
+    dead: str, installed: bool, moment: str
+) -> None:
+    stages = graph.ordered(STAGES)
+    targets = {stage.name: stage.targets(SITE) for stage in stages}
+    work = {name: hosts for name, hosts in targets.items() if hosts}
+    if installed:  # only a host that is down, and what runs each time, has work
+        work = {name: tuple({dead, LOCALHOST} & set(hosts)) for name, hosts in work.items()}
+    last = [name for name, hosts in targets.items() if dead in hosts][-1]
+    ends = {("base" if moment == "in base" else last, dead): DOWN} if moment != "before" else {}
+    down = {dead: DOWN} if moment == "before" else {}
+    results = await scheduler.run(stages, work, Fake(ends), down, targets)
+    stopped = {
+        host for result in results.values() for host, end in result.hosts.items() if not end.status.fine
+    }
+    assert stopped == {dead}
+    assert results["charts"].hosts[LOCALHOST].status is Status.OK
+    assert results["verify"].hosts[LOCALHOST].status is Status.OK

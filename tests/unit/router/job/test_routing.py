@@ -88,14 +88,14 @@ async def test_where_the_shipped_rules_send_a_job(spec: dict[str, Any], target: 
 async def test_the_decision_has_one_line_for_each_target() -> None:
     assert await route(pod()) == Route(
         Target.KUBERNETES,
-        "kubernetes: chosen because containers are at home on Kubernetes\nslurm: comes after kubernetes",
+        "kubernetes: chosen because containers are made for Kubernetes\nslurm: comes after kubernetes",
     )
     assert await route(pod(), kubernetes=NO_GPU) == Route(
-        Target.SLURM, f"slurm: chosen because what comes before it can not run the job\nkubernetes: {NO_GPU}"
+        Target.SLURM, f"slurm: chosen because no earlier target can run the job\nkubernetes: {NO_GPU}"
     )
     assert await route(SCRIPT, slurm=None) == Route(
         Target.KUBERNETES,
-        "kubernetes: chosen because what comes before it can not run the job\nslurm: this site has no slurm",
+        "kubernetes: chosen because no earlier target can run the job\nslurm: this site has no slurm",
     )
 
 

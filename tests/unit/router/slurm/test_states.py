@@ -80,7 +80,7 @@ def test_reasons_in_plain_words() -> None:
     assert seen(record(["PENDING"], state_reason="None")).reason == ""
     assert seen(record(["OUT_OF_MEMORY"])).reason == "used more memory than it asked for"
     assert seen(record(["PENDING", "REQUEUE_HOLD"], state_reason="JobHeldUser")).reason == (
-        "is held after it was put back into the queue"
+        "is held after it was requeued"
     )
 
 
@@ -241,7 +241,7 @@ def test_a_row_of_accounting_tells_the_end() -> None:
 
 
 def test_the_runners_own_exit_code_means_that_it_had_no_image() -> None:
-    assert "image could not be had" in array(element(0, "FAILED", 125)).reason
+    assert "image could not be fetched or unpacked" in array(element(0, "FAILED", 125)).reason
     assert "image" not in array(element(0, "FAILED", 1)).reason
 
 
@@ -270,7 +270,7 @@ def test_a_job_that_was_put_back_into_the_queue_has_nothing_of_its_last_run() ->
 
 def test_other_states_that_people_ask_about() -> None:
     assert seen(record(["SUSPENDED"])).reason == "is suspended"
-    assert seen(record(["PENDING", "SPECIAL_EXIT"])).reason == "is held after it was put back into the queue"
+    assert seen(record(["PENDING", "SPECIAL_EXIT"])).reason == "is held after it was requeued"
     assert seen(record(["RUNNING"])).reason == ""
     assert seen(record(["COMPLETED"])).reason == ""
     assert seen(record(["TIMEOUT"])).overran
@@ -378,7 +378,7 @@ def test_accounting_names_the_end_the_node_and_the_file() -> None:
     assert (found.reason, found.nodes) == ("used more memory than it asked for", "n1")
     assert (found.output, found.usage) == ("/home/a/x-9.out", Usage(0, 0))
     failed = slurm_states.accounted_run({**row, "state": {"current": ["FAILED"]}, "nodes": "None assigned"})
-    assert "image could not be had" in failed.reason
+    assert "image could not be fetched or unpacked" in failed.reason
     assert failed.nodes == ""
     assert slurm_states.accounted_run({**row, "tres": {}}).usage == Usage(0, 0)
     runs = slurm_states.accounted_run({**row, "state": {"current": ["RUNNING"]}})
