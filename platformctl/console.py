@@ -1,6 +1,6 @@
-"""What commands print: tables and lines for people, JSON for programs, colours that can be switched off.
+"""The output of commands: tables and lines for people, JSON for programs, colours that can be switched off.
 
-One Output is made by the root command and reaches the others through Typer's context (`ctx.obj`).
+The root command makes one Output; the others get it through Typer's context (`ctx.obj`).
 """
 
 import json
@@ -47,12 +47,18 @@ class Output:
         return self.format is Format.JSON
 
     def table(
-        self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], folded: str = ""
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        folded: str = "",
+        whole: bool = False,
     ) -> None:
         """Print a table for people, or a JSON list of objects keyed by the column names.
 
-        folded: the one column that is wrapped where the terminal is narrow; all of them when not given. A
-        long table is written without colours and wrapping, which would take seconds.
+        folded: the one column that is wrapped where the terminal is narrow; all of them when not given.
+        whole: nothing is wrapped, however narrow it is. A long table is written without colours and wrapping,
+        which would take seconds.
         """
         rows = list(rows)
         if self.json:
@@ -62,20 +68,20 @@ class Output:
             title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
         )
         for column in columns:
-            least = _NARROWEST if column == folded else None
-            whole = bool(folded) and column != folded
-            table.add_column(column.upper(), overflow="fold", no_wrap=whole, min_width=least)
+            least = _NARROWEST if column == folded and not whole else None
+            one_line = whole or (bool(folded) and column != folded)
+            table.add_column(column.upper(), overflow="fold", no_wrap=one_line, min_width=least)
         if len(rows) > _LONG:
             self._write(title, columns, rows)
             return
         for row in rows:
             table.add_row(*("" if cell is None else str(cell) for cell in row))
-        if folded and (least := self._least_width(table)) > self.console.width:
+        if (folded or whole) and (least := self._least_width(table)) > self.console.width:
             table.width = least
         self.console.print(table)
 
     def _write(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Cells without markup, each column as wide as its widest cell, and the last as wide as it is."""
+        """Write cells without markup; each column is as wide as its widest cell; the last is not padded."""
         cells = [[_words(cell) for cell in row] for row in rows]
         cells.insert(0, [column.upper() for column in columns])
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1]
@@ -86,7 +92,7 @@ class Output:
         print("\n".join([*([title] if title else []), *(line.rstrip() for line in lines)]))
 
     def _least_width(self, table: Table) -> int:
-        """What the columns that stay whole need."""
+        """The width that the columns that are not wrapped need."""
         unbounded = self.console.options.update(width=_WIDEST)
         return Measurement.get(self.console, unbounded, table).minimum
 
@@ -108,12 +114,12 @@ class Output:
         print(json.dumps(event, default=str), flush=True)
 
     def say(self, message: str) -> None:
-        """Tell a person something that is not a result; silent for programs."""
+        """Print a message for people that is not a result; nothing for programs."""
         if not self.json:
             self.console.print(message)
 
     def remark(self, message: str) -> None:
-        """Tell a person something on standard error, in either format."""
+        """Print a message for people on standard error, in either format."""
         self.remarks.print(message)
 
 

@@ -1,6 +1,6 @@
-"""Where platformctl keeps things on the operator's machine, and where its own data files are.
+"""Folders of platformctl on the operator's machine, and the folder of its own data files.
 
-XDG base directories, read at each call so that tests and users can point them elsewhere.
+They follow the XDG base directories, which are read at each call so that tests and users can change them.
 """
 
 import os

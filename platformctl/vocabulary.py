@@ -27,6 +27,8 @@ FINALIZER = MANAGER = f"{GROUP}/router"
 # On what the router makes in Kubernetes: whose it is, and the token of the attempt.
 JOB_UID_LABEL = f"{GROUP}/job-uid"
 TOKEN_ANNOTATION = f"{GROUP}/token"
+# On a Job's pods: the text of /etc/passwd and /etc/group in its containers.
+PASSWD_ANNOTATION, GROUP_ANNOTATION = f"{GROUP}/passwd", f"{GROUP}/group"
 # On the RoleBindings that give users their rights in a namespace.
 GRANT_LABEL = f"{GROUP}/grant"
 # Admission lets a user enter pods whose names begin with this and the user's uid, and keeps the names for the

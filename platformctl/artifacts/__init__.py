@@ -1,5 +1,5 @@
 """Every program, image and chart a site needs: one catalogue, several sources, one store.
 
-The catalogue (catalogue.yml) says what there is; a source (`modules`, `upstream`, `mirror`) makes or
-downloads it; the store (<cache>/store/<source>/) is what the playbooks read. Nothing here talks to a host.
+The catalogue (catalogue.yml) lists them. A source (`modules`, `upstream`, `mirror`) builds or downloads them.
+The playbooks read the store (<cache>/store/<source>/). Nothing here connects to a host.
 """

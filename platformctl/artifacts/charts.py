@@ -1,7 +1,7 @@
-"""Charts packaged as Helm wants them: a gzipped tar whose one folder is the chart's name.
+"""Packages charts for Helm: a gzipped tar with one folder, named like the chart.
 
-Some charts take their custom resource definitions from a wheel, so that the operator's code and its
-definitions are always of one release and neither is copied into this repository.
+Some charts take their custom resource definitions from a wheel. So the operator's code and its definitions
+are always of the same release, and neither is copied into this repository.
 """
 
 import gzip
@@ -22,12 +22,12 @@ def find_charts() -> dict[str, Path]:
 
 
 def chart_version(folder: Path) -> str:
-    """The version a chart's own file says."""
+    """The version in the chart's own file."""
     return str(yaml.safe_load((folder / "Chart.yaml").read_text())["version"])
 
 
 def chart_key(folder: Path, crds: str) -> str:
-    """Digest of what a packaged chart is made from; crds: the key of the wheels it takes definitions from."""
+    """Digest of a packaged chart's inputs; crds: the key of the wheels that its definitions come from."""
     return hash_value([hash_tree(folder), crds])
 
 

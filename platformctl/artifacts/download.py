@@ -1,7 +1,7 @@
-"""Downloads over HTTP: several at once, resumed where they stopped, tried again, checked before use.
+"""Downloads over HTTP: several at a time, resumed and retried, and checked before use.
 
-A file is written beside its place and moved there only once its sha256 is the pinned one, so that a
-file that exists is right. Protocol: RFC 9110, range requests (section 14).
+A file is written under a temporary name and renamed only when its sha256 is the pinned one. So a file that
+exists is correct. Protocol: RFC 9110, range requests (section 14).
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class File:
 
 @dataclass(frozen=True)
 class Policy:
-    """How patient a download is. delay: seconds before the second attempt, doubled for each further one."""
+    """Limits of retries. delay: seconds before the second attempt, doubled for each further one."""
 
     attempts: int = ATTEMPTS
     delay: float = 1.0
@@ -47,11 +47,11 @@ class Policy:
 
 
 class _RefusedError(Exception):
-    """A failure that another attempt would not change."""
+    """A permanent failure: no retry."""
 
 
 class _BrokenError(Exception):
-    """A failure that another attempt may mend."""
+    """A temporary failure: retry."""
 
 
 def download(
@@ -59,7 +59,7 @@ def download(
     policy: Policy | None = None,
     received: Received = lambda *_: None,
 ) -> None:
-    """Download files; all are attempted, then one error names every file that failed."""
+    """Download all files; at the end, one error names every file that failed."""
     asyncio.run(_download_all(files, policy or Policy(), received))
 
 
@@ -119,7 +119,7 @@ async def _attempt(session: aiohttp.ClientSession, file: File, received: Receive
     if file.sha256 is not None and found != file.sha256:
         partial.unlink()
         message = f"sha256 is {found}, the lock says {file.sha256}"
-        # What was received earlier may have been of another file: start over before giving up.
+        # The part received earlier may belong to another version of the file: start over before giving up.
         raise _BrokenError(message) if resumed else _RefusedError(message)
     partial.replace(file.destination)
 

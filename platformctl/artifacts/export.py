@@ -1,4 +1,4 @@
-"""Images of the store as one OCI archive, for clusters whose nodes do not pull from the site's registry.
+"""Exports images of the store as one OCI archive, for nodes that do not pull from the site's registry.
 
 Format: OCI image layout in a tar archive (oci-layout, index.json, blobs/sha256/<hex>), which
 `ctr images import`, `kind load image-archive`, `podman load` and `skopeo copy oci-archive:` read.
@@ -19,7 +19,7 @@ _LAYOUT = {"imageLayoutVersion": "1.0.0"}
 
 
 def chosen(index: Mapping[str, Any], names: Iterable[str]) -> list[str]:
-    """The images of the store's index by full name or last part of it; all when none is named."""
+    """The images of the store's index with these names (full, or the last part); all if none is named."""
     known = list(index["images"])
     found = []
     for name in names:
@@ -36,7 +36,7 @@ def chosen(index: Mapping[str, Any], names: Iterable[str]) -> list[str]:
 
 
 def write(store: Path, index: Mapping[str, Any], names: Iterable[str], destination: Path) -> None:
-    """Write images of the store as one archive, complete or not at all."""
+    """Write images of the store as one archive, atomically."""
     manifests, written = [], set[str]()
     partial = destination.with_name(f".{destination.name}.partial")
     try:

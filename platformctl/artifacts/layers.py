@@ -1,8 +1,8 @@
 """Image layers: deterministic tar streams compressed with zstd.
 
-The same entries give the same bytes on every machine (sorted names, one fixed time, no user names), so
-that an image's digest says what is in it and a layer is shared wherever its content is the same.
-Format: OCI image specification, "Image Layer Filesystem Changeset".
+The same entries give the same bytes on every machine (sorted names, one fixed time, no user names). So an
+image's digest identifies its content, and images with the same content share a layer. Format: OCI image
+specification, "Image Layer Filesystem Changeset".
 """
 
 import hashlib
@@ -35,14 +35,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Entry:
-    """One member of a layer: its header, and where its content comes from (none for folders and links)."""
+    """One member of a layer: its header, and the source of its content (none for folders and links)."""
 
     header: tarfile.TarInfo
     content: bytes | Path | None = None
 
 
 class _Tee(io.RawIOBase):
-    """Writes to a file and hashes and counts what goes through."""
+    """Writes to a file, and hashes and counts the bytes."""
 
     def __init__(self, target: IO[bytes]) -> None:
         self.target = target
@@ -60,7 +60,7 @@ class _Tee(io.RawIOBase):
 
 
 class BlobStore:
-    """Blobs by digest in one folder, and the layers known by the key of their inputs."""
+    """Blobs by digest in one folder, and layers by the key of their inputs."""
 
     def __init__(self, folder: Path) -> None:
         self.blobs = folder / "blobs"
@@ -81,7 +81,7 @@ class BlobStore:
         return layer if self.path(layer.digest).exists() else None
 
     def write(self, key: str, entries: Iterable[Entry]) -> Layer:
-        """Write a layer and remember it under the key of its inputs."""
+        """Write a layer and store it under the key of its inputs."""
         partial = self.blobs / f"{key}.partial"
         with partial.open("wb") as file:
             compressed = _Tee(file)
@@ -105,7 +105,7 @@ def write_tar(stream: IO[bytes], entries: Iterable[Entry]) -> None:
 def _add(archive: tarfile.TarFile, entry: Entry) -> None:
     header = entry.header
     header.mtime, header.uname, header.gname = 0, "", ""
-    # Of extended headers only file attributes (e.g. capabilities) are content; times are not.
+    # Of extended headers, keep only file attributes (e.g. capabilities), not times.
     header.pax_headers = {key: value for key, value in header.pax_headers.items() if ".xattr." in key}
     if isinstance(entry.content, Path):
         header.size = entry.content.stat().st_size
@@ -140,7 +140,7 @@ def file(name: str, content: bytes | Path, mode: int = REGULAR) -> Entry:
 
 
 def with_parents(entries: Iterable[Entry]) -> list[Entry]:
-    """Add the folders above the entries that are not among them."""
+    """Add missing parent folders of the entries."""
     found = {entry.header.name: entry for entry in entries}
     for name in list(found):
         for parent in list(Path(name).parents)[:-1]:
@@ -151,9 +151,9 @@ def with_parents(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def tree_entries(source: Path, prefix: str = "") -> Iterator[Entry]:
-    """What lies below a folder, owned by root, placed below prefix (a path without slashes at its ends).
+    """The content of a folder, owned by root, below prefix (a path without slashes at its ends).
 
-    Of a mode only whether a file can be executed counts: the rest is the umask of who made it.
+    Of a file's mode only the executable bit is kept: the other bits depend on the umask of its creator.
     """
     for directory, names, files in os.walk(source):
         here = Path(directory)

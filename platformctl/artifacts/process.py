@@ -1,4 +1,4 @@
-"""Running the tools that builds need, with an error a person can act on."""
+"""Runs the tools that builds need; errors say what to do."""
 
 import subprocess
 import tempfile

@@ -1,6 +1,6 @@
-"""What a person sees while artefacts are made: a live line on a terminal, plain lines elsewhere.
+"""Progress of making artefacts: a live line on a terminal, plain lines elsewhere.
 
-How long each step took is kept in the cache, so that the next run can say how long it will take.
+The duration of each step is kept in the cache, so that the next run can estimate its time.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from platformctl.console import Output
 
-# Durations of a first build on two cores, so that even that one can say how long it will take.
+# Durations of a first build on two cores, for the estimate of a first build.
 TYPICAL = Path(__file__).with_name("typical.json")
 REDRAW_SECONDS = 0.3
 
@@ -35,7 +35,7 @@ class Progress:
         self.live = sys.stderr.isatty() and not output.json
 
     def expect(self, names: list[str]) -> None:
-        """Announce steps to come, after those announced before."""
+        """Announce further steps."""
         self.waiting += names
 
     @contextmanager
@@ -46,14 +46,14 @@ class Progress:
         self.done(name)
 
     def start(self, doing: str) -> None:
-        """Work begins, in words: a step's name, or of several steps done together."""
+        """Work begins. doing: a step's name, or words for several steps that run together."""
         self.doing = doing
         self.bytes = 0
         self.since = time.monotonic()
         self.tick()
 
     def done(self, name: str) -> None:
-        """A step ended well; it took the time since the start or since the step before it."""
+        """A step succeeded; its duration counts from the start or from the end of the step before it."""
         now = time.monotonic()
         seconds = round(now - self.since, 1)
         self.since = now
@@ -69,7 +69,7 @@ class Progress:
         self._write(f"artifacts: {name}, {seconds:.1f} s ({self.finished} of {total})", end="\n")
 
     def tick(self) -> None:
-        """Draw the live line again."""
+        """Redraw the live line."""
         if not self.live:
             return
         left = self.remaining()
@@ -80,13 +80,13 @@ class Progress:
         self.drawn = time.monotonic()
 
     def received(self, _name: str, count: int) -> None:
-        """Bytes of a download arrived; the live line is drawn at most a few times a second."""
+        """Bytes of a download arrived; the live line is redrawn at most a few times a second."""
         self.bytes += count
         if time.monotonic() - self.drawn > REDRAW_SECONDS:
             self.tick()
 
     def remaining(self) -> float | None:
-        """Seconds left by what each step took last time; None where one was never timed."""
+        """Estimated seconds left, from the last duration of each step; None if one was never measured."""
         if any(name not in self.durations for name in self.waiting):
             return None
         expected = sum(self.durations[name] for name in self.waiting)
@@ -98,7 +98,7 @@ class Progress:
 
     def _write(self, text: str, end: str = "") -> None:
         if self.live:
-            # A line that wraps could not be cleared again.
+            # A line that wraps cannot be cleared.
             text = "\r\033[K" + text[: shutil.get_terminal_size().columns - 1]
         sys.stderr.write(text + end)
         sys.stderr.flush()

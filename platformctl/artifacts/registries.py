@@ -1,6 +1,6 @@
-"""Pulling images from their publishers' registries, or from a mirror of them, into blobs by digest.
+"""Pulls images from their publishers' registries, or from a mirror of them, into blobs by digest.
 
-Protocol: OCI distribution specification 1.1, pull; anonymous bearer tokens as its registries hand them out.
+Protocol: OCI distribution specification 1.1, pull; with the anonymous bearer tokens that registries issue.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ INDEX_TYPES = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
 MANIFEST_TYPES = (MANIFEST_TYPE, "application/vnd.docker.distribution.manifest.v2+json")
-# The one publisher whose registry answers at another name than its images carry.
+# The only publisher whose registry has another host name than its images.
 REGISTRY_HOSTS = {"docker.io": "registry-1.docker.io"}
 
 
@@ -45,7 +45,7 @@ def remote(repository: str, mirror: str | None) -> Remote:
 
 @dataclass(frozen=True)
 class Manifest:
-    """An image's manifest for linux/amd64 as it was received, and the headers that its blobs need."""
+    """An image's manifest for linux/amd64 as received, and the headers for requests of its blobs."""
 
     content: bytes
     headers: Mapping[str, str]
@@ -62,7 +62,7 @@ class Manifest:
 
 
 def find_manifest(source: Remote, tag: str, digest: str | None = None) -> Manifest:
-    """Read the manifest of a tag, or of a pinned hex digest, which is then checked."""
+    """Read the manifest of a tag, or of a pinned hex digest, and check the digest."""
     return asyncio.run(_find_manifest(source, tag, digest))
 
 
@@ -73,7 +73,7 @@ def pull(
     blobs: Callable[[str], Path],
     policy: Policy | None = None,
 ) -> Repository:
-    """Pull an image pinned by its manifest's hex digest; blobs(hex) says where a blob lies."""
+    """Pull an image pinned by its manifest's hex digest; blobs(hex) returns the path of a blob."""
     manifest = find_manifest(source, tag, digest)
     wanted = {blob: blobs(blob) for blob in manifest.blobs()}
     missing = [
@@ -106,7 +106,7 @@ async def _find_manifest(source: Remote, tag: str, digest: str | None) -> Manife
 async def _get(
     session: aiohttp.ClientSession, source: Remote, reference: str, headers: Mapping[str, str]
 ) -> tuple[bytes, dict[str, str]]:
-    """Read a manifest; where the registry asks for a token, get one and read again."""
+    """Read a manifest; if the registry requires a token, get one and read again."""
     url = f"{source.url}/manifests/{reference}"
     accept = {"Accept": ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))}
     sent = dict(headers)
@@ -133,7 +133,10 @@ async def _token(session: aiohttp.ClientSession, challenge: str) -> dict[str, st
     if not realm:
         return {}
     async with session.get(realm, params=fields) as response:
-        document: dict[str, Any] = await response.json()
+        if response.status != 200:
+            raise PlatformError(f"the registry gives no anonymous token: {response.status}", where=realm)
+        # Whatever type the server calls it.
+        document: dict[str, Any] = json.loads(await response.read())
     return {"Authorization": f"Bearer {document.get('token') or document.get('access_token')}"}
 
 

@@ -1,4 +1,4 @@
-"""Archives in the storage layout of the registry, which serves what is unpacked into its data folder.
+"""Archives in the storage layout of the registry: unpacked into its data folder, it serves their content.
 
 Layout (distribution/distribution, registry/storage/paths.go, version 2):
   docker/registry/v2/blobs/sha256/<first two>/<hex>/data
@@ -6,7 +6,7 @@ Layout (distribution/distribution, registry/storage/paths.go, version 2):
   docker/registry/v2/repositories/<name>/_manifests/revisions/sha256/<hex>/link
   docker/registry/v2/repositories/<name>/_manifests/tags/<tag>/current/link
   docker/registry/v2/repositories/<name>/_manifests/tags/<tag>/index/sha256/<hex>/link
-where a link file holds "sha256:<hex>".
+where a link file contains "sha256:<hex>".
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class Repository:
 
     @property
     def digest(self) -> str:
-        """The manifest's digest with its algorithm, as images are named by it."""
+        """The manifest's digest with its algorithm, as in image names."""
         return f"sha256:{hash_bytes(self.manifest)}"
 
 
@@ -68,7 +68,7 @@ def image_repository(
 
 
 def binary_repository(name: str, tag: str, digest: str, path: Path) -> Repository:
-    """A program as the single blob of a repository, so that a host fetches it by its digest."""
+    """A program as the single blob of a repository, so that a host can fetch it by its digest."""
     empty = b"{}"
     manifest = _manifest(
         _descriptor(EMPTY_TYPE, hash_bytes(empty), len(empty)),
@@ -79,7 +79,7 @@ def binary_repository(name: str, tag: str, digest: str, path: Path) -> Repositor
 
 
 def write_archive(destination: Path, repository: Repository) -> None:
-    """Write the repository as a tar archive, atomically; refuses a blob that is not what its digest says."""
+    """Write the repository as a tar archive, atomically; refuses a blob that does not match its digest."""
     for digest, blob in repository.blobs.items():
         place = str(blob) if isinstance(blob, Path) else ""
         if (hash_file(blob) if isinstance(blob, Path) else hash_bytes(blob)) != digest:

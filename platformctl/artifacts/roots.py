@@ -18,7 +18,7 @@ from platformctl.artifacts.process import run
 from platformctl.errors import PlatformError
 
 SUITE = "trixie"
-# Part of each key: raise it when this module makes something else of the same packages.
+# Part of each key: increase it if this module changes what it makes from the same packages.
 FORMAT = 1
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 LEFT_OUT = (
@@ -49,12 +49,12 @@ GROUPS = "root:x:0:\nnonroot:x:65532:\nnogroup:x:65534:\n"
 
 
 def root_key(root: Root) -> str:
-    """Digest of what a root filesystem is made from."""
+    """Digest of a root filesystem's inputs."""
     return hash_value([root.model_dump(), SUITE, FORMAT])
 
 
 def make_root(name: str, root: Root, blobs: BlobStore, folder: Path) -> Layer:
-    """The layer of a root filesystem; where something is run in it, its tree stays in folder/<key>."""
+    """The layer of a root filesystem; if a program is run in it, its tree stays in folder/<key>."""
     key = root_key(root)
     layer = blobs.find(key)
     if layer and (tree_path(root, folder).exists() or not _needs_tree(root)):
@@ -109,7 +109,7 @@ def run_python(tree: Path, interpreter: str, arguments: list[str]) -> None:
 
 
 def compile_python(tree: Path, interpreter: str, sources: Path, target: str) -> None:
-    """Compile what lies in a folder as if it lay at target in the image."""
+    """Compile the files of a folder as if they were at target in the image."""
     run_python(
         tree,
         interpreter,
@@ -155,7 +155,7 @@ def _finished(root: Root, archive: Path, tree: Path) -> Iterator[Entry]:
 
 
 def _with_content(source: tarfile.TarFile, entries: list[Entry]) -> Iterator[Entry]:
-    """Read the content of members from the archive; a hard link becomes a file of its own."""
+    """Read the content of members from the archive; a hard link becomes a separate file."""
     regular = {entry.header.name: entry.header for entry in entries if entry.header.isreg()}
     for entry in sorted(entries, key=lambda entry: entry.header.name):
         header = entry.header

@@ -1,4 +1,4 @@
-"""The store: what a site installs from, in one folder a source.
+"""The store: what a site installs from, in one folder for each source.
 
     <cache>/store/<source>/index.json    what there is: versions, digests and paths
                            bin/          programs for hosts and for the operator's machine
@@ -24,21 +24,21 @@ KINDS = ("binaries", "tools", "images", "charts")
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a file was when it was last hashed. modified: nanoseconds since 1970."""
+    """A file's size, time and digest when it was last hashed. modified: nanoseconds since 1970."""
 
     size: int
     modified: int
     sha256: str
 
     def untouched(self, path: Path) -> bool:
-        """Whether the file still has that size and time."""
+        """Whether the file still has the same size and time."""
         status = path.stat()
         return (status.st_size, status.st_mtime_ns) == (self.size, self.modified)
 
 
 @dataclass
 class State:
-    """What the store was made from (keys by artefact), what became of it (records), and its files."""
+    """The content of state.json: keys of inputs by artefact, records of the index, and stamps of files."""
 
     keys: dict[str, str] = field(default_factory=dict)
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Store:
         return digest
 
     def current(self, artefact: str, key: str) -> bool:
-        """Whether an artefact was made from these inputs and its files are still there."""
+        """Whether an artefact was made from these inputs and its files still exist."""
         record = self.state.records.get(artefact, {})
         paths = [record[name] for name in ("path", "archive") if name in record]
         known = all(path in self.state.files and (self.folder / path).exists() for path in paths)
@@ -88,11 +88,11 @@ class Store:
         self.state.records[artefact] = record
 
     def differs(self, wanted: set[str], changed: list[str]) -> bool:
-        """Whether the index must be written: something was made, or is no longer wanted, or there is none."""
+        """Whether the index must be written: it is missing, or an artefact was made or is unwanted."""
         return bool(changed) or set(self.state.records) != wanted or not self.index_path.exists()
 
     def publish(self, wanted: set[str]) -> dict[str, Any]:
-        """Drop what is no longer wanted, write the state and then the index; returns the index."""
+        """Remove unwanted artefacts, write the state and then the index; returns the index."""
         for artefact in set(self.state.records) - wanted:
             del self.state.records[artefact], self.state.keys[artefact]
         used = {
@@ -116,7 +116,7 @@ class Store:
     def check_touched(self) -> None:
         """Hash again the files whose size or time changed since they were last hashed; refuse wrong bytes.
 
-        A file that is gone is no error here: it is made again.
+        A missing file is not an error here: it is made again.
         """
         paths = [(self.folder / path, path, stamp) for path, stamp in self.state.files.items()]
         self._check([path for file, path, stamp in paths if file.exists() and not stamp.untouched(file)])

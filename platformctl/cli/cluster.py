@@ -13,6 +13,7 @@ import typer
 
 from platformctl.cli import completion
 from platformctl.errors import ExitCode, PlatformError
+from platformctl.vocabulary import GROUP
 
 if TYPE_CHECKING:
     from platformctl.clients.jobs import JobsClient
@@ -107,12 +108,13 @@ NameArgument = Annotated[str, typer.Argument(help="The Job.", autocompletion=_na
 NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME...", help="Jobs.", autocompletion=_names)]
 
 
-def read_text(file: str) -> str:
-    """What a file holds, or standard input for `-`."""
+def read_text(file: str, next_step: str = "") -> str:
+    """What a file holds, or standard input for `-`. next_step: what to do where it cannot be read."""
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise PlatformError(f"{file} cannot be read: {error}", code=ExitCode.INVALID) from error
+        what = f"{file} cannot be read: {error}"
+        raise PlatformError(what, next=next_step, code=ExitCode.INVALID) from error
 
 
 def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:
@@ -135,7 +137,7 @@ def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:
             next_step = "you may not look into all namespaces: choose one with -n"
         return PlatformError(f"the cluster refuses: {said}", where, next_step, ExitCode.REFUSED)
     if isinstance(error, NotFoundError):
-        if "jobs.kfoundry.io" in said:
+        if f"jobs.{GROUP}" in said:
             return PlatformError(said, where, f"platformctl job list --all -n {namespace}", ExitCode.FAILED)
         next_step = f"what the Job has: platformctl job describe NAME -n {namespace}"
         return PlatformError(said, where, next_step, ExitCode.FAILED)
@@ -147,6 +149,9 @@ def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:
             ExitCode.FAILED,
         )
     if error.code in (400, 422):
-        next_step = "correct the Job; all fields: platformctl docs jobs"
+        # Only a label selector has requirements.
+        of_selector = error.code == 400 and "requirement" in said
+        job, selector = "correct the Job; all fields: platformctl docs jobs", "project=wind,stage!=test"
+        next_step = f"a label selector is such as {selector}" if of_selector else job
         return PlatformError(f"the cluster does not take it: {said}", where, next_step, ExitCode.INVALID)
     return PlatformError(f"the cluster says: {said}", where)

@@ -2,14 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from platformctl.cli import cluster, job_enter, job_import, job_output, job_rows, job_top
+from platformctl.cli import (
+    cluster,
+    job_enter,
+    job_import,
+    job_list,
+    job_output,
+    job_rows,
+    job_submit,
+    job_top,
+    job_wait,
+)
 from platformctl.cli.cluster import (
     Access,
     ContextOption,
@@ -18,114 +25,15 @@ from platformctl.cli.cluster import (
     NamesArgument,
     NamespaceOption,
 )
-from platformctl.cli.completion import QueueOption
-from platformctl.cli.job_output import WatchOption
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.jobs import view
-from platformctl.jobs.model import Target
-from platformctl.vocabulary import Phase
 
 app = typer.Typer(
     help="Jobs on either scheduler: submit, follow, explain and end them.", no_args_is_help=True
 )
-
-
-class Order(StrEnum):
-    """What a list is sorted by; newest last."""
-
-    CREATED = "created"
-    NAME = "name"
-    PHASE = "phase"
-    USER = "user"
-
-
-@app.command()
-def submit(
-    ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A manifest or a script; - reads it here.")],
-    script: Annotated[
-        bool, typer.Option("--script", help="The file is a script, whatever it begins with.")
-    ] = False,
-    name: Annotated[str, typer.Option(help="The Job's name, instead of one made up.")] = "",
-    target: Annotated[Target | None, typer.Option(help="Where it may run.", show_default=False)] = None,
-    queue: QueueOption = "",
-    walltime: Annotated[str, typer.Option(help="How long it may run: 5400, 01:30:00, 1h30m.")] = "",
-    account: Annotated[str, typer.Option(help="The account to charge.")] = "",
-    nodes: Annotated[
-        int | None, typer.Option(min=1, help="Hosts to spread over.", show_default=False)
-    ] = None,
-    tasks: Annotated[
-        int | None, typer.Option(min=1, help="Copies at the same time.", show_default=False)
-    ] = None,
-    watch: WatchOption = False,
-    kubeconfig: KubeconfigOption = None,
-    context: ContextOption = "",
-    namespace: NamespaceOption = "",
-) -> None:
-    """Submit Jobs: those of a manifest, or one that runs a script.
-
-    A file that begins with `#!` is a script. Options win over what the manifest says. A script with
-    `#SBATCH` lines is first turned into a Job: `platformctl job import`.
-
-    Example: `platformctl job submit job.yaml`
-
-    Example: `platformctl job submit train.sh --walltime 2h --target slurm`
-
-    Example: `echo 'hostname' | sed '1i #!/bin/sh' | platformctl job submit - --name where`
-    """
-    output: Output = ctx.obj
-    fields = {
-        "target": target.value if target else None,
-        "queue": queue,
-        "walltime": int(walltime) if walltime.isdecimal() else walltime,
-        "account": account,
-        "nodes": nodes,
-        "tasks": tasks,
-    }
-    documents = _read_jobs(file, script)
-    if name and len(documents) > 1:
-        raise PlatformError(
-            "--name is for one Job", where=file, next="name them in it", code=ExitCode.INVALID
-        )
-    ready = [_checked(document, name, fields, file) for document in documents]
-    job_output.submit(output, ready, Access(kubeconfig, context, namespace), watch)
-
-
-@app.command(name="list")
-def list_jobs(
-    ctx: typer.Context,
-    everyone: Annotated[bool, typer.Option("--all", "-a", help="Everybody's Jobs, not only yours.")] = False,
-    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")] = False,
-    phase: Annotated[
-        list[Phase] | None,
-        typer.Option(help="Only in this phase; repeat for more.", case_sensitive=False),
-    ] = None,
-    sort: Annotated[Order, typer.Option(help="What to sort by.")] = Order.CREATED,
-    kubeconfig: KubeconfigOption = None,
-    context: ContextOption = "",
-    namespace: NamespaceOption = "",
-) -> None:
-    """List Jobs on both schedulers, yours unless told otherwise.
-
-    Example: `platformctl job list --phase running --phase queued`
-
-    Example: `platformctl job list --all -n team1 --sort user`
-    """
-    output: Output = ctx.obj
-    found = asyncio.run(job_rows.listed(Access(kubeconfig, context, namespace), everyone, everywhere))
-    wanted = {item.value for item in phase or ()}
-    chosen = sorted((job for job in found if not wanted or view.phase(job) in wanted), key=_KEYS[sort])
-    if output.json:
-        output.document([view.summary(job) for job in chosen])
-        return
-    if not chosen:
-        output.say("no Jobs" if everyone else "no Jobs of yours; --all shows everybody's")
-        return
-    hidden = {name for name, shown in (("namespace", everywhere), ("user", everyone)) if not shown}
-    kept = [number for number, name in enumerate(view.COLUMNS) if name not in hidden]
-    rows = [job_rows.colored(tuple(view.row(job, time.time())[number] for number in kept)) for job in chosen]
-    output.table("", [view.COLUMNS[number] for number in kept], rows, folded="reason")
+job_submit.register(app)
+job_list.register(app)
 
 
 @app.command()
@@ -222,50 +130,12 @@ def resume(
     output.say(f"{name}: resumed")
 
 
-def _read_jobs(file: str, script: bool) -> list[dict[str, Any]]:
-    """The Jobs of a file, or of standard input."""
-    from platformctl.jobs import manifest
-
-    stem = "stdin" if file == "-" else Path(file).stem
-    text = cluster.read_text(file)
-    if not script and not manifest.is_script(text):
-        try:
-            return manifest.from_manifest(text, stem)
-        except manifest.NotAManifestError as error:
-            raise PlatformError(
-                f"{file} {error}",
-                next="a manifest of Jobs, or a script whose first line is its interpreter (#!/bin/bash)",
-                code=ExitCode.INVALID,
-            ) from error
-    return [manifest.from_script(text, stem)]
-
-
-def _checked(document: dict[str, Any], name: str, fields: dict[str, Any], file: str) -> dict[str, Any]:
-    """The Job with the options applied, if nothing is wrong with it."""
-    from platformctl.jobs import manifest
-    from platformctl.jobs.parse import DIRECTIVES_REFUSED, parse
-
-    job = manifest.override(document, name, fields)
-    found = parse(job["spec"])
-    if isinstance(found, list):
-        directives = any(refusal.message.endswith(DIRECTIVES_REFUSED) for refusal in found)
-        raise PlatformError(
-            f"{len(found)} mistakes, so nothing was submitted" if len(found) > 1 else "nothing was submitted",
-            where=file,
-            details=manifest.complaints(found),
-            next=f"platformctl job import {file}" if directives else "all fields: platformctl docs jobs",
-            code=ExitCode.INVALID,
-        )
-    return job
-
-
 async def _get(access: Access, name: str) -> dict[str, Any]:
     async with cluster.jobs_of(access) as jobs:
         return await jobs.get(name)
 
 
 async def _cancel(access: Access, names: list[str], delete: bool) -> list[tuple[str, str]]:
-
     from platformctl.vocabulary import CANCEL_REQUESTED
 
     async with cluster.jobs_of(access) as jobs:
@@ -296,7 +166,6 @@ async def _resume(access: Access, name: str) -> None:
 
 
 async def _retry(access: Access, name: str) -> int:
-
     from platformctl.vocabulary import CANCEL_REQUESTED, RETRY_REQUESTED
 
     async with cluster.jobs_of(access) as jobs:
@@ -318,15 +187,5 @@ async def _retry(access: Access, name: str) -> int:
         return attempt
 
 
-_KEYS: dict[Order, Callable[[dict[str, Any]], Any]] = {
-    Order.CREATED: job_rows.created,
-    Order.NAME: lambda job: str(job["metadata"]["name"]),
-    Order.PHASE: lambda job: (list(Phase).index(view.phase(job)), *job_rows.created(job)),
-    Order.USER: lambda job: (view.user(job), *job_rows.created(job)),
-}
-
-
-job_output.register(app)
-job_enter.register(app)
-job_import.register(app)
-job_top.register(app)
+for module in (job_wait, job_output, job_enter, job_import, job_top):
+    module.register(app)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from platformctl.cli import cluster, job_output, job_rows
+from platformctl.cli import cluster, job_rows, job_wait
 from platformctl.cli.cluster import Access, ContextOption, KubeconfigOption, NamespaceOption
-from platformctl.cli.job_output import WatchOption
+from platformctl.cli.job_wait import WatchOption
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.jobs.model import Target
@@ -26,7 +26,9 @@ def import_script(
     target: Annotated[Target, typer.Option(help="Where it may run.")] = Target.SLURM,
     without: Annotated[
         list[str] | None,
-        typer.Option(help="Leave this option out, such as mail-user; repeat for more.", show_default=False),
+        typer.Option(
+            help="Leave this option out, such as mail-user; repeat or use commas.", show_default=False
+        ),
     ] = None,
     job: Annotated[
         list[str] | None,
@@ -47,13 +49,13 @@ def import_script(
 
     Example: `platformctl job import train.sh > train.yaml`
 
-    Example: `platformctl job import train.sh --without mail-type --without mail-user --submit --watch`
+    Example: `platformctl job import train.sh --without mail-type,mail-user --submit --watch`
     """
     from platformctl.jobs.manifest import as_yaml
     from platformctl.jobs.sbatch import convert
 
     output: Output = ctx.obj
-    unwanted = {name.lstrip("-") for name in without or ()}
+    unwanted = {name.strip().lstrip("-") for part in without or () for name in part.split(",")} - {""}
     file_name = "sbatch" if file == "-" else Path(file).name
     text, names = cluster.read_text(file), _names(job or [])
     access = Access(kubeconfig, context, namespace)
@@ -70,7 +72,7 @@ def import_script(
     for note in found.notes:
         output.remark(job_rows.plain(f"note: {note}"))
     if submit:
-        job_output.submit(output, [found.job], access, watch)
+        job_wait.submit(output, [found.job], access, watch)
     if output.json:
         output.document({"job": found.job, "notes": list(found.notes)})
         return

@@ -1,9 +1,10 @@
-"""Following Jobs: until they end, their output, and why they wait."""
+"""The output of Jobs, and why they wait."""
 
 import asyncio
 import sys
 import time
 from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,112 +16,40 @@ from platformctl.cli.cluster import (
     ContextOption,
     KubeconfigOption,
     NameArgument,
-    NamesArgument,
     NamespaceOption,
 )
 from platformctl.console import Output
-from platformctl.errors import ExitCode
+from platformctl.errors import PlatformError
 from platformctl.jobs import view
+from platformctl.jobs.indices import indices, wrong_index
+from platformctl.vocabulary import Phase
 
 if TYPE_CHECKING:
     from platformctl.clients.jobs import JobsClient
 
-WatchOption = Annotated[
-    bool, typer.Option("--watch", "-w", help="Wait, and say what happens, until it ends.")
-]
-
 _PAGE = 1024 * 1024
 _BYTES_A_LINE = 256
 _EXPLAIN_SECONDS = 15
-_CODES = {"Succeeded": ExitCode.DONE, "Refused": ExitCode.REFUSED}
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `platformctl job`."""
-    app.command()(wait)
     app.command()(logs)
     app.command()(explain)
-
-
-def submit(output: Output, documents: list[dict[str, Any]], access: Access, watch: bool) -> None:
-    """Create Jobs and say so; with watch, exit when all have ended, with the worst of their codes."""
-    raise typer.Exit(asyncio.run(_submit(output, documents, access, watch)))
-
-
-async def _submit(output: Output, documents: list[dict[str, Any]], access: Access, watch: bool) -> ExitCode:
-    async with cluster.jobs_of(access) as jobs:
-        created = []
-        for document in documents:
-            metadata = document["metadata"]
-            here = jobs.at("" if access.namespace else str(metadata.get("namespace") or ""))
-            metadata["namespace"] = here.namespace
-            created.append((here, await here.submit(document)))
-        if not watch:
-            _tell_submitted(output, [job for _, job in created])
-            return ExitCode.DONE
-        for _, job in created:
-            output.say(f"{job['metadata']['name']}: submitted in {job['metadata']['namespace']}")
-        return await _wait(output, created)
-
-
-async def _wait(output: Output, live: list[tuple["JobsClient", dict[str, Any]]]) -> ExitCode:
-    """Until all have ended; returns the worst of their codes."""
-    ended = await asyncio.gather(*(_until_ended(output, jobs, job) for jobs, job in live))
-    if output.json:
-        output.document([view.summary(job) for job in ended])
-    return max(_CODES.get(view.phase(job), ExitCode.FAILED) for job in ended)
-
-
-def _tell_submitted(output: Output, created: list[dict[str, Any]]) -> None:
-    if output.json:
-        output.document([view.summary(job) for job in created])
-        return
-    for job in created:
-        output.say(f"{job['metadata']['name']} submitted in {job['metadata']['namespace']}")
-    first = created[0]["metadata"]
-    output.remark(f"next: platformctl job describe {first['name']} -n {first['namespace']}")
-
-
-async def _until_ended(output: Output, jobs: "JobsClient", job: dict[str, Any]) -> dict[str, Any]:
-    """Say each change of a Job; returns it as it ended. A Job that is deleted counts as it was last seen."""
-    name, last = str(job["metadata"]["name"]), ""
-    async with aclosing(jobs.changes(name)) as changes:
-        async for job in changes:
-            now = ": ".join(part for part in (view.phase(job), view.reason(job)) if part)
-            if now != last:
-                output.say(job_rows.plain(f"{name}: {now}"))
-            last = now
-            if not view.live(job):
-                break
-    return job
-
-
-def wait(
-    ctx: typer.Context,
-    names: NamesArgument,
-    kubeconfig: KubeconfigOption = None,
-    context: ContextOption = "",
-    namespace: NamespaceOption = "",
-) -> None:
-    """Wait until Jobs have ended, saying what happens; exits with 0 when all succeeded.
-
-    Example: `platformctl job wait train-x7k2p && platformctl job logs train-x7k2p`
-    """
-
-    async def waited() -> ExitCode:
-        async with cluster.jobs_of(Access(kubeconfig, context, namespace)) as jobs:
-            return await _wait(ctx.obj, [(jobs, await jobs.get(name)) for name in names])
-
-    raise typer.Exit(asyncio.run(waited()))
 
 
 def logs(
     ctx: typer.Context,
     name: NameArgument,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the Job has ended.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the Job has ended, through all its attempts.")
+    ] = False,
     tail: Annotated[int | None, typer.Option(min=0, help="Only the last lines.", show_default=False)] = None,
     index: Annotated[
-        int | None, typer.Option(min=0, help="Of this element of an array.", show_default=False)
+        int | None, typer.Option(min=0, help="Of this element of an array, or task.", show_default=False)
+    ] = None,
+    attempt: Annotated[
+        int | None, typer.Option(min=1, help="Of this attempt alone, not the last.", show_default=False)
     ] = None,
     since_start: Annotated[
         bool, typer.Option("--since-start", help="All of it; without, the last MiB where there is more.")
@@ -133,59 +62,162 @@ def logs(
 
     Example: `platformctl job logs train-x7k2p --tail 20 -f`
 
+    Example: `platformctl job logs train-x7k2p --attempt 1`
+
     Example: `platformctl job logs sweep-8h2lq --index 7 --since-start`
     """
     access = Access(kubeconfig, context, namespace)
-    asyncio.run(_logs(ctx.obj, access, name, follow, _Part(tail, index, since_start)))
+    asyncio.run(_logs(ctx.obj, access, name, follow, _Part(tail, index, since_start, attempt)))
 
 
+@dataclass
 class _Part:
-    """Which part of the output: the last lines, or all, or what fits a page."""
+    """Which part of which output: the last lines, or all, or what fits a page.
 
-    def __init__(self, lines: int | None, index: int | None, since_start: bool) -> None:
-        self.lines = lines
-        self.index = index
-        self.since_start = since_start and lines is None
+    attempt: None for the last. aside: it goes to standard error, since standard output has a document.
+    """
+
+    lines: int | None = None
+    index: int | None = None
+    since_start: bool = False
+    attempt: int | None = None
+    aside: bool = False
+
+    def of(self, attempt: int) -> dict[str, Any]:
+        """What the client asks for."""
+        return {"index": self.index, "attempt": attempt}
 
 
 async def _logs(output: Output, access: Access, name: str, follow: bool, part: _Part) -> None:
     async with cluster.jobs_of(access) as jobs:
-        offset, complete = await _print_first(output, jobs, name, part)
-        if follow and not complete:
-            async with aclosing(jobs.follow(name, offset, index=part.index)) as pieces:
-                async for piece in pieces:
-                    _print(piece)
+        job = await jobs.get(name)
+        _check(job, part)
+        attempt = part.attempt or view.attempt(job)
+        if not follow:
+            await _print_now(output, jobs, job, part, attempt)
             return
-        while part.since_start and not complete:
-            _, body, complete = await jobs.page(name, offset, index=part.index)
+        start, complete = 0, False
+        if not part.since_start or part.lines is not None:
+            start, complete = await _print_first(output, jobs, name, part, attempt)
+        if not (start or complete):
+            _tell_not_started(output, job, attempt, "; waits for it")
+        await _follow(output, jobs, name, part, attempt, start, complete)
+
+
+async def print_all(output: Output, jobs: "JobsClient", name: str) -> None:
+    """A Job's output from its start to its end; of an array that of the first index."""
+    from platformctl.clients.jobs import NoLogsError
+    from platformctl.clients.kubernetes import NotFoundError
+
+    try:
+        await _follow(output, jobs, name, _Part(aside=output.json), 1, 0, False)
+    except NoLogsError:
+        output.remark("its output is not shown: this cluster does not serve the output of Jobs")
+    except NotFoundError as error:
+        output.remark(job_rows.plain(f"its output is not shown: {error.message}"))
+
+
+def _check(job: dict[str, Any], part: _Part) -> None:
+    """Raise where the Job has no such attempt or index."""
+    name, last = job["metadata"]["name"], view.attempt(job)
+    if part.attempt is not None and part.attempt > last:
+        raise PlatformError(
+            f"{name} has no attempt {part.attempt}; its last is {last}",
+            next=f"platformctl job logs {name} --attempt {last}",
+        )
+    if trouble := wrong_index(job, part.index):
+        first = indices(job)[:1]
+        option = f" --index {first[0]}" if first else ""
+        raise PlatformError(f"{name} {trouble}", next=f"platformctl job logs {name}{option}")
+
+
+def _tell_not_started(output: Output, job: dict[str, Any], attempt: int, then: str) -> None:
+    """Say why there is no output yet, if that is because nothing runs."""
+    if attempt == view.attempt(job) and view.phase(job) in (Phase.PENDING, Phase.QUEUED):
+        why = ": ".join(part for part in (view.phase(job), view.reason(job)) if part)
+        which = f", attempt {attempt}," if attempt > 1 else ""
+        output.remark(job_rows.plain(f"{job['metadata']['name']}{which} has not started ({why}){then}"))
+
+
+async def _print_now(
+    output: Output, jobs: "JobsClient", job: dict[str, Any], part: _Part, attempt: int
+) -> None:
+    """What there is of the part."""
+    name = str(job["metadata"]["name"])
+    if not part.since_start or part.lines is not None:
+        end, complete = await _print_first(output, jobs, name, part, attempt)
+    else:
+        end, complete = 0, False
+        while not complete:
+            _, body, complete = await jobs.page(name, end, **part.of(attempt))
             if not body:
-                return
-            _print(body)
-            offset += len(body)
+                break
+            _print(body, part.aside)
+            end += len(body)
+    if not (end or complete):
+        _tell_not_started(output, job, attempt, "")
 
 
-async def _print_first(output: Output, jobs: "JobsClient", name: str, part: _Part) -> tuple[int, bool]:
-    """Print what there is of the part; returns where it ends, and whether nothing follows."""
-    if part.since_start:
-        return 0, False
+async def _follow(
+    output: Output, jobs: "JobsClient", name: str, part: _Part, attempt: int, offset: int, complete: bool
+) -> None:
+    """From an offset to the end of an attempt, and of those after it unless one was chosen."""
+    from platformctl.clients.kubernetes import NotFoundError
+
+    while True:
+        lost: NotFoundError | None = None
+        try:
+            if not complete:
+                await _print_to_end(jobs, name, part, attempt, offset)
+        except NotFoundError as error:
+            lost = error
+        if part.attempt is not None or await _last_attempt(jobs, name) <= attempt:
+            if lost is not None:
+                raise lost
+            return
+        why = f" ({lost.message})" if lost is not None else ""
+        output.remark(job_rows.plain(f"{name}: attempt {attempt} ended{why}; now attempt {attempt + 1}"))
+        attempt, offset, complete = attempt + 1, 0, False
+
+
+async def _print_to_end(jobs: "JobsClient", name: str, part: _Part, attempt: int, offset: int) -> None:
+    async with aclosing(jobs.follow(name, offset, **part.of(attempt))) as pieces:
+        async for piece in pieces:
+            _print(piece, part.aside)
+
+
+async def _last_attempt(jobs: "JobsClient", name: str) -> int:
+    """Its number; 0 for a Job that is gone."""
+    from platformctl.clients.kubernetes import NotFoundError
+
+    try:
+        return view.attempt(await jobs.get(name))
+    except NotFoundError:
+        return 0
+
+
+async def _print_first(
+    output: Output, jobs: "JobsClient", name: str, part: _Part, attempt: int
+) -> tuple[int, bool]:
+    """Print the last lines, or what fits a page; returns where it ends, and whether nothing follows."""
     size = _PAGE if part.lines is None else min(_PAGE, (part.lines + 1) * _BYTES_A_LINE)
     while True:
-        start, body, complete = await _end(jobs, name, size, part.index)
+        start, body, complete = await _end(jobs, name, size, part.of(attempt))
         shown = body if part.lines is None else last_lines(body, part.lines)
         if start == 0 or size >= _PAGE or len(shown) < len(body):
             break
         size = min(_PAGE, size * 8)
     if start and part.lines is None:
         output.remark(f"the first {start} bytes are left out; --since-start shows them")
-    _print(shown)
+    _print(shown, part.aside)
     return start + len(body), complete
 
 
-async def _end(jobs: "JobsClient", name: str, size: int, index: int | None) -> tuple[int, bytes, bool]:
+async def _end(jobs: "JobsClient", name: str, size: int, which: dict[str, Any]) -> tuple[int, bytes, bool]:
     """The last bytes of an output, in as many pages as the server makes of them."""
-    start, body, complete = await jobs.page(name, tail=size, index=index)
+    start, body, complete = await jobs.page(name, tail=size, **which)
     while body and not complete and len(body) < size:
-        _, more, complete = await jobs.page(name, offset=start + len(body), index=index)
+        _, more, complete = await jobs.page(name, offset=start + len(body), **which)
         if not more:
             break
         body += more
@@ -198,11 +230,12 @@ def last_lines(text: bytes, count: int) -> bytes:
     return b"".join(lines[len(lines) - min(count, len(lines)) :])
 
 
-def _print(text: bytes) -> None:
-    """As the Job printed it, which need not be text."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text)
-    sys.stdout.buffer.flush()
+def _print(text: bytes, aside: bool) -> None:
+    """As the Job printed it, which need not be text; aside: to standard error."""
+    stream = sys.stderr if aside else sys.stdout
+    stream.flush()
+    stream.buffer.write(text)
+    stream.buffer.flush()
 
 
 def explain(

@@ -13,12 +13,12 @@ from platformctl.jobs import view
 _COLORS = {"Running": "green", "Succeeded": "green", "Failed": "red", "Refused": "red", "Cancelled": "yellow"}
 
 
-async def listed(access: Access, everyone: bool, everywhere: bool) -> list[dict[str, Any]]:
-    """Jobs of the namespace or of all: the caller's own, or everybody's."""
+async def listed(access: Access, everyone: bool, everywhere: bool, labels: str = "") -> list[dict[str, Any]]:
+    """Jobs of the namespace or of all: the caller's own, or everybody's. labels: a label selector."""
     async with cluster.jobs_of(access) as jobs:
         if everyone:
-            return await jobs.list(everywhere)
-        who, found = await asyncio.gather(jobs.whoami(), jobs.list(everywhere))
+            return await jobs.list(everywhere, labels)
+        who, found = await asyncio.gather(jobs.whoami(), jobs.list(everywhere, labels))
         return [job for job in found if view.submitter(job) == who]
 
 
@@ -27,9 +27,14 @@ def created(job: dict[str, Any]) -> tuple[str, str]:
     return str(job["metadata"].get("creationTimestamp")), str(job["metadata"]["name"])
 
 
+def printable(text: str) -> str:
+    """Text of users and schedulers without commands to a terminal."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)
+
+
 def plain(text: str) -> str:
-    """Text of users and schedulers, which is neither markup nor commands to a terminal."""
-    return escape("".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text))
+    """The same where markup is understood, of which it holds none."""
+    return escape(printable(text))
 
 
 def escaped(row: Sequence[str]) -> tuple[str, ...]:

@@ -8,11 +8,13 @@ import typer
 from platformctl import __version__
 from platformctl.cli import artifacts, docs, inspect, job, lab, site
 from platformctl.cli import run as runs
+from platformctl.cli.output_options import RootGroup
 from platformctl.console import Format, Output
 from platformctl.errors import PlatformError
 
 app = typer.Typer(
     name="platformctl",
+    cls=RootGroup,
     help="Kubernetes and Slurm side by side on bare hosts, from one Ansible inventory.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -46,7 +48,7 @@ def root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Choose the output before the command."""
+    """Choose the output, before the command or after it."""
     ctx.obj = Output(format=output, color=color, verbose=verbose)
 
 

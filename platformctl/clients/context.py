@@ -32,9 +32,20 @@ def kubeconfig_files(given: Path | None, environment: Mapping[str, str]) -> list
 
 def read_context(files: list[Path], name: str = "") -> Context:
     """The named context, or the current one. ValueError in words when there is none that can be used."""
-    if not any(path.is_file() for path in files):
-        missing = "there is no such file" if len(files) == 1 else "none of these files is there"
-        raise ValueError(f"no context, since {missing}")
-    chosen = kubeconfig.read([path for path in files if path.is_file()], name)
+    there = [path for path in files if path.is_file()]
+    if not there:
+        raise ValueError(_none_there(files))
+    try:
+        chosen = kubeconfig.read(there, name)
+    except ValueError as error:
+        absent = ", ".join(str(path) for path in files if not path.exists())
+        more = f"; not read, because it does not exist: {absent}" if absent else ""
+        raise ValueError(f"{error}{more}") from error
     source = os.pathsep.join(str(path) for path in files)
     return Context(connect(chosen), chosen.namespace, chosen.name, source)
+
+
+def _none_there(files: list[Path]) -> str:
+    if len(files) > 1:
+        return f"none of the files {', '.join(map(str, files))} exists"
+    return f"{files[0]} is no file" if files[0].exists() else f"the file {files[0]} does not exist"

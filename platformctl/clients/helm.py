@@ -1,7 +1,7 @@
-"""Helm releases through pyhelm3: bring one to what is wanted, and say whether anything changed.
+"""Helm releases through pyhelm3: installs or upgrades a release, and says whether anything changed.
 
-What is wanted is compared by a digest kept in the release's description, since pyhelm3 compares a chart by
-its version only and would miss an edited one. Values travel on standard input, never as arguments.
+A digest in the release's description tells whether the release is current. pyhelm3 alone compares only a
+chart's version, so it would miss an edited chart. Values are passed on standard input, never as arguments.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class Release:
     values: Mapping[str, Any]
 
     def digest(self) -> str:
-        """Of the chart's content and the values."""
+        """The digest of the chart's content and the values."""
         found = hashlib.sha256(json.dumps(self.values, sort_keys=True).encode())
         files = (
             [self.chart]
@@ -50,14 +50,14 @@ class Helm:
         self._executable = executable
         self._kubeconfig = kubeconfig
         self._client: pyhelm3.Client | None = None
-        # It logs each command and each release that is not there yet; what failed is in its errors.
+        # pyhelm3 logs each command and each missing release; its exceptions say what failed.
         logging.getLogger("pyhelm3").setLevel(logging.CRITICAL)
 
     async def ensure(self, release: Release) -> bool:
-        """Install or upgrade a release unless it is as wanted; True when it was changed.
+        """Install or upgrade a release unless it is current; True if it was changed.
 
-        A release that an earlier run left half done is repaired first. Raises PlatformError with
-        Helm's words when its resources do not become ready within _PATIENCE.
+        A release that an earlier run left unfinished is repaired first. Raises PlatformError with Helm's
+        message if its resources do not become ready within _PATIENCE.
         """
         client = await self._connect()
         wanted = release.digest()
@@ -69,7 +69,7 @@ class Helm:
             if deployed and current.description == wanted:
                 return False
             chart = await client.get_chart(release.chart)
-            # Definitions are templates of our charts, so that upgrades reach them.
+            # CRDs are templates of our charts, so that upgrades change them too.
             await client.install_or_upgrade_release(
                 release.name,
                 chart,
@@ -89,7 +89,7 @@ class Helm:
         return True
 
     async def remove(self, name: str, namespace: str) -> None:
-        """Uninstall a release and wait until its objects are gone; one that is not there is fine."""
+        """Uninstall a release and wait until its objects are gone; no error if there is none."""
         client = await self._connect()
         try:
             await client.uninstall_release(name, namespace=namespace, timeout=_PATIENCE, wait=True)
@@ -106,7 +106,7 @@ class Helm:
         if self._client is None:
             if not self._executable.is_file():
                 raise PlatformError(
-                    "the helm program is not there",
+                    "the helm program is missing",
                     where=str(self._executable),
                     next="platformctl artifacts fetch -i SITE",
                 )

@@ -1,7 +1,7 @@
-"""Jobs as their submitter reaches them: kfoundry.io/v1alpha1 through the API server, with the user's rights.
+"""A client for Jobs (kfoundry.io/v1alpha1) through the API server, with the rights of the user.
 
-Jobs are plain dictionaries, as the API server returns them. What the router is asked for after the
-creation of a Job is asked by annotations, since the spec does not change.
+Jobs are plain dictionaries, as the API server returns them. Later requests to the router are annotations,
+because the spec does not change.
 """
 
 import asyncio
@@ -60,12 +60,13 @@ class JobsClient:
         except NotFoundError as error:
             raise await self._missing(error) from None
 
-    async def list(self, everywhere: bool = False) -> list[dict[str, Any]]:
-        """All Jobs of the namespace, or of all namespaces, fetched in pages."""
+    async def list(self, everywhere: bool = False, labels: str = "") -> list[dict[str, Any]]:
+        """All Jobs of the namespace, or of all namespaces, fetched in pages. labels: a label selector."""
         path = JOBS if everywhere else self._path()
         found: list[dict[str, Any]] = []
+        selected = {"labelSelector": labels} if labels else {}
         try:
-            async for page in self._client.list_pages(path):
+            async for page in self._client.list_pages(path, **selected):
                 found += page["items"]
         except NotFoundError as error:
             raise NoJobsError(str(error)) from None
@@ -79,9 +80,9 @@ class JobsClient:
         return found
 
     async def changes(self, name: str) -> AsyncGenerator[dict[str, Any]]:
-        """A Job as it is and after every change, until it is deleted. Close it when done.
+        """A Job as it is now and after every change, until it is deleted. Close it when done.
 
-        The same state may come twice, since a watch that ends or breaks is begun again.
+        The same state may come twice, because a watch that ends or breaks is started again.
         """
         one = {"fieldSelector": f"metadata.name={name}"}
         while True:
@@ -101,45 +102,50 @@ class JobsClient:
                             yield event["object"]
 
     async def ask(self, job: dict[str, Any], annotations: Mapping[str, str | None]) -> dict[str, Any]:
-        """Ask the router for something about this very Job and not a later one of its name.
+        """Set request annotations on this Job, not on a later one with the same name.
 
-        None takes back what was asked before.
+        None removes an earlier request.
         """
         metadata = {"uid": job["metadata"]["uid"], "annotations": dict(annotations)}
         return await self._client.merge(self._path(job["metadata"]["name"]), {"metadata": metadata})
 
     async def resume(self, job: dict[str, Any]) -> None:
-        """Let a suspended Job go."""
+        """Resume a suspended Job."""
         patch = {"metadata": {"uid": job["metadata"]["uid"]}, "spec": {"suspend": False}}
         await self._client.merge(self._path(job["metadata"]["name"]), patch)
 
     async def delete(self, job: dict[str, Any]) -> None:
-        """Delete this very Job; the router cancels what runs before it goes."""
+        """Delete this Job, not a later one with the same name; the router first cancels what runs."""
         await self._client.delete(self._path(job["metadata"]["name"]), uid=job["metadata"]["uid"])
 
     async def page(
-        self, name: str, offset: int | None = None, tail: int | None = None, index: int | None = None
+        self,
+        name: str,
+        offset: int | None = None,
+        tail: int | None = None,
+        index: int | None = None,
+        attempt: int | None = None,
     ) -> tuple[int, bytes, bool]:
-        """A bounded part of a Job's output: where it begins, its bytes, and whether nothing follows."""
-        async with self._answer(name, **_query(offset, tail, index)) as response:
+        """A bounded part of an attempt's output: where it begins, its bytes, and whether nothing follows."""
+        async with self._answer(name, **_query(offset, tail, index, attempt)) as response:
             start = int(response.headers.get("Kfoundry-Offset", offset or 0))
             body = await response.read()
             return start, body, response.headers.get("Kfoundry-Complete") == "true"
 
     async def follow(
-        self, name: str, offset: int | None = None, tail: int | None = None, index: int | None = None
+        self, name: str, offset: int = 0, index: int | None = None, attempt: int | None = None
     ) -> AsyncGenerator[bytes]:
-        """A Job's output as it comes, until the Job has ended. A stream that breaks is taken up again."""
+        """An attempt's output as it comes, until its end. A stream that breaks is taken up again."""
         while True:
             before = offset
             with suppress(UnavailableError):
-                query = _query(offset, tail if offset is None else None, index)
+                query = _query(offset, None, index, attempt)
                 async with self._answer(name, follow="true", **query) as response:
                     offset = int(response.headers.get("Kfoundry-Offset", offset or 0))
                     async for piece in response.content.iter_any():
                         offset += len(piece)
                         yield piece
-            start, rest, complete = await self.page(name, offset, tail if offset is None else None, index)
+            start, rest, complete = await self.page(name, offset, None, index, attempt)
             offset = start + len(rest)
             yield rest
             if complete:
@@ -148,7 +154,7 @@ class JobsClient:
                 await self._until_changed(name)
 
     async def _until_changed(self, name: str) -> None:
-        """Wait until something is written about the Job, for some seconds at most."""
+        """Wait until the Job changes, for some seconds at most."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_STILL_SECONDS), aclosing(self.changes(name)) as changes:
                 await anext(changes)
@@ -168,7 +174,7 @@ class JobsClient:
             raise
 
     async def _missing(self, error: NotFoundError) -> Exception:
-        """Why something was not found: the Job, or the whole API."""
+        """The exception for a 404: either the Job is missing, or the whole API."""
         try:
             await self._client.get(API)
         except NotFoundError:
@@ -176,6 +182,6 @@ class JobsClient:
         return error
 
 
-def _query(offset: int | None, tail: int | None, index: int | None) -> dict[str, str]:
-    given = {"offset": offset, "tailBytes": tail, "index": index}
+def _query(offset: int | None, tail: int | None, index: int | None, attempt: int | None) -> dict[str, str]:
+    given = {"offset": offset, "tailBytes": tail, "index": index, "attempt": attempt}
     return {key: str(value) for key, value in given.items() if value is not None}

@@ -1,7 +1,7 @@
-"""JSON that is nested deeper than the parser takes.
+"""JSON that is nested deeper than the parser accepts.
 
-The API server accepts 10,000 levels, orjson 1,024. What a user nests deeper than that in one object must not
-keep the others from being read.
+The API server accepts 10,000 levels, orjson 1,024. One object that a user nests deeper must not prevent
+reading the others.
 """
 
 import re

@@ -1,12 +1,11 @@
-"""A client of slurmrestd: tokens for one user at a time, the dialect negotiated, errors typed.
+"""A client of slurmrestd with a token for each user, a negotiated API version (dialect) and typed errors.
 
 Protocol: the OpenAPI document that slurmrestd serves at /openapi/v3 (Slurm 22.05 and later). Slurm's
 own error numbers are those of its slurm_errno.h. Job records are returned as slurmrestd writes them;
 `number` reads its {"set": true, "number": N} values.
 
-slurmrestd of 23.11 and later serves several dialects at a time. A dialect that the caller does not know,
-later than all that it knows, is spoken when slurmrestd serves no other and its schema of a job has every
-field of JOB_FIELDS.
+slurmrestd 23.11 and later serves several dialects. If it serves only dialects that are later than all that
+the caller knows, one of these is used, provided that its schema of a job has every field of JOB_FIELDS.
 """
 
 import asyncio
@@ -28,7 +27,7 @@ _UNKNOWN_JOB = 2017
 _ALREADY_DONE = 2021
 _NO_CONTROLLER = -1
 _STANDBY = frozenset({2027, 2131})
-# slurmdbd cannot be reached, or lost the connection to its database.
+# slurmdbd is unreachable, or lost the connection to its database.
 _NO_DATABASE = frozenset({7000, 7008})
 # EAGAIN and 2007: MaxJobCount is reached; 1804: the user's rate limit; 2105: submissions are disabled;
 # 4034: a slurmd is too busy.
@@ -41,7 +40,7 @@ _BUSY: dict[int, str] = {
 }
 _VERSION = re.compile(r"/slurm/(v\d+\.\d+\.\d+)/job/submit")
 
-# What the translation of a job may use: a dialect without one of these can not be spoken.
+# The fields that a translated job may have: a dialect without one of these cannot be used.
 JOB_FIELDS = frozenset(
     {
         *("name", "comment", "hold", "requeue", "environment", "current_working_directory"),
@@ -53,7 +52,7 @@ JOB_FIELDS = frozenset(
 
 
 class SlurmError(Exception):
-    """Slurm refused a request: its error number (0 when it gave none) and its words."""
+    """Slurm refused a request: its error number (0 if it gave none) and its message."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(f"{message} (Slurm error {number})" if number else message)
@@ -66,15 +65,15 @@ class SlurmUnavailableError(SlurmError):
 
 
 class SlurmBusyError(SlurmUnavailableError):
-    """Slurm is well and takes no more at the moment; nothing was done. The text says what is full."""
+    """Slurm works but accepts no more at the moment; nothing was done. The text says what is full."""
 
 
 class UnknownJobError(SlurmError):
-    """slurmctld knows no job of that id (2017): never submitted, lost, or purged after MinJobAge."""
+    """slurmctld has no job with that id (2017): never submitted, lost, or purged after MinJobAge."""
 
 
 class TokenMinter:
-    """Short-lived tokens for Slurm's auth/jwt (HS256; claims sun, iat, exp), kept until they grow old."""
+    """Short-lived tokens for Slurm's auth/jwt (HS256; claims sun, iat, exp), cached until they are old."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -96,8 +95,8 @@ class TokenMinter:
 class SlurmRestClient:
     """Requests to one slurmrestd. Use as an asynchronous context manager.
 
-    dialects: the API versions the caller can speak, best first. traces: aiohttp's hooks, for those who
-    count requests.
+    dialects: the API versions that the caller supports, best first. traces: aiohttp's hooks, to count
+    requests.
     """
 
     def __init__(
@@ -130,7 +129,7 @@ class SlurmRestClient:
             await self._session.close()
 
     async def dialect(self, user: str) -> str:
-        """The best version both sides speak; asked once, and again when it is served no more."""
+        """The best version that both sides support; requested once, and again if it is no longer served."""
         async with self._negotiation:
             if not self._dialect:
                 document = await self._request("GET", "/openapi/v3", user)
@@ -144,14 +143,14 @@ class SlurmRestClient:
         answer = await self._slurm("POST", "job/submit", user, body)
         job_id = answer.get("job_id") or (answer.get("result") or {}).get("job_id")
         if not isinstance(job_id, int) or job_id <= 0:
-            raise SlurmUnavailableError(0, "slurmrestd accepted a job without telling its id")
+            raise SlurmUnavailableError(0, "slurmrestd accepted a job but returned no id")
         return job_id
 
     async def records(self, user: str, job_id: int) -> list[dict[str, Any]]:
-        """A job's record, or those of an array's elements; UnknownJobError when slurmctld has none.
+        """A job's record, or those of an array's elements; UnknownJobError if slurmctld has none.
 
-        The elements of an array that wait together share one record (array_task_string names them). Each
-        of the others has an id of its own, and the array's in array_job_id.
+        The waiting elements of an array share one record (array_task_string names them). Each of the others
+        has an id of its own, and the array's id in array_job_id.
         """
         answer = await self._slurm("GET", f"job/{job_id}", user)
         found = [
@@ -170,8 +169,8 @@ class SlurmRestClient:
     async def states(self, user: str, job_id: int | None = None) -> dict[str, str]:
         """The states (`PENDING`, `COMPLETED,COMPLETING`) of all jobs, or of one array; 80 bytes each.
 
-        By `N`, or `N_INDEX` for each element of an array: N is the element's own id, and only for elements
-        that wait it is the array's.
+        The keys are `N`, or `N_INDEX` for each element of an array. N is the element's own id; only for
+        waiting elements it is the array's id.
         """
         if not self._lists_states:
             return states_of(await self.jobs(user), job_id)
@@ -192,21 +191,21 @@ class SlurmRestClient:
         await self._slurm("POST", f"job/{job_id}", user, fields)
 
     async def cancel(self, user: str, job_id: int) -> None:
-        """Cancel a job; one that is done or unknown is fine."""
+        """Cancel a job; no error if it has ended or is unknown."""
         try:
             answer = await self._slurm("DELETE", f"job/{job_id}", user)
         except UnknownJobError:
             return
-        # The verdict on each job is in the body of an HTTP 200.
+        # The result for each job is in the body of an HTTP 200.
         for verdict in answer.get("status") or []:
             error = verdict.get("error") or {}
             if error.get("code") and error["code"] not in (_UNKNOWN_JOB, _ALREADY_DONE):
                 raise SlurmError(error["code"], str(error.get("string", "not cancelled")))
 
     async def accounted(self, user: str, job_id: int) -> list[dict[str, Any]]:
-        """What the accounting database holds under an id; ids are reused, so there may be several.
+        """The accounting database's rows for an id; ids are reused, so there may be several.
 
-        Nothing where slurmrestd serves no accounting.
+        Empty if slurmrestd serves no accounting.
         """
         await self.dialect(user)
         if not self._accounts:
@@ -246,13 +245,13 @@ class SlurmRestClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise SlurmUnavailableError(0, f"slurmrestd is away: {type(error).__name__}: {error}") from error
         if status == 404:
-            # slurmrestd was replaced by one that does not serve the dialect.
+            # slurmrestd was replaced by a version that does not serve the dialect.
             self._dialect = ""
         return checked(status, text)
 
 
 def best(document: Mapping[str, Any], known: Sequence[str]) -> str:
-    """The dialect to speak, from slurmrestd's OpenAPI document."""
+    """The dialect to use, from slurmrestd's OpenAPI document."""
     served = {match[1] for path in document.get("paths", {}) if (match := _VERSION.fullmatch(path))}
     for dialect in known:
         if dialect in served:
@@ -262,7 +261,7 @@ def best(document: Mapping[str, Any], known: Sequence[str]) -> str:
         if _order(dialect) > newest and _job_fields(document, dialect) >= JOB_FIELDS:
             return dialect
     ours, theirs = ", ".join(known), ", ".join(sorted(served, key=_order)) or "none"
-    raise SlurmUnavailableError(0, f"slurmrestd speaks the dialects {theirs}, and none of {ours}")
+    raise SlurmUnavailableError(0, f"slurmrestd serves the API versions {theirs}, and none of {ours}")
 
 
 def _order(dialect: str) -> tuple[int, ...]:
@@ -270,7 +269,7 @@ def _order(dialect: str) -> tuple[int, ...]:
 
 
 def _job_fields(document: Mapping[str, Any], dialect: str) -> frozenset[str]:
-    """The fields of a job that can be submitted; empty when the document does not tell."""
+    """The fields of a job that can be submitted; empty if the document does not list them."""
     try:
         operation = document["paths"][f"/slurm/{dialect}/job/submit"]["post"]
         request = _resolved(document, operation["requestBody"]["content"]["application/json"]["schema"])
@@ -286,7 +285,7 @@ def _resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping
 
 
 def states_of(records: Sequence[dict[str, Any]], job_id: int | None) -> dict[str, str]:
-    """States by id as /jobs/state gives them, for a slurmrestd that is older than it (before 24.05)."""
+    """States by id as from /jobs/state, for a slurmrestd that does not have it (before 24.05)."""
     found = {}
     for record in records:
         array = number(record.get("array_job_id"))
@@ -299,7 +298,7 @@ def states_of(records: Sequence[dict[str, Any]], job_id: int | None) -> dict[str
 
 
 def checked(status: int, text: bytes) -> dict[str, Any]:
-    """The answer's document, or the error it stands for."""
+    """The document of an answer; raises the error that the answer reports."""
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -309,7 +308,7 @@ def checked(status: int, text: bytes) -> dict[str, Any]:
         error = SlurmBusyError if status == 429 else SlurmUnavailableError
         raise error(0, f"slurmrestd answered HTTP {status}: {words}")
     if status < 400:
-        # A 200 with errors means done with a remark, such as a job that waits for its association.
+        # A 200 with errors means success with a warning, such as a job that waits for its association.
         return document
     errors = [error for error in document.get("errors") or [] if isinstance(error, dict)]
     number = next((error["error_number"] for error in errors if error.get("error_number")), 0)
@@ -324,7 +323,7 @@ def checked(status: int, text: bytes) -> dict[str, Any]:
 
 
 def _error_type(status: int, number: int) -> type[SlurmError]:
-    """2000s and 7000s are Slurm's verdicts mostly, 9000s its parser's; the rest is about reaching it."""
+    """2000s and 7000s are mostly refusals by Slurm, 9000s by its parser; other numbers mean no answer."""
     if number == _UNKNOWN_JOB:
         return UnknownJobError
     if status == 429:
@@ -338,14 +337,14 @@ def _error_type(status: int, number: int) -> type[SlurmError]:
 
 
 def number(value: Any) -> int | None:
-    """A number as a plain integer or as {"set": ..., "infinite": ..., "number": ...}; None when not set."""
+    """A number from a plain integer or {"set": ..., "infinite": ..., "number": ...}; None if not set."""
     if isinstance(value, dict):
         return value.get("number") if value.get("set") and not value.get("infinite") else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def state_name(value: Any) -> str:
-    """A job's base state: the dialects give a word, or a list of the state and its flags."""
+    """A job's base state: depending on the dialect, from a word or a list of the state and its flags."""
     if isinstance(value, list):
         return str(value[0]) if value else "UNKNOWN"
     return str(value or "UNKNOWN")

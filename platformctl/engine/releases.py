@@ -36,7 +36,12 @@ class ChartRelease:
 def _job_router(fleet: Fleet) -> dict[str, Any]:
     """The site's users and its Slurm."""
     variables = fleet.variables
-    values: dict[str, Any] = {"site": fleet.site, "users": _users(variables), "slurm": _slurm(fleet)}
+    values: dict[str, Any] = {
+        "site": fleet.site,
+        "users": _users(variables),
+        "groups": _groups(variables),
+        "slurm": _slurm(fleet),
+    }
     if variables.get("shared_home_kubernetes", default("shared_home_kubernetes", bool)):
         values["home"] = {"path": _home(variables)}
     return values
@@ -78,6 +83,15 @@ def _users(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for account in variables.get("users_accounts") or []
         if account.get("state", "present") == "present"
+    ]
+
+
+def _groups(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The inventory's groups, for their names."""
+    return [
+        {"name": group["name"], "gid": group["gid"]}
+        for group in variables.get("users_groups") or []
+        if group.get("state", "present") == "present"
     ]
 
 

@@ -1,7 +1,7 @@
 """Index lists of arrays as Slurm writes them: `0-99%10`, `1,3,7`, `0-20:5`.
 
-The limit after % is how many elements run at once. Slurm's own bound (MaxArraySize, 1001 by default) may be
-lower than the one here; Slurm then refuses the job in its own words.
+The number after % limits how many elements run at once. Slurm's own limit (MaxArraySize, 1001 by default) may
+be lower than the one here; then Slurm refuses the job with its own message.
 """
 
 import re
@@ -16,14 +16,14 @@ _PART = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7})(?::([0-9]{1,7}))?)?", re.ASCII
 
 
 def parse_array(value: object) -> Array:
-    """The indices, sorted, and how many run at once; ValueError in words otherwise."""
+    """The sorted indices, and how many run at once. ValueError, with a text for people, if it is wrong."""
     if not isinstance(value, str) or len(value) > MAX_LENGTH:
         raise ValueError(f'must be a list such as "0-99%10" of at most {MAX_LENGTH} characters')
     found = _LIST.fullmatch(value)
     if found is None:
         raise ValueError('must be a list of indices such as "0-99%10", "1,3,7" or "0-20:5"')
     ranges = [_range(part) for part in found[1].split(",")]
-    # Counted before they are merged: a list may name the same ten thousand indices a thousand times.
+    # Count before merging: a list may name the same ten thousand indices a thousand times.
     if sum(map(len, ranges)) > MAX_ELEMENTS:
         raise ValueError(f"has more than {MAX_ELEMENTS} elements")
     limit = int(found[2]) if found[2] else None
@@ -33,7 +33,7 @@ def parse_array(value: object) -> Array:
 
 
 def array_text(array: Array) -> str:
-    """The same as Slurm reads it, in its shortest form: runs of indices, or one with a step."""
+    """The array as text for Slurm, in its shortest form: ranges of indices, or one range with a step."""
     limit = f"%{array.limit}" if array.limit else ""
     indices = array.indices
     steps = {after - before for before, after in pairwise(indices)}

@@ -1,11 +1,11 @@
-"""The batch script of a job on Slurm. Nothing of the user's is executed by making it.
+"""Makes the batch script of a job on Slurm. Making it executes nothing of the user's.
 
-A plain script is the user's own, unchanged. Everything else is a short script of ours in which text of the
-user stands as quoted words: one command line for a container, and the whole program text where something
-is to be done before or after it (an index of an array to set, files to stage).
+A plain script is used unchanged. In all other cases the batch script is a short script of ours that contains
+the user's text as quoted words. For a container that is a command line. For a script that needs work before
+or after it (the index of an array, files to stage) it is the whole program text.
 
-A container is run by RUNNER on the node, which the Slurm roles install: `RUNNER IMAGE -- COMMAND...`; it
-passes the job's environment on.
+RUNNER, which the Slurm roles install on the nodes, runs containers: `RUNNER IMAGE -- COMMAND...`. It passes
+on the job's environment.
 """
 
 from collections.abc import Mapping
@@ -15,17 +15,17 @@ from platformctl.jobs.quoting import bash_word, expand_references
 from platformctl.jobs.staging import CANNOT_COPY, copies
 
 RUNNER = "/usr/local/bin/platform-run-image"
-# Its exit code when the image cannot be had.
+# The exit code of RUNNER if the image cannot be fetched or unpacked.
 NO_IMAGE = 125
 INDEX = "KFOUNDRY_INDEX"
 
-# Privileged: whatever a container's environment holds (BASH_ENV, SHELLOPTS), this bash runs nothing of it.
+# Privileged mode: bash ignores BASH_ENV, SHELLOPTS and the like from a container's environment.
 _BASH = "#!/bin/bash -p\n"
-# Stands for a reference to the index while words are quoted: no text of a user holds NUL.
+# Placeholder for a reference to the index while words are quoted: no text of a user contains NUL.
 _INDEX_HERE = "\0"
 _SET_INDEX = f'export {INDEX}="$SLURM_ARRAY_TASK_ID"\n'
-# Slurm tells this process alone to end: it passes that on, and outlives it to copy the results. With job
-# control (-m), what runs in the background does not ignore SIGINT.
+# Slurm sends signals to this process only. It passes them on, and lives longer than its child to copy the
+# results. With job control (-m), background processes do not ignore SIGINT.
 _RUN = """\
 set -m
 platform_child= platform_told=
@@ -69,7 +69,7 @@ def batch_script(job: JobSpec, user: User, variables: Mapping[str, str]) -> str:
 
 
 def container_command(job: JobSpec, variables: Mapping[str, str]) -> str:
-    """One bash command that runs the container once for each task."""
+    """The bash command that runs the container once for each task."""
     if job.container is None:
         raise ValueError("the job has no container")
     values = dict(variables) | ({INDEX: _INDEX_HERE} if job.array else {})
@@ -94,7 +94,7 @@ def _word(text: str) -> str:
 
 
 def _kept(script: str) -> str:
-    """The user's program text in a file of its own, gone with the job."""
+    """Shell text that writes the user's program to a temporary file, which is deleted when the job ends."""
     return (
         f"folder=$(command -p mktemp -d) || exit {CANNOT_COPY}\n"
         "trap 'command -p rm -rf -- \"$folder\"' EXIT\n"
@@ -109,7 +109,8 @@ def _interpreter(script: str) -> str:
 
 
 def _staged(job: JobSpec, user: User, command: str) -> str:
-    """Copies, the command, copies again whatever became of it; its exit code, or that a copy failed."""
+    """Shell text that copies, runs the command, and always copies again; its exit code is the command's, or
+    CANNOT_COPY."""
     before = "".join(
         f"stage {_words(copy)} || exit {CANNOT_COPY}\n" for copy in copies(job.stage_in, user.home)
     )

@@ -1,7 +1,7 @@
-"""What becomes of every field of a pod template, on each back end: the table behind checks and documentation.
+"""How each back end handles every field of a pod template: the table for checks and documentation.
 
-Paths are relative to `spec.template`; `[]` stands for any item of a list. A field that is not in the
-table is refused by its path, so nothing a user writes is ever dropped in silence.
+Paths are relative to `spec.template`; `[]` stands for any item of a list. A field that is not in the table is
+refused with its path, so nothing that a user writes is silently ignored.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from platformctl.jobs.model import BACKENDS, Target
 
 
 class Handling(StrEnum):
-    """mapped: the back end has the same thing. emulated: the router brings it about. refused: by path."""
+    """mapped: the back end has the same field. emulated: the router does the same in another way. refused."""
 
     MAPPED = "mapped"
     EMULATED = "emulated"
@@ -22,10 +22,10 @@ class Handling(StrEnum):
 
 @dataclass(frozen=True)
 class Field:
-    """One row: the path, its handling on each back end, how or why, and values that mean nothing special.
+    """One row: the path, its handling on each back end, how or why, and values that ask for nothing.
 
-    harmless: values that tools write into manifests and that ask for nothing; they are accepted where
-    the field is refused.
+    harmless: values that tools write into manifests and that ask for nothing. They are accepted even if the
+    field is refused.
     """
 
     path: str
@@ -36,7 +36,7 @@ class Field:
 
     @property
     def handlings(self) -> Mapping[Target, Handling]:
-        """What each back end does with it: the columns that are named like the targets."""
+        """The handling by each back end, from the columns named like the targets."""
         return {target: getattr(self, target) for target in BACKENDS}
 
 

@@ -1,6 +1,6 @@
-"""What live Jobs hold now, by Job and by user: what they asked for, times what runs of them.
+"""What live Jobs use now, by Job and by user: the request of one task times the number of running tasks.
 
-Both schedulers reserve what is asked for, so this is the rate at which a Job is charged.
+Both schedulers reserve what is requested, so this is the rate at which a Job is charged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ TOTALS = ("user", "running", *BACKENDS, "queued", "pending", "cpus", "gpus")
 
 @dataclass(frozen=True)
 class Held:
-    """What all running tasks of a Job asked for. millicores: thousandths of a core."""
+    """What all running tasks of a Job requested. millicores: thousandths of a core."""
 
     millicores: int = 0
     gpus: int = 0
 
 
 def held(job: Mapping[str, Any]) -> Held:
-    """Nothing unless it runs; a task that asked for no cores counts as one core."""
+    """What a Job uses; nothing unless it runs. A task that requested no cores counts as one core."""
     if phase(job) != "Running":
         return Held()
     spec, tasks = job.get("spec") or {}, status(job).get("tasks") or {}
@@ -45,7 +45,7 @@ def amounts(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def totals(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For each user, most cores first: live Jobs by phase and back end, and what they hold."""
+    """For each user, most cores first: live Jobs by phase and back end, and what they use."""
     rows: dict[str, dict[str, Any]] = {}
     for job in jobs:
         if not live(job):
@@ -62,7 +62,7 @@ def totals(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def cores(millicores: int) -> float:
-    """Cores with at most one decimal; whole where they are."""
+    """Cores with at most one decimal; without decimals if the number is whole."""
     whole, rest = divmod(millicores, 1000)
     return round(millicores / 1000, 1) if rest else whole
 

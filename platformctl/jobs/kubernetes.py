@@ -1,17 +1,19 @@
-"""A JobSpec as a batch/v1 Job of Kubernetes, suspended until the router releases it.
+"""Translates a JobSpec to a batch/v1 Job of Kubernetes, suspended until the router releases it.
 
 The pod runs as the submitter's uid, gid and groups with no privilege and no API token. Where the user has a
 home claim the home is mounted at its path; else an empty folder stands for it, gone with the pod. A script is
-mounted from a ConfigMap that the batch Job owns, and starts in the home.
+mounted from a ConfigMap that the batch Job owns, and starts in the home. The user's name and groups are
+files from the pod's annotations, mounted over the image's.
 
-Tasks are an indexed Job whose pods Kubernetes places one by one: that all start together is the back end's
-work before the release. The elements of an array are an indexed Job of which each index stands for itself.
+Tasks are an indexed Job. Kubernetes places their pods one by one; the back end makes sure before the release
+that all can start together. An array is an indexed Job too, and each index may fail without the others.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from platformctl.jobs import names
 from platformctl.jobs.batch_script import INDEX
 from platformctl.jobs.model import Array, Container, JobSpec, Queue, Resources, Transfer, User
 from platformctl.jobs.staging import CANNOT_COPY, copies
@@ -19,8 +21,10 @@ from platformctl.jobs.tokens import Token
 from platformctl.vocabulary import (
     API_VERSION,
     ENTERABLE_PREFIX,
+    GROUP_ANNOTATION,
     JOB_UID_LABEL,
     OWN_PREFIX,
+    PASSWD_ANNOTATION,
     TOKEN_ANNOTATION,
 )
 
@@ -29,10 +33,13 @@ DEFAULT_IMAGE = "docker.io/library/debian:13"
 STAGE_IN, STAGE_OUT = f"{OWN_PREFIX}stage-in", f"{OWN_PREFIX}stage-out"
 _SCRIPT_VOLUME = f"{OWN_PREFIX}script"
 _HOME_VOLUME = f"{OWN_PREFIX}home"
+_NAMES_VOLUME = f"{OWN_PREFIX}names"
 _SCRIPT_FOLDER = "/kfoundry"
+# Files of the pod's annotations, which take the place of the image's.
+_NAMES = {"/etc/passwd": ("passwd", PASSWD_ANNOTATION), "/etc/group": ("group", GROUP_ANNOTATION)}
 _INDEX_ANNOTATION = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
 
-# Arguments are source, target and the target's folder, again and again: data, never part of the program.
+# The arguments are source, target and the target's folder for each copy: data, never part of the program.
 _COPY = f"""\
 while [ "$#" -ge 3 ]; do
   if ! mkdir -p -- "$3" || ! cp -RpT -- "$1" "$2"; then
@@ -43,8 +50,9 @@ while [ "$#" -ge 3 ]; do
 done
 """
 _STAGE_IN = f"lost=0\n{_COPY}exit $lost\n"
-# Beside a container, whose image may have nothing to copy with. A signal says that the container ended. The
-# trap itself copies: a signal that comes just before a wait would be waited for in vain.
+# The sidecar that copies the results of a container, whose image may have no program to copy with. A signal
+# says that the container ended. The trap itself copies: if it only set a flag, a signal that comes just
+# before the wait would be missed.
 _WAIT_AND_STAGE_OUT = f"""\
 stage() {{
 trap : TERM
@@ -55,13 +63,13 @@ trap 'stage "$@"' TERM
 sleep 2147483647 &
 wait $!
 """
-# Request and limit of a container that copies: without, no pod with one could be Guaranteed, and a quota of
-# its namespace would refuse it. A tenth of a core copies 300 MiB or 6,000 small files a second; cp needs 2
-# MiB, and 100 bytes for each file of the largest folder. The rest is for pages not yet written.
+# Request and limit of a container that copies. Without them a pod could not be Guaranteed, and a quota of its
+# namespace would refuse it. A tenth of a core copies 300 MiB or 6,000 small files a second. cp needs 2 MiB,
+# and 100 bytes for each file of the largest folder; the other memory is for pages that are not written yet.
 COPY_RESOURCES = {"cpu": "100m", "memory": "128Mi"}
-# What follows the end of a container may take as long as the kubelet waits after it has asked it to end.
+# The time for stageOut: the kubelet waits this long after it has asked the containers to end.
 _STAGE_OUT_SECONDS = 300
-# A pod's end is told to the first process alone, so that hands it on, and waits again for its child.
+# Only the first process gets SIGTERM when a pod ends. It passes the signal on, and waits again for its child.
 _RUN_AND_STAGE_OUT = f"""\
 {_SCRIPT_FOLDER}/script &
 child=$!
@@ -79,9 +87,10 @@ exit "$code"
 
 
 def batch_name(name: str, token: Token, enterable_by: User | None = None) -> str:
-    """The one name that an attempt can have, at most 63 characters and a DNS label.
+    """The name of an attempt's batch Job, which is always the same: a DNS label of at most 63 characters.
 
-    enterable_by: whose uid the names of its pods begin with; what begins like that else is renamed.
+    enterable_by: the user whose uid the name contains, so that the user may enter the pods. Without it, a Job
+    whose own name begins like an enterable one is renamed.
     """
     stem = re.sub(r"[^a-z0-9-]", "-", name.lower())
     end = f"{token.uid[:8]}-{token.attempt}"
@@ -92,8 +101,8 @@ def batch_name(name: str, token: Token, enterable_by: User | None = None) -> str
 
 
 def entrance(job_id: str, spec: Mapping[str, Any]) -> str:
-    """What the user of an interactive job types to enter its pod. job_id: `namespace/name`."""
-    # The image of a container need not have bash.
+    """The command with which the user enters the pod of an interactive job. job_id: `namespace/name`."""
+    # A container's image may not have bash.
     shell = "bash" if spec.get("template") is None else "sh"
     namespace, _, name = job_id.partition("/")
     return f"kubectl exec -it -n {namespace} job/{name} -- {shell}"
@@ -110,19 +119,21 @@ def batch_job(
 ) -> dict[str, Any]:
     """The batch/v1 Job, suspended.
 
-    name: metadata.name of the Job resource; script_image runs scripts and copies files. strict_groups: the
-    user has no groups but the site's; else those that the image's /etc/group gives their name as well.
+    name: metadata.name of the Job resource. script_image: runs scripts and copies files. strict_groups: the
+    user has only the site's groups; otherwise also those that the image's /etc/group gives to the user's
+    name.
     """
     labels = {JOB_UID_LABEL: token.uid, **MANAGED_BY}
     batch = batch_name(name, token, user if job.interactive else None)
     spec: dict[str, Any] = {
         "suspend": True,
         **(_elements(job.array) if job.array else _tasks(job.tasks)),
-        # A pod is replaced only when the old one is surely dead, so that no task runs twice at once.
+        # A pod is replaced only when the old one is certainly dead, so that no task runs twice at once.
         "podReplacementPolicy": "Failed",
         "template": {
             "metadata": {
                 "labels": labels,
+                "annotations": {PASSWD_ANNOTATION: names.passwd(user), GROUP_ANNOTATION: names.group(user)},
             },
             "spec": _pod(job, user, script_image, batch, queue, strict_groups),
         },
@@ -150,7 +161,7 @@ def batch_job(
 
 
 def script_config_map(script: str, batch: str, batch_uid: str, token: Token) -> dict[str, Any]:
-    """The ConfigMap that holds a script; it goes with the batch Job of that name and uid."""
+    """The ConfigMap that holds a script; it is deleted with the batch Job of that name and uid."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -168,13 +179,13 @@ def script_config_map(script: str, batch: str, batch_uid: str, token: Token) -> 
 
 
 def _tasks(count: int) -> dict[str, Any]:
-    """Copies of which one failure is the failure of all."""
+    """Fields for tasks that run together: if one fails, all fail."""
     mode = "Indexed" if count > 1 else "NonIndexed"
     return {"backoffLimit": 0, "completions": count, "parallelism": count, "completionMode": mode}
 
 
 def _elements(array: Array) -> dict[str, Any]:
-    """Indices of which each runs once, whatever becomes of the others."""
+    """Fields for the elements of an array: each runs once, even if others fail."""
     count = len(array.indices)
     return {
         "completionMode": "Indexed",
@@ -195,7 +206,7 @@ def _pod(
         "securityContext": {
             "runAsUser": user.uid,
             "runAsGroup": user.gid,
-            # It would change owner and mode of every file of a home.
+            # fsGroup would change owner and mode of every file of a home.
             **({} if user.home_claim else {"fsGroup": user.gid}),
             "supplementalGroups": list(user.groups),
             **({"supplementalGroupsPolicy": "Strict"} if strict_groups else {}),
@@ -206,13 +217,15 @@ def _pod(
             _container(job.container, user) if job.container else _script(job, user, script_image)
         ],
         "initContainers": _stages(job, user, script_image),
-        # Beside one that copies, a container that ignores SIGTERM as first process would have its whole time.
+        # With a container that copies, the grace period is long. A main process that ignores SIGTERM would
+        # use it all.
         **({"shareProcessNamespace": True} if copies_beside(job) else {}),
         "volumes": _volumes(job, user, config_map),
         "nodeSelector": {**job.pod.node_selector, **(queue.node_selector if queue else {})},
         "priorityClassName": (job.priority.pod_priority_class if job.priority else None)
         or (queue.pod_priority_class if queue else None),
-        # On the pod, not on the batch Job: the clock starts with the pod, not with the wait for a place.
+        # On the pod, not on the batch Job: the time counts from the pod's start, not while it waits for a
+        # node.
         "activeDeadlineSeconds": job.walltime,
         "terminationGracePeriodSeconds": _grace(job),
     }
@@ -223,14 +236,14 @@ def _pod(
 
 
 def _grace(job: JobSpec) -> int | None:
-    """Seconds between SIGTERM and SIGKILL, in which results are copied too; None for Kubernetes' default."""
+    """Seconds between SIGTERM and SIGKILL, which include copying results; None for Kubernetes' default."""
     if job.pod.grace_seconds is not None:
         return job.pod.grace_seconds
     return _STAGE_OUT_SECONDS if copies_beside(job) else None
 
 
 def _script(job: JobSpec, user: User, image: str) -> dict[str, Any]:
-    """The user's program alone, or within the one that copies its results."""
+    """The container of a script: the user's program, or the program that runs it and copies its results."""
     command = [f"{_SCRIPT_FOLDER}/script"]
     if job.stage_out:
         command = ["/bin/sh", "-c", _RUN_AND_STAGE_OUT, "script", *_arguments(job.stage_out, user)]
@@ -243,6 +256,7 @@ def _script(job: JobSpec, user: User, image: str) -> dict[str, Any]:
         "volumeMounts": [
             {"name": _SCRIPT_VOLUME, "mountPath": _SCRIPT_FOLDER, "readOnly": True},
             {"name": _HOME_VOLUME, "mountPath": user.home},
+            *_names_mounts(()),
         ],
         "securityContext": _unprivileged(),
     }
@@ -257,6 +271,7 @@ def _container(container: Container, user: User) -> dict[str, Any]:
         mounts.append({"name": _HOME_VOLUME, "mountPath": user.home})
         if "HOME" not in {name for name, _ in container.env}:
             env.insert(0, {"name": "HOME", "value": user.home})
+    mounts += _names_mounts(path for _, path in container.mounts)
     found: dict[str, Any] = {
         "name": container.name,
         "image": container.image,
@@ -275,15 +290,15 @@ def _container(container: Container, user: User) -> dict[str, Any]:
 
 
 def copies_beside(job: JobSpec) -> bool:
-    """Whether the results of a container are copied by another one: a script's own shell does that itself."""
+    """Whether a sidecar copies the results; a script's own container copies them itself."""
     return bool(job.container and job.stage_out)
 
 
 def _stages(job: JobSpec, user: User, image: str) -> list[dict[str, Any]]:
-    """What copies before the container, and what waits beside it (a sidecar) and copies after its end.
+    """The init container for stageIn, and the sidecar that copies for stageOut after the container's end.
 
-    The kubelet ends a sidecar when all other containers have ended, and only then is the pod's end known. The
-    exit code of a sidecar does not count for the pod: who reads the pod has to look at it.
+    The kubelet ends a sidecar when all other containers have ended; only then the pod has ended. A sidecar's
+    exit code does not count for the pod, so code that reads the pod has to check it.
     """
     found = []
     if job.stage_in:
@@ -305,13 +320,13 @@ def _stage(
         "resources": {"requests": COPY_RESOURCES, "limits": COPY_RESOURCES},
         "volumeMounts": [{"name": _HOME_VOLUME, "mountPath": user.home}],
         "securityContext": _unprivileged(),
-        # What could not be copied is told in the pod's status.
+        # The pod's status says what could not be copied.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
 
 
 def _literal(word: str) -> str:
-    """A word of a command in which the kubelet expands nothing."""
+    """A word of a command, escaped so that the kubelet expands nothing in it."""
     return word.replace("$", "$$")
 
 
@@ -327,7 +342,27 @@ def _volumes(job: JobSpec, user: User, config_map: str) -> list[dict[str, Any]]:
         found.append({"name": _HOME_VOLUME, "persistentVolumeClaim": {"claimName": user.home_claim}})
     elif job.container is None:
         found.append({"name": _HOME_VOLUME, "emptyDir": {}})
+    found.append(_names_volume())
     return found + [{"name": volume, "emptyDir": {}} for volume in job.pod.volumes]
+
+
+def _names_volume() -> dict[str, Any]:
+    """Comes with the pod itself: no other object has to be made for it, or could be changed."""
+    items = [
+        {"path": file, "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
+        for file, annotation in _NAMES.values()
+    ]
+    return {"name": _NAMES_VOLUME, "downwardAPI": {"items": items}}
+
+
+def _names_mounts(taken: Iterable[str]) -> list[dict[str, Any]]:
+    """taken: where the container has volumes of its user's."""
+    own = {path.rstrip("/") for path in taken}
+    return [
+        {"name": _NAMES_VOLUME, "mountPath": path, "subPath": file, "readOnly": True}
+        for path, (file, _) in _NAMES.items()
+        if path not in own
+    ]
 
 
 def _index() -> dict[str, Any]:

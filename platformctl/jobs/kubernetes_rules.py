@@ -1,4 +1,4 @@
-"""What a Job cannot be on Kubernetes apart from its template's fields, and what a Queue says of it."""
+"""What Kubernetes does not support, apart from template fields, and a Queue's options for Kubernetes."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?
 
 
 def unsupported(job: JobSpec) -> list[Refusal]:
-    """Fields of a Job whose form is fine and which Kubernetes has nothing for."""
+    """Valid fields of a Job that Kubernetes does not support."""
     script, several = job.script is not None, job.tasks > 1
     rules = (
         (job.queue is not None, "queue", f"{_ALONE}, which has no partitions"),
@@ -40,7 +40,7 @@ def unsupported(job: JobSpec) -> list[Refusal]:
 
 
 def unsupported_for(job: JobSpec, user: User) -> list[Refusal]:
-    """What the job's user cannot have there: only the home is mounted, and only where it has a claim."""
+    """What the job's user cannot use there: only the home is mounted, and only if it has a claim."""
     if user.home_claim is None:
         why = f"{_ALONE}, where the home of {user.name} is not mounted"
         given = (("stageIn", job.stage_in), ("stageOut", job.stage_out))
@@ -52,7 +52,7 @@ def unsupported_for(job: JobSpec, user: User) -> list[Refusal]:
 
 
 def queue_options(reader: Reader, options: dict[str, Any], path: str) -> dict[str, Any]:
-    """The fields of a Queue that are Kubernetes': node_selector and pod_priority_class."""
+    """A Queue's fields for Kubernetes: node_selector and pod_priority_class."""
     labels = reader.text_map(options.get("nodeSelector"), f"{path}.nodeSelector", 64)
     for key, text in labels.items():
         if not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(text):

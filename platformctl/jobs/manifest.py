@@ -1,6 +1,6 @@
-"""What a person hands in, a manifest or a program text, as Job documents for the API server.
+"""Turns a file of the user, a manifest or a script, into Job documents for the API server.
 
-Nothing is changed but what is asked for: a Job without a name gets one made from the file's.
+It changes only what the user asked for, except that a Job without a name gets one from the file's name.
 """
 
 import re
@@ -16,16 +16,16 @@ _STEM = 40
 
 
 class NotAManifestError(Exception):
-    """The text holds no Jobs; says what it holds instead."""
+    """The text contains no Jobs; the message says what it contains instead."""
 
 
 def is_script(text: str) -> bool:
-    """Whether a text is a program and no manifest: it begins with its interpreter."""
+    """Whether a text is a script and not a manifest: it begins with its interpreter."""
     return text.startswith("#!")
 
 
 def from_script(text: str, stem: str) -> dict[str, Any]:
-    """A Job that runs a program text. stem: what the name is made from."""
+    """A Job that runs a script. stem: what the name is made from."""
     return {
         "apiVersion": API_VERSION,
         "kind": JOB_KIND,
@@ -35,7 +35,7 @@ def from_script(text: str, stem: str) -> dict[str, Any]:
 
 
 def from_manifest(text: str, stem: str) -> list[dict[str, Any]]:
-    """The Jobs of a YAML or JSON text, in its order; several documents and Lists are understood."""
+    """The Jobs of a YAML or JSON text, in order; it may have several documents and Lists."""
     try:
         documents = [document for document in yaml.safe_load_all(text) if document is not None]
     except yaml.YAMLError as error:
@@ -51,7 +51,7 @@ def from_manifest(text: str, stem: str) -> list[dict[str, Any]]:
 
 
 def override(job: dict[str, Any], name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The Job with another name and fields of its spec; what is None or empty stays as it is."""
+    """The Job with another name and other fields of its spec; None or empty values change nothing."""
     changed = {key: value for key, value in fields.items() if value not in (None, "")}
     metadata = dict(job["metadata"])
     if name:
@@ -61,12 +61,12 @@ def override(job: dict[str, Any], name: str, fields: Mapping[str, Any]) -> dict[
 
 
 def as_yaml(value: Any) -> str:
-    """Any document as YAML for people: texts of several lines stand as they are."""
+    """Any document as YAML for people: texts of several lines are written as blocks."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
 def name_stem(text: str) -> str:
-    """What Kubernetes allows in a name, made from any text; at most 40 characters."""
+    """Any text turned into what Kubernetes allows in a name; at most 40 characters."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower())[:_STEM].strip("-") or "job"
 
 
@@ -89,7 +89,7 @@ def _jobs(document: object) -> list[dict[str, Any]]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as such."""
+    """Writes texts of several lines as blocks."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

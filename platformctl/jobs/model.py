@@ -1,7 +1,7 @@
 """What a Job asks for, in units both schedulers understand, and who asks.
 
-A JobSpec is already checked: nothing in it can be refused for its form. What one back end cannot do
-is in `unsupported`, so that `target: auto` can choose the other.
+A JobSpec is already checked: all its values are valid. `unsupported` says what each back end cannot do, so
+that `target: auto` can choose another.
 """
 
 from collections.abc import Mapping
@@ -33,9 +33,10 @@ class Refusal:
 
 @dataclass(frozen=True)
 class User:
-    """A person of the site as every host knows them; from the inventory's users_accounts.
+    """A user of the site as on every host; from the inventory's users_accounts.
 
     groups are supplementary gids; account is the Slurm account jobs are charged to unless they name one.
+    group_names: by gid, as far as the site names its groups.
     """
 
     name: str
@@ -45,14 +46,15 @@ class User:
     account: str | None
     home: str
     home_claim: str | None = None
+    group_names: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What one task needs. Zero means not asked for: the back end's default holds.
+    """What one task needs. Zero means not requested: the back end's default applies.
 
-    millicores: thousandths of a CPU core; memory: bytes; gpus: whole devices. Kubernetes receives the
-    two levels as the user wrote them (`requests`, `limits`), Slurm the larger of the two.
+    millicores: thousandths of a CPU core; memory: bytes; gpus: whole devices. Kubernetes gets both levels as
+    the user wrote them (`requests`, `limits`); Slurm gets the larger of the two.
     """
 
     millicores: int = 0
@@ -87,7 +89,7 @@ class PodOptions:
 
 
 class When(StrEnum):
-    """What a dependency waits for; a job that can no longer get there refuses those that wait for it."""
+    """What a dependency waits for. If it can no longer happen, the waiting job is refused."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -97,7 +99,7 @@ class When(StrEnum):
 
 @dataclass(frozen=True)
 class Dependency:
-    """Another Job of the same namespace, by name, and what is waited for."""
+    """Another Job of the same namespace, by name, and what to wait for."""
 
     name: str
     when: When
@@ -105,7 +107,7 @@ class Dependency:
 
 @dataclass(frozen=True)
 class Array:
-    """One job run once for each index, each an own task; limit: how many at once, None for no limit."""
+    """One job that runs once for each index. limit: how many at once, None for no limit."""
 
     indices: tuple[int, ...]
     limit: int | None = None
@@ -126,7 +128,7 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Priority:
-    """What a class of the site means on each back end. nice: Slurm's, which puts a job back; 0 is nothing.
+    """What a priority class means on each back end. nice: Slurm's, which lowers the priority; 0 for none.
 
     pod_priority_class: a PriorityClass of Kubernetes.
     """
@@ -138,7 +140,7 @@ class Priority:
 
 @dataclass(frozen=True)
 class Policy:
-    """What a site lets its users ask for. priorities: by the name of the class.
+    """What a site allows its users to ask for. priorities: by the name of the class.
 
     stage_paths: absolute folders outside of homes that files may be staged from and to, on Slurm.
     """
@@ -151,12 +153,12 @@ class Policy:
 class JobSpec:
     """A checked job: exactly one of script and container is set.
 
-    resources: what one task needs, the container's where there is one. walltime: seconds, None for the
-    queue's default; nodes: None where the scheduler chooses how many; queue is the name of a Queue, None for
-    the site's default. tasks: copies that run at the same time; an array's elements each have that many.
-    priority: what the site's class of that name means, set by `policy`. retries: further attempts after a
-    failure. ttl_after_finished: seconds until an ended Job is deleted, None for never. unsupported: for each
-    back end that cannot run the job, why.
+    resources: what one task needs; the container's if there is one. walltime: seconds, None for the queue's
+    default. nodes: None if the scheduler chooses how many. queue: the name of a Queue, None for the site's
+    default. tasks: how many run at the same time; each element of an array has that many. priority: the
+    meaning of the site's class of that name, set by `policy`. retries: further attempts after a failure.
+    ttl_after_finished: seconds until an ended Job is deleted, None for never. unsupported: for each back end
+    that cannot run the job, why.
     """
 
     script: str | None = None
@@ -198,7 +200,7 @@ class Queue:
 
     targets: back ends in the order of preference. partition and qos are Slurm's; node_selector and
     pod_priority_class are Kubernetes'. Walltimes in seconds. users and accounts: who may use it, empty for
-    everybody. preemptible: jobs of other queues may push its jobs out. default: for Jobs that name none.
+    everybody. preemptible: jobs of other queues may preempt its jobs. default: for Jobs that name no queue.
     """
 
     name: str

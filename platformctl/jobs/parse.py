@@ -1,4 +1,4 @@
-"""From the spec of a kfoundry.io/v1alpha1 Job to a checked JobSpec, or every reason why not."""
+"""Turns the spec of a kfoundry.io/v1alpha1 Job into a checked JobSpec, or a list of all mistakes."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def parse(spec: object) -> JobSpec | list[Refusal]:
-    """Check a spec whatever it holds; never raises. All mistakes are reported together."""
+    """Check a spec with any content; never raises. All mistakes are reported together."""
     reader = Reader()
     fields = reader.mapping(spec, "spec")
     for key in fields:
@@ -99,18 +99,18 @@ def _what(
 
 
 def _waiting_script(walltime: int) -> str:
-    """Keeps an allocation for people to enter. It ends by itself a little early, so that it succeeds.
+    """A script that keeps an allocation for its user to enter. It ends a little early, so that it succeeds.
 
-    The wall time runs as soon as the allocation is made, while its image is pulled and files are copied too.
-    slurmd and the kubelet put the script in its place at that moment: its age is the time that is gone.
+    The wall time starts with the allocation, and runs while the image is pulled and files are copied. slurmd
+    and the kubelet write the script at that moment, so the script's age is the time that has passed.
 
-    As the first process of a pod it gets only the signals that it asks for: without the trap it would outlive
-    its end by the whole grace period.
+    The first process of a pod gets only signals that it handles: without the trap it would continue for the
+    whole grace period.
     """
     return (
         "#!/bin/sh\n"
         "trap 'exit 143' TERM\n"
-        # An image may lack stat: then it sleeps as if nothing had gone by.
+        # If the image lacks stat, it sleeps as if no time had passed.
         'began=$(stat -Lc %Y -- "$0" 2>/dev/null || date +%s)\n'
         f"left=$((began + {walltime - 5} - $(date +%s)))\n"
         "sleep $((left > 1 ? left : 1)) &\n"
@@ -133,7 +133,7 @@ def _script(reader: Reader, value: Any) -> str | None:
 
 
 def _size(reader: Reader, fields: dict[str, Any]) -> tuple[int | None, int, int | None]:
-    """nodes, tasks and the most for each node; where tasks are not given, as many as the other two make."""
+    """nodes, tasks, and the most tasks on a node. By default, tasks are nodes times tasksPerNode."""
     nodes = reader.whole(fields.get("nodes"), "spec.nodes", 1, MAX_NODES)
     each = reader.whole(fields.get("tasksPerNode"), "spec.tasksPerNode", 1, MAX_TASKS)
     given = reader.whole(fields.get("tasks"), "spec.tasks", 1, MAX_TASKS)
@@ -148,9 +148,9 @@ def _size(reader: Reader, fields: dict[str, Any]) -> tuple[int | None, int, int 
 
 
 def most_on_a_node(each: int, tasks: int, nodes: int | None) -> int:
-    """tasksPerNode, or as many as can come together on a node that leaves one for each of the others.
+    """tasksPerNode, but at most as many tasks as a node can have if each other node has at least one.
 
-    Slurm asks for nodes with room for tasksPerNode of them, even where a job has fewer.
+    Slurm looks for nodes with room for tasksPerNode tasks, even if a job has fewer.
     """
     return max(1, min(each, tasks - (nodes or 1) + 1))
 
@@ -218,7 +218,7 @@ def _transfers(reader: Reader, value: Any, path: str) -> tuple[Transfer, ...]:
 
 
 def _path(reader: Reader, value: Any, path: str) -> str:
-    """A path without any way up. Which folders it may lie in is the site's policy."""
+    """A path without '..'. The site's policy decides which folders it may be in."""
     before = len(reader.refusals)
     text = reader.text(value, path, 4096)
     if len(reader.refusals) > before:
@@ -232,7 +232,7 @@ def _path(reader: Reader, value: Any, path: str) -> str:
 
 
 def _topmost(refusals: Sequence[Refusal]) -> list[Refusal]:
-    """Without those of fields below another's: who takes out the volumes takes out their names."""
+    """The refusals without those of fields inside another refused field, such as the names of volumes."""
     paths = {refusal.path for refusal in refusals}
     return [
         refusal
@@ -242,7 +242,7 @@ def _topmost(refusals: Sequence[Refusal]) -> list[Refusal]:
 
 
 def _unsupported(job: JobSpec, template: TemplateReader) -> dict[Target, tuple[Refusal, ...]]:
-    """By back end, why it cannot run the job: fields of its template, then fields of the Job."""
+    """For each back end, why it cannot run the job: fields of its template, then fields of the Job."""
     found = {
         target: (*_topmost(template.unsupported[target]), *back_end.unsupported(job))
         for target, back_end in BACK_ENDS.items()

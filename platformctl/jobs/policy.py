@@ -1,4 +1,4 @@
-"""What a site and a user's home make of a checked Job, before any back end is asked."""
+"""Applies the site's policy, the user's home and the Queue to a checked Job, before any back end is asked."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +9,7 @@ from platformctl.jobs.targets import BACK_ENDS
 
 
 def settle(job: JobSpec, user: User, policy: Policy) -> JobSpec | list[Refusal]:
-    """The job with its priority looked up and what its user's home does not allow, or why it is refused."""
+    """The job with its priority class resolved and what the user's home does not allow, or the refusals."""
     refusals = staging.outside(job, user, policy.stage_paths)
     priority = policy.priorities.get(job.priority_class) if job.priority_class else None
     if job.priority_class and priority is None:
@@ -23,7 +23,7 @@ def settle(job: JobSpec, user: User, policy: Policy) -> JobSpec | list[Refusal]:
 
 
 def in_queue(job: JobSpec, queue: Queue) -> JobSpec:
-    """A job that goes through a Queue: it is no partition any more, and goes where the queue goes."""
+    """The job in a Queue: `queue` no longer means a partition, and only the queue's targets are possible."""
     kept = {
         target: tuple(refusal for refusal in refusals if refusal.path != "spec.queue")
         for target, refusals in job.unsupported.items()

@@ -1,6 +1,7 @@
 """Kubernetes resource quantities (`500m`, `16Gi`, `1e3`) as exact numbers.
 
-The grammar is that of k8s.io/apimachinery's resource.Quantity; no floats, so nothing is rounded twice.
+The grammar is that of k8s.io/apimachinery's resource.Quantity. There are no floats, so nothing is rounded
+twice.
 """
 
 import re
@@ -14,14 +15,14 @@ _SUFFIXES: dict[str, Fraction] = {
     **{suffix: Fraction(10 ** (3 * power)) for power, suffix in enumerate("kMGTPE", start=1)},
     **{f"{suffix}i": Fraction(1024**power) for power, suffix in enumerate("KMGTPE", start=1)},
 }
-# Exponents are bounded, or "1e999999999" would fill the memory before any limit is looked at.
+# Exponents are bounded; otherwise "1e999999999" would fill the memory before any limit is checked.
 _QUANTITY = re.compile(
     r"\+?(\d{1,30})(?:\.(\d{0,30}))?(?:[eE]([+-]?\d{1,2})|([numkMGTPE]|[KMGTPE]i)?)", re.ASCII
 )
 
 
 def parse_quantity(value: object) -> Fraction:
-    """The number a quantity stands for, zero or more; ValueError in words when it is none."""
+    """The number of a quantity, zero or more; ValueError, with a text for people, if it is not one."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError('must be a quantity such as "4", "500m" or "16Gi"')
     match = _QUANTITY.fullmatch(str(value))

@@ -15,7 +15,7 @@ FIELDS = (
 
 
 def parse_queue(name: str, spec: object) -> Queue | list[Refusal]:
-    """Check the spec of a Queue whatever it holds; never raises. All mistakes are reported together."""
+    """Check the spec of a Queue with any content; never raises. All mistakes are reported together."""
     reader = Reader()
     fields = reader.only(reader.mapping(spec, "spec"), "spec", FIELDS)
     targets = _targets(reader, fields.get("targets"))
@@ -43,7 +43,7 @@ def parse_queue(name: str, spec: object) -> Queue | list[Refusal]:
 
 
 def pick(queues: Mapping[str, Queue], name: str | None) -> Queue | Refusal | None:
-    """The queue of a Job that names it, or the default one; None where there is none to take."""
+    """The queue that a Job names, or the default one; None if there is no queue to use."""
     if name is None:
         return next((queues[key] for key in sorted(queues) if queues[key].default), None)
     if queues and name not in queues:
@@ -52,7 +52,7 @@ def pick(queues: Mapping[str, Queue], name: str | None) -> Queue | Refusal | Non
 
 
 def _targets(reader: Reader, value: Any) -> dict[Target, dict[str, Any]]:
-    """What each entry says, as fields of Queue; by back end, in the order of the list."""
+    """The options of each entry as fields of Queue, by back end, in the order of the list."""
     found: dict[Target, dict[str, Any]] = {}
     for number, item in enumerate(reader.items(value, "spec.targets", len(BACKENDS))):
         here = f"spec.targets[{number}]"

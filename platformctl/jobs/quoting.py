@@ -1,6 +1,6 @@
 """Text from users as data: quoting for bash, and the `$(NAME)` references of pod templates.
 
-Nothing here evaluates anything; a string becomes one word of a command line whatever it holds.
+Nothing here evaluates anything; any string becomes exactly one word of a command line.
 """
 
 import re
@@ -17,8 +17,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 def bash_word(text: str) -> str:
     """One bash word with exactly this value.
 
-    Control characters are written as escapes, so a value never begins a line of its own: a line that
-    looks like `#SBATCH` cannot arise from an argument. The text must not hold NUL.
+    Control characters are written as escapes, so a value never starts a new line: an argument cannot produce
+    a line that looks like `#SBATCH`. The text must not contain NUL.
     """
     if not _CONTROL.search(text):
         return shlex.quote(text)
@@ -29,8 +29,8 @@ def bash_word(text: str) -> str:
 def expand_references(text: str, values: Mapping[str, str]) -> str:
     """Replace `$(NAME)` as the kubelet does: unknown names stay as they are, `$$` is a plain `$`.
 
-    Takes time proportional to text and result. Raises ValueError when the result is longer than
-    MAX_EXPANDED, since references to references grow without bound.
+    It takes time proportional to text and result. It raises ValueError if the result is longer than
+    MAX_EXPANDED, because references to references can grow without limit.
     """
     parts: list[str] = []
     size = done = 0
@@ -54,7 +54,7 @@ def expand_references(text: str, values: Mapping[str, str]) -> str:
 
 
 def expand_environment(env: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Names and values, each expanded from those before; ValueError when they grow too long together."""
+    """Names and values, each expanded with the values before it; ValueError if all together are too long."""
     values: dict[str, str] = {}
     size = 0
     for name, value in env:

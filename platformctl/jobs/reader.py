@@ -1,4 +1,4 @@
-"""Reads untrusted nested data and notes a refusal, with its path, for every mistake, not only the first."""
+"""Reads untrusted nested data and records a refusal with its path for every mistake, not only the first."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Reader:
-    """Typed access to parsed YAML or JSON; a value of another type is noted and read as absent."""
+    """Typed access to parsed YAML or JSON. A value of a wrong type is recorded and treated as absent."""
 
     def __init__(self) -> None:
         self.refusals: list[Refusal] = []
@@ -97,7 +97,7 @@ class Reader:
         return value is True
 
     def only(self, found: dict[str, Any], path: str, known: Sequence[str]) -> dict[str, Any]:
-        """The same object, once every field of it that is not known was noted."""
+        """The same object, after recording a refusal for every unknown field."""
         for key in found:
             if key not in known:
                 self.refuse(f"{path}.{str(key)[:63]}", f"is not a field here; fields are {', '.join(known)}")

@@ -1,8 +1,8 @@
-"""An existing #SBATCH script as a Job: every directive mapped, emulated, or refused with its line.
+"""Converts a #SBATCH script to a Job: every directive is mapped, emulated, or refused with its line.
 
-The script keeps its line numbers: directives become remarks of another form (`##SBATCH`), and what is
-emulated stands before the remark in the line of the first directive. What becomes of each option is the
-table in `sbatch_options`; how values are read is in `sbatch_values`.
+The script keeps its line numbers: directives become comments (`##SBATCH`), and emulated options are shell
+text before the comment in the line of the first directive. `sbatch_options` has the table of all options;
+`sbatch_values` reads their values.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -40,7 +40,7 @@ _LINES = {
 
 @dataclass(frozen=True)
 class Imported:
-    """The Job, ready to submit, and in words what is different from what sbatch would have done."""
+    """The Job, ready to submit, and notes about differences from sbatch, for people."""
 
     job: dict[str, Any]
     notes: tuple[str, ...]
@@ -48,7 +48,7 @@ class Imported:
 
 @dataclass
 class _Work:
-    """One import under way. given: the last directive of each option, as the last one counts."""
+    """One import in progress. given: the last directive of each option, because the last one counts."""
 
     script: Script
     file_name: str
@@ -87,10 +87,10 @@ def convert(
     without: Collection[str] = (),
     target: Target = Target.SLURM,
 ) -> Imported | list[Mistake]:
-    """A script as a Job, or everything that stands against it, by line.
+    """A script as a Job, or all mistakes by line.
 
-    file_name: of the script, its name where it gives none. job_names: for ids of Slurm jobs that it depends
-    on, the names of their Jobs. without: options to leave out, refused or not. target: where it may run.
+    file_name: the job's name if the script gives none. job_names: for ids of Slurm jobs that it depends on,
+    the names of their Jobs. without: options to leave out, refused or not. target: where it may run.
     """
     script = read_script(text)
     work = _Work(script, file_name, job_names or {}, spec={"target": str(target)})
@@ -155,7 +155,7 @@ def _size(work: _Work) -> None:
 
 
 def _tasks_per_node(work: _Work, option: str) -> int | None:
-    """What an amount for a node is divided by; None, with a mistake, when nothing tells."""
+    """The divisor for an amount for a node; None, with a mistake, if it is unknown."""
     tasks, nodes = work.spec.get("tasks"), work.spec.get("nodes")
     if "tasksPerNode" in work.spec:
         return most_on_a_node(work.spec["tasksPerNode"], tasks or 1, nodes)
@@ -216,7 +216,7 @@ def _gpus(work: _Work) -> int | None:
 
 
 def _memory(work: _Work, cpus: int, gpus: int) -> int | None:
-    """Bytes of one task. Where those of a node are shared out, rounded down: together they are no more."""
+    """Bytes of one task. A node's memory is divided and rounded down, so that all tasks fit into it."""
     given = [option for option in ("mem", "mem-per-cpu", "mem-per-gpu") if option in work.given]
     for option in given[1:]:
         work.wrong(option, f"cannot be given with --{given[0]}")
@@ -235,7 +235,7 @@ def _memory(work: _Work, cpus: int, gpus: int) -> int | None:
 
 
 def _waiting(work: _Work) -> None:
-    """dependsOn, where the Jobs of the ids are told."""
+    """dependsOn, if the Jobs for the ids are known."""
     found = work.read("dependency", values.dependencies)
     unknown = dict.fromkeys(job_id for job_id, _ in found or () if job_id not in work.job_names)
     for job_id in unknown:
@@ -245,7 +245,7 @@ def _waiting(work: _Work) -> None:
 
 
 def _preamble(work: _Work) -> str:
-    """Shell text that does what the emulated options ask for, in the order in which it must happen."""
+    """Shell text for the emulated options, in the order in which they must happen."""
     parts = []
     if "chdir" in work.given:
         parts.append(f"cd -- {bash_word(work.given['chdir'].value)} || exit 1")
@@ -256,7 +256,7 @@ def _preamble(work: _Work) -> str:
     redirects = {
         name: work.read(name, lambda value: redirect(value, naming)) for name in ("input", "output", "error")
     }
-    # Slurm empties a file once, and then appends: others may write into it too, as stderr or another element.
+    # Slurm truncates a file once and then appends, because stderr or another element may write to it too.
     files = [redirects[name] for name in ("output", "error") if redirects[name] and not append]
     parts += [f": > {file}" for file in dict.fromkeys(files)]
     words = []
@@ -294,7 +294,7 @@ def _rewritten(script: Script, preamble: str) -> str:
 
 
 def _describe_differences(work: _Work) -> None:
-    """What a person who knows sbatch would not expect."""
+    """Note what a person who knows sbatch would not expect."""
     if "chdir" not in work.given:
         work.notes.append("it starts in your home; sbatch starts a script in the folder it is called from")
     if "export" not in work.given:
@@ -310,14 +310,14 @@ def _describe_differences(work: _Work) -> None:
         work.notes.append(f"SLURM_JOB_NAME is the Job's name, not {work.job_name!r}")
     if any(wait["when"] in ("failed", "started") for wait in work.spec.get("dependsOn", ())):
         work.notes.append(
-            "it is refused when a Job it waits for is cancelled; sbatch's after and afternotok go on then"
+            "it is refused if a Job it waits for is cancelled; sbatch's after and afternotok continue then"
         )
     if work.spec["target"] != Target.SLURM:
         work.notes.append("on Kubernetes there is no srun, no module command and no SLURM_ variable")
 
 
 def _refusals(work: _Work, spec: dict[str, Any]) -> list[Mistake]:
-    """What is wrong with the Job itself, in the line of the option it comes from."""
+    """Mistakes in the Job itself, with the line of the option that causes them."""
     found = parse(spec)
     if not isinstance(found, list):
         return []

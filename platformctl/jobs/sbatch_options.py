@@ -1,7 +1,7 @@
-"""What becomes of every option of sbatch in a Job: the table behind the import and its documentation.
+"""How every option of sbatch is handled in a Job: the table for the import and its documentation.
 
-Names, short forms and which options take a value are those of sbatch 24.11. An option that is not in the
-table is refused like one that is refused here, so nothing a script asks for is ever dropped in silence.
+Names, short forms and whether an option has a value are those of sbatch 24.11. An option that is not in the
+table is refused too, so nothing that a script asks for is silently ignored.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Takes(StrEnum):
 
 @dataclass(frozen=True)
 class Option:
-    """One row: the long name, its short form, and how it is brought about or what to do instead."""
+    """One row: the long name, its short form, and how it is done or what to do instead."""
 
     name: str
     short: str

@@ -1,7 +1,7 @@
-"""sbatch's names of files, with `%j` and the like, as words of a shell that name the same file.
+"""Translates sbatch's file names, with `%j` and the like, to shell words that name the same file.
 
-What Slurm would put in is taken from the environment of the job, which has its ids on Slurm. On
-Kubernetes the pod's name stands for the id. The rules are those of slurmstepd 24.11 (fname.c).
+The values come from the job's environment, which has the ids on Slurm. On Kubernetes the pod's name is used
+for the id. The rules are those of slurmstepd 24.11 (fname.c).
 """
 
 import re
@@ -27,15 +27,15 @@ class Naming:
 
 
 def redirect(value: str, naming: Naming) -> str:
-    """One word of a shell; ValueError when the name cannot be made there.
+    """The name as one shell word; ValueError if that is not possible.
 
-    A backslash is left out, and keeps all patterns of the name from being read; two of them are one letter.
+    A backslash is removed, and turns off all patterns in the name; two backslashes are one literal backslash.
     """
     if not value:
         raise ValueError("names no file")
     if _TASK.fullmatch(value):
         raise ValueError(
-            "is a number alone, which Slurm takes for that of a task: give the file another name"
+            "is only a number, which Slurm reads as the number of a task: give the file another name"
         )
     if value.lower() == "none":
         return "/dev/null"

@@ -1,9 +1,9 @@
-"""The #SBATCH lines of a script, read as sbatch 24.11 reads them (found out with the real one).
+"""Reads the #SBATCH lines of a script as sbatch 24.11 does (checked against the real sbatch).
 
 Directives are the lines that begin with `#SBATCH` (or the old `#SLURM`), from the second line to the first
-command. Their words are split much as a shell does: quotes, backslashes, and `#` for a remark; a word without
-a letter, such as `''`, ends the line. The words of all lines make one command line, so a value may stand on
-the next directive. Names may be cut short where that leaves one option.
+command. They are split into words much as in a shell: quotes, backslashes, and `#` for a comment. An empty
+word, such as `''`, ends the line. The words of all lines form one command line, so a value may be in the next
+directive. Names may be abbreviated if only one option matches.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from platformctl.jobs.sbatch_options import ALIASES, BY_NAME, BY_SHORT, Option, Takes
 
-# Lines that some version of Slurm reads as directives, whatever stands in them.
+# Lines that some version of Slurm reads as directives, with any content.
 DIRECTIVE = re.compile(r"^#(SBATCH|SLURM|PBS|BSUB|HETJOB)\b", re.MULTILINE)
 
 _OURS = re.compile(r"#(SBATCH|SLURM)")
@@ -19,7 +19,7 @@ _REMARK = re.compile(r"[ \t\v\f\r]*(#|$)")
 _FOREIGN = re.compile(r"#(PBS|BSUB)\b")
 _PARTS = re.compile(r"(hetjob|packjob)(?!\S)", re.IGNORECASE | re.ASCII)
 _PARTS_REFUSED = "a job of several parts (hetjob) is not supported: submit a Job for each part"
-# Of Unicode's spaces these alone separate words, and a backslash takes that from no other than the blank.
+# Of Unicode's spaces only these separate words, and a backslash escapes only the blank.
 _SPACE = (" ", "\t", "\v", "\f", "\r")
 _ENDS = ("", *_SPACE[1:])
 
@@ -72,7 +72,7 @@ class _Words:
 
 
 def read_script(text: str) -> Script:
-    """The script's directives, and everything in them that sbatch would not take."""
+    """The script's directives, and everything in them that sbatch would refuse."""
     lines = tuple(text.split("\n"))
     if form := _form(lines):
         return Script(lines, (), (), form)
@@ -92,7 +92,7 @@ def read_script(text: str) -> Script:
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a directive line. ValueError where sbatch refuses the line, or begins another job."""
+    """The words of a directive line. ValueError if sbatch refuses the line or starts another job there."""
     words: list[str] = []
     word, index = _word(text, _start(text, 0))
     while word:
@@ -102,7 +102,7 @@ def split_words(text: str) -> list[str]:
 
 
 def _start(text: str, index: int) -> int:
-    """Where the next word begins."""
+    """The position where the next word begins."""
     while text[index : index + 1] in _SPACE:
         index += 1
     if text.startswith(":", index):
@@ -113,7 +113,7 @@ def _start(text: str, index: int) -> int:
 
 
 def _word(text: str, index: int) -> tuple[str, int]:
-    """The word that begins there, empty at the end of what counts, and the place behind it."""
+    """The word at that position, empty at the end of the directive, and the position after it."""
     word = quote = ""
     while index < len(text):
         letter = text[index]
@@ -150,10 +150,10 @@ def _form(lines: tuple[str, ...]) -> tuple[Mistake, ...]:
 
 
 def _beyond(lines: tuple[str, ...], body: int) -> list[Mistake]:
-    """Lines after the first command that look like directives, where they may be part of a here-document.
+    """Lines after the first command that look like directives and may be part of a here-document.
 
-    sbatch reads them as remarks. They are made remarks of another form, which would change the text that a
-    here-document holds, so there they are for a person to decide.
+    sbatch reads such lines as comments. The import turns them into another form of comment, which would
+    change the text of a here-document. So if one may be in a here-document, the user has to decide.
     """
     text = "\n".join(lines[:body])
     mistakes = []
@@ -163,7 +163,7 @@ def _beyond(lines: tuple[str, ...], body: int) -> list[Mistake]:
                 Mistake(
                     index + 1,
                     "may be text of a here-document, which a Job must not change: write it with printf, "
-                    "or delete the line if it is a remark",
+                    "or delete the line if it is a comment",
                 )
             )
         text += "\n" + lines[index]

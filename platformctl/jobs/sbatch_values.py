@@ -1,4 +1,4 @@
-"""Values of sbatch's options as a Job's; ValueError says in words what else could be written.
+"""Translates the values of sbatch's options to those of a Job; ValueError says what to write instead.
 
 Formats are those of sbatch 24.11's manual page.
 """
@@ -41,7 +41,7 @@ def nodes(text: str) -> int:
 def walltime(text: str) -> str:
     """sbatch's time as a Job's `D-HH:MM:SS`."""
     if text.upper() in ("UNLIMITED", "INFINITE", "-1", "0"):
-        raise ValueError("a Job ends at some time: give one")
+        raise ValueError("a Job needs a limited wall time: give one")
     match = next((found for form in _TIMES if (found := form.fullmatch(text))), None)
     if match is None:
         raise ValueError(f"{text[:40]!r} is no time: minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS")
@@ -53,23 +53,23 @@ def walltime(text: str) -> str:
 
 
 def array(text: str) -> str:
-    """The same words in a Job, whose own check follows."""
+    """The same text for a Job; the Job's own check comes later."""
     if not re.fullmatch(r"[0-9,:%-]+", text):
         raise ValueError(f"{text[:40]!r} is no list of indices, such as 0-99%10")
     return text
 
 
 def one_name(text: str) -> str:
-    """A name, and not a list of them."""
+    """A single name, not a list."""
     if "," in text:
-        raise ValueError("a Job has one, and this is a list: choose")
+        raise ValueError("a Job has only one, and this is a list: choose one")
     if not _NAME.fullmatch(text):
         raise ValueError(f"{text[:40]!r} is no name: letters, digits, '.', '_' and '-'")
     return text
 
 
 def only_yes(text: str) -> bool:
-    """yes, which is what happens anyway."""
+    """Accepts only yes, which a Job does anyway."""
     if text != "yes":
         raise ValueError("a Job whose dependency can no longer be met is always refused")
     return True
@@ -127,7 +127,7 @@ def tres(text: str) -> dict[str, int]:
 
 
 def dependencies(text: str) -> list[tuple[str, str]]:
-    """Slurm job ids and what is waited for, all of which must come true."""
+    """Slurm job ids and what to wait for; all must happen."""
     if "?" in text:
         raise ValueError("a Job waits for all of its dependencies, not for any of them (?)")
     found = []
@@ -151,7 +151,7 @@ def exports(text: str) -> dict[str, str]:
         name, equals, value = item.partition("=")
         if not equals or not _VARIABLE.fullmatch(name):
             raise ValueError(
-                f"{item[:40]!r} would be taken from the submitting shell, which a Job does not know: "
+                f"{item[:40]!r} would come from the submitting shell, which a Job does not know: "
                 "write NAME=value, or NONE"
             )
         found[name] = value
@@ -159,10 +159,10 @@ def exports(text: str) -> dict[str, str]:
 
 
 def _quoted_items(text: str) -> list[str]:
-    """What stands between commas that are in no quotes; quotes around a whole item are not part of it.
+    """The items between commas outside of quotes; quotes around a whole item are not part of it.
 
-    As sbatch does it: each kind of quote is looked for as if the other were a letter, and one that is not
-    closed is a letter of an item that goes on to the end.
+    As in sbatch: inside one kind of quote the other kind is an ordinary character. A quote that is not closed
+    is an ordinary character of an item that continues to the end.
     """
     items: list[str] = []
     start, within = 0, dict.fromkeys(_QUOTES, False)

@@ -1,7 +1,7 @@
-"""A JobSpec as a Slurm batch job, in the dialects v0.0.38 to v0.0.44 of slurmrestd.
+"""Translates a JobSpec to a Slurm batch job, for slurmrestd's API versions (dialects) v0.0.38 to v0.0.44.
 
 Field names and shapes are those of the OpenAPI documents that slurmrestd serves at /openapi/v3 (schema
-job_desc_msg; v0.0.38: job_properties). A later dialect is taken to be as the last one known.
+job_desc_msg; v0.0.38: job_properties). A later dialect is treated like the last known one.
 
 A job starts in the submitter's home and writes both outputs to `<home>/<job name>-<Slurm job id>.out`, an
 element of an array to `<home>/<job name>-<Slurm job id>_<index>.out`. Its batch script is in `batch_script`.
@@ -22,7 +22,7 @@ DIALECTS = (
 
 _SCRIPT_BESIDE_JOB = frozenset({"v0.0.38", "v0.0.39", "v0.0.40"})
 _PLAIN = "v0.0.38"
-# slurmrestd refuses a job without an environment; login settings are not the router's to guess.
+# slurmrestd refuses a job without an environment; the router does not know the user's login settings.
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 _MAX_NAME = 200
 
@@ -40,7 +40,7 @@ def submission(
         "name": label,
         "comment": str(token),
         "hold": True,
-        # A job that a node failure stopped must not start a second time by itself.
+        # After a node failure Slurm must not restart the job by itself.
         "requeue": False,
         "current_working_directory": user.home,
         "standard_output": output_path(label, user, "%A_%a" if job.array else "%j"),
@@ -63,12 +63,12 @@ def output_path(name: str, user: User, job_id: str) -> str:
 
 
 def entrance(job_id: str, _spec: Mapping[str, Any]) -> str:
-    """What the user of an interactive job types to enter it, on a host that has Slurm's commands."""
+    """The command with which the user enters an interactive job, on a host that has Slurm's commands."""
     return f"srun --jobid={job_id} --overlap --pty bash"
 
 
 def environment(job: JobSpec, user: User) -> dict[str, str]:
-    """The job's environment: what a login gives, then the container's own."""
+    """The job's environment: the variables of a login, then the container's own."""
     values = {"PATH": _PATH, "HOME": user.home, "USER": user.name, "LOGNAME": user.name, "SHELL": "/bin/bash"}
     return values | container_environment(job.container, user) if job.container else values
 
@@ -79,7 +79,7 @@ def container_environment(container: Container, user: User) -> dict[str, str]:
 
 
 def _place(job: JobSpec, user: User, queue: Queue | None) -> dict[str, Any]:
-    """Partition, account, QoS, and nice. A priority class names its QoS before the queue does."""
+    """Partition, account, QoS, and nice. The QoS of a priority class is used before that of the queue."""
     priority = job.priority
     chosen = {
         "partition": queue.partition if queue else job.queue,
@@ -97,7 +97,7 @@ def _size(job: JobSpec) -> dict[str, Any]:
         found["nodes"] = str(nodes)
     each = _tasks_on_a_node(job)
     if each and (job.tasks_per_node or (job.nodes or 1) > 1):
-        # Otherwise Slurm may put all but one for each other node on the first.
+        # Otherwise Slurm may put all tasks on the first node, except one for each other node.
         found["tasks_per_node"] = each
     if job.array:
         found["array"] = array_text(job.array)
@@ -107,9 +107,9 @@ def _size(job: JobSpec) -> dict[str, Any]:
 
 
 def _resources(job: JobSpec) -> dict[str, Any]:
-    """Resources are one task's. Slurm takes memory by node or by core, and devices by node or by task.
+    """Slurm's fields for one task's resources: memory by node or core, devices by node or task.
 
-    By node where it is known how many tasks a node has; memory by core, rounded up, where it is not.
+    By node if it is known how many tasks a node has; otherwise memory by core, rounded up.
     """
     resources, found = job.resources, dict[str, Any]()
     cores = -(-resources.millicores // 1000)
@@ -128,7 +128,7 @@ def _resources(job: JobSpec) -> dict[str, Any]:
 
 
 def _tasks_on_a_node(job: JobSpec) -> int | None:
-    """The most tasks that a node gets; None where Slurm spreads them as it likes."""
+    """The most tasks that a node gets; None if Slurm decides how to spread them."""
     if job.tasks_per_node:
         return job.tasks_per_node
     if job.nodes:
@@ -137,7 +137,7 @@ def _tasks_on_a_node(job: JobSpec) -> int | None:
 
 
 def _plain(description: dict[str, Any]) -> dict[str, Any]:
-    """v0.0.38: numbers stand for themselves, nodes are a range, and devices are called gres."""
+    """For v0.0.38: numbers are plain, nodes are a range, and devices are called gres."""
     found = {key: value["number"] if isinstance(value, dict) else value for key, value in description.items()}
     if "nodes" in found:
         found["nodes"] = [int(found["nodes"])] * 2

@@ -1,4 +1,4 @@
-"""What a Queue says of Slurm."""
+"""A Queue's options for Slurm."""
 
 from typing import Any
 
@@ -8,5 +8,5 @@ QUEUE_OPTIONS = ("partition", "qos")
 
 
 def queue_options(reader: Reader, options: dict[str, Any], path: str) -> dict[str, Any]:
-    """The fields of a Queue that are Slurm's: partition and qos."""
+    """A Queue's fields for Slurm: partition and qos."""
     return {key: reader.name(options.get(key), f"{path}.{key}") for key in QUEUE_OPTIONS}

@@ -1,7 +1,7 @@
-"""Files copied as the job's user before its start and after its end: stageIn and stageOut.
+"""stageIn and stageOut: files copied as the job's user before its start and after its end.
 
-A source that is a folder is copied with all in it; a target is the exact name that the copy gets, and the
-folders above it are made. A copy that fails ends the job with CANNOT_COPY, unless it had failed before.
+A folder is copied with everything in it. A target is the exact name of the copy; missing folders above it are
+created. If a copy fails, the job ends with CANNOT_COPY, unless it had already failed.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ CANNOT_COPY = 74
 
 
 def copies(transfers: Iterable[Transfer], home: str) -> list[tuple[str, str, str]]:
-    """Absolute source and target of each, and the folder that the target is in."""
+    """For each copy the absolute source and target, and the folder that the target is in."""
     found = []
     for transfer in transfers:
         source, target = absolute(transfer.source, home), absolute(transfer.target, home)
@@ -22,7 +22,7 @@ def copies(transfers: Iterable[Transfer], home: str) -> list[tuple[str, str, str
 
 
 def absolute(path: str, home: str) -> str:
-    """A path as it is, or below the home."""
+    """An absolute path unchanged, or a relative one below the home."""
     return path if path.startswith("/") else f"{home}/{path}"
 
 
@@ -37,7 +37,7 @@ def outside(job: JobSpec, user: User, folders: Iterable[str]) -> list[Refusal]:
 
 
 def _paths(job: JobSpec) -> list[tuple[str, str]]:
-    """Every path of a job with where it stands in the spec."""
+    """Every path of a job, with its field path in the spec."""
     return [
         (f"spec.{name}[{number}].{end}", text)
         for name, transfers in (("stageIn", job.stage_in), ("stageOut", job.stage_out))

@@ -1,7 +1,7 @@
-"""The back ends that a Job can go to, as one table. Whatever lists them or tells them apart reads it here.
+"""The table of back ends that a Job can go to. All code that lists or distinguishes back ends reads it.
 
-A new back end is a member of Target, a column in the table of fields, and a row here; the router's own part
-of it is a row in platformctl/router/backends.py.
+A new back end needs a member of Target, a column in the table of fields, a row here, and a row in
+platformctl/router/backends.py for the router's part. `platformctl docs backends` has the whole list.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from platformctl.jobs.reader import Reader
 
 
 class OutputIn(StrEnum):
-    """Where a back end leaves what a Job prints."""
+    """Where a back end writes the output of a Job."""
 
     FILE = "file"
     POD_LOG = "pod log"
@@ -27,12 +27,12 @@ def _nothing(*_: object) -> list[Refusal]:
 
 @dataclass(frozen=True)
 class BackEnd:
-    """One row: what is known of a back end without asking it.
+    """One row: the fixed facts about a back end.
 
-    title: its name for people. whole_cores: it gives each task whole cores. output: where its Jobs print to.
-    entrance: the command that enters an interactive job, from its id and the Job's spec. queue_options: names
-    of what a Queue may say of it; read_queue gives them as fields of Queue. unsupported: what no Job can have
-    there; unsupported_for: what a user's Job cannot have.
+    title: its name for people. whole_cores: it gives each task whole cores. output: where it writes the
+    output. entrance: the command that enters an interactive job, from its id and the Job's spec.
+    queue_options: names of its options in a Queue; read_queue returns them as fields of Queue. unsupported:
+    what it supports for no Job; unsupported_for: what it does not support for this user.
     """
 
     title: str
@@ -74,9 +74,9 @@ def may_give_whole_cores(job: JobSpec) -> bool:
 
 
 def entrance(spec: Mapping[str, Any], backend: str | None, job_id: str) -> str:
-    """The command line that enters an interactive job; empty where there is nothing to enter.
+    """The command line that enters an interactive job; empty if there is nothing to enter.
 
-    spec: of the Job; job_id: its back end's.
+    spec: the Job's. job_id: the back end's id.
     """
     if spec.get("interactive") is not True or not job_id or backend not in BACKENDS:
         return ""

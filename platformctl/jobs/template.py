@@ -1,4 +1,4 @@
-"""Reads the pod template of a Job: one container and the few pod fields that the table allows."""
+"""Reads the pod template of a Job: one container, and the few pod fields that the table of fields allows."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from platformctl.vocabulary import GPU, OWN_PREFIX
 
 MAX_CPUS, MAX_MEMORY, MAX_GPUS = 8192, 64 * 1024**4, 1024
 
-# A home's path is known only when the job is translated; none is longer.
+# The home's path is known only when the job is translated; this is the longest possible one.
 _LONG_HOME = "/" + "x" * 254
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
@@ -25,14 +25,14 @@ _ROOT = "spec.template"
 
 
 class TemplateReader:
-    """Reads one template. Mistakes go to `reader`; what one back end cannot do goes to `unsupported`."""
+    """Reads one template. Mistakes go to `reader`; what a back end does not support goes to `unsupported`."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.unsupported: dict[Target, list[Refusal]] = {target: [] for target in BACKENDS}
 
     def read(self, template: Any) -> tuple[Container | None, PodOptions]:
-        """The container and pod options; None where the template holds no usable container."""
+        """The container and pod options; None if the template has no usable container."""
         root = self._known(template, _ROOT, "")
         self._known(root.get("metadata"), f"{_ROOT}.metadata", "metadata.")
         pod = self._known(root.get("spec"), f"{_ROOT}.spec", "spec.")
@@ -56,7 +56,7 @@ class TemplateReader:
         )
 
     def _known(self, value: Any, path: str, prefix: str) -> dict[str, Any]:
-        """An object's fields that some back end takes; the others are refused by the table."""
+        """An object's fields that at least one back end supports; the table refuses the others."""
         kept = {}
         for key, item in self.reader.mapping(value, path).items():
             if not prefix and key in ("metadata", "spec"):
@@ -127,7 +127,7 @@ class TemplateReader:
         )
 
     def _bounded(self, env: tuple[tuple[str, str], ...], words: tuple[str, ...], path: str) -> None:
-        """Refuse `$(NAME)` references that grow without bound: router and kubelet would have to hold them."""
+        """Refuse `$(NAME)` references that grow without limit: router and kubelet would store them."""
         try:
             values = expand_environment([("HOME", _LONG_HOME), *env])
         except ValueError as error:
@@ -187,14 +187,14 @@ class TemplateReader:
         )
 
     def flat_resources(self, value: Any, path: str) -> Resources:
-        """What one task of a script needs: names and quantities, of which each is request and limit."""
+        """What one task of a script needs; each quantity is both request and limit."""
         found = self.reader.mapping(value, path)
         level = self._level(found, path)
         raw = {name: str(found[name]) for name in level}
         return Resources(level.get("cpu", 0), level.get("memory", 0), level.get(GPU, 0), raw, raw)
 
     def _level(self, value: Any, path: str) -> dict[str, int]:
-        """cpu in millicores, memory in bytes, GPUs in devices; zero is absent."""
+        """cpu in millicores, memory in bytes, GPUs in devices; zero means absent."""
         scales = {"cpu": (1000, MAX_CPUS), "memory": (1, MAX_MEMORY), GPU: (1, MAX_GPUS)}
         amounts = {}
         for name, item in self.reader.mapping(value, path).items():
@@ -224,7 +224,7 @@ class TemplateReader:
             name = self.reader.text(entry.get("name"), f"{here}.name", 63) or ""
             if not _DNS_LABEL.fullmatch(name) or name.startswith(OWN_PREFIX) or name in names:
                 self.reader.refuse(
-                    f"{here}.name", "must be a name of its own: lower-case letters, digits and '-'"
+                    f"{here}.name", "must be a unique name: lower-case letters, digits and '-'"
                 )
             if entry.get("emptyDir") != {}:
                 self.reader.refuse(f"{here}.emptyDir", "must be {}: other volumes are not supported yet")

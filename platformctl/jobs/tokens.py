@@ -1,8 +1,9 @@
 """The token that ties a job in a back end to one attempt of one Job resource.
 
-It is the only proof of identity: back-end ids are reused, names are not unique. It names the site too,
-so that a router never takes another site's job on the same scheduler for its own, and the copy: of an
-attempt that was submitted more than once, one copy is recorded, and another may come by its id.
+It is the only proof of identity: back-end ids are reused, and names are not unique. It contains the site, so
+that a router never mistakes another site's job on the same scheduler for its own. It contains the submission
+(`copy`): if an attempt was submitted more than once, one submission is recorded, and another one may later
+get the recorded id.
 """
 
 import re
@@ -18,8 +19,8 @@ _TOKEN = re.compile(
 class Token:
     """site: name of the site; uid: metadata.uid of the Job; attempt: 1 for the first submission.
 
-    copy: 8 hexadecimal digits, different for each submission of the attempt; empty where the back end takes
-    an attempt only once.
+    copy: 8 hexadecimal digits, different for each submission of the attempt; empty if the back end accepts an
+    attempt only once.
     """
 
     site: str
@@ -31,15 +32,15 @@ class Token:
         return f"kf:{self.site}:{self.uid}:{self.attempt}" + (f":{self.copy}" if self.copy else "")
 
     def another_copy(self) -> "Token":
-        """For one more submission of the same attempt."""
+        """A token for one more submission of the same attempt."""
         return replace(self, copy=secrets.token_hex(4))
 
     def same_attempt(self, other: "Token") -> bool:
-        """Whether both are of one attempt, whichever copies."""
+        """Whether both tokens are of one attempt, even if of different submissions."""
         return replace(self, copy="") == replace(other, copy="")
 
 
 def parse_token(text: object) -> Token | None:
-    """The token in a back end's comment or annotation, or None when it holds something else."""
+    """The token in a back end's comment or annotation, or None if it contains something else."""
     match = _TOKEN.fullmatch(text) if isinstance(text, str) else None
     return Token(match[1], match[2], int(match[3]), match[4] or "") if match else None

@@ -1,7 +1,7 @@
-"""What a person reads about a Job: the resource as the API server returns it, in words.
+"""Texts and tables about a Job, made from the resource as the API server returns it.
 
-Only the stored document counts, so every side (command line, portal) shows the same. Absent fields are
-left out and never guessed. Times are RFC 3339 in UTC; `now` is seconds since the epoch.
+They use only the stored document, so that the command line and a portal show the same. Absent fields are left
+out and never guessed. Times are RFC 3339 in UTC; `now` is seconds since the epoch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ class Section:
 
 
 def phase(job: Mapping[str, Any]) -> Phase:
-    """The phase; Pending until the router first saw the Job."""
+    """The phase; Pending until the router has seen the Job."""
     return Phase(_status(job).get("phase") or Phase.PENDING)
 
 
@@ -42,8 +42,18 @@ def live(job: Mapping[str, Any]) -> bool:
     return phase(job) not in FINAL
 
 
+def attempt(job: Mapping[str, Any]) -> int:
+    """Number of the last attempt."""
+    return int(_status(job).get("attempt") or 1)
+
+
+def created(job: Mapping[str, Any]) -> float | None:
+    """When, in seconds since the epoch."""
+    return epoch(_metadata(job).get("creationTimestamp"))
+
+
 def submitter(job: Mapping[str, Any]) -> str:
-    """Who created it, as the API server stamped it."""
+    """Who created it, as the API server wrote it."""
     return str((_metadata(job).get("annotations") or {}).get(SUBMITTER, ""))
 
 
@@ -103,12 +113,12 @@ def row(job: Mapping[str, Any], now: float) -> tuple[str, ...]:
 
 
 def user(job: Mapping[str, Any]) -> str:
-    """The site's user it runs as; before that is known, its submitter."""
+    """The site's user that it runs as; its submitter until that is known."""
     return str(_status(job).get("user") or submitter(job))
 
 
 def where(job: Mapping[str, Any]) -> str:
-    """The back end, with Slurm's job id; the target while nothing is decided."""
+    """The back end, with Slurm's job id; the target until the router has decided."""
     status = _status(job)
     if not status.get("backend"):
         target = str(_spec(job).get("target") or "auto")
@@ -118,7 +128,7 @@ def where(job: Mapping[str, Any]) -> str:
 
 
 def progress(job: Mapping[str, Any]) -> str:
-    """How many of its tasks have ended, of how many; empty for a Job of one."""
+    """How many of its tasks have ended, and how many there are; empty for a Job of one task."""
     tasks = _status(job).get("tasks") or {}
     counts = {state: int(tasks.get(state) or 0) for state in ("waiting", "running", "succeeded", "failed")}
     total = sum(counts.values())
@@ -126,7 +136,7 @@ def progress(job: Mapping[str, Any]) -> str:
 
 
 def describe(job: Mapping[str, Any], now: float) -> list[Section]:
-    """Everything the status tells, and what was asked for."""
+    """Everything in the status, and what was requested."""
     sections = [
         Section("", _present(_state(job, now))),
         Section("asked for", _present(_asked(_spec(job)))),
@@ -139,7 +149,7 @@ def describe(job: Mapping[str, Any], now: float) -> list[Section]:
 
 
 def resources(job: Mapping[str, Any]) -> dict[str, Any]:
-    """What one task asked for: a script's, or the larger level of the container's."""
+    """What one task requested: a script's resources, or the larger level of the container's."""
     for container in _containers(_spec(job)):
         levels = container.get("resources") or {}
         return {**(levels.get("requests") or {}), **(levels.get("limits") or {})}
@@ -163,8 +173,8 @@ def explain(
 ) -> str:
     """One paragraph: why it waits, behind whom, and when it should start; or how it ended.
 
-    explanation: what the back end said when asked (sentences, which tell the start too; behind); None when it
-    was not. others: Jobs that may be among those it waits behind, to tell them by name.
+    explanation: the back end's answer (sentences, which include the start; behind); None if it was not asked.
+    others: Jobs that may be among those it waits behind, to show their names.
     """
     name, state = _metadata(job).get("name"), phase(job)
     sentences = [f"{name} {_STORIES[state]}{_place(job)}."]
@@ -181,7 +191,7 @@ def explain(
 
 
 def waits_there(job: Mapping[str, Any]) -> bool:
-    """Whether a scheduler has the Job and knows why it waits; before that the router alone does."""
+    """Whether a scheduler has the Job and knows why it waits; before that, only the router knows."""
     return phase(job) is Phase.QUEUED and bool(_status(job).get("backendId"))
 
 
@@ -303,12 +313,14 @@ def _start(start: object, now: float) -> str:
         return "When it starts cannot be told."
     when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return (
-        f"It should start at {when}, in {duration(at - now)}." if at > now else f"It was to start at {when}."
+        f"It should start at {when}, in {duration(at - now)}."
+        if at > now
+        else f"It should have started at {when}."
     )
 
 
 def _known(ids: Sequence[object], others: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Those of a back end's ids that are Jobs, with their users."""
+    """The Jobs among a back end's ids, with their users."""
     names = {
         str(_status(job).get("backendId")): f"{_metadata(job).get('name')} of {user(job)}" for job in others
     }

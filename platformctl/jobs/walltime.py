@@ -12,7 +12,7 @@ _UNITS = re.compile(r"(?:(\d{1,3})d)?(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s
 
 
 def parse_walltime(value: object) -> int:
-    """Seconds, from 1 to MAX_SECONDS; ValueError in words otherwise."""
+    """Seconds, from 1 to MAX_SECONDS; otherwise ValueError with a text for people."""
     seconds = _seconds(value)
     if seconds is None:
         raise ValueError('must be whole seconds, "HH:MM:SS", "D-HH:MM:SS" or units such as "1h30m"')

@@ -1,4 +1,4 @@
-"""Labs: podman hosts that stand in for bare metal, several side by side by name."""
+"""Labs: podman hosts that stand in for bare metal. Several labs can run at once, each with its name."""
 
 from platformctl.lab.fleet import DEFAULT_FLEET, fleet
 from platformctl.lab.fleet import MOST as MOST_SIMULATED

@@ -1,9 +1,9 @@
-"""The address plan: which network a lab gets, and where each of its hosts goes in it.
+"""The address plan: the network of a lab, and the addresses of its hosts.
 
-A slot is a network of 64 addresses: the first is the machine's (the gateway), hosts follow. Slot 0 is the
-network that the inventory itself names; the others lie in 198.18.0.0/15, which RFC 2544 sets aside for
-laboratories. A slot that touches anything that the machine already reaches is never used: a bridge there
-would take that route away.
+A slot is a network of 64 addresses: the first is the machine's (the gateway), then come the hosts. Slot 0 is
+the network that the inventory itself uses. The other slots are in 198.18.0.0/15, which RFC 2544 reserves for
+laboratories. A slot that overlaps a network that the machine already reaches is never used: a bridge there
+would replace that route.
 """
 
 import json
@@ -17,10 +17,10 @@ from platformctl.errors import ExitCode, PlatformError
 PREFIX = 26
 POOL = IPv4Network("198.18.0.0/18")
 ROUTED_POOL = IPv4Network("198.19.0.0/16")
-"""Networks of fleets: routed to one address of a slot, so that the machine needs one neighbour for all."""
+"""Networks of fleets: routed to one address of a slot, so that the machine needs only one neighbour entry."""
 _RESOLVERS = Path("/etc/resolv.conf")
 FIRST_HOST = 10
-"""Offset of the first address that is given to a host with none of its own in the slot."""
+"""Offset of the first address for hosts whose own address is not in the slot."""
 
 
 def slot_of(address: IPv4Address) -> IPv4Network:
@@ -34,7 +34,7 @@ def gateway(slot: IPv4Network) -> IPv4Address:
 
 
 def choose_slot(own: IPv4Network | None, taken: Sequence[IPv4Network]) -> IPv4Network:
-    """The inventory's own slot if it may be used and is free, else the first free one of the pool."""
+    """The inventory's own slot if it is given and free, otherwise the first free one of the pool."""
     candidates = [*([own] if own else []), *POOL.subnets(new_prefix=PREFIX)]
     for slot in candidates:
         if not any(slot.overlaps(network) for network in taken):
@@ -47,7 +47,7 @@ def choose_slot(own: IPv4Network | None, taken: Sequence[IPv4Network]) -> IPv4Ne
 
 
 def choose_routed(hosts: int, taken: Sequence[IPv4Network]) -> IPv4Network:
-    """The smallest free network of the pool with an address for each of that many hosts."""
+    """The smallest free network of the pool with addresses for this many hosts."""
     prefix = ROUTED_POOL.max_prefixlen - (hosts + 1).bit_length()
     for network in ROUTED_POOL.subnets(new_prefix=prefix):
         if not any(network.overlaps(other) for other in taken):
@@ -60,7 +60,7 @@ def choose_routed(hosts: int, taken: Sequence[IPv4Network]) -> IPv4Network:
 
 
 def place(addresses: Mapping[str, IPv4Address], slot: IPv4Network) -> dict[str, IPv4Address]:
-    """An address in the slot for each host: the same offset where it can be kept, else the next free one."""
+    """An address in the slot for each host: the same offset if possible, otherwise the next free one."""
     placed: dict[str, IPv4Address] = {}
     used = {slot.network_address, gateway(slot), slot.broadcast_address}
     homeless = []
@@ -94,7 +94,7 @@ def machine_networks() -> list[IPv4Network]:
 
 
 def _name_servers(resolvers: str) -> list[str]:
-    """Those with an IPv4 address; they are often far away, in a network that no route names."""
+    """The IPv4 name servers; they are often in a network without a route of its own."""
     lines = [line.split() for line in resolvers.splitlines()]
     return [
         words[1] for words in lines if words[:1] == ["nameserver"] and len(words) > 1 and ":" not in words[1]

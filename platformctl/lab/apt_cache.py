@@ -1,7 +1,7 @@
-"""One package cache on this machine for all labs: apt-cacher-ng, run by us as an ordinary process.
+"""One package cache on this machine for all labs: apt-cacher-ng, run by platformctl as an ordinary process.
 
-Hosts use it as a plain HTTP proxy. What Debian serves over http is kept in the cache folder, which outlives
-the labs. An https source is tunnelled through and not cached, so it works and costs its download each time.
+Hosts use it as a plain HTTP proxy. Packages from http sources are kept in the cache folder, which stays when
+labs are removed. https sources are tunnelled and not cached: they work, but are downloaded each time.
 """
 
 import os
@@ -42,7 +42,7 @@ def folder() -> Path:
 
 
 def ensure() -> bool:
-    """Start the cache unless it runs; True when it was started. Returns once it answers."""
+    """Start the cache unless it runs, and wait until it answers; True if it was started."""
     if running() is not None:
         return False
     if _answers():
@@ -71,7 +71,7 @@ def ensure() -> bool:
 
 
 def stop() -> bool:
-    """Stop the cache and keep its packages; False when it did not run."""
+    """Stop the cache and keep its packages; False if it did not run."""
     pid = running()
     _pid_file().unlink(missing_ok=True)
     if pid is None:
@@ -86,7 +86,7 @@ def stop() -> bool:
 
 
 def running() -> int | None:
-    """The process id of our cache, if it runs."""
+    """The process id of platformctl's cache, if it runs."""
     try:
         pid = int(_pid_file().read_text())
     except (OSError, ValueError):
@@ -99,7 +99,7 @@ def _pid_file() -> Path:
 
 
 def _is_ours(pid: int) -> bool:
-    """Another program may have got the process id since; ours names our settings on its command line."""
+    """Whether the process is our cache (its command line names our settings): the id may have been reused."""
     try:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
@@ -108,7 +108,7 @@ def _is_ours(pid: int) -> bool:
 
 
 def _program() -> str:
-    # Debian installs it where only root's PATH looks.
+    # Debian installs it into a folder that is only in root's PATH.
     found = shutil.which("apt-cacher-ng", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if not found:
         raise PlatformError("apt-cacher-ng is not installed", next="apt-get install apt-cacher-ng")

@@ -1,8 +1,9 @@
-"""Which variables of an inventory decide how and where a host is reached, and what a lab sets them to.
+"""The variables of an inventory that decide how and where a host is reached, and a lab's values for them.
 
-A lab made after a real site must never reach the site: one variable left over, such as `ansible_connection:
-local` or a jump host, and Ansible works as root on something that is no lab. So not the harmful ones are
-listed here; all are the lab's, and `check` refuses what has any other.
+A lab made from a real site's inventory must never reach the site. If one variable were left, such as
+`ansible_connection: local` or a jump host, Ansible would work as root on a host that is not of the lab. So
+there is no list of harmful variables: the lab sets all of them, and `check` refuses an inventory with any
+other.
 """
 
 from collections.abc import Mapping
@@ -18,10 +19,10 @@ from platformctl.site.inventory import read_inventory
 ADDRESS = "ansible_host"
 STATE = "lab_state"
 OTHER_ADDRESSES = ("base_address", "kubernetes_kubelet_address")
-"""Addresses of a host besides ADDRESS. A lab's hosts have one address, which these follow when not set."""
+"""Further variables for a host's address. A lab's hosts have one address, the default of these variables."""
 
 IN_PLACE = "{{ lookup('ansible.builtin.env', 'HOME') }}/.local/state/platformctl/labs/lab"
-"""STATE as the committed inventory has it."""
+"""The value of STATE in the committed inventory."""
 
 _PREFIX = "ansible_"
 _ORDER_OF_GROUPS = "ansible_group_priority"
@@ -34,7 +35,7 @@ def concerns(name: str) -> bool:
 
 
 def variables(state: str) -> dict[str, Any]:
-    """What all hosts of a lab have; state: the lab's folder, or Jinja that gives it."""
+    """The connection variables of all hosts of a lab. state: the lab's folder, or Jinja for it."""
     return {
         STATE: state,
         "ansible_connection": "ssh",
@@ -43,18 +44,19 @@ def variables(state: str) -> dict[str, Any]:
         "ansible_python_interpreter": "/usr/bin/python3",
         "ansible_pipelining": True,
         "ansible_ssh_private_key_file": "{{ lab_state }}/id_ed25519",
-        # Ansible's first arguments, and ssh takes the first of two values: molecule switches this check off.
+        # Ansible passes these first, and ssh uses the first of two values: molecule would turn this check
+        # off.
         "ansible_ssh_args": "-o StrictHostKeyChecking=yes -o ControlMaster=auto -o ControlPersist=300s",
-        # The user's own settings of ssh may have a jump host for every address.
+        # The user's own ssh settings may have a jump host for every address.
         "ansible_ssh_common_args": "-F none -o IdentitiesOnly=yes "
         "-o UserKnownHostsFile={{ lab_state }}/known_hosts",
     }
 
 
 def check(inventory: Path, slot: IPv4Network, state: str, remedy: str) -> None:
-    """Refuse an inventory that would reach any other place than the lab in this slot.
+    """Refuse an inventory that would reach anything other than the lab in this slot.
 
-    remedy: the next command of the PlatformError, which names each host, variable and place.
+    remedy: the next command in the PlatformError, which names each host, variable and place.
     """
     read = read_inventory(inventory)
     effective = Effective(read)
@@ -77,7 +79,7 @@ def check(inventory: Path, slot: IPv4Network, state: str, remedy: str) -> None:
 
 
 def _differing(found: Mapping[str, Any], slot: IPv4Network, state: str) -> list[str]:
-    """Names of one host's connection variables that are not as the lab sets them."""
+    """Names of one host's connection variables that differ from the lab's values."""
     absent = object()
     expected = variables(state)
     names = {*expected, *found} - {ADDRESS}

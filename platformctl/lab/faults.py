@@ -1,8 +1,8 @@
 """Faults that tests inject into the hosts of a lab. Each is a context manager and undoes itself.
 
-What a fault makes lives in the host's memory (mounts, firewall rules, queues), never on its disk: a host
-that dies takes its faults with it, and to undo one that is no longer there does nothing. An error that
-leaves the block carries a note that says which fault was active.
+A fault exists only in the host's memory (mounts, firewall rules, queues), never on its disk. So it ends when
+the host dies, and undoing it then does nothing. An error that leaves the block gets a note that says which
+fault was active.
 """
 
 import json
@@ -31,8 +31,8 @@ table inet {table} {{
 """
 # Declared first, so that the table can be deleted whether it is there or not.
 _REMOVE = "table inet {table} {{}}\ndelete table inet {table}\n"
-# A file on a memory file system of its own, over another file, which is made if it does not exist: empty,
-# it means nothing to anybody, and stays.
+# Mounts a file on a separate tmpfs over another file. If the other file does not exist, an empty one is
+# created; it does no harm and stays.
 _COVER = """\
 set -e
 mkdir -p /run/fault
@@ -44,9 +44,9 @@ mount --bind /run/fault/file "$0"
 umount --lazy /run/fault
 rmdir /run/fault
 """
-# Only a fault's own mount. Lazily: a program that the fault made hang may still have files open there.
+# Unmounts only a fault's own mount; lazily, because a program that hangs may still have open files there.
 _UNCOVER = 'if grep -q "^fault $0 " /proc/self/mounts; then umount --lazy "$0"; fi'
-# With its files come its programs; those want to see their own entry in /proc.
+# The host's programs come with its mount namespace; they need to see their own entry in /proc.
 _NETWORK, _FILES = ("--net",), ("--mount", "--pid")
 _CLOCK = "/run/skewed-clock.so"
 _PRELOAD = "/etc/ld.so.preload"
@@ -55,7 +55,7 @@ _PRELOAD = "/etc/ld.so.preload"
 def _fault[**P](
     inject: Callable[Concatenate[Lab, str, P], Iterator[None]],
 ) -> Callable[Concatenate[Lab, str, P], AbstractContextManager[None]]:
-    """A context manager whose name and host are noted on an error that leaves its block."""
+    """A context manager that adds its name and host as a note to an error that leaves its block."""
     injected = contextmanager(inject)
 
     @contextmanager
@@ -74,7 +74,7 @@ def _fault[**P](
 
 @_fault
 def killed(lab: Lab, host: str) -> Iterator[None]:
-    """The host loses its power; afterwards it boots again, and answers when the block is left."""
+    """The host loses power. When the block ends, it boots again and answers."""
     target = lab.host(host)
     podman.run("kill", "--signal", "KILL", target.container)
     podman.run("wait", target.container)
@@ -89,7 +89,7 @@ def killed(lab: Lab, host: str) -> Iterator[None]:
 
 @_fault
 def frozen(lab: Lab, host: str) -> Iterator[None]:
-    """The host hangs: its address still answers pings of the kernel, and no process on it runs."""
+    """The host hangs: no process on it runs, but the kernel still answers pings."""
     container = lab.host(host).container
     podman.run("pause", container)
     try:
@@ -101,14 +101,14 @@ def frozen(lab: Lab, host: str) -> Iterator[None]:
 
 @_fault
 def cut_off(lab: Lab, host: str) -> Iterator[None]:
-    """Every packet to and from the host is lost without a word; open connections stay open."""
+    """Every packet to and from the host is silently dropped; open connections stay open."""
     with _lost(lab, host, "fault_cut_off", *_NOT_LOCAL):
         yield
 
 
 @_fault
 def parted(lab: Lab, host: str, other: str) -> Iterator[None]:
-    """Every packet between two hosts is lost without a word; all others reach both."""
+    """Every packet between two hosts is silently dropped; all other hosts reach both."""
     address = lab.host(other).address
     with _lost(lab, host, f"fault_parted_{int(address)}", f"ip saddr {address}", f"ip daddr {address}"):
         yield
@@ -116,10 +116,10 @@ def parted(lab: Lab, host: str, other: str) -> Iterator[None]:
 
 @_fault
 def slow(lab: Lab, host: str, kilobits: int = 256, loss: int = 2) -> Iterator[None]:
-    """The host's link carries so many kbit/s in each direction, and loses so many packets of a hundred.
+    """The host's link has this many kbit/s in each direction, and loses this many per cent of the packets.
 
-    A queue of up to two seconds stands before the link. The usual netem is no part of many machines'
-    kernels, so there is no delay beyond what the rate makes.
+    The link has a queue of up to two seconds. Many machines' kernels lack netem, so the only delay is the one
+    that the rate causes.
     """
     link = ["tbf", "rate", f"{kilobits}kbit", "burst", "4kb", "latency", "2s"]
     lost = (f"{end} numgen random mod 100 < {loss}" for end in _NOT_LOCAL)
@@ -134,7 +134,7 @@ def slow(lab: Lab, host: str, kilobits: int = 256, loss: int = 2) -> Iterator[No
 
 @_fault
 def full_disk(lab: Lab, host: str, path: str = "/var/cache/apt/archives") -> Iterator[None]:
-    """The file system at a folder of the host has no byte left. It is a small one of its own."""
+    """A folder of the host is on a small, separate file system without free space."""
     fill = 'mkdir -p "$0" && mount -t tmpfs -o size=64k,mode=755 fault "$0" && ! cat /dev/zero > "$0/fault"'
     with _mounted(lab, host, fill, path):
         yield
@@ -142,30 +142,31 @@ def full_disk(lab: Lab, host: str, path: str = "/var/cache/apt/archives") -> Ite
 
 @_fault
 def without_sudo(lab: Lab, host: str) -> Iterator[None]:
-    """The administrator may log in and not become root."""
+    """The administrator may log in, but not become root."""
     with _mounted(lab, host, 'mount -t tmpfs -o mode=750 fault "$0"', "/etc/sudoers.d"):
         yield
 
 
 @_fault
 def other_system(lab: Lab, host: str, os_release: str) -> Iterator[None]:
-    """The host says that it runs another operating system; os_release is the text of that file."""
+    """The host reports another operating system; os_release is the text of that file."""
     with _mounted(lab, host, _COVER, "/usr/lib/os-release", os_release):
         yield
 
 
 @_fault
 def skewed_clock(lab: Lab, host: str, seconds: int) -> Iterator[None]:
-    """Programs that start on the host read a wall clock that is so far ahead, or behind if negative.
+    """Programs that start on the host read a wall clock that is this far ahead, or behind if negative.
 
-    The kernel has one clock for all hosts of a machine, so libc lies to them. Those that do not ask libc
-    (programs in Go, journald's own stamps) know the right time, as do services that are not restarted.
+    The kernel has one clock for all hosts of a machine, so libc returns the wrong time. Programs that do not
+    ask libc (programs in Go, journald's own timestamps), and services that are not restarted, see the right
+    time.
     """
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "clock.so"
         source = str(files("platformctl.lab") / "skewed_clock.c")
         _machine(["cc", "-shared", "-fPIC", "-O2", f"-DSKEW=({seconds})", "-o", str(library), source])
-        # /run is memory as well, and what runs keeps its copy when the file goes.
+        # /run is in memory too, and running programs keep the library when its file is removed.
         _root(lab, host, _CLOCK).write_bytes(library.read_bytes())
     try:
         with _mounted(lab, host, _COVER, _PRELOAD, f"{_CLOCK}\n"):
@@ -177,7 +178,7 @@ def skewed_clock(lab: Lab, host: str, seconds: int) -> Iterator[None]:
 
 @contextmanager
 def _lost(lab: Lab, host: str, table: str, arriving: str, leaving: str) -> Iterator[None]:
-    """Packets that the two conditions of nft select are lost on the host."""
+    """Packets that match the two nft conditions are dropped on the host."""
     rules = _LOSE.format(table=table, arriving=arriving, leaving=leaving)
     _enter(lab, host, _NETWORK, "nft", "-f", "-", data=rules)
     try:
@@ -189,7 +190,7 @@ def _lost(lab: Lab, host: str, table: str, arriving: str, leaving: str) -> Itera
 
 @contextmanager
 def _mounted(lab: Lab, host: str, script: str, path: str, data: str = "") -> Iterator[None]:
-    """A script has mounted something called `fault` at a path of the host."""
+    """A script mounts something named `fault` at a path of the host, for the time of the block."""
     try:
         _enter(lab, host, _FILES, "sh", "-c", script, path, data=data)
         yield
@@ -199,7 +200,7 @@ def _mounted(lab: Lab, host: str, script: str, path: str, data: str = "") -> Ite
 
 
 def _shape(lab: Lab, host: str, *queue: str) -> None:
-    """Put a queue before both ends of the host's link: its own, and the machine's towards it."""
+    """Set the queue of both ends of the host's link: its own, and the machine's."""
     shown = _enter(lab, host, _NETWORK, "ip", "-json", "link", "show", "eth0")
     index = json.loads(shown)[0]["link_index"]
     ours = {link["ifindex"]: link["ifname"] for link in json.loads(_machine(["ip", "-json", "link"]))}
@@ -208,22 +209,22 @@ def _shape(lab: Lab, host: str, *queue: str) -> None:
 
 
 def _root(lab: Lab, host: str, path: str) -> Path:
-    """A file of the host, as this machine finds it."""
+    """The path of a host's file on this machine."""
     return Path(f"/proc/{_pid(lab, host)}/root{path}")
 
 
 def _enter(lab: Lab, host: str, namespaces: Sequence[str], *argv: str, data: str = "") -> str:
-    """Run a program in namespaces of the host, from outside: that works on a frozen host too."""
+    """Run a program in namespaces of the host, from outside, so that it also works on a frozen host."""
     return _machine(["nsenter", "--target", str(_pid(lab, host)), *namespaces, *argv], data)
 
 
 def _pid(lab: Lab, host: str) -> int:
-    """The host's first process; 0 when it is not up."""
+    """The process id of the host's first process; 0 if it does not run."""
     return int(_inspect(lab, host, "{{.State.Pid}}") or 0)
 
 
 def _state(lab: Lab, host: str) -> str | None:
-    """What podman calls it: running, paused, exited; None when the host was removed."""
+    """podman's state: running, paused, exited; None if the host was removed."""
     return _inspect(lab, host, "{{.State.Status}}")
 
 
@@ -233,7 +234,7 @@ def _inspect(lab: Lab, host: str, template: str) -> str | None:
 
 
 def _machine(argv: Sequence[str], data: str = "") -> str:
-    """What a program of this machine prints."""
+    """The output of a program on this machine."""
     done = subprocess.run(argv, capture_output=True, text=True, input=data, check=False)
     if done.returncode:
         raise PlatformError(

@@ -1,8 +1,8 @@
-"""An nftables table of our own, there as long as a lab is.
+"""A separate nftables table that exists while there is a lab.
 
 Until kube-proxy and flannel have set their rules, a host sends traffic for the pod and service networks along
-its default route, through this machine and out of it. The table drops that traffic here, forwarded and
-local. It also keeps everyone but this machine and the labs away from the shared package cache.
+its default route, through this machine to the outside. The table drops that traffic here, forwarded and
+local. It also allows only this machine and the labs to use the shared package cache.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ TABLE = "platformctl_lab"
 
 
 def rules(labs: Collection[IPv4Network], dropped: Collection[IPv4Network], cache_port: int) -> str:
-    """The whole table as text for `nft -f`: replaces what is there in one transaction."""
+    """The whole table as text for `nft -f`: it replaces an existing table in one transaction."""
     away = f"ip daddr {_set(dropped)} counter drop" if dropped else "accept"
     return f"""\
 table inet {TABLE}
@@ -39,7 +39,7 @@ table inet {TABLE} {{
 
 
 def apply(labs: Collection[IPv4Network], dropped: Collection[IPv4Network], cache_port: int) -> None:
-    """Put the rules for these labs in place."""
+    """Set the rules for these labs."""
     _nft("-f", "-", data=rules(labs, dropped, cache_port))
 
 

@@ -1,8 +1,7 @@
-"""A fleet: up to thousands of simulated hosts in one container, to measure how the engine grows with a site.
+"""A fleet: up to thousands of simulated hosts in one container, to measure the engine on large sites.
 
-They answer ssh and Ansible, each with its own name, identity and files; they have no systemd, and share the
-machine's network stack, so that no service is installed on them. fleet_init.py, the container's first
-process, makes them.
+They answer ssh and Ansible, each with its own name, identity and files. They have no systemd and share one
+network stack, so no service is installed on them. fleet_init.py, the container's first process, makes them.
 """
 
 import json
@@ -26,9 +25,9 @@ _LAYERS = "12g"
 
 
 def fleet(name: str, size: int, say: Callable[[str], None] = lambda _: None) -> Lab:
-    """Boot a fleet of that many hosts and return when they let the administrator in.
+    """Boot a fleet of this many hosts, and return when the administrator can log in.
 
-    A fleet that exists is started again where it is stopped; its hosts have forgotten everything then.
+    If the fleet exists but is stopped, it is started again; its hosts have then lost all their files.
     """
     check_name(name)
     check_machine()

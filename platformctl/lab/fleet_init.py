@@ -1,12 +1,12 @@
-"""The first process of a fleet's container: every connection gets the host that its address stands for.
+"""The first process of a fleet's container: it connects each ssh connection to the host of its address.
 
-Run by the container's own Python, standard library only: `fleet_init.py SETTINGS`, a folder with fleet.json
-({"network": ..., "hosts": {address: name}}) and authorized_keys. The network is local to the container as a
-whole, so that no address has to be configured. A host is a mount and a host name of its own, made when
-somebody connects first and kept as two open files; sshd runs in it for as long as a connection is open. So
-a host that nobody talks to costs no process.
+The container's own Python runs it, with the standard library only: `fleet_init.py SETTINGS`, a folder with
+fleet.json ({"network": ..., "hosts": {address: name}}) and authorized_keys. The whole network is local to the
+container, so no address has to be configured. A host is a mount namespace and a host name namespace. They are
+created at the first connection and kept as two open files. sshd runs in them while a connection is open, so a
+host without connections costs no process.
 
-What hosts write is kept in memory, and gone when the container stops.
+Files that hosts write are kept in memory, and lost when the container stops.
 """
 
 import ctypes
@@ -23,13 +23,14 @@ _MEMORY = Path("/fleet")
 """A tmpfs: the upper layers of all hosts."""
 _MS_BIND, _MS_MOVE, _MS_REC, _MS_PRIVATE = 4096, 8192, 16384, 1 << 18
 _NO_FLAGS = 0
-# Every connection starts a server of its own, so what costs time and is not looked at by Ansible is left out.
+# Every connection starts a new server, so everything is left out that costs time and that Ansible does not
+# need.
 _SSHD = ("/usr/sbin/sshd", "-i", "-o", "UsePAM=no", "-o", "PasswordAuthentication=no", "-o", "PrintMotd=no")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Hosts:
-    """The namespaces of each host that was connected to: open files, kept for the container's life."""
+    """The namespaces of each host that had a connection, as open files, kept until the container stops."""
 
     def __init__(self, names: dict[str, str]) -> None:
         self._names = names
@@ -37,11 +38,11 @@ class Hosts:
         self._made: dict[str, tuple[int, int]] = {}
 
     def enter(self, address: str) -> None:
-        """Go where the host of an address is; KeyError when there is none."""
+        """Enter the namespaces of the host with an address; KeyError if there is none."""
         _set_namespaces(self._made[address])
 
     def ensure(self, address: str) -> bool:
-        """Make the host of an address if it is new; False when no host has this address."""
+        """Make the host with an address if it is new; False if no host has this address."""
         if address not in self._names:
             return False
         if address not in self._made:
@@ -55,11 +56,11 @@ class Hosts:
 
 
 def main() -> None:
-    """Prepare what all hosts share, then serve for ever."""
+    """Prepare what all hosts share, then serve until killed."""
     settings = Path(sys.argv[1])
     fleet = json.loads((settings / "fleet.json").read_text())
     _prepare(settings, fleet["network"])
-    # Children that end are reaped by the kernel.
+    # The kernel reaps ended children.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     hosts = Hosts(fleet["hosts"])
@@ -73,9 +74,9 @@ def main() -> None:
 
 
 def _serve(connection: socket.socket, hosts: Hosts, address: str) -> None:
-    """Become the ssh server of one connection, with processes of its own: never returns.
+    """Become the ssh server of one connection, in a separate process namespace; never returns.
 
-    A host that saw the processes of all the others would spend its time on looking through them.
+    If a host saw the processes of all others, tools on it would spend their time listing them.
     """
     try:
         hosts.enter(address)
@@ -93,13 +94,13 @@ def _serve(connection: socket.socket, hosts: Hosts, address: str) -> None:
 
 
 def _prepare(settings: Path, network: str) -> None:
-    """Host key, the administrator's key and the addresses: before the first host is made from this root."""
+    """Set up host key, administrator's key and addresses, before the first host is made from this root."""
     key = Path("/etc/ssh/ssh_host_ed25519_key")
     if not key.exists():
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    # The mount of the file itself would not be part of a host's layers.
+    # A bind mount of the file would not be part of a host's layers.
     Path("/var/lib/ops/.ssh/authorized_keys").write_text((settings / "authorized_keys").read_text())
-    # Without PAM sshd lets nobody in whose password is locked; this one is none, either.
+    # Without PAM, sshd refuses users with a locked password; this value is not a usable password either.
     subprocess.run(["usermod", "--password", "*", "ops"], check=True)
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     _hide_own_address()
@@ -107,7 +108,7 @@ def _prepare(settings: Path, network: str) -> None:
 
 
 def _hide_own_address() -> None:
-    """A host must not think that the container's address, which they share, is its own."""
+    """Hide the container's address, which all hosts share, so that no host treats it as its own."""
     listed = subprocess.run(["ip", "-json", "-4", "address", "show", "eth0"], capture_output=True, check=True)
     for entry in json.loads(listed.stdout)[0]["addr_info"]:
         own = f"{entry['local']}/{entry['prefixlen']}"
@@ -135,7 +136,7 @@ def _furnish(name: str) -> None:
 
 
 def _namespaces() -> tuple[int, int]:
-    """Open files of the mount and host name namespaces that this process is in."""
+    """Open files of this process's mount and host name namespaces."""
     return os.open("/proc/self/ns/mnt", os.O_RDONLY), os.open("/proc/self/ns/uts", os.O_RDONLY)
 
 

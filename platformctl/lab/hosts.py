@@ -28,24 +28,24 @@ class Host:
 
 
 def home_volume(lab: str) -> str:
-    """The volume that all hosts of a lab have at /home: the site's shared file system."""
+    """The volume that all hosts of a lab mount at /home: the site's shared file system."""
     return f"{PREFIX}-{lab}-home"
 
 
 def containerd_volume(host: Host) -> str:
-    """A host's own volume for images: overlay file systems do not stack on the container's own."""
+    """A host's volume for images: overlay file systems cannot be nested in the container's own."""
     return f"{host.container}-containerd"
 
 
 def volume_command(lab: str, name: str) -> list[str]:
-    """Arguments of podman that make a volume which belongs to a lab."""
+    """Arguments of podman that create a volume of a lab."""
     return ["volume", "create", "--label", f"{podman.LAB_LABEL}={lab}", name]
 
 
 def mac_address(address: IPv4Address) -> str:
-    """The link address that goes with an address, the same at every boot.
+    """The MAC address for an IP address, the same at every boot.
 
-    With a new one at each start the neighbours would send to the old one until they forget it: half a minute.
+    If it were new at each start, neighbours would use the old one until it expires, for half a minute.
     """
     return ":".join(f"{byte:02x}" for byte in (0x02, 0x70, *address.packed))
 
@@ -53,10 +53,10 @@ def mac_address(address: IPv4Address) -> str:
 def run_command(host: Host, image: str, network: str, public_key: Path) -> list[str]:
     """Arguments of podman that boot a host.
 
-    --systemd=false with the mounts given here, instead of podman's own systemd mode: that one mounts the
-    machine's hierarchy into every host, and a host that stops takes the others' control groups with it.
-    --dns-search . keeps podman's search domain out of resolv.conf, which breaks look-ups in pods.
-    The machine's limits cannot be raised inside, so they are stated here.
+    --systemd=false with explicit mounts replaces podman's own systemd mode. That mode mounts the machine's
+    cgroup hierarchy into every host, so a host that stops would remove the control groups of the others.
+    --dns-search . keeps podman's search domain out of resolv.conf, because it breaks look-ups in pods. Limits
+    are set here because they cannot be raised inside.
     """
     return [
         *("--runtime", "runc", "run", "--detach", "--privileged"),
@@ -95,7 +95,7 @@ def boot(hosts: Sequence[Host], image: str, network: str, public_key: Path) -> N
 
 
 def revive(hosts: Sequence[Host], states: dict[str, str]) -> None:
-    """Start hosts that are stopped, and let those go on that are paused."""
+    """Start stopped hosts, and continue paused ones."""
     paused = [host.container for host in hosts if states[host.name] == "paused"]
     stopped = [host.container for host in hosts if states[host.name] not in {"paused", "running"}]
     if paused:

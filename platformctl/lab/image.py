@@ -1,6 +1,6 @@
 """The disk of a lab host: a minimal Debian server, built once for each state of its inputs.
 
-Kept twice: as a podman image, and as a tarball in the cache so that an emptied podman is filled in seconds.
+It is kept as a podman image, and as a tarball in the cache from which podman can import it again in seconds.
 """
 
 import hashlib
@@ -27,9 +27,9 @@ def reference() -> str:
 
 
 def ensure(say: Callable[[str], None]) -> str:
-    """The image's reference, after building or importing it where it is missing.
+    """The image's reference; the image is built or imported first if it is missing.
 
-    The caller holds the machine's lock: two builds of the same image help nobody.
+    The caller holds the machine's lock, so that the image is not built twice at the same time.
     """
     wanted = reference()
     if podman.run("image", "exists", wanted, check=False).returncode == 0:
@@ -63,12 +63,12 @@ def _build(tarball: Path) -> None:
     inputs = files("platformctl.lab").joinpath("image")
     packages = ",".join(inputs.joinpath("packages.txt").read_text().split())
     tarball.parent.mkdir(parents=True, exist_ok=True)
-    # Another name until it is whole: mmdebstrap leaves half a file when it is killed.
+    # A temporary name until it is complete: mmdebstrap leaves a partial file if it is killed.
     unfinished = tarball.with_name(f"unfinished-{tarball.name}")
     command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}"]
     if apt_cache.running() is not None:
         command.append(f'--aptopt=Acquire::http::Proxy "http://127.0.0.1:{apt_cache.PORT}"')
-        # mmdebstrap keeps its apt options in the tree; a host's proxy is for the site to say.
+        # mmdebstrap leaves its apt options in the tree; but the site decides about a host's proxy.
         command.append('--customize-hook=rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap"')
     command += [f'--customize-hook=sh {inputs.joinpath("customize.sh")} "$1"', SUITE, str(unfinished)]
     try:
@@ -86,7 +86,7 @@ def _build(tarball: Path) -> None:
 
 
 def _remove_older(wanted: str) -> None:
-    """Images and tarballs of earlier inputs, unless a host still uses them."""
+    """Remove images and tarballs of earlier inputs, unless a host still uses them."""
     for image in podman.query("image", "ls", "--filter", f"reference={REPOSITORY}"):
         for name in image.get("Names") or ():
             if name != wanted:

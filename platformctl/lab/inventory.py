@@ -1,4 +1,4 @@
-"""The inventory of a lab: the one it was made from, or a copy that was moved to the lab's own network."""
+"""The inventory of a lab: the original one, or a copy with addresses of the lab's own network."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from platformctl.site.inventory import EXTENSIONS, HOSTS_FILES, Inventory, read_
 from platformctl.site.reading import Document
 
 ASIDE = "x_site_"
-"""What the site's own connection variables begin with in a copy; validation leaves such names alone."""
+"""Prefix of the site's own connection variables in a copy; validation ignores such names."""
 
 _SETTINGS = "platformctl-lab.yml"
 _NETWORK_VARIABLES = ("kubernetes_pod_network", "kubernetes_service_network")
@@ -30,9 +30,9 @@ _FLEET_PODS = IPv4Network("10.240.0.0/12")
 
 @dataclass(frozen=True)
 class Layout:
-    """What a lab needs to know of an inventory: addresses of its hosts, networks inside the site.
+    """What a lab needs from an inventory: addresses of its hosts, and networks inside the site.
 
-    others: further addresses that hosts have besides ansible_host, with the host of each.
+    others: further addresses of hosts besides ansible_host, with the host of each.
     """
 
     hosts: dict[str, IPv4Address]
@@ -52,7 +52,7 @@ class Layout:
 
 
 def read_layout(inventory: Path) -> Layout:
-    """Read hosts and networks of an inventory; whether it is otherwise sound is for `validate` to say."""
+    """Read hosts and networks of an inventory; `validate` checks the rest."""
     read = read_inventory(inventory)
     effective = Effective(read)
     hosts: dict[str, IPv4Address] = {}
@@ -84,10 +84,10 @@ def read_layout(inventory: Path) -> Layout:
 
 
 def copy(source: Path, target: Path, slot: IPv4Network, state: Path) -> None:
-    """Copy an inventory for a lab: addresses moved to the slot, connections those of the lab.
+    """Copy an inventory for a lab: with addresses in the slot, and the lab's connection settings.
 
-    The copy gets secrets of its own. It appears whole or not at all. PlatformError: it would reach another
-    place than the lab.
+    The copy gets new secrets. It is created atomically. PlatformError: it would reach something other than
+    the lab.
     """
     from platformctl.site.secrets import VAULT_NAME  # late: loads ansible-vault
 
@@ -96,7 +96,7 @@ def copy(source: Path, target: Path, slot: IPv4Network, state: Path) -> None:
     shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns(VAULT_NAME))
     moved = _moves(read_layout(unfinished), slot)
     for document in _documents(read_inventory(unfinished)):
-        # Lines end as they do in the file: the marks of the parser count characters.
+        # Keep the line endings of the file: the parser's marks count characters.
         text = set_aside(document, document.path.read_bytes().decode("utf-8-sig"))
         document.path.write_bytes(moved_text(text, moved).encode())
     _write_settings(unfinished, state)
@@ -106,12 +106,12 @@ def copy(source: Path, target: Path, slot: IPv4Network, state: Path) -> None:
 
 
 def add_light_hosts(inventory: Path, count: int, slot: IPv4Network) -> None:
-    """Complete the plain hosts light1, light2, ... of a copy: they are in no service's group."""
+    """Add the plain hosts light1, light2, ... to a copy; they are in no service's group."""
     layout = read_layout(inventory)
     light = [name for number in range(1, count + 1) if (name := f"light{number}") not in layout.hosts]
     if not light:
         return
-    # The machine's own address is no host's, so these get the free ones.
+    # No host may have the machine's own address; these hosts get the free ones.
     placed = addresses.place(layout.hosts | dict.fromkeys(light, addresses.gateway(slot)), slot)
     path = next(path for name in HOSTS_FILES if (path := inventory / name).is_file())
     document = yaml.safe_load(path.read_text())
@@ -150,11 +150,11 @@ def fleet_document(routed: IPv4Network, size: int) -> dict[str, Any]:
 
 
 def write_fleet(inventory: Path, routed: IPv4Network, size: int) -> None:
-    """Put the hosts of a fleet in the place of those of a copy."""
+    """Replace the hosts of a copy with those of a fleet."""
     text = json.dumps(fleet_document(routed, size))
-    # Through JSON: YAML's own writer would name the parts that are the same object.
+    # Through JSON: YAML's writer would use anchors for shared objects.
     (inventory / "hosts.yml").write_text(yaml.safe_dump(json.loads(text), sort_keys=False))
-    # The lab's own has room for 256 nodes.
+    # The lab's pod network has room for only 256 nodes.
     variables = inventory / "group_vars" / "all" / "kubernetes.yml"
     pods = f"kubernetes_pod_network: {_FLEET_PODS}"
     variables.write_text(
@@ -163,7 +163,7 @@ def write_fleet(inventory: Path, routed: IPv4Network, size: int) -> None:
 
 
 def set_aside(document: Document, text: str) -> str:
-    """The text of a file with its connection variables renamed, so that nothing reads them; comments stay."""
+    """The text of a file with its connection variables renamed so that nothing reads them; keeps comments."""
     marks = {
         (key.start_mark.index, key.end_mark.index): key.value
         for key in _keys(document.node)
@@ -175,7 +175,7 @@ def set_aside(document: Document, text: str) -> str:
 
 
 def moved_text(text: str, moved: dict[IPv4Address, IPv4Address]) -> str:
-    """The text of a YAML file with addresses replaced; comments stay."""
+    """The text of a YAML file with addresses replaced; keeps comments."""
     texts = {str(old): str(new) for old, new in moved.items()}
     if not texts:
         return text
@@ -184,7 +184,7 @@ def moved_text(text: str, moved: dict[IPv4Address, IPv4Address]) -> str:
 
 
 def _other_addresses(variables: Mapping[str, Any]) -> Iterator[IPv4Address]:
-    """Those that are written out; Jinja follows other variables."""
+    """The literal addresses; Jinja expressions follow other variables."""
     for name in connection.OTHER_ADDRESSES:
         with suppress(ValueError):
             yield IPv4Address(str(variables.get(name, "")))
@@ -204,7 +204,7 @@ def _documents(inventory: Inventory) -> list[Document]:
 
 
 def _keys(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
-    """All keys of a document at any depth: variables stand in hosts, groups, whole files and anchors."""
+    """All keys of a document at any depth: variables may be in hosts, groups, whole files and anchors."""
     waiting, seen = [node], set[int]()
     while waiting:
         found = waiting.pop()
@@ -225,7 +225,7 @@ def _write_settings(inventory: Path, state: Path) -> None:
     folder = inventory / "group_vars" / "all"
     single = next((path for end in EXTENSIONS if (path := folder.with_name(f"all{end}")).is_file()), None)
     if single:
-        # Ansible reads the one or the other.
+        # Ansible reads either the folder or the file.
         kept = single.rename(folder.with_name(".all"))
         folder.mkdir()
         kept.rename(folder / single.name)

@@ -1,4 +1,4 @@
-"""Making, finding and removing a lab."""
+"""Creates, finds and removes a lab."""
 
 import os
 import re
@@ -34,7 +34,7 @@ _HELPERS = {"netavark": Path("/usr/lib/podman/netavark")}
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab that exists. inventory: the one to install it with."""
+    """An existing lab. inventory: the one to install it with."""
 
     name: str
     inventory: Path
@@ -79,7 +79,7 @@ class Lab:
         found = self.host(host)
         if found.shared:
             raise PlatformError(
-                f"{host} is a simulated host, which only ssh gets to",
+                f"{host} is a simulated host, which can be reached only by ssh",
                 where=str(self.inventory),
                 next=f"platformctl lab shell {host} --name {self.name}",
                 code=ExitCode.INVALID,
@@ -100,15 +100,16 @@ def up(
     light: int = 0,
     say: Callable[[str], None] = lambda _: None,
 ) -> Lab:
-    """Boot one host for each host of an inventory and return when all of them let the administrator in.
+    """Boot one host for each host of an inventory, and return when the administrator can log in to all.
 
-    A lab that exists is completed: what is missing is made, what is stopped is started. light: that many
-    plain hosts more. say: told about steps that take long.
+    If the lab exists, missing hosts are created and stopped ones started. light: how many plain hosts to add.
+    say: called with a message for each step that takes long.
     """
     check_name(name)
     check_machine()
     with state.lab_lock(name, say):
-        # Imported here: ansible-vault takes longer to load than all the rest, and other commands go without.
+        # Imported here: ansible-vault takes longer to load than everything else, and other commands do not
+        # need it.
         from platformctl.site import secrets
 
         lab_network, where, origin = _settle(name, (source or default_inventory()).resolve(), light)
@@ -117,7 +118,7 @@ def up(
         connection.check(where, lab_network.slot, told, remedy)
         layout = inventory.read_layout(where)
         lab = Lab(name, where, lab_network.slot, hosts_of(name, layout))
-        # From here on `find` and `down` know the lab, whatever happens to this process.
+        # From here on `find` and `down` know the lab, even if this process is killed.
         state.write(name, where, origin, lab_network.slot)
         secrets.ensure(where)
         _boot(lab, lab_network.name, say)
@@ -125,7 +126,7 @@ def up(
 
 
 def down(name: str = DEFAULT_NAME, say: Callable[[str], None] = lambda _: None) -> Removed:
-    """Remove everything of a lab, also what a killed `up` left; with the last lab, what labs share."""
+    """Remove everything of a lab, also what a killed `up` left; with the last lab also what labs share."""
     check_name(name)
     check_machine()
     with state.lab_lock(name, say):
@@ -148,7 +149,7 @@ def down(name: str = DEFAULT_NAME, say: Callable[[str], None] = lambda _: None) 
         if state.folder(name).exists():
             from platformctl.site import secrets  # late, as in `up`
 
-            # The committed inventory stays as it is; a copy goes, and the key of its secrets with it.
+            # The committed inventory stays unchanged; a copy is removed, with the key of its secrets.
             secrets.discard(state.folder(name) / "inventory")
             shutil.rmtree(state.folder(name))
             removed.append("its key and state")
@@ -156,7 +157,7 @@ def down(name: str = DEFAULT_NAME, say: Callable[[str], None] = lambda _: None) 
 
 
 def find(name: str = DEFAULT_NAME) -> Lab | None:
-    """The lab of this name, if it was made and not removed."""
+    """The lab with this name, if it exists."""
     record = state.read(name)
     if record is None:
         return None
@@ -175,7 +176,7 @@ def names() -> list[str]:
 
 
 def _settle(name: str, source: Path, light: int) -> tuple[network.LabNetwork, Path, Path]:
-    """Network, inventory and key of a lab, made where they are missing; the inventory's origin is last."""
+    """Network, inventory and key of a lab; missing ones are created, the inventory's origin last."""
     record = state.read(name)
     if record and Path(record["source"]) != source:
         raise PlatformError(
@@ -207,7 +208,7 @@ def _settle(name: str, source: Path, light: int) -> tuple[network.LabNetwork, Pa
 
 
 def _may_be_in_place(name: str, source: Path, layout: inventory.Layout, light: int) -> bool:
-    """Only the default lab of a checkout uses the committed inventory as it is: that names its folder."""
+    """Whether the inventory is used without a copy: only for the default lab, whose folder it names."""
     checkout = (paths.data_dir() / "pyproject.toml").is_file()
     usual = Path.home() / ".local/state/platformctl/labs" / DEFAULT_NAME
     committed = source == default_inventory().resolve() and state.folder(name) == usual
@@ -239,7 +240,7 @@ def _boot(lab: Lab, network_name: str, say: Callable[[str], None]) -> None:
 
 
 def hosts_of(name: str, layout: inventory.Layout, shared: str = "") -> tuple[Host, ...]:
-    """The hosts of a layout as those of a lab; shared: the container that all of them are in."""
+    """The hosts of a layout as hosts of a lab. shared: the container that all of them are in."""
     return tuple(Host(name, host, address, shared) for host, address in layout.hosts.items())
 
 
@@ -249,10 +250,10 @@ def default_inventory() -> Path:
 
 
 def check_name(name: str) -> None:
-    """Refuse what is no name for a lab."""
+    """Refuse a name that is not valid for a lab."""
     if not _NAME.fullmatch(name):
         raise PlatformError(
-            f"{name!r} is no name for a lab",
+            f"{name!r} is not a valid name for a lab",
             where="--name",
             next="use small letters, digits and dashes, and begin with a letter",
             code=ExitCode.INVALID,

@@ -1,7 +1,7 @@
-"""A limit of the machine that many hosts with systemd exceed, raised as long as a lab is there.
+"""Raises a limit of the machine that many hosts with systemd exceed, while there is a lab.
 
-Root's inotify instances are counted over all hosts. Each host takes about eight and a kubelet more, so that
-the usual 128 are spent by a dozen hosts; then units and pods fail with "too many open files".
+Root's inotify instances are counted over all hosts. Each host uses about eight, and more with a kubelet. A
+dozen hosts use up the usual 128; then units and pods fail with "too many open files".
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ _SETTING = Path("/proc/sys/fs/inotify/max_user_instances")
 
 
 def ensure() -> None:
-    """Raise the limit where it is lower, and note what it was."""
+    """Raise the limit if it is lower, and record the old value."""
     before = int(_SETTING.read_text())
     if before < WANTED:
         _note().write_text(f"{before}\n")
@@ -21,10 +21,10 @@ def ensure() -> None:
 
 
 def restore() -> bool:
-    """Put the limit back as it was found; False when it was never raised."""
+    """Restore the old limit; False if it was never raised."""
     if not _note().exists():
         return False
-    # Somebody else may have set another value since; that one stays.
+    # If somebody else has set another value since, that value stays.
     if int(_SETTING.read_text()) == WANTED:
         _SETTING.write_text(_note().read_text())
     _note().unlink()

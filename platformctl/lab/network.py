@@ -1,7 +1,7 @@
-"""The networks of labs, and what all labs share on the machine because of them.
+"""The networks of labs, and what all labs share on the machine: firewall, package cache and limits.
 
-A podman network's labels say which lab it is and which networks inside the site must not leave the machine;
-the firewall and the package cache follow from the networks that exist.
+A podman network's labels name its lab, and the networks inside the site whose traffic must not leave the
+machine. The existing networks decide about the firewall and the package cache.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _ROUTED_LABEL = "platformctl.routed"
 class LabNetwork:
     """A lab's network: its name in podman, its slot, and the pod and service networks of its site.
 
-    routed: the addresses of a fleet's hosts, which lie behind one address of the slot.
+    routed: the addresses of a fleet's hosts, which are routed through one address of the slot.
     """
 
     lab: str
@@ -41,9 +41,9 @@ def every() -> list[LabNetwork]:
 def create(
     lab: str, own: IPv4Network | None, inner: Sequence[IPv4Network], routed_hosts: int = 0
 ) -> LabNetwork:
-    """Make a lab's network in its own slot if that is given and free, else in the first free one.
+    """Create a lab's network in its own slot if that is given and free, otherwise in the first free one.
 
-    routed_hosts: that many addresses are chosen as well, to be routed to a host of the slot.
+    routed_hosts: how many addresses to choose in addition, routed to a host of the slot.
 
     The caller holds the machine's lock.
     """
@@ -52,8 +52,8 @@ def create(
     slot = addresses.choose_slot(own, [*machine, *_podman_networks()])
     fleets = [found.routed for found in every() if found.routed]
     routed = addresses.choose_routed(routed_hosts, [*machine, *fleets]) if routed_hosts else None
-    # The slot is part of the name: netavark names its chains after the network, and where a killed host left
-    # one behind, a network of the same name in another slot would have its own traffic masqueraded.
+    # The slot is part of the name, because netavark names its firewall chains after the network. If a killed
+    # host left a chain, a network with the same name in another slot would have its own traffic masqueraded.
     made = LabNetwork(lab, f"platformctl-{lab}-{slot.network_address}", slot, tuple(inner), routed)
     labels = {podman.LAB_LABEL: lab, _INNER_LABEL: " ".join(map(str, inner))}
     labels |= {_ROUTED_LABEL: str(routed)} if routed else {}
@@ -67,7 +67,7 @@ def create(
 
 
 def guard(networks: Sequence[LabNetwork]) -> list[str]:
-    """Bring firewall, package cache and limits in line with the networks that exist; says what it removed.
+    """Update firewall, package cache and limits for the existing networks; returns what it removed.
 
     The caller holds the machine's lock.
     """
@@ -87,7 +87,7 @@ def guard(networks: Sequence[LabNetwork]) -> list[str]:
 
 
 def _podman_networks() -> list[IPv4Network]:
-    """Subnets of all podman networks, also of those with no host running, which have no route yet."""
+    """Subnets of all podman networks, also of those without a running host, which have no route yet."""
     found = []
     for network in podman.query("network", "ls"):
         for subnet in network.get("subnets") or ():

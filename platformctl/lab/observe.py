@@ -1,4 +1,4 @@
-"""What the hosts of a lab are doing, as podman and the kernel see it."""
+"""The state of a lab's hosts, from podman and the kernel."""
 
 import re
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Observed:
 
 
 def observe(lab: Lab) -> list[Observed]:
-    """Every host of the lab's inventory, whether it has a container or not; a fleet is one row."""
+    """Every host of the lab's inventory, also without a container; a fleet is one row."""
     found = {c["Names"][0]: c for c in podman.labelled(("ps", "--all"), lab.name)}
     running = [name for name, c in found.items() if c["State"] == "running"]
     memory = _memory(running)

@@ -1,7 +1,7 @@
-"""Calls of the podman command, as this machine needs them.
+"""Calls of the podman command.
 
-Lab objects carry the label `platformctl.lab=<name>`: podman itself is the record of what exists, so that
-leftovers of a killed command are found as well.
+Lab objects have the label `platformctl.lab=<name>`. podman itself is the record of what exists, so that
+leftovers of a killed command are found too.
 """
 
 import json
@@ -17,12 +17,12 @@ _BUSY_SECONDS = 0.5
 
 
 def run(*arguments: str, check: bool = True, data: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `podman ARGUMENTS`; a failure is a PlatformError with what podman said, unless check is False."""
+    """Run `podman ARGUMENTS`; a failure is a PlatformError with podman's message, unless check is False."""
     command = ["podman", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, input=data, check=False)
     if check and done.returncode:
         raise PlatformError(
-            f"podman could not do its part: {done.stderr.strip() or f'exit {done.returncode}'}",
+            f"podman failed: {done.stderr.strip() or f'exit {done.returncode}'}",
             where=" ".join(command[:3]),
             next="if the machine's podman is at fault, `podman info` says so as well",
         )
@@ -30,9 +30,9 @@ def run(*arguments: str, check: bool = True, data: str | None = None) -> subproc
 
 
 def remove(*arguments: str, seconds: float = 30) -> None:
-    """Run a command that removes things, again while one is "busy": the kernel lets go of mounts in its time.
+    """Run a command that removes objects; retry while one is "busy", because the kernel releases mounts late.
 
-    Raises what `run` raises, for another reason at once, for this one when the seconds are over.
+    Raises the error of `run` at once for any other reason, and for "busy" when the seconds are over.
     """
     deadline = time.monotonic() + seconds
     while True:

@@ -1,4 +1,4 @@
-"""Access to the hosts of a lab: its key, the hosts' keys, and the wait until they answer."""
+"""ssh access to the hosts of a lab: its key, the hosts' keys, and waiting until they answer."""
 
 import socket
 import subprocess
@@ -25,7 +25,7 @@ def ensure_key(state: Path) -> None:
 
 
 def options(state: Path) -> list[str]:
-    """Options of the ssh command: the lab's key and nothing else, only hosts that the lab vouches for."""
+    """Options of the ssh command: only the lab's key, and only hosts with a key that the lab knows."""
     return [
         *("-i", str(state / "id_ed25519"), "-o", f"UserKnownHostsFile={state / 'known_hosts'}"),
         *("-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=yes", "-F", "none"),
@@ -38,7 +38,7 @@ def command(state: Path, address: IPv4Address, *remote: str) -> list[str]:
 
 
 def await_banner(host: Host, seconds: float = BOOT_SECONDS) -> None:
-    """Wait until the ssh server of a host speaks."""
+    """Wait until the ssh server of a host answers."""
     deadline = time.monotonic() + seconds
     while True:
         if _speaks(host.address):
@@ -49,7 +49,7 @@ def await_banner(host: Host, seconds: float = BOOT_SECONDS) -> None:
 
 
 def await_login(state: Path, host: Host, seconds: float = BOOT_SECONDS) -> None:
-    """Wait until the administrator can log in and become root: boot has passed the point that allows it."""
+    """Wait until the administrator can log in and become root, which only works late in the boot."""
     deadline = time.monotonic() + seconds
     probe = command(state, host.address, "sudo", "-n", "true")
     probe[1:1] = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
@@ -63,13 +63,13 @@ def await_login(state: Path, host: Host, seconds: float = BOOT_SECONDS) -> None:
 
 
 def host_key(host: Host) -> str:
-    """The public key of a host (its type and itself), read inside the host and so known to be its own."""
+    """The public key of a host (type and key), read inside the host, so it is certainly the host's own."""
     kind, key, *_ = podman.run("exec", host.container, "cat", _HOST_KEY).stdout.split()
     return f"{kind} {key}"
 
 
 def known_hosts(keys: Mapping[Host, str]) -> str:
-    """The text of known_hosts of these hosts, each with its key."""
+    """The text of a known_hosts file for these hosts and keys."""
     return "".join(f"{host.address},{host.name} {key}\n" for host, key in keys.items())
 
 

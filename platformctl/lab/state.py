@@ -1,4 +1,4 @@
-"""What a lab leaves on disk, and the locks that keep two commands from changing the same thing."""
+"""A lab's files on disk, and the locks that prevent two commands from changing the same thing."""
 
 import fcntl
 import json
@@ -20,12 +20,12 @@ def labs_folder() -> Path:
 
 
 def folder(lab: str) -> Path:
-    """Key, known_hosts, lab.json and perhaps an inventory of a lab."""
+    """The folder of a lab: key, known_hosts, lab.json and perhaps an inventory."""
     return labs_folder() / lab
 
 
 def write(lab: str, inventory: Path, source: Path | str, slot: IPv4Network, shared: str = "") -> None:
-    """Note where the lab's inventory is, what it was made from, its network, and a fleet's container."""
+    """Record where the lab's inventory is, what it was made from, its network, and a fleet's container."""
     record = {"name": lab, "inventory": str(inventory), "source": str(source), "network": str(slot)}
     record |= {"shared": shared} if shared else {}
     unfinished = folder(lab) / "lab.json.new"
@@ -34,7 +34,7 @@ def write(lab: str, inventory: Path, source: Path | str, slot: IPv4Network, shar
 
 
 def read(lab: str) -> dict[str, str] | None:
-    """What `write` noted, or None."""
+    """What `write` recorded, or None."""
     try:
         record: dict[str, str] = json.loads((folder(lab) / "lab.json").read_text())
     except FileNotFoundError:
@@ -44,7 +44,7 @@ def read(lab: str) -> dict[str, str] | None:
 
 @contextmanager
 def machine_lock() -> Iterator[None]:
-    """Held while something that all labs share is changed: networks, firewall, package cache, image."""
+    """The lock for changes of what all labs share: networks, firewall, package cache, image."""
     labs_folder().mkdir(parents=True, exist_ok=True)
     with (labs_folder() / _MACHINE_LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -53,7 +53,7 @@ def machine_lock() -> Iterator[None]:
 
 @contextmanager
 def lab_lock(lab: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Held by the one command that changes a lab; a second one waits, and says for whom."""
+    """The lock for changes of a lab. A second command waits, and says which process it waits for."""
     labs_folder().mkdir(parents=True, exist_ok=True)
     path = labs_folder() / f".{lab}.lock"
     while True:
@@ -81,7 +81,7 @@ def _acquire(lock: TextIO, lab: str, say: Callable[[str], None]) -> None:
 
 
 def _is_current(lock: TextIO, path: Path) -> bool:
-    """The one who held the lock has removed its file: then a lock on it protects nothing."""
+    """Whether the locked file is still at its path: if the last holder removed it, the lock is useless."""
     try:
         return os.fstat(lock.fileno()).st_ino == path.stat().st_ino
     except FileNotFoundError:

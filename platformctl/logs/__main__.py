@@ -1,8 +1,8 @@
 """`python -m platformctl.logs`: the process of the logs API.
 
-Reads the file that LOGS_CONFIG names (default /etc/platformctl/logs.json). Where the shared home is
-mounted it must start as root with the capabilities SETUID and SETGID and nothing else: those stay with the
-opener, and the process that speaks HTTP gives them up before it listens.
+Reads the file that LOGS_CONFIG names (default /etc/platformctl/logs.json). If the shared home is mounted, it
+must start as root with only the capabilities SETUID and SETGID. The opener keeps them; the process that
+speaks HTTP drops them before it listens.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _divide(config: LogsConfig) -> socket.socket:
-    """Become two processes: the opener, and this one without any rights. Returns the way to the opener."""
+    """Fork the opener, and drop all rights in this process. Returns the socket to the opener."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
         ours.close()
@@ -60,7 +60,7 @@ def _divide(config: LogsConfig) -> socket.socket:
 
 
 async def serve(config: LogsConfig, requests: socket.socket | None) -> None:
-    """Serve until SIGTERM, or until something that it stands on has gone or changed."""
+    """Serve until SIGTERM, or until the opener ends or the front proxy's settings change."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -86,7 +86,7 @@ async def serve(config: LogsConfig, requests: socket.socket | None) -> None:
 
 
 async def _until_changed(client: KubernetesClient, proxy: FrontProxy, stop: asyncio.Event) -> None:
-    """Another front proxy certificate is another server: end, and be started with it."""
+    """Stop the process when the front proxy's settings change; it is then restarted with the new ones."""
     while True:
         await asyncio.sleep(_CONFIG_MAP_SECONDS)
         try:

@@ -13,7 +13,7 @@ class _Strict(BaseModel):
 
 
 class Person(_Strict):
-    """A site user's numbers, as on every host. Root can not be one."""
+    """A site user's numeric ids, as on every host. Root cannot be one."""
 
     name: str
     uid: _Id
@@ -23,11 +23,12 @@ class Person(_Strict):
 
 
 class LogsConfig(_Strict):
-    """home: where the shared home file system is mounted, as Slurm's hosts have it; None: it is not here.
+    """The whole file.
 
-    certificate, key: of the server. port: where it listens. user: the uid and gid that the process which
-    speaks HTTP runs as. streams, streams_per_user: how many outputs may be read at the same time;
-    page_bytes: the most in one answer; stream_bytes: the most in one that is followed.
+    home: where the shared home is mounted, the same path as on Slurm's hosts; None if it is not mounted.
+    certificate, key: the server's. port: where it listens. user: uid and gid of the process that speaks HTTP.
+    streams, streams_per_user: how many outputs may be read at the same time. page_bytes: the most in one
+    answer. stream_bytes: the most in one answer with follow.
     """
 
     users: list[Person]

@@ -1,7 +1,7 @@
-"""What this API server serves, as the aggregator and kubectl ask for it.
+"""The discovery documents of this API server, for the aggregator and kubectl.
 
 Source: the types of meta/v1 (APIGroup, APIResourceList) and apidiscovery.k8s.io/v2 of Kubernetes; OpenAPI.
-Only the subresource is there: a resource `jobs` of its own would come between kubectl and the real Jobs.
+Only the subresource is listed: a second resource `jobs` would hide the real Jobs from kubectl.
 """
 
 from typing import Any
@@ -69,7 +69,7 @@ _CHOICES = [{"name": name, "in": "query", "schema": schema} for name, schema in 
 _OPENAPI_3 = f"/openapi/v3/apis/{LOGS_GROUP}/{VERSION}"
 
 OPENAPI: dict[str, dict[str, Any]] = {
-    # The aggregator asks for the second version too, and tries for ever where there is none.
+    # The aggregator requests the second version too, and retries for ever if there is none.
     "/openapi/v2": {"swagger": "2.0", "info": _INFO, "paths": {}},
     "/openapi/v3": {
         "paths": {f"apis/{LOGS_GROUP}/{VERSION}": {"serverRelativeURL": f"{_OPENAPI_3}?hash={VERSION}"}}

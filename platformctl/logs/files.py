@@ -1,4 +1,4 @@
-"""Files that the opener opened, for the event loop: asked for by number, many at the same time."""
+"""The opener's client for the event loop; requests have numbers, so that many can run at the same time."""
 
 import asyncio
 import errno
@@ -28,7 +28,7 @@ class OpenError(Exception):
 
 
 class Files:
-    """The client of the opener. closed is done when the opener has gone, which nothing here survives."""
+    """The client of the opener. closed: done when the opener has ended; then the server must stop."""
 
     def __init__(self, requests: socket.socket) -> None:
         self._requests = requests
@@ -56,7 +56,7 @@ class Files:
             self._waiting.pop(number, None)
 
     def close(self) -> None:
-        """Let the opener end."""
+        """Close the connection, which ends the opener."""
         asyncio.get_running_loop().remove_reader(self._requests)
         self._requests.close()
 
@@ -79,5 +79,5 @@ class Files:
 
 
 async def read_at(descriptor: int, offset: int) -> bytes:
-    """A piece of a file, empty at its end; a slow file server keeps nobody else waiting."""
+    """A piece of a file, empty at its end. It runs in a thread, so a slow file server blocks nobody else."""
     return await asyncio.to_thread(os.pread, descriptor, _CHUNK, offset)

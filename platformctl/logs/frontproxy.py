@@ -1,8 +1,8 @@
-"""Who asks: the API server's front proxy says so in headers, over a connection that only it can make.
+"""Identifies the caller: the API server's front proxy sends the name in headers, over its own connection.
 
-The ConfigMap kube-system/extension-apiserver-authentication holds the authority of its client certificate,
-the names it may have, and the names of the headers. Source: Kubernetes documentation, "Configure the
-Aggregation Layer".
+The ConfigMap kube-system/extension-apiserver-authentication has the authority of its client certificate, the
+names that the certificate may have, and the names of the headers. Source: Kubernetes documentation,
+"Configure the Aggregation Layer".
 """
 
 import json
@@ -23,7 +23,7 @@ class UnauthenticatedError(Exception):
 
 @dataclass(frozen=True)
 class Caller:
-    """A person or program as the API server knows it; extra as in a SubjectAccessReview."""
+    """A user or program as known to the API server; extra as in a SubjectAccessReview."""
 
     name: str
     groups: tuple[str, ...]
@@ -32,7 +32,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class FrontProxy:
-    """What the ConfigMap says. names: common names the certificate may have; none means any."""
+    """The content of the ConfigMap. names: common names that the certificate may have; empty means any."""
 
     authority: str
     names: tuple[str, ...]
@@ -61,7 +61,7 @@ class FrontProxy:
         )
 
     def tls(self, certificate: Path, key: Path) -> ssl.SSLContext:
-        """The server's side. Without a certificate one may connect (probes do) but be nobody."""
+        """The server's TLS settings. Clients without a certificate may connect (as probes do)."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(certificate, key)
@@ -70,7 +70,7 @@ class FrontProxy:
         return context
 
     def caller(self, request: web.Request) -> Caller:
-        """Who asks. Raises UnauthenticatedError."""
+        """The caller of a request. Raises UnauthenticatedError."""
         certificate = request.get_extra_info("peercert")
         if not certificate:
             raise UnauthenticatedError("ask through the Kubernetes API server")

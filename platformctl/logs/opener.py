@@ -1,8 +1,8 @@
-"""Opens files with the rights of a user: the one process that may become somebody else (SETUID, SETGID).
+"""Opens files with the rights of a user: the only process that may change its user (SETUID, SETGID).
 
-It takes requests from its socket, forks for each, and the child becomes the user for good before it looks
-at any path; the open file goes back over the socket. It is no server of anything else and reads no file. A
-request names a site user and a path; ids come from the configuration, so root is never one.
+It receives requests on a socket and forks for each. The child permanently becomes the user before it resolves
+the path, and sends the open file back over the socket. The process does nothing else and reads no file. A
+request names a site user and a path. Ids come from the configuration, so root is never one.
 
 Messages are JSON, one a packet: {"id": 1, "user": "alice", "path": "/home/alice/x.out"}, answered by
 {"id": 1, "error": 0} with a file descriptor, or with the errno that the kernel gave.
@@ -24,14 +24,14 @@ type Become = Callable[[Person], None]
 
 
 def become(person: Person) -> None:
-    """Have the user's rights and no others, for good."""
+    """Take the user's rights and drop all others, permanently."""
     os.setgroups(person.groups)
     os.setresgid(person.gid, person.gid, person.gid)
     os.setresuid(person.uid, person.uid, person.uid)
 
 
 def serve(requests: socket.socket, root: str, people: Sequence[Person], become: Become = become) -> None:
-    """Answer until the other end closes. root: the folder that no path leaves."""
+    """Answer until the other end closes. root: the folder that all paths must be in."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     known = {person.name: person for person in people}
     while message := requests.recv(MESSAGE_BYTES):
@@ -63,10 +63,10 @@ def _answer(
 
 
 def open_beneath(root: str, path: str) -> int:
-    """Open a regular file for reading that lies under root, through no symbolic link on the way.
+    """Open a regular file below root for reading, without following symbolic links.
 
-    Each folder is opened from the one before it, so nobody can exchange one in between. Raises OSError:
-    ELOOP or ENOTDIR for a link, EXDEV for a path that leaves root, EINVAL for what is no regular file.
+    Each folder is opened relative to the one before it, so nobody can replace one in between. Raises OSError:
+    ELOOP or ENOTDIR for a link, EXDEV for a path that leaves root, EINVAL if it is not a regular file.
     """
     prefix = root.rstrip("/") + "/"
     parts = path.removeprefix(prefix).split("/")
@@ -78,7 +78,7 @@ def open_beneath(root: str, path: str) -> int:
             inner = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             os.close(folder)
             folder = inner
-        # Without O_NONBLOCK a named pipe would keep the process waiting.
+        # Without O_NONBLOCK a named pipe would block the process.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         descriptor = os.open(parts[-1], flags, dir_fd=folder)
     finally:

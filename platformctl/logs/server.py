@@ -1,4 +1,4 @@
-"""The HTTP side of the logs API: who may read what, pages and streams, and their bounds."""
+"""The HTTP server of the logs API: who may read what, pages and streams, and their limits."""
 
 import asyncio
 import json
@@ -13,6 +13,7 @@ from aiohttp import web
 
 from platformctl.clients.kubernetes import ApiError, KubernetesClient
 from platformctl.jobs import view
+from platformctl.jobs.indices import wrong_index
 from platformctl.jobs.model import Target
 from platformctl.jobs.targets import BACK_ENDS, OutputIn
 from platformctl.logs import discovery
@@ -25,7 +26,7 @@ from platformctl.vocabulary import LOGS_API, LOGS_GROUP, job_path, log_path
 _JOB = job_path("{namespace}", "{name}")
 _REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _BASE = f"/apis/{LOGS_GROUP}"
-# Matched against the path as sent: an escaped slash or dot-dot cannot become part of another address.
+# Matched against the path as sent, so that an escaped slash or dot-dot cannot change which Job is meant.
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME = rf"(?=[a-z0-9.-]{{1,253}}/){_LABEL}(?:\.{_LABEL})*"
 _LOG = log_path(f"{{namespace:{_LABEL}}}", f"{{name:{_NAME}}}")
@@ -47,16 +48,16 @@ type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class BadRequestError(Exception):
-    """A parameter is not as it must be; the text says how."""
+    """A parameter is wrong; the text says what it must be."""
 
 
 class BusyError(Exception):
-    """As many outputs are being read as may be."""
+    """The allowed number of outputs is already being read."""
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """What of which output: attempt 0 for the last, index None for the first; tail: instead of offset."""
+    """The requested part of an output. attempt: 0 for the last. index: None for the first."""
 
     offset: int = 0
     tail: int | None = None
@@ -66,7 +67,7 @@ class Parameters:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "Parameters":
-        """From the request. Raises BadRequestError."""
+        """Parse a request's query. Raises BadRequestError."""
         follow = query.get("follow", "false")
         if follow not in ("true", "false"):
             raise BadRequestError("follow must be true or false")
@@ -124,6 +125,8 @@ class LogServer:
         path = _JOB.format_map(request.match_info)
         job = await self._client.get(path)
         await self._authorize(caller, job)
+        if trouble := wrong_index(job, wanted.index):
+            raise NoOutputError(f"the Job {trouble}")
         watched = Watched(self._client, path, job)
         attempt = wanted.attempt or watched.attempt
         with self._counted(caller.name):
@@ -137,7 +140,7 @@ class LogServer:
             return await self._page(pieces, offset, lambda: watched.over(attempt))
 
     async def _authorize(self, caller: Caller, job: Mapping[str, Any]) -> None:
-        """The submitter may read, and who may read the logs of all pods in the Job's namespace."""
+        """Allow the submitter, and everybody who may read the logs of all pods in the Job's namespace."""
         if caller.name == view.submitter(job):
             return
         spec = {
@@ -160,8 +163,13 @@ class LogServer:
         self, watched: Watched, attempt: int, wanted: Parameters, offset: int
     ) -> AsyncGenerator[bytes]:
         """The output, waited for if it is followed and not yet decided where the attempt runs."""
-        while (source := self._source(watched, attempt, wanted.index)) is None:
-            if await watched.ended(attempt):
+        while True:
+            # Looked at before the source: what ends in the meantime may have run after all.
+            ended = await watched.ended(attempt)
+            source = self._source(watched, attempt, wanted.index)
+            if source is not None:
+                break
+            if ended:
                 raise NoOutputError(f"the Job never ran: {view.reason(watched.job)}")
             if not wanted.follow:
                 return
@@ -171,16 +179,16 @@ class LogServer:
                 yield piece
 
     def _source(self, watched: Watched, attempt: int, index: int | None) -> Source | None:
-        """Where the output of an attempt is; None before it is decided where it runs."""
+        """Where the output of an attempt is; None before the router has decided where it runs."""
         backend = watched.placed(attempt).get("backend")
         if not backend:
             return None
         if BACK_ENDS[Target(backend)].output is OutputIn.POD_LOG:
             return PodSource(self._client, watched, attempt, index)
-        # Whom the Job runs as is the router's decision; the submitter is written by the API server.
+        # The router decides as whom the Job runs; the API server writes the submitter.
         person = self._config.person(str(watched.status.get("user", "")))
         if person is None or person.name != view.submitter(watched.job):
-            raise NoOutputError("the Job's user is no user of this site any more")
+            raise NoOutputError("the Job's user is no longer a user of this site")
         if self._files is None:
             raise NoOutputError(
                 f"the output is in {watched.placed(attempt).get('output') or 'a file'} of {person.name} on "
@@ -223,7 +231,7 @@ class LogServer:
     async def _stream(
         self, request: web.Request, pieces: AsyncGenerator[bytes], offset: int
     ) -> web.StreamResponse:
-        """What goes wrong at once is told as an error; what goes wrong later breaks the stream."""
+        """Stream the output. An error at the start is an HTTP error; a later one breaks the stream."""
         response = web.StreamResponse(headers={"Kfoundry-Offset": str(offset)})
         response.content_type, response.charset = "text/plain", "utf-8"
         left = self._config.stream_bytes
@@ -254,7 +262,7 @@ class LogServer:
 
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors as Status objects, which kubectl shows."""
+    """Turns exceptions into Status objects, which kubectl shows."""
     try:
         return await handler(request)
     except web.HTTPException as error:

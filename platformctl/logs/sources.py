@@ -1,6 +1,6 @@
-"""Where the output of one attempt is, and its bytes: a file of the user's, or the log of a pod.
+"""The output of one attempt: a file of the user, or the log of a pod.
 
-Offsets count bytes from the beginning of the output. On Kubernetes that is as far back as the node keeps it.
+Offsets count bytes from the beginning of the output; on Kubernetes, of the part that the node still has.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ _WAITS = 400  # pods/log of a container that has not started
 
 
 class NoOutputError(Exception):
-    """There is nothing to read and never will be; the text says why, for people."""
+    """There is no output and never will be; the text says why, for people."""
 
 
 class ForbiddenError(Exception):
-    """Not this caller's to read; the text says why, for people."""
+    """This caller may not read it; the text says why, for people."""
 
 
 class Watched:
@@ -49,7 +49,7 @@ class Watched:
         return int(self.status.get("attempt") or 1)
 
     async def ended(self, attempt: int) -> bool:
-        """Whether the attempt is over. A Job that was deleted, or another of its name, counts as that."""
+        """Whether the attempt has ended; also True if the Job is gone or replaced."""
         if self.over(attempt):
             return True
         if time.monotonic() - self._read_at < _JOB_SECONDS:
@@ -76,12 +76,12 @@ class Watched:
         return found
 
     def first_index(self) -> int:
-        """Of the array; 0 where there is none."""
+        """The first index of the array; 0 if the Job is not an array."""
         found = re.match(r"[0-9]+", str((self.job.get("spec") or {}).get("array", "")))
         return int(found.group()) if found else 0
 
     def over(self, attempt: int) -> bool:
-        """Whether the attempt was over when the Job was last read."""
+        """Whether the attempt had ended when the Job was last read."""
         return attempt < self.attempt or not view.live(self.job)
 
 
@@ -89,14 +89,14 @@ class Source(Protocol):
     """The output of one attempt."""
 
     def pieces(self, offset: int, follow: bool) -> AsyncGenerator[bytes]:
-        """What is there from an offset on; with follow, until the attempt has ended. Close it when done.
+        """The output from an offset on; with follow, until the attempt has ended. Close it when done.
 
         Raises NoOutputError, ForbiddenError, ApiError.
         """
         ...
 
     async def size(self) -> int:
-        """How many bytes there are now."""
+        """The number of bytes now."""
         ...
 
 
@@ -111,7 +111,7 @@ class FileSource:
         self._index = index
 
     async def size(self) -> int:
-        """Of the file; 0 before there is one."""
+        """The size of the file; 0 if it does not exist yet."""
         descriptor = await self._open()
         if descriptor is None:
             return 0
@@ -121,7 +121,7 @@ class FileSource:
             os.close(descriptor)
 
     async def pieces(self, offset: int, follow: bool) -> AsyncGenerator[bytes]:
-        """Looked for and looked at every half second."""
+        """The file's content; with follow, checked again every half second."""
         descriptor: int | None = None
         try:
             while True:
@@ -132,7 +132,7 @@ class FileSource:
                     yield piece
                 if ended and descriptor is None:
                     raise NoOutputError(
-                        f"there is no file {self._path()}: it was moved, removed or never made"
+                        f"there is no file {self._path()}: it was moved, removed or never created"
                     )
                 if ended or not follow:
                     return
@@ -142,7 +142,7 @@ class FileSource:
                 os.close(descriptor)
 
     def _path(self) -> str:
-        """The file, once the router knows it; %A and %a are Slurm's patterns for elements of an array."""
+        """The file's path, once the router knows it; %A and %a are Slurm's patterns for array elements."""
         place = self._watched.placed(self._attempt)
         output = str(place.get("output") or "")
         index = self._watched.first_index() if self._index is None else self._index
@@ -158,8 +158,8 @@ class FileSource:
             if error.missing:
                 return None
             raise ForbiddenError(
-                f"{error}; it is opened as {self._user}, and only as a file below the shared home that no "
-                "symbolic link leads to"
+                f"{error}; it is opened as {self._user}, and only as a file below the shared home without "
+                "a symbolic link in its path"
             ) from None
         except TimeoutError:
             raise UnavailableError(0, "Timeout", f"the shared home does not answer for {path}") from None
@@ -175,17 +175,17 @@ class PodSource:
         self._index = index
 
     async def size(self) -> int:
-        """Counted by reading it: the API of pods knows no sizes."""
+        """The size, found by reading the whole log: the API of pods does not give sizes."""
         async with aclosing(self.pieces(0, follow=False)) as pieces:
             return sum([len(piece) async for piece in pieces])
 
     async def pieces(self, offset: int, follow: bool) -> AsyncGenerator[bytes]:
-        """The newest pod's log; asked for again from where it was when the stream breaks."""
+        """The newest pod's log; if the stream breaks, it continues from the same place."""
         while True:
             ended = await self._watched.ended(self._attempt)
             pod = await self._pod()
             if pod is None and ended:
-                raise NoOutputError("its pods are gone, and Kubernetes keeps the output as long as the pod")
+                raise NoOutputError("its pods are gone, and with them the output")
             if pod is not None:
                 try:
                     async with aclosing(self._log(pod, offset, follow)) as pieces:

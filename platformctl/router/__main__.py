@@ -49,7 +49,7 @@ def main() -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
-            # Without the values of variables: among them are users' scripts and tokens.
+            # Without the values of variables: they include users' scripts and tokens.
             ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ]
@@ -125,7 +125,7 @@ async def serve(config: RouterConfig, where: Connection) -> None:
 
 
 async def _lead(election: Election | Alone, controller: Controller, informers: list[Informer[Any]]) -> None:
-    """Only when all is listed: counts are wrong before, and what is not known is taken for nobody's."""
+    """Lead once everything is listed: before that, counts are wrong and known jobs would seem unclaimed."""
     for informer in informers:
         await informer.synced.wait()
     await election.run(controller.lead)
@@ -139,7 +139,7 @@ def _election(config: RouterConfig, client: KubernetesClient) -> Election | Alon
 
 
 def _shown(target: Target) -> Callable[[State], None]:
-    """Shows a breaker's state among the metrics."""
+    """A function that writes a breaker's state into the metrics."""
     gauge = metrics.BREAKER_OPEN.labels(target)
     gauge.set(0)
 

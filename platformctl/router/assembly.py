@@ -1,4 +1,4 @@
-"""How a back end joins the router: what it is built from, and what it brings along."""
+"""What the router gives to a back end's builder, and what the builder returns."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
@@ -16,12 +16,12 @@ type Concerns = Callable[[Key, float], None]
 """Queues a Job after some seconds."""
 
 type Differing = Callable[[Iterable[Brief]], Iterable[Key]]
-"""Which of some Jobs have a status that is not what their back end holds now."""
+"""Of the given Jobs, those whose status differs from what their back end has now."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a back end may use. stack: closes at the end what is opened for it."""
+    """What a back end may use. stack: closes what it opened when the process ends."""
 
     stack: AsyncExitStack
     config: RouterConfig
@@ -32,10 +32,10 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Assembled:
-    """A back end, and how its changes are noticed.
+    """A back end, and how the router learns of its changes.
 
-    informers: watches that it needs. differing: for a back end whose every change a watch reports, finds what
-    changed before the router began to lead; None for one that is polled.
+    informers: the watches that it needs. differing: for a back end whose watches report every change, finds
+    what changed before the router became the leader; None for a back end that is polled.
     """
 
     backend: Backend
@@ -44,4 +44,4 @@ class Assembled:
 
 
 type Builder = Callable[[Surroundings], Awaitable[Assembled | None]]
-"""Builds a back end; None where the site has none of it."""
+"""Builds a back end; None if the site does not have it."""

@@ -1,18 +1,26 @@
-"""The protocol between the router and a back end: what it is asked, and what it answers.
+"""The protocol between the router and a back end: the calls, and their answers.
 
-A back end is a scheduler behind this protocol. CONTRIBUTING.md lists what a new one needs;
-tests/contracts/backend.py holds every back end to what is written here.
+A back end is a scheduler behind this protocol. `platformctl docs backends` lists what a new one needs.
+tests/contracts/backend.py tests every back end against this protocol.
 
-The life of an attempt: `unfit` and `load` help to choose; `submit_held` makes a job that cannot start, marked
-with the token; `read` proves that the id is the token's (not where the back end is `durable`); the id is
-recorded; `release` lets it start. From then on `states` says which jobs changed, and `read` what became of
-them. `cancel` ends one. After a crash, `find` and `claimed` tell what was submitted and not recorded.
+The calls of an attempt, in order:
 
-A back end keeps nothing that it could not lose: the router may die between any two calls, and two calls for
-different jobs run at the same time. It never retries by itself. It raises Unavailable when it cannot tell
-whether a request worked, Busy when the back end takes no more for now, and Refused when the request certainly
-did not work and never will. Anything else that it raises is a defect. Its texts are for the person who waits:
-what is the matter, and which of the things that they can change it is about; no names of error classes.
+1. `unfit` and `load` help to choose the back end.
+2. `submit_held` submits a job that cannot start, with the token.
+3. `read` checks that the job of the id has the token; not needed if the back end is `durable`.
+4. The router records the id, and `release` lets the job start.
+5. `states` says which jobs changed, and `read` returns their state. `cancel` ends a job.
+6. After a crash, `find` and `claimed` return the jobs that were submitted but not recorded.
+
+A back end keeps only state that it can afford to lose: the router may die between any two calls. Calls for
+different jobs run at the same time. A back end never retries by itself. It raises
+
+- Unavailable when it cannot tell whether a request worked,
+- Busy when the scheduler accepts no more jobs for now,
+- Refused when the request certainly did not work and never will.
+
+Any other exception is a defect. The texts are for the user who waits: what is wrong, and which field or
+setting of theirs causes it. They name no error classes.
 """
 
 from collections.abc import Mapping
@@ -29,11 +37,11 @@ class Unavailable(Exception):  # noqa: N818  (a state of the back end)
 
 
 class Busy(Unavailable):
-    """The back end is well but takes no more now (MaxJobCount, a rate limit, HTTP 429); nothing was done."""
+    """The back end works but accepts no more now (MaxJobCount, a rate limit, HTTP 429); nothing was done."""
 
 
 class Denied(Unavailable):
-    """The back end is well and said no to this one request, which is no verdict on the job as such."""
+    """The back end works but rejected this one request; the job itself may be fine."""
 
 
 class Refused(Exception):  # noqa: N818  (a verdict of the back end)
@@ -64,7 +72,7 @@ class Ticket:
 class Tasks:
     """How many elements of an array, or tasks of a job, are in each state.
 
-    exit_codes: index and code of those that ended otherwise than with 0, lowest index first, at most 100.
+    exit_codes: index and code of those with an exit code other than 0, lowest index first, at most 100.
     """
 
     waiting: int = 0
@@ -86,12 +94,12 @@ class Usage:
 class Seen:
     """A back end's job as it is now.
 
-    held: submitted and not yet released. phase: Queued, Running or final. reason: plain words. Times
-    are seconds since the epoch. exit_code: 128 + signal when a signal ended it. output: where to read it.
-    estimated_start: the scheduler's guess. again: a failure that another attempt may mend (a node failed,
-    it was preempted). overran: it failed because its wall time was over, as it would again. unsettled: it
-    is between two states, and what was said of it before is better than what can be said now. done: what it
-    ran has ended well, so that another attempt would do it twice.
+    held: submitted and not yet released. phase: Queued, Running or final. reason: plain words. Times are
+    seconds since the epoch. exit_code: 128 + signal if a signal ended it. output: where to read it.
+    estimated_start: the scheduler's estimate. again: another attempt may succeed (a node failed, the job was
+    preempted). overran: its wall time was over, and would be again. unsettled: it is between two states, so
+    the status that is already written is better than a new one. done: its command succeeded, so another
+    attempt would do the work twice.
     """
 
     held: bool
@@ -113,9 +121,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a job waits: one sentence each, most important first; behind: ids of jobs that go first.
+    """Why a job waits.
 
-    start: seconds since the epoch, None when the back end cannot tell.
+    sentences: one for each cause, most important first. behind: ids of jobs that go first. start: seconds
+    since the epoch, None if the back end does not know it.
     """
 
     sentences: tuple[str, ...]
@@ -125,19 +134,18 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Load:
-    """How much of a back end is free, from 0 to 1. gpus: None where it has none."""
+    """How much of a back end is free, from 0 to 1. gpus: None if it has none."""
 
     cpus: float
     gpus: float | None = None
 
 
 class Backend(Protocol):
-    """One scheduler. Ids are strings that the back end alone understands, at most 253 characters.
+    """One scheduler. Ids are strings that only the back end understands, at most 253 characters.
 
     interval: seconds between two calls of `states`. reread_after: seconds after which a live job is read
-    again even if nothing was reported, None where `states` (or a watch of the router's) reports every
-    change. durable: what it has answered it never forgets, so that the answer of `submit_held` need not be
-    read back.
+    again even if no change was reported; None if `states`, or a watch, reports every change. durable: it
+    never loses a job that it accepted, so a submission need not be read back.
     """
 
     target: Target
@@ -146,63 +154,65 @@ class Backend(Protocol):
     durable: bool
 
     async def unfit(self, ticket: Ticket) -> str:
-        """Why nothing that is there could ever run the job; empty when something could.
+        """Why no node of the scheduler could ever run the job; empty if one could.
 
-        Only a hint for choosing: it is asked before each submission, so it must answer from memory.
+        Nodes that may come back (down, drained, cordoned) are there. It is asked before each submission, so
+        it answers from memory. A Job is refused for what it names, so that rests on a look of the last
+        seconds.
         """
         ...
 
     async def load(self) -> Load:
-        """How much is free, from a list of a bounded age: it is asked before submissions."""
+        """How much is free, from a cached list of bounded age: it is called before submissions."""
         ...
 
     async def submit_held(self, ticket: Ticket) -> str:
-        """Submit a job that does not start before `release`, marked with the token; returns its id.
+        """Submit a job, with the token, that does not start before `release`; returns its id.
 
-        It is made whole and held by one request, or not at all. An array is one job with one id. Where the
-        attempt has been submitted before, the same id or another one: `find` has them all. A back end that
-        is `durable` takes an attempt only once, and gets a token that names no copy.
+        One request creates the whole job, held, or nothing. An array is one job with one id. If the attempt
+        was submitted before, the id may be the same or another one; `find` returns all of them. A `durable`
+        back end accepts an attempt only once, and its token has an empty `copy`.
         """
         ...
 
     async def find(self, claim: Claim) -> list[tuple[Claim, str]]:
-        """Unfinished jobs of the attempt, any copy, and their ids; from an answer begun after the call."""
+        """Unfinished jobs of all submissions of the attempt, with their ids; listed after the call began."""
         ...
 
     async def read(self, claim: Claim, job_id: str) -> Seen | None:
-        """The job of that id if it carries the token; None when there is none or it is another's.
+        """The job of that id if it has the token; None if there is none, or the id belongs to another job.
 
-        Also how it ended, for as long as the back end can tell. An array is final when all its elements are;
-        `tasks` counts them. `usage` is told with the end.
+        It also returns ended jobs, for as long as the back end knows them. An array is final when all its
+        elements are; `tasks` counts them. `usage` is set when the job has ended.
         """
         ...
 
     async def release(self, ticket: Ticket, job_id: str) -> None:
-        """Let the job start; doing it twice does no harm. It may stay held until all its tasks find room.
+        """Let the job start; a second call does no harm. The job may stay held until all its tasks fit.
 
-        Then `read` says why, and the router comes back with `release` after a while.
+        Then `read` says why, and the router calls `release` again after a while.
         """
         ...
 
     async def cancel(self, claim: Claim, job_id: str) -> None:
-        """End the job if it carries the token; fine when it has ended or gone. It may take a while to end."""
+        """End the job if it has the token; no error if it has ended or is gone. Ending may take a while."""
         ...
 
     async def states(self) -> Mapping[str, str]:
-        """An opaque state for each live job: a change means that `read` may have something new.
+        """An opaque state for each live job: if it changes, `read` may return something new.
 
-        The cost must not grow with jobs that have ended long ago.
+        The cost must not grow with the number of jobs that ended long ago.
         """
         ...
 
     def phase_of(self, state: str) -> Phase | None:
-        """The phase that one of `states()` stands for; None when only `read` can tell."""
+        """The phase for a state of `states()`; None if only `read` can tell."""
         ...
 
     async def explain(self, ticket: Ticket, job_id: str) -> Explanation:
-        """Why a released job waits; may be expensive, and is asked for one job when a person wants it."""
+        """Why a released job waits. It may be expensive: it is called for one job when a person asks."""
         ...
 
     async def claimed(self) -> list[tuple[Claim, str]]:
-        """All unfinished jobs that carry a token of this site, for the sweep."""
+        """All unfinished jobs with a token of this site, for the sweep."""
         ...

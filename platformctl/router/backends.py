@@ -1,4 +1,4 @@
-"""The back ends of the router, as one table: who builds which."""
+"""The table of the router's back ends: the function that builds each one."""
 
 from collections.abc import Mapping
 

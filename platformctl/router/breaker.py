@@ -1,9 +1,9 @@
-"""Spares a back end that is away or full: one request at a time asks whether it is back.
+"""A circuit breaker: while a back end is down or full, one request at a time tests whether it answers again.
 
-A Breaker stands before a back end and is one. After some failures in a row nothing is sent any more but
-a probe, later and later; Jobs that come meanwhile are parked here and queued again once it answers,
-a few for each answer, so that ten thousand of them neither ask nor return at the same time. Submissions
-pause by themselves while the back end is well but takes no more jobs.
+A Breaker wraps a back end and follows the same protocol. After some failures in a row it sends only probes,
+with growing pauses. Jobs that come meanwhile are parked here. Once the back end answers, they are queued
+again, a few for each answer, so that ten thousand Jobs do not come back at the same time. Submissions have a
+circuit of their own: it opens while the back end works but accepts no more jobs.
 """
 
 import asyncio
@@ -30,12 +30,12 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 _FAILURES = 3
 _AT_ONCE = 16
 _TICK = 1.0
-# For each answer that comes, so many of the parked return; and so many each second in any case.
+# How many parked Jobs are queued again for each answer, and each second in any case.
 _PER_ANSWER, _PER_TICK = 2, 16
 
 
 class State(StrEnum):
-    """Closed is well; open sends nothing; half-open has sent one request to see."""
+    """Closed: requests are sent. Open: none are sent. Half-open: a probe was sent and is not answered yet."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -43,7 +43,7 @@ class State(StrEnum):
 
 
 class CircuitOpenError(Unavailable):
-    """Park the Job at `circuit`, and it is queued in time. sent: whether the request was made at all."""
+    """The circuit is open: park the Job there, to be queued later. sent: whether the request was sent."""
 
     def __init__(self, circuit: "Circuit", why: str, sent: bool) -> None:
         super().__init__(why)
@@ -52,7 +52,7 @@ class CircuitOpenError(Unavailable):
 
 
 class Circuit:
-    """Whether requests of one kind are worth sending. failures: so many in a row open it."""
+    """Decides whether requests of one kind are sent. failures: how many in a row open it."""
 
     def __init__(
         self, wake: Callable[[Key], None], failures: int, changed: Callable[[State], None] = lambda _: None
@@ -69,27 +69,27 @@ class Circuit:
         self._ticking = False
 
     def park(self, key: Key) -> None:
-        """Queue a Job once requests are worth sending."""
+        """Queue a Job again once requests are sent again."""
         self._parked[key] = None
         if not self._ticking:
             self._ticking = True
             asyncio.get_running_loop().call_later(_TICK, self._tick)
 
     async def send[T](self, request: Callable[[], Awaitable[T]], counts: Callable[[Unavailable], bool]) -> T:
-        """Make a request, unless the circuit is open. counts: whether an exception is a failure of this kind.
+        """Send a request, unless the circuit is open. counts: whether an exception is a failure of this kind.
 
-        CircuitOpenError instead of a failure that leaves the circuit open.
+        Raises CircuitOpenError if the circuit is open before or after the request.
         """
         probe = self._enter()
         try:
             answer = await request()
         except Denied:
-            # One person's job must not close the way for all the others.
+            # One user's job must not stop the requests for all others.
             self._succeed()
             raise
         except Unavailable as error:
             if not counts(error):
-                # What is full has answered.
+                # A back end that is full has answered.
                 self._succeed() if isinstance(error, Busy) else self._give_up(probe)
                 raise
             self._fail(str(error))
@@ -129,7 +129,7 @@ class Circuit:
             self._open()
 
     def _give_up(self, probe: bool) -> None:
-        """A request ended without telling anything of this kind; after a probe, another has to be made."""
+        """A request ended without a result of this kind. If it was the probe, another probe is needed."""
         if probe and self.state is State.HALF_OPEN:
             self._open()
 
@@ -148,7 +148,7 @@ class Circuit:
             self._wake(key)
 
     def _tick(self) -> None:
-        """Send a probe when it is time, with a Job that waits; release what got no answer."""
+        """Queue parked Jobs: some each second while closed, and one as the probe when the pause is over."""
         if self.state is State.CLOSED:
             self._release(_PER_TICK)
         elif self.state is State.OPEN and monotonic() >= self._due:
@@ -159,9 +159,9 @@ class Circuit:
 
 
 class Breaker:
-    """A back end that is asked only when that is worth it; see platformctl.router.backend for the protocol.
+    """A back end behind circuits; see platformctl.router.backend for the protocol.
 
-    wake: queues the Job of a key. changed: told when the back end goes away or comes back.
+    wake: queues the Job of a key. changed: called when the back end stops or starts to answer.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class Breaker:
         return self._backend.phase_of(state)
 
     async def submit_held(self, ticket: Ticket) -> str:
-        """As the back end; not while it takes no more."""
+        """As the back end, unless it accepts no more jobs at the moment."""
         return await self._submissions.send(
             lambda: self._send(lambda: self._backend.submit_held(ticket), counts=_is_silence),
             lambda error: isinstance(error, Busy),
@@ -239,5 +239,5 @@ class Breaker:
 
 
 def _is_silence(error: Unavailable) -> bool:
-    """Whether it says that the back end is away; one that is full has answered."""
+    """Whether the error means that the back end does not answer; Busy is an answer."""
     return not isinstance(error, Busy)

@@ -1,6 +1,6 @@
 """The router's configuration: one JSON file, written by the chart from the site's inventory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,26 +17,44 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class UserEntry(_Strict):
-    """A site user: numeric ids as on every host. Root can not be one."""
+# A field of a line in /etc/passwd or /etc/group.
+_Field = Annotated[str, Field(pattern=r"^[^:\x00-\x1f]+$")]
 
-    name: str
+
+class GroupEntry(_Strict):
+    """A group of the site."""
+
+    name: _Field
+    gid: _Id
+
+
+class UserEntry(_Strict):
+    """A site user: numeric ids as on every host. Root cannot be one."""
+
+    name: _Field
     uid: _Id
     gid: _Id
     groups: list[_Id] = []
     account: str | None = None
-    home: str
+    home: _Field
     home_claim: str | None = None
 
-    def user(self) -> User:
+    def user(self, group_names: Mapping[int, str]) -> User:
         """The user as translations need it."""
         return User(
-            self.name, self.uid, self.gid, tuple(self.groups), self.account, self.home, self.home_claim
+            self.name,
+            self.uid,
+            self.gid,
+            tuple(self.groups),
+            self.account,
+            self.home,
+            self.home_claim,
+            {gid: group_names[gid] for gid in (self.gid, *self.groups) if gid in group_names},
         )
 
 
 class SlurmEntry(_Strict):
-    """How to reach slurmrestd. key_file holds the site's JWT key; reader is whom reads are made as."""
+    """How to reach slurmrestd. key_file: the site's JWT key. reader: the Slurm user for read requests."""
 
     address: str
     key_file: Path
@@ -46,9 +64,9 @@ class SlurmEntry(_Strict):
 
 
 class PriorityEntry(_Strict):
-    """A class of priority that Jobs may name: what it is on each back end.
+    """A priority class that Jobs may name, and what it means on each back end.
 
-    nice: Slurm's, which puts a job back; only its operators may put one forward, and the router is none.
+    nice: Slurm's; it lowers a job's priority. Only Slurm operators may raise one, and the router is not one.
     """
 
     qos: str | None = None
@@ -56,7 +74,7 @@ class PriorityEntry(_Strict):
     pod_priority_class: str | None = None
 
     def priority(self) -> Priority:
-        """The class as translations need it."""
+        """The class in the form that translations need."""
         return Priority(self.qos, self.nice, self.pod_priority_class)
 
 
@@ -68,16 +86,18 @@ class LeaseEntry(_Strict):
 
 
 class RouterConfig(_Strict):
-    """site marks the router's jobs in every back end; without slurm, Kubernetes is the only back end.
+    """The whole file.
 
-    lease: without one the process takes itself for the only router. grace_seconds: how long the reconciles in
-    progress may take once the process is told to stop. health: host and port of /healthz, /readyz and
-    /metrics. priorities: by the name that Jobs use. routing: see routing_rules; the shipped ones where it is
-    empty. stage_paths: folders outside of homes that Jobs may stage files from and to.
+    site: its name, which marks the router's jobs in every back end. slurm: without it, Kubernetes is the only
+    back end. lease: without it, the process assumes that it is the only router. grace_seconds: how long
+    reconciles in progress may take after the process is told to stop. health: host and port of /healthz,
+    /readyz and /metrics. priorities: by the name that Jobs use. routing: see routing_rules; the default rules
+    if it is empty. stage_paths: folders outside of homes that Jobs may stage files from and to.
     """
 
     site: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
     users: list[UserEntry]
+    groups: list[GroupEntry] = []
     slurm: SlurmEntry | None = None
     script_image: str = DEFAULT_IMAGE
     workers: Annotated[int, Field(ge=1, le=64)] = 32
@@ -91,14 +111,15 @@ class RouterConfig(_Strict):
 
     def by_name(self) -> dict[str, User]:
         """Users by the name that the API server knows them by."""
-        return {entry.name: entry.user() for entry in self.users}
+        names = {entry.gid: entry.name for entry in self.groups}
+        return {entry.name: entry.user(names) for entry in self.users}
 
     def rules(self) -> Sequence[Rule]:
-        """The site's rules of routing, or the ones that are shipped."""
+        """The site's routing rules, or the default ones."""
         return self.routing or DEFAULT_RULES
 
     def policy(self) -> Policy:
-        """What the site lets its users ask for."""
+        """What the site allows its users to ask for."""
         priorities = {name: entry.priority() for name, entry in self.priorities.items()}
         return Policy(priorities, tuple(self.stage_paths))
 

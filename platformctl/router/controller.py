@@ -1,7 +1,7 @@
-"""Joins the parts: informers watch, the queue orders, the reconciler acts, back ends are polled in bulk.
+"""Connects informers, work queue and reconciler, and polls the back ends in bulk.
 
-It follows the API server all the time and works only while it leads; so a router that stands by knows
-every Job when its turn comes.
+It follows the API server all the time, but acts only while it is the leader. So a router on standby already
+knows every Job when it becomes the leader.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ from platformctl.router.job.sweep import Sweeper
 from platformctl.router.loop.queue import Key, RetryLater, WorkQueue
 from platformctl.vocabulary import Phase
 
-# After a start, so many Jobs a second are reconciled of those that only wait for their deletion.
+# After a start, how many ended Jobs a second are reconciled that only wait for their deletion.
 _EXPIRING_PER_SECOND = 100.0
-# Of a back end's polls: how many times longer the pause is than the work, and how long at most (seconds).
+# The pause between two polls of a back end: this many times the poll's duration, at most this many seconds.
 _PAUSE_TO_WORK, _LONGEST_PAUSE = 80.0, 2.0
 _FOLLOWED = frozenset({Phase.QUEUED, Phase.RUNNING})
 
@@ -34,10 +34,10 @@ log = structlog.get_logger(__name__)
 
 
 class Controller:
-    """Keeps nothing of its own: Jobs in short are in the overview, all else in the API server and back ends.
+    """Stores nothing itself: the overview has the Jobs in short; the rest is in the API server and back ends.
 
-    queue: the work queue, which the overview adds Jobs to as well. watched: back ends that are not polled,
-    since a watch reports their changes; each with a function that finds what changed before the start.
+    queue: the work queue; the overview adds Jobs to it too. watched: back ends that are not polled, because a
+    watch reports their changes; each with a function that finds what changed before the start.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Controller:
         queue.close()
 
     async def lead(self) -> None:
-        """Work until cancelled, at any step: that is what the protocol is for."""
+        """Work until cancelled. It may be cancelled at any step, because the protocol allows that."""
         self._queue.open()
         self._add_all()
         try:
@@ -81,7 +81,7 @@ class Controller:
             self._queue.close()
 
     async def finish(self, seconds: float) -> None:
-        """Begin no new reconciles, and wait at most so many seconds for those in progress."""
+        """Start no new reconciles, and wait at most this many seconds for those in progress."""
         await self._queue.finish(seconds)
 
     def job_changed(self, job: JobResource) -> None:
@@ -107,18 +107,18 @@ class Controller:
             live.pop(key, None)
 
     def count(self) -> None:
-        """Bring the metrics up to date that are not counted as things happen."""
+        """Update the metrics that are not counted when something happens."""
         metrics.QUEUE_DEPTH.set(len(self._queue))
         phases = Counter(brief.phase or Phase.PENDING for brief in self._overview.values())
         for phase in Phase:
             metrics.JOBS.labels(phase).set(phases[phase])
 
     def _add_all(self) -> None:
-        """What is to be done at the start; what a back end that is polled reports comes when it is polled."""
+        """Queue what needs a reconcile at the start. For polled back ends the first poll adds the rest."""
         for brief in self._overview.values():
             waits = not brief.final and brief.phase not in _FOLLOWED
             if waits or any(brief.wishes[1:]):
-                # What a back end has already may wait for those that none has.
+                # Jobs that a back end already has may wait for Jobs that no back end has.
                 self._queue.add(brief.key, urgent=brief.backend is None or any(brief.wishes[1:]))
         for target, differing in self._watched.items():
             live = [self._overview.get_job(key) for key in self._live[target]]
@@ -139,7 +139,7 @@ class Controller:
                 result = "done"
             except RetryLater as error:
                 result = "retry"
-                # It may have failed because the cached Job was old.
+                # The cached Job may have been too old.
                 self._cache.drop(key)
                 log.info("will try again", why=str(error))
                 raise
@@ -173,21 +173,20 @@ class Controller:
             except Unavailable as error:
                 log.warning("back end unavailable", backend=backend.target, why=str(error))
                 continue
-            # By the id too: between two polls another attempt may end as the last one did.
+            # Compare the id too: between two polls, a new attempt may end in the same state as the last one.
             now = {(key, job_id): states[job_id] for key, job_id in live.items() if job_id in states}
             if now != before or len(now) < len(live):
                 for key, job_id in live.items():
                     if self._is_news(backend, key, now.get((key, job_id)), before.get((key, job_id))):
                         self._queue.add(key, urgent=False)
-            # So many jobs are asked for less often, but still often enough.
+            # If a poll takes long, poll less often.
             spent = time.thread_time() - spent
             pause = max(backend.interval, min(_LONGEST_PAUSE, spent * _PAUSE_TO_WORK))
-            # Only what was live: a Job that becomes live later is compared with its status.
+            # Only Jobs that were live: one that becomes live later is compared with its status.
             before = now
 
     def _is_news(self, backend: Backend, key: Key, now: str | None, before: str | None) -> bool:
-        """Whether a live job's state has to be read: it changed, or was never seen and is not what the
-        status says."""
+        """Whether a live job has to be read: its state changed, or is new and differs from the status."""
         if now is None or before is not None:
             return now is None or now != before
         brief = self._overview.get_job(key)
@@ -200,4 +199,4 @@ class Controller:
             try:
                 await sweeper.sweep(self._overview)
             except Unavailable as error:
-                log.warning("sweep put off", backend=backend.target, why=str(error))
+                log.warning("sweep postponed", backend=backend.target, why=str(error))

@@ -1,4 +1,4 @@
-"""Whether some node could ever hold a request, and in plain words what none of them has."""
+"""Whether any node could ever hold a request, and in plain words what all nodes lack."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
@@ -11,7 +11,7 @@ type Amounts = Mapping[str, Fraction]
 
 
 def wanted(job: JobSpec, tasks: int = 1) -> dict[str, Fraction]:
-    """What so many tasks of a job ask for; nothing for what the back end's default decides."""
+    """What this many tasks of a job ask for, without amounts that the back end's defaults decide."""
     resources = job.resources
     amounts = {
         "cpu": Fraction(resources.millicores, 1000),
@@ -22,7 +22,7 @@ def wanted(job: JobSpec, tasks: int = 1) -> dict[str, Fraction]:
 
 
 def shapes(nodes: Iterable[Amounts]) -> list[Amounts]:
-    """Each different node once: a cluster of a thousand nodes has few kinds of them."""
+    """The distinct kinds of nodes: a cluster of a thousand nodes has only a few."""
     return list({frozenset(node.items()): node for node in nodes}.values())
 
 
@@ -34,7 +34,7 @@ def fits(request: Amounts, node: Amounts) -> bool:
 def lack(
     request: Amounts, nodes: Sequence[Amounts], most: str = "the most is", none: str = "none has any"
 ) -> str:
-    """What none of the nodes has; empty when one of them has all of it. most, none: what to call the best.
+    """What all nodes lack; empty if one node has everything. most, none: words for the best amount and 0.
 
     `nvidia.com/gpu 1 (none has any), cpu 4 (the most is 2) and memory 16Gi (the most is 7.6Gi)`
     """
@@ -51,7 +51,7 @@ def lack(
 
 
 def room(request: Amounts, nodes: Sequence[Amounts]) -> int:
-    """How many tasks with such a request the nodes hold at the same time."""
+    """How many tasks with this request fit on the nodes at the same time."""
     if not request:
         return 10**9 if nodes else 0
     return sum(
@@ -78,5 +78,5 @@ def _and(parts: Sequence[str]) -> str:
 
 
 def shares(request: Amounts, node: Amounts) -> Fraction:
-    """How much of a request a node has, from 0 to 1: that of what it lacks most."""
+    """Which part of a request a node has, from 0 to 1: that of the resource it lacks most."""
     return min((min(Fraction(1), node.get(name, Fraction(0)) / amount) for name, amount in request.items()))

@@ -1,4 +1,4 @@
-"""What the router counts of Jobs and back ends, for Prometheus; times are seconds."""
+"""The router's Prometheus metrics of Jobs and back ends; times are seconds."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -26,7 +26,7 @@ SUBMISSIONS = Counter(
 )
 BREAKER_OPEN = Gauge(
     "job_router_breaker_open",
-    "1 while a back end is left alone because it failed",
+    "1 while requests to a back end are paused because it failed",
     ["backend"],
     registry=REGISTRY,
 )

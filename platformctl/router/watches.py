@@ -1,4 +1,4 @@
-"""The Jobs and Queues of the cluster, watched."""
+"""Watches the Jobs and Queues of the cluster."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,15 +17,15 @@ from platformctl.vocabulary import JOBS, QUEUES
 log = structlog.get_logger(__name__)
 
 type Version = tuple[str, str]
-"""uid and resourceVersion: what tells one object from another, and one state of it from another."""
+"""uid and resourceVersion: they identify an object and one version of it."""
 
 
 def of_jobs(client: KubernetesClient, controller: Controller) -> Informer[Version]:
-    """Feeds the controller with Jobs."""
+    """Passes changes of Jobs to the controller."""
 
     def changed(key: Key, before: Version | None, after: Version | None, raw: dict[str, Any]) -> None:
         if before is not None and (after is None or before[0] != after[0]):
-            # Deleted, or deleted and made anew while nobody watched.
+            # Deleted, or deleted and created again while the watch was down.
             gone = {"namespace": key[0], "name": key[1], "uid": before[0]}
             controller.job_gone(JobResource({"metadata": gone}))
         if after is not None:
@@ -37,7 +37,7 @@ def of_jobs(client: KubernetesClient, controller: Controller) -> Informer[Versio
 def of_queues(
     client: KubernetesClient, queues: dict[str, Queue], changed: Callable[[], None]
 ) -> Informer[Version]:
-    """Keeps `queues` as the cluster has them; without their definition there are none."""
+    """Keeps `queues` as in the cluster; without the Queue definition there are none."""
 
     def on_change(key: Key, _before: Version | None, after: Version | None, raw: dict[str, Any]) -> None:
         queues.pop(key[1], None)
@@ -45,7 +45,7 @@ def of_queues(
         if isinstance(found, Queue):
             queues[key[1]] = found
         elif found:
-            log.error("a Queue is left out", queue=key[1], why=[str(refusal) for refusal in found])
+            log.error("a Queue is ignored", queue=key[1], why=[str(refusal) for refusal in found])
         changed()
 
     return Informer(client, QUEUES, _version, on_change)

@@ -1,8 +1,8 @@
-"""Variables that count for each host, merged in Ansible's order.
+"""The effective variables of each host, merged in Ansible's order.
 
-Lowest first: groups in hosts.yml, group_vars of `all`, group_vars of the other groups, the host in hosts.yml,
-its host_vars. Among groups the deeper wins, then the higher ansible_group_priority, then the later name.
-Values replace each other whole.
+Lowest precedence first: groups in hosts.yml, group_vars of `all`, group_vars of the other groups, the host in
+hosts.yml, its host_vars. Among groups the deeper one wins, then the higher ansible_group_priority, then the
+later name. A value replaces the other as a whole; mappings are not merged.
 """
 
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ class Effective:
         return _merged(self._host_sources(host), self._shared[names])
 
     def origin(self, host: str, variable: str) -> Source:
-        """The place that decides the value of a variable that the host has."""
+        """The place that sets the effective value of one of the host's variables."""
         places = [*_group_sources(self._ordered_groups(host)), *self._host_sources(host)]
         return next(source for source in reversed(places) if variable in source.values)
 

@@ -1,4 +1,4 @@
-"""Variables that no role declares: connections, a host's owner, the lab. Notation of argument_specs."""
+"""Variables that no role declares (connections, a host's owner, the lab), in the form of argument_specs."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ EXTRA: dict[str, dict[str, Any]] = {
         "description": "How hosts are reached; local is this machine.",
     },
     "ansible_become": {"type": "bool", "default": False, "description": "Become root by sudo."},
-    # platformctl runs commands on hosts by itself as well, and does so in this one way.
+    # platformctl also runs commands on hosts itself, and supports only this method.
     "ansible_become_method": {
         "choices": ["sudo"],
         "default": "sudo",

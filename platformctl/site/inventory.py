@@ -1,7 +1,7 @@
-"""Loading of a YAML inventory: hosts.yml with its groups, group_vars and host_vars, as Ansible reads them.
+"""Loads a YAML inventory: hosts.yml with its groups, group_vars and host_vars, as Ansible reads them.
 
-Gives the raw structure with the place of every value. Merging is `effective`; judging is elsewhere. Only
-hosts.yml is read: other inventory files and plugins in the folder are mistakes.
+The result is the raw structure with the place of every value. `effective` merges it; other modules check it.
+Only hosts.yml is read: other inventory files and plugins in the folder are mistakes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,18 +16,18 @@ from platformctl.site.reading import Document, read
 ALL = "all"
 HOSTS_FILES = ("hosts.yml", "hosts.yaml")
 EXTENSIONS = ("", ".yml", ".yaml", ".json")
-"""Of files of variables, in the order in which Ansible takes the first that is there."""
+"""Suffixes of files of variables; Ansible takes the first one in this order that exists."""
 _SECTIONS = ("hosts", "vars", "children")
 _PRIORITY = "ansible_group_priority"
-# What Ansible leaves out of an inventory folder by itself.
+# What Ansible ignores in an inventory folder.
 _IGNORED = (".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry")
 
 
 @dataclass(frozen=True)
 class Source:
-    """Variables that one place gives to a group or a host.
+    """Variables that one place sets for a group or a host.
 
-    keys: where in the document they stand; empty for a file of variables.
+    keys: their position in the document; empty for a file of variables.
     """
 
     entity: str
@@ -47,8 +47,8 @@ class Source:
 class Group:
     """A group while it is read: its own hosts and children by name, in order.
 
-    depth: longest way from `all`; the deeper group's variables win. priority: decides at the same depth.
-    place: keys of hosts.yml under which it is described.
+    depth: the longest path from `all`; the deeper group's variables win. priority: decides at the same depth.
+    place: the keys of hosts.yml where it is described.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Group:
 
 @dataclass
 class Inventory:
-    """Everything an inventory folder says, and the mistakes met while reading it.
+    """The content of an inventory folder, and the mistakes found while reading it.
 
     host_inline and host_files: each host's own variables, from hosts.yml and from host_vars.
     listed: for each host, the key path of every place in hosts.yml that names it.
@@ -137,7 +137,7 @@ def _read_group(inventory: Inventory, name: str, body: Any, keys: tuple[Key, ...
 
 
 def _check_sections(inventory: Inventory, body: dict[Any, Any], keys: tuple[Key, ...]) -> None:
-    """Report what is no section of a group, and leave only mappings in the sections."""
+    """Report unknown sections of a group, and keep only mappings in the sections."""
     for section, content in body.items():
         if section not in _SECTIONS:
             remedy = use_instead(str(section), _SECTIONS, "a group has hosts, children and vars")
@@ -150,7 +150,7 @@ def _check_sections(inventory: Inventory, body: dict[Any, Any], keys: tuple[Key,
 
 
 def _read_inline(inventory: Inventory, group: Group, content: dict[str, Any], keys: tuple[Key, ...]) -> None:
-    # Ansible takes the priority for itself, and only from here.
+    # Ansible uses the priority itself, and reads it only here.
     priority = content.pop(_PRIORITY, 1)
     if isinstance(priority, int):
         group.priority = priority
@@ -177,7 +177,7 @@ def _read_host(inventory: Inventory, group: Group, pattern: str, content: Any, k
 
 
 def _adopt(inventory: Inventory) -> None:
-    """Groups at the top of the file that no other holds are children of `all`."""
+    """Make the top-level groups without a parent children of `all`."""
     for group in inventory.groups.values():
         if group.name != ALL and not group.parents:
             group.parents[ALL] = None
@@ -233,7 +233,7 @@ def _read_variable_files(inventory: Inventory, section: str, names: list[str], k
 
 
 def _files_of(folder: Path, name: str, mistakes: list[Mistake]) -> list[Path]:
-    """The files of one group or host: a folder of them or a single one, as Ansible picks."""
+    """The files of one group or host that Ansible would read: a folder of files or a single file."""
     found = [path for path in (folder / f"{name}{extension}" for extension in EXTENSIONS) if path.exists()]
     for unused in found[1:]:
         problem = f"is not read, because {found[0].name} exists beside it"

@@ -1,4 +1,4 @@
-"""A mistake in a site's inventory: where it stands, what it is, and what to do about it."""
+"""A mistake in a site's inventory: where it is, what it is, and how to fix it."""
 
 import json
 import re
@@ -18,8 +18,9 @@ _LONGEST_VALUE = 60
 class Mistake:
     """One mistake.
 
-    file: path of the file. line: first line of the value, from 1; 0 when unknown. key: path of keys as in
-    `users_accounts[1].uid`. value: as text, shortened, never of a secret. problem, remedy: one clause each.
+    file: path of the file. line: first line of the value, from 1; 0 if unknown. key: path of keys as in
+    `users_accounts[1].uid`. value: as shortened text, hidden if it is secret. problem, remedy: one clause
+    each.
     """
 
     file: Path
@@ -47,7 +48,7 @@ def key_path(keys: Sequence[Key]) -> str:
 
 
 def shown(value: Any, keys: Sequence[Key] = ()) -> str:
-    """A value for a message: short, and hidden when its name says that it is confidential."""
+    """A value for a message: shortened, and hidden if its name means that it is confidential."""
     if any(_CONFIDENTIAL.search(str(key)) for key in keys):
         return "a hidden value"
     text = value if isinstance(value, str) else json.dumps(value, default=str)

@@ -22,7 +22,7 @@ from platformctl.site.variables import roles
 class Host:
     """One host.
 
-    address: IP address, or what the inventory gives (Jinja not evaluated). groups: all levels, without `all`.
+    address: IP address, or the inventory's text (Jinja not evaluated). groups: of all levels, without `all`.
     vars: its effective variables, raw as in YAML.
     """
 
@@ -37,7 +37,7 @@ class Site:
     """A site without mistakes.
 
     inventory: its folder. hosts: in Ansible's order. groups: members of every group in Ansible's order, so
-    that the first of a group is the same one that roles mean. shared: variables of the whole site, raw.
+    that the first host of a group is the same as in roles. shared: variables of the whole site, raw.
     """
 
     inventory: Path

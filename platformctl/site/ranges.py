@@ -8,7 +8,7 @@ _RANGE = re.compile(r"\[(\w+):(\w+)(?::(\d+))?\]")
 
 
 def expand(pattern: str) -> Iterator[str]:
-    """All host names of a pattern; ValueError when a range makes no sense."""
+    """All host names of a pattern; ValueError if a range is not valid."""
     match = _RANGE.search(pattern)
     if not match:
         yield pattern

@@ -1,7 +1,7 @@
-"""Reading of one YAML file with the C parser, keeping where every value stands.
+"""Reads a YAML file with the C parser, and keeps the position of every value.
 
-Values are plain YAML ones: Jinja expressions stay texts, `!unsafe` is dropped, and `!vault` becomes a
-Vaulted, whose content is never decrypted here.
+Values are plain YAML: Jinja expressions stay texts, `!unsafe` is dropped, and `!vault` becomes a Vaulted,
+which is never decrypted here.
 """
 
 import json
@@ -50,7 +50,7 @@ class Document:
     node: yaml.Node | None = None
 
     def line(self, keys: Sequence[Key]) -> int:
-        """Line of the value under these keys, or of the nearest one above it that exists; 0 if unknown."""
+        """Line of the value under these keys, or of its nearest existing parent; 0 if unknown."""
         node, line = self.node, 0
         for key in keys:
             found = _child(node, key)
@@ -61,7 +61,7 @@ class Document:
 
 
 def read(path: Path) -> tuple[Document, list[Mistake]]:
-    """Read a file that holds a mapping; an unreadable one counts as empty and gives a mistake."""
+    """Read a file that contains a mapping; an unreadable file counts as empty and is a mistake."""
     try:
         loader = _Loader(path.read_bytes())
         node = loader.get_single_node()

@@ -10,11 +10,11 @@ from platformctl.site.rules.examples import EXAMPLE
 
 
 def create(target: Path, force: bool = False) -> list[Path]:
-    """Write the inventory of a new site named after the folder; gives the files written.
+    """Write the inventory of a new site named after the folder; returns the written files.
 
-    The example's name is replaced by the site's, wherever it stands.
+    The example's name is replaced by the site's everywhere.
 
-    force: write over the example's files in a folder that is in use. Secrets are never replaced.
+    force: overwrite the example's files in a folder that already exists. Secrets are never replaced.
     """
     name = target.resolve().name
     if not is_site_name(name):

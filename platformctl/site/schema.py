@@ -1,8 +1,8 @@
 """Pydantic types made from the variables: they check values, and give JSON Schema to editors.
 
-Numbers for texts are refused although Ansible takes them: YAML reads 0700, 1:30 and 1e3 as other numbers than
-were written, so such a text belongs in quotes. Texts for numbers and truth values are refused likewise: what
-reads them beside a role's argument specs, such as a template or a rule here, takes "no" for true.
+A number where a text is expected is refused, although Ansible accepts it: YAML reads 0700, 1:30 and 1e3 as
+other numbers than were written, so such a text must be quoted. A text where a number or a boolean is expected
+is refused too: templates and rules that read it without a role's argument specs would treat "no" as true.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ from platformctl.site.refinements import REFINEMENTS
 from platformctl.site.variables import Variable, known
 
 OWN_PREFIX = "x_"
-"""Variables of this prefix are the site's own, for its other values to mention; nothing reads them."""
+"""Prefix of the site's own variables: its other values may use them, and platformctl ignores them."""
 
 _SCALARS: Mapping[str, Any] = {
     "str": StrictStr,
@@ -41,7 +41,7 @@ _STRICT = ConfigDict(extra="forbid")
 
 
 def type_of(variable: Variable, within: str = "") -> Any:
-    """The Python type of a variable's values; `within` is the variable whose key this one is."""
+    """The Python type of a variable's values. within: the name of the variable that this is a key of."""
     path = f"{within}.{variable.name}" if within else variable.name
     if path in REFINEMENTS:
         found = REFINEMENTS[path]

@@ -1,8 +1,8 @@
 """The secrets of a site: generated once into an ansible-vault file inside its inventory.
 
-The vault is `<inventory>/group_vars/all/secrets.vault`. Its key is a file of its own outside the inventory;
-the vault's label is the name of that file, so that a copied or moved inventory still finds it. Existing
-secrets are never changed here: rotation touches running services and is another concern.
+The vault is `<inventory>/group_vars/all/secrets.vault`. Its key is a separate file outside the inventory. The
+vault's label is the name of that file, so that a copied or moved inventory still finds it. Existing secrets
+are never changed here: rotation affects running services and is a separate task.
 """
 
 import base64
@@ -58,9 +58,9 @@ def vault_path(inventory: Path) -> Path:
 
 
 def ensure(inventory: Path) -> bool:
-    """Generate the secrets that the inventory lacks; True when any was made.
+    """Generate the secrets that the inventory lacks; True if any was generated.
 
-    Runs that meet wait for each other, and a kill leaves the old file or the new one.
+    Concurrent runs wait for each other. A kill leaves either the old or the new file.
     """
     vault = vault_path(inventory)
     with _locked(vault.parent):
@@ -91,7 +91,7 @@ def load(inventory: Path) -> dict[str, str]:
         text = VaultLib([(key.name, _secret(key))]).decrypt(vault.read_bytes())
     except AnsibleError as error:
         raise PlatformError(
-            f"{vault} does not open with its key",
+            f"{vault} cannot be decrypted with its key",
             where=str(key),
             next=f"find the key it was made with and name it with {KEY_VARIABLE}",
             code=ExitCode.INVALID,
@@ -106,9 +106,9 @@ def key_file(inventory: Path) -> Path | None:
 
 
 def opener(inventory: Path) -> Callable[[str], str]:
-    """Opens values that are encrypted by themselves (`!vault`), with the key of the inventory's secrets.
+    """A function that decrypts single encrypted values (`!vault`) with the key of the inventory's secrets.
 
-    It raises ValueError where the key does not open a value, or there is none.
+    It raises ValueError if the key cannot decrypt a value, or there is no key.
     """
 
     @cache
@@ -116,7 +116,7 @@ def opener(inventory: Path) -> Callable[[str], str]:
         key = key_file(inventory)
         return VaultLib([(key.name, _secret(key))] if key else [])
 
-    # A group's value is asked for by each of its hosts, and opening one takes milliseconds.
+    # Each host of a group asks for the group's value, and decrypting takes milliseconds.
     @cache
     def opened(text: str) -> str:
         try:
@@ -128,7 +128,7 @@ def opener(inventory: Path) -> Callable[[str], str]:
 
 
 def discard(inventory: Path) -> None:
-    """Remove the vault and the key that was made for it: only for an inventory that is thrown away whole."""
+    """Remove the vault and its key: only for an inventory that is deleted completely."""
     vault = vault_path(inventory)
     if vault.exists():
         (paths.config_dir() / "keys" / Path(_label(vault)).name).unlink(missing_ok=True)
@@ -137,7 +137,7 @@ def discard(inventory: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; no file of its own, so nothing is left behind in the inventory."""
+    """Lock the folder itself, so that no lock file stays in the inventory."""
     if not folder.is_dir():
         raise PlatformError(
             f"{folder} is not a folder, so this is not an inventory of a site",
@@ -205,7 +205,7 @@ def _make_key(key: Path) -> None:
 
 
 def _secret(key: Path) -> VaultSecret:
-    # As Ansible reads it: stripped, never empty, and an executable file prints the key.
+    # As Ansible reads it: the text is stripped and not empty; an executable file is run and prints the key.
     try:
         if os.access(key, os.X_OK):
             content = subprocess.run([key], stdout=subprocess.PIPE, check=True).stdout.strip()
@@ -230,7 +230,7 @@ def _encrypt(values: Mapping[str, str], label: str, key: Path) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Replace a file at once, readable by its owner alone."""
+    """Replace a file atomically, readable only by its owner."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:

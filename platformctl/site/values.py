@@ -35,12 +35,12 @@ _CONFIDENTIAL = ("ansible_become_password",)
 
 
 def templated(value: Any) -> bool:
-    """Whether Ansible makes the value only when it runs, so that it cannot be judged before."""
+    """Whether Ansible computes the value only at run time, so that it cannot be checked before."""
     return isinstance(value, Vaulted) or (isinstance(value, str) and ("{{" in value or "{%" in value))
 
 
 def check_values(inventory: Inventory, data: Path) -> Iterator[Mistake]:
-    """Mistakes in the values of all places, each by itself."""
+    """Mistakes in single values, at all places."""
     types = adapters(data)
     for source in inventory.sources():
         for name, value in source.values.items():

@@ -1,7 +1,7 @@
 """The variables of a site: those that roles declare in argument_specs, and those that no role declares.
 
-A role's argument_specs are the one place that says a variable's type, default and meaning. This module reads
-them all, and reads from the playbooks which groups of hosts a role is for.
+A role's argument_specs are the only place for a variable's type, default and meaning. This module reads all
+of them, and reads from the playbooks which groups of hosts a role is for.
 """
 
 import re
@@ -23,8 +23,8 @@ _UNSET: Any = object()
 class Variable:
     """One variable, or one key of a variable that is a mapping or a list of mappings.
 
-    type and elements: names of Ansible's argument types. required: by the roles that read it. default: UNSET
-    when there is none. roles: those that declare it, in alphabetical order.
+    type and elements: names of Ansible's argument types. required: whether the roles that read it need it.
+    default: UNSET if there is none. roles: those that declare it, in alphabetical order.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Role:
-    """A role: its variables, and the groups whose hosts it is applied to; none for a role that others use."""
+    """A role: its variables, and the groups whose hosts it is for; no groups if only other roles use it."""
 
     name: str
     variables: Mapping[str, Variable]
@@ -119,7 +119,7 @@ def _variable(name: str, spec: Mapping[str, Any]) -> Variable:
 
 
 def _merge(one: Variable, other: Variable) -> Variable:
-    """Two declarations of one variable: the more detailed one counts, required if any role needs it."""
+    """Merge two declarations of a variable: the more detailed one wins; required if either requires it."""
     detailed, plain = sorted((one, other), key=_detail, reverse=True)
     return replace(
         detailed,

@@ -190,6 +190,15 @@ async def test_a_cancelled_job_ends_and_may_be_cancelled_again(subject: Subject)
     assert job_id not in [found for _, found in await subject.backend.claimed()]
 
 
+async def test_a_job_cancelled_before_its_start_has_no_exit_code(subject: Subject) -> None:
+    for spec in ({}, {"array": "0-2"}):
+        ticket = subject.ticket(**spec)
+        job_id = await subject.backend.submit_held(ticket)
+        await subject.backend.cancel(ticket.claim, job_id)
+        seen = await subject.over(ticket, job_id)
+        assert seen is None or (seen.phase, seen.exit_code, seen.started) == (Phase.CANCELLED, None, None)
+
+
 async def test_what_can_never_run_is_refused_and_nothing_is_left(subject: Subject) -> None:
     ticket = subject.refused(subject.ticket())
     with pytest.raises(Refused, match=subject.words):

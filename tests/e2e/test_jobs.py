@@ -114,14 +114,41 @@ def test_the_example_of_k_foundry_runs_unchanged(jobs: Jobs) -> None:
     assert jobs.output(name).startswith(PI)
 
 
-def test_on_kubernetes_the_example_waits_and_says_for_what(jobs: Jobs) -> None:
+def test_on_kubernetes_the_example_is_refused_and_says_why(jobs: Jobs) -> None:
     document = yaml.safe_load(EXAMPLE)
     document["spec"]["target"] = "kubernetes"
     (name,) = jobs.create(document)
-    deadline = time.monotonic() + 60
-    while "nvidia.com/gpu" not in (status := jobs.until(name, "Queued")).get("reason", ""):
-        assert time.monotonic() < deadline, status
-        time.sleep(1)
+    assert "nvidia.com/gpu" in jobs.until(name, "Refused")["reason"]
+
+
+@pytest.mark.parametrize("target", ["slurm", "kubernetes"])
+def test_what_the_largest_node_cannot_hold_is_refused(jobs: Jobs, target: str) -> None:
+    """On Kubernetes the system's own pods hold a part of every node."""
+    name = jobs.submit(script="#!/bin/sh\n", target=target, resources={"cpu": "4000"})
+    assert "cpu 4000 (the most is" in jobs.until(name, "Refused")["reason"]
+    shown = jobs.site.host("ctl1", *f"{ADMIN} get nodes -o json".split())
+    worker = max(
+        (node for node in json.loads(shown)["items"] if not node["spec"].get("taints")),
+        key=lambda node: int(node["status"]["allocatable"]["cpu"]),
+    )
+    if target == "kubernetes":
+        whole = worker["status"]["allocatable"]["cpu"]
+        name = jobs.submit(script="#!/bin/sh\n", target=target, resources={"cpu": whole})
+        assert "beside the system's own pods" in jobs.until(name, "Refused")["reason"]
+
+
+def test_inside_a_pod_the_user_has_a_name(jobs: Jobs) -> None:
+    """Also in an image that knows nobody of the site."""
+    script = "#!/bin/bash\nwhoami; id -gn; id -Gn; eval echo ~; getent passwd nobody | cut -d: -f3\n"
+    in_script = jobs.submit(script=script, target="kubernetes")
+    program = 'print join " ", (getpwuid $<)[0, 7], (map { scalar getgrgid $_ } split " ", $( ), "\\n"'
+    in_container = jobs.submit(template=container("perl:5.34.0", "perl", "-e", program), target="kubernetes")
+    assert jobs.until(in_script, "Succeeded", "Failed")["phase"] == "Succeeded"
+    name, group, groups, home, nobody = jobs.output(in_script).splitlines()
+    assert (name, group, set(groups.split())) == ("alice", "alice", {"alice", "physics"})
+    assert (home, nobody) == ("/home/alice", "65534")
+    assert jobs.until(in_container, "Succeeded", "Failed")["phase"] == "Succeeded"
+    assert set(jobs.output(in_container).split()) == {"alice", "/home/alice", "physics"}
 
 
 def test_scaled_down_it_prints_the_same_on_both(jobs: Jobs) -> None:
@@ -360,10 +387,13 @@ def test_an_image_that_does_not_exist_is_named_and_the_job_ends_with_its_wall_ti
 
 @pytest.mark.parametrize("target", ["slurm", "kubernetes"])
 def test_why_a_job_waits_is_explained_by_its_scheduler(jobs: Jobs, target: str) -> None:
-    """The Slurm node has one GPU, which the first Job takes; the Kubernetes node has none."""
-    spec = {"script": "#!/bin/sh\nsleep 600\n", "target": target, "resources": {"nvidia.com/gpu": "1"}}
+    """The Slurm node has one GPU, which the first Job takes; Kubernetes has to pull an image first."""
+    spec: dict[str, Any] = {"target": target}
     if target == "slurm":
+        spec |= {"script": "#!/bin/sh\nsleep 600\n", "resources": {"nvidia.com/gpu": "1"}}
         jobs.until(jobs.submit(**spec), "Running")
+    else:
+        spec["template"] = container("docker.io/library/nosuch:1", "true")
     name = jobs.submit(**spec)
     jobs.until(name, "Queued")
     asked = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -373,7 +403,7 @@ def test_why_a_job_waits_is_explained_by_its_scheduler(jobs: Jobs, target: str) 
     while (found := jobs.status(name).get("explanation", {})).get("requested") != asked:
         assert time.monotonic() < deadline, found
         time.sleep(0.5)
-    words = {"slurm": "Slurm", "kubernetes": "nvidia.com/gpu"}[target]
+    words = {"slurm": "Slurm", "kubernetes": "Kubernetes"}[target]
     assert any(words in line for line in found["sentences"]), found
 
 

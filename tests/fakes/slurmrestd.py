@@ -33,6 +33,7 @@ class Job:
     held: bool = True
     state: str = "PENDING"
     code: int = 0
+    began: bool = True
     array: int = 0
     indices: tuple[int, ...] = ()
 
@@ -53,10 +54,10 @@ class Job:
             "exit_code": {"return_code": _number(self.code), "signal": {"id": {"set": False, "number": 0}}},
             "start_time": _number(0 if self.state == "PENDING" else 1_700_000_000),
             "end_time": _number(0 if self.state in ("PENDING", "RUNNING") else 1_700_000_060),
-            "nodes": "" if self.state == "PENDING" else "node1",
+            "nodes": "" if self.state == "PENDING" or not self.began else "node1",
             "standard_output": self.description["standard_output"].replace("%j", str(self.job_id)),
             "cpus": _number(1),
-            "tres_alloc_str": "" if self.state == "PENDING" else "cpu=1,mem=100M,node=1",
+            "tres_alloc_str": "" if self.state == "PENDING" or not self.began else "cpu=1,mem=100M,node=1",
             "partition": "main",
             "array_job_id": _number(self.array),
             "array_task_id": _number(self.indices[0]) if self._single else {"set": False, "number": 0},
@@ -235,6 +236,8 @@ class FakeSlurm:
         else:
             for one in self._of(job.job_id):
                 if one.state in ("PENDING", "RUNNING"):
+                    # As Slurm: with a start time and the exit code 0, but without nodes.
+                    one.began = one.state == "RUNNING"
                     one.held, one.state = False, "CANCELLED"
         verdict = [{"error": {"code": code, "string": words}}] if code else []
         return web.json_response({"status": verdict, "errors": []})
@@ -274,7 +277,7 @@ def _row(job: Job) -> dict[str, Any]:
         "state": {"current": record["job_state"]},
         "exit_code": record["exit_code"],
         "time": {"start": 1_700_000_000, "end": 1_700_000_060},
-        "nodes": record["nodes"],
+        "nodes": record["nodes"] or "None assigned",
         "tres": {"allocated": [{"type": "cpu", "name": "", "count": 1}]},
         "array": {
             "job_id": job.array,

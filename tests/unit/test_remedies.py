@@ -126,6 +126,8 @@ def mistakes(named: Named) -> list[str]:
         command, words = _command(named.line.split())
     except AssertionError as error:
         return [str(error)]
+    # What follows -- is a command of its own.
+    words = words[: words.index("--")] if "--" in words else words
     free = [number for number, word in enumerate(words) if not word.startswith("-")]
     if isinstance(command, OptionsFirst) and len(free) > 1 and "--name" not in words:
         words = words[: free[1]]  # the rest is a command of its own
@@ -157,6 +159,7 @@ def test_a_command_that_is_named_exists_with_its_options(named: Named) -> None:
         ("status", "status needs inventory"),
         ("-o json status -i X", ""),
         ("lab shell X --name X", ""),
+        ("job submit --nonsense X -- date --date X", "--nonsense is no option of submit"),
     ],
 )
 def test_the_check_finds_what_is_wrong(line: str, wrong: str) -> None:

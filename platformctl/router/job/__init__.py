@@ -1,1 +1,1 @@
-"""One Job's way: its resource, gates, routing, submission, following, end and sweep, for every back end."""
+"""What happens to one Job on any back end: resource, gates, routing, submission, status, end and sweep."""

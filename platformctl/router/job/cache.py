@@ -1,7 +1,7 @@
-"""Live Jobs as they were last seen, kept as JSON text: an object in memory takes five times the room.
+"""A cache of live Jobs as last seen, kept as JSON text: Python objects take five times as much memory.
 
-A reconcile may use a cached Job instead of reading it. An old one does no harm: every write names the
-version that it was decided on, and is refused where that is not the newest.
+A reconcile may use a cached Job instead of reading it. An old one does no harm: every write carries the
+resourceVersion of the cached Job, and the API server refuses it if there is a newer version.
 """
 
 import orjson
@@ -11,7 +11,7 @@ from platformctl.router.loop.queue import Key
 
 
 class JobCache:
-    """each, together: limits in bytes for one Job and for all; what does not fit is not kept."""
+    """each, together: limits in bytes for one Job and for all Jobs; a Job that does not fit is not kept."""
 
     def __init__(self, each: int = 16 * 2**10, together: int = 64 * 2**20) -> None:
         self._each = each
@@ -20,7 +20,7 @@ class JobCache:
         self._texts: dict[Key, tuple[int, bytes]] = {}
 
     def put(self, key: Key, job: JobResource) -> None:
-        """Keep a Job, unless it has ended or a newer version is kept."""
+        """Keep a Job, unless it has ended or a newer version is already kept."""
         version = int(job.metadata.get("resourceVersion") or 0)
         known = self._texts.get(key)
         if known is not None and known[0] > version:
@@ -35,7 +35,7 @@ class JobCache:
             self._bytes += len(text)
 
     def get(self, key: Key) -> JobResource | None:
-        """The Job as last seen; None when it is not kept."""
+        """The Job as last seen; None if it is not in the cache."""
         known = self._texts.get(key)
         return JobResource(orjson.loads(known[1])) if known else None
 

@@ -1,8 +1,7 @@
-"""How Jobs end otherwise than by themselves, and what comes after an end.
+"""Refusal, cancellation and deletion of Jobs, and what happens after a Job has ended.
 
-Refusal, cancellation and deletion end what an attempt has in its back end, if the status names it; copies
-that no status names are held, and the sweep ends them. A Job that has ended may be retried by its user,
-and is deleted when its time is over.
+These end the job in the back end if the status names it. Submissions that no status names are held, and the
+sweep cancels them. A user may retry an ended Job. An ended Job is deleted when its ttlAfterFinished is over.
 """
 
 import time
@@ -19,9 +18,9 @@ from platformctl.router.job.resource import JobResource, JobStore
 from platformctl.router.job.tickets import AbsentError, Tickets, marks
 from platformctl.vocabulary import CANCEL_REQUESTED, FINAL, FINALIZER
 
-# Seconds until a cancelled job is reconciled again if nothing is reported of it.
+# Seconds until a cancelled job is reconciled again if no change is reported.
 _ENDING = 2.0
-# While other Jobs have yet to see how an expired one ended. Seconds.
+# Seconds to wait while other Jobs still need to see how an expired Job ended.
 _STILL_AWAITED = 10.0
 _CANCELLED = "was cancelled by its user"
 
@@ -29,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 class Ending:
-    """Ends Jobs. All methods return the seconds until the next reconcile, None to wait for news."""
+    """Ends Jobs. All methods return the seconds until the next reconcile, None to wait for a change."""
 
     def __init__(self, store: JobStore, tickets: Tickets, gates: Gates) -> None:
         self._store = store
@@ -37,7 +36,7 @@ class Ending:
         self._gates = gates
 
     async def refuse(self, job: JobResource, refusals: list[Refusal]) -> float | None:
-        """The Job is not accepted, and nothing of it is left."""
+        """Refuse the Job, and end what its attempt has in a back end."""
         if job.backend_id:
             await self._tickets.backend(job).cancel(self._tickets.claim(job), job.backend_id)
         job = await self._store.write_status(job, status.refused(job, refusals))
@@ -45,11 +44,11 @@ class Ending:
         return await self.after_end(job)
 
     async def cancel(self, job: JobResource) -> float | None:
-        """The user wants the Job to end and the resource to stay."""
+        """End the Job for its user; the resource stays."""
         if not job.backend_id:
             return await self._cancelled(job)
         backend, claim = self._tickets.backend(job), self._tickets.claim(job)
-        # Of what a cancel removes, nobody could tell later what it used.
+        # Read the usage first: after a cancel, the back end may no longer have the job.
         before = await backend.read(claim, job.backend_id)
         if await self._still_runs(job, backend):
             return _ENDING
@@ -61,11 +60,11 @@ class Ending:
         return await self.after_end(job)
 
     async def delete(self, job: JobResource) -> float | None:
-        """Cancel what runs, and let go once it has ended.
+        """Cancel the job, and remove the finalizer once it has ended.
 
-        A back end that the site no longer has cannot be asked, and must not keep a resource for ever:
-        should it come back, its sweep finds a job that belongs to nobody. One that is only away is waited
-        for; whoever cannot wait removes the finalizer, with the same result.
+        If the site no longer has the back end, the finalizer is removed at once. Should the back end come
+        back, the sweep finds a job without a Job resource and cancels it. If the back end only does not
+        answer, the Job waits; an administrator who cannot wait removes the finalizer, with the same result.
         """
         if not job.guarded:
             return None
@@ -80,13 +79,13 @@ class Ending:
         return None
 
     async def after_end(self, job: JobResource) -> float | None:
-        """The Job has ended: start another attempt if its user wants it, delete it when its time is over."""
+        """For an ended Job: start another attempt if its user asked, or delete it when it has expired."""
         if job.retry_requested:
             return await self._retry(job)
         return await self._expire(job) if job.expires else None
 
     async def leave(self, job: JobResource) -> None:
-        """Somebody else manages the Job: only the finalizer that admission set is the router's."""
+        """Remove the router's finalizer, which admission set, from a Job that another controller manages."""
         if job.deleting and job.guarded:
             await self._store.let_go(job)
 
@@ -96,7 +95,7 @@ class Ending:
         return await self.after_end(job)
 
     async def _still_runs(self, job: JobResource, backend: Backend) -> bool:
-        """Cancel the recorded job; whether it has not ended yet."""
+        """Cancel the recorded job; returns whether it still runs."""
         claim = self._tickets.claim(job)
         await backend.cancel(claim, job.backend_id)
         seen = await backend.read(claim, job.backend_id)
@@ -120,7 +119,7 @@ class Ending:
             return left
         if self._gates.awaited(job):
             return _STILL_AWAITED
-        # The cached Job may be older than a retry.
+        # The cached Job may be from before a retry.
         fresh = await self._store.read(job.namespace, job.name)
         if fresh is not None and fresh.uid == job.uid and fresh.final and not fresh.retry_requested:
             await self._store.delete(fresh)
@@ -129,12 +128,12 @@ class Ending:
 
 
 def unreachable(why: str) -> str:
-    """The reason that a Job under deletion gives while its back end is away."""
-    return f"{why}; deletion waits for it, or for an administrator to remove the finalizer {FINALIZER}"
+    """The reason of a Job under deletion while its back end does not answer."""
+    return f"{why}; deletion waits until it answers, or an administrator removes the finalizer {FINALIZER}"
 
 
 def _expires_at(job: JobResource) -> float:
-    """Seconds since the epoch; never for a lifetime that cannot be read, whose Job was refused for it."""
+    """Seconds since the epoch; infinite if the lifetime is not valid (such a Job was refused for it)."""
     try:
         lifetime = parse_walltime(job.spec["ttlAfterFinished"])
         ended = datetime.fromisoformat(str(job.status["completionTime"])).timestamp()

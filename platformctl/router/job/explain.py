@@ -1,8 +1,8 @@
 """Why a Job waits, or how it ended, for a person: asked for by an annotation, answered in its status.
 
-`kfoundry.io/explain-requested: <a time>` asks; `status.explanation` answers with the same text in
-`requested`, so that whoever asked knows its answer. A new text is a new question; it is answered at once,
-and at most every few seconds for one Job, since the back ends' answers are dear.
+`kfoundry.io/explain-requested: <a time>` asks. `status.explanation` answers, with the same text in
+`requested`, so that a client recognises its answer. A new text is a new question. It is answered at once, but
+at most every few seconds for one Job, because the back ends' answers are expensive.
 """
 
 from collections.abc import Callable
@@ -19,13 +19,13 @@ _MAX_REQUESTED = 64
 
 
 def asked(job: JobResource) -> str:
-    """What asks for an explanation that the status does not hold yet; empty when nothing does."""
+    """The question (text of the annotation) that the status does not answer yet; empty if there is none."""
     text = str((job.metadata.get("annotations") or {}).get(EXPLAIN_REQUESTED, ""))[:_MAX_REQUESTED]
     return "" if text == (job.status.get("explanation") or {}).get("requested", "") else text
 
 
 def pause(job: JobResource, now: datetime | None = None) -> float:
-    """Seconds until the next explanation of a Job may be made; 0 for at once."""
+    """Seconds until the next explanation of a Job is allowed; 0 for at once."""
     last = (job.status.get("explanation") or {}).get("time")
     if not last:
         return 0.0
@@ -36,10 +36,10 @@ def pause(job: JobResource, now: datetime | None = None) -> float:
 async def explain(
     job: JobResource, ticket: Ticket | None, backend: Backend | None, named: Callable[[str], str] = str
 ) -> dict[str, Any]:
-    """The change of the status that answers. Never raises Unavailable: that is an answer as well.
+    """The change of the status that answers. It never raises Unavailable: that is an answer too.
 
-    ticket, backend: where the Job is, once it was sent somewhere. named: what people call the job of a back
-    end's id; by default the id.
+    ticket, backend: where the Job is, once it was submitted. named: the name that people use for a back end's
+    id; by default the id.
     """
     found = await _explanation(job, ticket, backend)
     answer: dict[str, Any] = {
@@ -63,7 +63,7 @@ async def _explanation(job: JobResource, ticket: Ticket | None, backend: Backend
         there = await backend.explain(ticket, job.backend_id)
     except Unavailable as error:
         return Explanation((*own, _sentence(str(error))))
-    # What the status says of a job that waits is the back end's reason of a while ago.
+    # For a waiting job, the reason in the status is an older answer of the back end.
     return Explanation((*there.sentences, *_decision(job)), there.behind, there.start)
 
 
@@ -79,7 +79,7 @@ def _own(job: JobResource) -> tuple[str, ...]:
         condition["type"] == "Reachable" and condition["status"] == "False"
         for condition in job.status.get("conditions") or []
     ):
-        parts.append("It goes on by itself when the back end answers again; nothing is lost")
+        parts.append("It continues by itself when the back end answers again; nothing is lost")
     return (*(_sentence(part) for part in parts), *_decision(job))
 
 

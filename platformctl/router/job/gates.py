@@ -1,7 +1,7 @@
-"""What a Job waits for before anything is submitted: the same for every back end.
+"""The gates: what a Job waits for before it is submitted to any back end.
 
-Its user (suspend), other Jobs (dependsOn), and room in its queue. Judged from what the router remembers,
-never by a request. A gate that can never open refuses the Job.
+It may wait for its user (suspend), other Jobs (dependsOn), and room in its queue. Gates are checked against
+the router's memory, without requests. If a gate can never open, the Job is refused.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,33 +17,33 @@ from platformctl.router.job.overview import Brief, Overview
 from platformctl.router.job.resource import JobResource
 from platformctl.vocabulary import FINAL, Phase
 
-# What opens a gate is reported; these catch a report that was lost. Seconds.
+# Seconds until a closed gate is checked again, in case the change that opens it was missed.
 _LOOK_AGAIN = 300.0
 _MAX_CYCLE_SEARCH = 10_000
 _DEPENDS_ON = "spec.dependsOn"
 
 
 type Queues = Callable[[], Mapping[str, Queue]]
-"""The site's Queue resources by name; none where the site does not use them."""
+"""The site's Queue resources by name; empty if the site does not use them."""
 
 
 @dataclass(frozen=True)
 class Wait:
-    """A gate that is closed: why, in plain words, and after how many seconds to try again."""
+    """A closed gate: why, in plain words, and after how many seconds to try again."""
 
     reason: str
     seconds: float = _LOOK_AGAIN
 
 
 class Gates:
-    """Judges Jobs that have not been submitted."""
+    """Checks Jobs that have not been submitted."""
 
     def __init__(self, jobs: Overview, queues: Queues) -> None:
         self._jobs = jobs
         self._queues = queues
 
     def assign(self, ticket: Ticket) -> Ticket | list[Refusal]:
-        """The ticket with its Queue and that queue's wall time, or why the queue does not take the job."""
+        """The ticket with its Queue and that queue's wall time, or why the queue does not accept the job."""
         queues = self._queues()
         if not queues:
             return ticket
@@ -58,9 +58,9 @@ class Gates:
         return refusals or replace(ticket, job=job, queue=queue)
 
     def closed(self, job: JobResource, ticket: Ticket) -> Wait | list[Refusal] | None:
-        """The first gate that keeps a Job back, or why one never opens; None when all are open.
+        """The first closed gate, or why one can never open; None if all are open.
 
-        Room in the queue comes last, and is taken by the call that finds it.
+        Room in the queue is checked last. If there is room, this call takes it.
         """
         key = (job.namespace, job.name)
         found = self._before_the_queue(job, ticket.job)
@@ -96,7 +96,7 @@ class Gates:
                 waits.append(f"{dependency.name}, which does not exist")
             elif other.phase in FINAL:
                 if not _met(dependency.when, other):
-                    what = f"{dependency.name} has {_ENDED[other.phase]}, and was to have {dependency.when}"
+                    what = f"{dependency.name} has {_ENDED[other.phase]}, but should have {dependency.when}"
                     never.append(Refusal(_DEPENDS_ON, what))
             elif not (dependency.when is When.STARTED and other.started):
                 waits.append(f"{dependency.name} to have {dependency.when}")
@@ -108,9 +108,9 @@ class Gates:
         return Wait(f"waits for the job {', '.join(waits[:3])}{more}")
 
     def _cycle(self, job: JobResource) -> list[str]:
-        """Names from the Job back to itself along what each waits for; empty when there is no such way.
+        """The names of a dependency cycle that the Job is in; empty if there is none.
 
-        Asked when a Job is first seen: the last one of a cycle closes it, and then all are known.
+        It is checked when a Job is first seen: the last Job of a cycle closes it, and then all are known.
         """
         came_from = {job.name: ""}
         pending = [job.name]
@@ -135,7 +135,7 @@ def _path_to(name: str, came_from: Mapping[str, str]) -> list[str]:
 
 
 def _met(when: When, other: Brief) -> bool:
-    """Whether a Job that has ended is what another waited for. A refused Job never began, nor finished."""
+    """Whether an ended Job meets a dependency. A refused Job neither started nor finished."""
     if when is When.STARTED:
         return other.started
     return other.phase in _MEETS[when]
@@ -156,10 +156,10 @@ _ENDED: dict[Phase | None, str] = {
 
 
 def _unwelcome(job: JobSpec, user: User, queue: Queue) -> list[Refusal]:
-    """Why a queue never takes a job."""
+    """Why a queue never accepts a job."""
     found = []
-    # Whether a user may charge another account is Slurm's to say, and only after the job has left here: a
-    # queue of an account is open to those whom the site's inventory puts there.
+    # Only Slurm knows whether a user may charge another account, and checks it after the submission. So a
+    # queue of an account is open to the users who have that account in the site's inventory.
     account = user.account if job.account in (None, user.account) else None
     if (queue.users or queue.accounts) and user.name not in queue.users and account not in queue.accounts:
         found.append(

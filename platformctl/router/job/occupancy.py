@@ -1,7 +1,7 @@
-"""How much of each queue its users and accounts hold, and who waits for room, oldest first.
+"""How much of each queue its users and accounts use, and which Jobs wait for room, oldest first.
 
-Counted from the live Jobs, and from those let in whose decision is not known to be written yet: so two
-Jobs that are reconciled at the same moment do not both get the last place. A restart counts anew.
+It counts the live Jobs, and those that were let in but whose status is not written yet. So two Jobs that are
+reconciled at the same moment do not both get the last place. After a restart it counts again from nothing.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,12 @@ from platformctl.router.loop.queue import Key
 _DEFAULT_MILLICORES = 1000
 
 type Account = tuple[str, str, str]
-"""A queue, "user" or "account", and whose."""
+"""A queue, "user" or "account", and the name of that user or account."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What one live Job takes of a queue: millicores and whole GPUs of all that runs at once."""
+    """What one live Job uses of a queue: millicores and whole GPUs of everything that runs at once."""
 
     queue: str
     user: str
@@ -29,7 +29,7 @@ class Holding:
     gpus: int
 
     def accounts(self) -> list[Account]:
-        """Where it counts."""
+        """The users and accounts of the queue that it counts for."""
         found: list[Account] = [(self.queue, "user", self.user)]
         if self.account:
             found.append((self.queue, "account", self.account))
@@ -49,10 +49,11 @@ class _Sum:
 
 
 def holding(queue: str, user: User, job: JobSpec) -> Holding:
-    """What a job would hold: of an array, what may run at the same time.
+    """What a job would use; for an array, the elements that may run at the same time.
 
-    It counts for the account of the inventory, whatever account the job names: nobody fills another's limits.
-    A job that may go to a back end that gives each task whole cores counts whole cores.
+    It counts for the user's account of the inventory, not the account that the job names, so that nobody can
+    use up the limits of others. If the job may go to a back end that gives each task whole cores, whole cores
+    are counted.
     """
     elements = len(job.array.indices) if job.array else 1
     copies = min(job.array.limit or elements, elements) if job.array else 1
@@ -64,7 +65,7 @@ def holding(queue: str, user: User, job: JobSpec) -> Holding:
 
 
 def excess(wanted: Holding, queue: Queue) -> str:
-    """Why a job could not even enter its queue when it is empty; empty when it could."""
+    """Why a job does not fit into its queue even if no other job is there; empty if it does."""
     for _, kind, _ in wanted.accounts():
         why = _beyond(_Sum(), wanted, queue.per_user if kind == "user" else queue.per_account)
         if why:
@@ -73,7 +74,7 @@ def excess(wanted: Holding, queue: Queue) -> str:
 
 
 class Occupancy:
-    """Who holds what, and who waits. wake: queues the Job of a key."""
+    """What users and accounts hold, and which Jobs wait. wake: queues the Job of a key."""
 
     def __init__(self, wake: Callable[[Key], None]) -> None:
         self._wake = wake
@@ -83,7 +84,7 @@ class Occupancy:
         self._waits_for: dict[Key, list[Account]] = {}
 
     def enter(self, uid: str, key: Key, wanted: Holding, queue: Queue) -> str:
-        """Let a Job in, or say why not and remember that it waits, behind those who came first.
+        """Let a Job in, or return why not and put it in line behind the Jobs that came before.
 
         A Job that was let in before stays in.
         """
@@ -102,7 +103,7 @@ class Occupancy:
         return ""
 
     def update(self, uid: str, key: Key, before: Holding | None, after: Holding | None, final: bool) -> None:
-        """A Job's status changed: count what it holds now. One let in a moment ago keeps its place."""
+        """Count what a Job holds after its status changed. A Job that was just let in keeps its place."""
         if after is not None:
             self._hold(uid, after)
         elif final or before is not None:
@@ -116,11 +117,11 @@ class Occupancy:
         self._leave(key)
 
     def stay_out(self, key: Key) -> None:
-        """The Job waits for something else, or not any more."""
+        """Take the Job out of the lines: it waits for something else, or for nothing."""
         self._leave(key)
 
     def wake_first(self) -> None:
-        """Queue the first of each line: limits may have changed."""
+        """Queue the first Job of each line, because limits may have changed."""
         for line in list(self._waiting.values()):
             self._wake(next(iter(line)))
 
@@ -155,7 +156,7 @@ class Occupancy:
             self._wake_first_of(account)
 
     def _join(self, key: Key, accounts: list[Account]) -> None:
-        """Wait in these lines; a place that is kept keeps its age."""
+        """Put the Job into these lines; it keeps its place where it already waits."""
         for account in set(self._waits_for.get(key, ())) - set(accounts):
             self._leave_line(key, account)
         for account in accounts:
@@ -182,7 +183,7 @@ class Occupancy:
 
 
 def _beyond(total: _Sum, wanted: Holding, limits: Limits) -> str:
-    """The first limit that would be passed, in words."""
+    """The first limit that would be exceeded, in words."""
     if limits.jobs is not None and total.jobs + 1 > limits.jobs:
         return f"{limits.jobs} jobs"
     if limits.millicores is not None and total.millicores + wanted.millicores > limits.millicores:

@@ -1,7 +1,7 @@
-"""What the router remembers of every Job: enough to judge gates and to sweep, and small.
+"""A small record of every Job in memory: enough to check gates and to sweep.
 
-Fed with every Job that is listed or reported. It tells whom a change concerns: the Job itself when its
-user asked for something, Jobs that wait for it, and Jobs that wait for the room it held in a queue.
+The informer passes every listed or changed Job to it. It queues the Jobs that a change affects: the Job
+itself if its user asked for something, Jobs that wait for it, and Jobs that wait for its room in a queue.
 """
 
 import sys
@@ -22,8 +22,8 @@ from platformctl.vocabulary import FINAL, Phase
 class Brief:
     """One Job in short.
 
-    started: whether some attempt of it ran. depends_on: what it still waits for, empty once it was let
-    through. wishes: what its user can still change; a difference is news.
+    started: whether one of its attempts ran. depends_on: what it still waits for, empty once the gates let it
+    through. wishes: what its user can still change; if it differs, the Job is reconciled.
     """
 
     uid: str
@@ -129,7 +129,7 @@ class Overview(Mapping[str, Brief]):
         return Brief(
             uid=job.uid,
             key=(job.namespace, job.name),
-            # One copy of each name: there may be 20,000 Jobs.
+            # One string object for each name: there may be 20,000 Jobs.
             submitter=sys.intern(job.submitter),
             phase=job.phase,
             attempt=job.attempt,
@@ -143,7 +143,7 @@ class Overview(Mapping[str, Brief]):
         )
 
     def _holding(self, job: JobResource, before: Brief | None) -> Holding | None:
-        """What a live job holds of its queue; worked out once, since the spec is parsed for it."""
+        """What a live job uses of its queue; computed once, because the spec has to be parsed for it."""
         queue = job.status.get("queue")
         if not queue or job.backend is None or job.final:
             return None
@@ -157,9 +157,9 @@ class Overview(Mapping[str, Brief]):
 
 
 def _is_news(job: JobResource, before: Brief | None, after: Brief) -> bool:
-    """Whether the Job itself is to be reconciled: it is new to us, or its user wants something else now.
+    """Whether the Job has to be reconciled: it is new, or its user asked for something.
 
-    The router's own writes are none.
+    The router's own writes do not count.
     """
     if job.deleting and not job.guarded:
         return False
@@ -169,7 +169,7 @@ def _is_news(job: JobResource, before: Brief | None, after: Brief) -> bool:
 
 
 def _dependencies(job: JobResource) -> tuple[Dependency, ...]:
-    """What a spec names, leniently: it is judged elsewhere, and here only looked up."""
+    """The dependencies in a spec; wrong entries are ignored here, because the spec is checked elsewhere."""
     found = (job.raw.get("spec") or {}).get("dependsOn")
     return tuple(
         Dependency(str(item["name"]), _WHEN.get(str(item.get("when")), When.SUCCEEDED))

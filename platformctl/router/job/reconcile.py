@@ -1,8 +1,8 @@
 """Reconciles one Job: takes it one or more steps further in the protocol of exactly-once submission.
 
-The process may die after any step. The next reconcile needs nothing but the status; see the package's
-docstring for the protocol. This module decides what a Job needs next and follows what runs; `submission`
-takes an attempt to its release, `ending` takes Jobs to their end.
+The process may die after any step. The next reconcile needs only the status; see the docstring of
+platformctl.router for the protocol. This module decides what a Job needs next and follows submitted jobs.
+`submission` takes an attempt to its release; `ending` cancels, refuses and deletes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,18 +25,18 @@ from platformctl.router.loop.pace import Pace
 from platformctl.router.loop.queue import RetryLater
 from platformctl.vocabulary import FINALIZER, Phase
 
-# However many Jobs an outage meets, their statuses say so at this rate: ten thousand in some minutes.
+# In an outage, statuses are updated at this rate: ten thousand take some minutes.
 _NOTES_PER_SECOND = 50.0
-# What a parked Job waits for comes as news; this catches news that was lost. Seconds.
+# Seconds until a parked Job is reconciled anyway, in case the change that it waits for was missed.
 _PARKED = 600.0
-# A Job cannot be explained before it was reconciled once. Seconds.
+# Seconds until an explanation is tried again for a Job that was never reconciled.
 _FIRST_RECONCILE = 1.0
 
 log = structlog.get_logger(__name__)
 
 
 class Reconciler:
-    """Reconciles Jobs. What it remembers between two reconciles only saves requests."""
+    """Reconciles Jobs. Its memory between two reconciles only saves requests."""
 
     def __init__(
         self,
@@ -55,9 +55,9 @@ class Reconciler:
         self._pace = Pace(_NOTES_PER_SECOND)
 
     async def reconcile(self, job: JobResource) -> float | None:
-        """Advance a Job; returns the seconds until the next reconcile, None to wait for news.
+        """Advance a Job; returns the seconds until the next reconcile, None to wait for a change.
 
-        Raises RetryLater when something was away or the cached Job was old.
+        Raises RetryLater if something did not answer, or the cached Job was old.
         """
         try:
             job, question = await self._answer(job)
@@ -95,7 +95,7 @@ class Reconciler:
         return await (self._follow(job) if job.backend_id else self._submission.advance(job))
 
     async def _answer(self, job: JobResource) -> tuple[JobResource, float | None]:
-        """Explain the Job if somebody asks; returns the seconds until that may be done, None once it is."""
+        """Answer an explain request; returns the seconds until that is allowed, None if nothing is left."""
         if job.foreign or job.deleting or not asked(job):
             return job, None
         later = pause(job) if job.phase is not None else _FIRST_RECONCILE
@@ -108,7 +108,7 @@ class Reconciler:
         return await self._store.write_status(job, answer), None
 
     async def _follow(self, job: JobResource) -> float | None:
-        """A job that may have run: report what became of it."""
+        """Write the current state of a job that may have run."""
         backend = self._tickets.backend(job)
         seen = await backend.read(self._tickets.claim(job), job.backend_id)
         if seen is not None and seen.held and job.phase is Phase.PENDING:
@@ -122,7 +122,7 @@ class Reconciler:
         return 0.0 if job.backend is None else backend.reread_after
 
     async def _release(self, job: JobResource, backend: Backend) -> float | None:
-        """The last router died before the release, or its request was lost."""
+        """Release again: the last router died before the release, or its request was lost."""
         ticket = self._tickets.ticket(job)
         if not isinstance(ticket, Ticket):
             return await self._ending.refuse(job, ticket)
@@ -132,10 +132,10 @@ class Reconciler:
             return await self._ending.refuse(job, [Refusal("spec", str(verdict))])
 
     def _news(self, job: JobResource, seen: Seen | None) -> dict[str, object]:
-        """What the back end's answer changes: the attempt's state, or the step to the next attempt.
+        """What the back end's answer changes in the status: the attempt's state, or the next attempt.
 
-        A job that vanished may have run and is not tried again, nor one that would overrun again, nor one of
-        which only the results may be missing.
+        Three kinds of jobs are not tried again: those that vanished, because they may have run; those that
+        would exceed their wall time again; and those whose command succeeded but whose results are missing.
         """
         if seen is None:
             return status.vanished(job)
@@ -149,9 +149,9 @@ class Reconciler:
         return status.another_attempt(job, news, why)
 
     async def _note(self, job: JobResource, why: str) -> float:
-        """Say once in an outage why nothing moves; returns the seconds until this Job's turn to be told.
+        """Write once in an outage why the Job waits; returns the seconds until it is this Job's turn.
 
-        Best done, not worth failing for.
+        An error is ignored, because the note is not essential.
         """
         why = unreachable(why) if job.deleting else why
         said = job.unreachable and not (job.deleting and FINALIZER not in str(job.status.get("reason")))
@@ -163,7 +163,7 @@ class Reconciler:
         try:
             await self._store.write_status(job, status.unavailable(job, why))
         except ConflictError:
-            # This reconcile wrote something before it met the outage.
+            # This reconcile already wrote something before the outage.
             fresh = await self._store.read(job.namespace, job.name)
             if fresh is not None and fresh.uid == job.uid and not fresh.final:
                 await self._store.write_status(fresh, status.unavailable(fresh, why))

@@ -1,7 +1,7 @@
 """The Job resource as the router reads and writes it.
 
-Every write carries the resourceVersion that was read, so a decision made on an old copy is refused by
-the API server instead of being carried out twice.
+Every write carries the resourceVersion that was read. If the decision was based on an old version, the API
+server refuses the write, so nothing is done twice.
 """
 
 from collections.abc import Callable
@@ -30,17 +30,17 @@ class JobResource:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The object's metadata; not to be changed."""
+        """The object's metadata; do not modify it."""
         return self.raw.get("metadata") or {}
 
     @property
     def status(self) -> dict[str, Any]:
-        """The object's status, not to be changed; empty before the router first wrote it."""
+        """The object's status, empty before the router first wrote it; do not modify it."""
         return self.raw.get("status") or {}
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The object's spec as its user wrote it; empty when it is no mapping."""
+        """The object's spec as its user wrote it; empty if it is not a mapping."""
         found = self.raw.get("spec")
         return found if isinstance(found, dict) else {}
 
@@ -61,12 +61,12 @@ class JobResource:
 
     @property
     def submitter(self) -> str:
-        """Who created the Job, as stamped by admission; empty when it was not stamped."""
+        """Who created the Job, as admission wrote it; empty if admission did not."""
         return self._annotation(SUBMITTER)
 
     @property
     def foreign(self) -> bool:
-        """Whether somebody else manages the Job."""
+        """Whether another controller manages the Job."""
         return self.spec.get("managedBy") not in (None, "", MANAGER)
 
     @property
@@ -81,7 +81,7 @@ class JobResource:
 
     @property
     def wishes(self) -> tuple[int, bool, bool, bool]:
-        """What a user can still ask of a Job: its spec's generation, deletion, a cancel, another attempt."""
+        """What a user can still request: the spec's generation, deletion, a cancel, another attempt."""
         generation = int(self.metadata.get("generation") or 0)
         return generation, self.deleting, self.cancel_requested, self.final and self.retry_requested
 
@@ -113,7 +113,7 @@ class JobResource:
 
     @property
     def unreachable(self) -> bool:
-        """Whether the status says that the back end is away."""
+        """Whether the status says that the back end does not answer."""
         return any(
             (item["type"], item["status"]) == ("Reachable", "False")
             for item in self.status.get("conditions") or []
@@ -127,12 +127,12 @@ class JobResource:
 
     @property
     def backend_id(self) -> str:
-        """The back end's id, once recorded: from then on the job there may run."""
+        """The back end's id, once recorded; from then on the job may run."""
         return str(self.status.get("backendId") or "")
 
     @property
     def copy(self) -> str:
-        """Which submission of the attempt was recorded."""
+        """The submission of the attempt that was recorded."""
         return str(self.status.get("copy") or "")
 
     @property
@@ -147,7 +147,7 @@ class JobResource:
 
     @property
     def let_through(self) -> bool:
-        """Whether the gates let it pass once: what it depended on is behind it."""
+        """Whether the gates have let it through: its dependencies are met."""
         return self.backend is not None or any(item.get("backend") for item in self.attempts)
 
     def _annotation(self, name: str) -> str:
@@ -155,9 +155,9 @@ class JobResource:
 
 
 class JobStore:
-    """Reads and writes Job resources. ConflictError: the read one is old. NotFoundError: it is gone.
+    """Reads and writes Job resources. ConflictError: the version read is old. NotFoundError: it is gone.
 
-    wrote: told of each Job as a write left it.
+    wrote: called with each Job after a write.
     """
 
     def __init__(
@@ -174,16 +174,16 @@ class JobStore:
             return None
 
     async def guard(self, job: JobResource) -> JobResource:
-        """Have deletion wait for the router."""
+        """Add the finalizer, so that deletion waits for the router."""
         return await self._finalizers(job, [*(job.metadata.get("finalizers") or []), FINALIZER])
 
     async def let_go(self, job: JobResource) -> JobResource:
-        """Let deletion go on."""
+        """Remove the finalizer, so that deletion continues."""
         kept = [name for name in job.metadata.get("finalizers") or [] if name != FINALIZER]
         return await self._finalizers(job, kept)
 
     async def delete(self, job: JobResource) -> None:
-        """Ask for a Job's deletion; a later one of the same name is not meant."""
+        """Request the deletion of this Job, not of a later one with the same name."""
         await self._client.delete(job_path(job.namespace, job.name), uid=job.uid)
 
     async def write_status(self, job: JobResource, changes: dict[str, Any]) -> JobResource:

@@ -10,7 +10,7 @@ from platformctl.router.job.routing_rules import DEFAULT_RULES, Rule, measured
 
 @dataclass(frozen=True)
 class Route:
-    """The choice; why: one line for each target that was thought of, the chosen one first."""
+    """The chosen target. why: one line for each target that was considered, the chosen one first."""
 
     target: Target
     why: str
@@ -19,7 +19,7 @@ class Route:
 async def choose(
     ticket: Ticket, backends: Mapping[Target, Backend], rules: Sequence[Rule] = DEFAULT_RULES
 ) -> Route | list[Refusal]:
-    """A route, or why the job can run nowhere, by target. Raises Unavailable when that cannot be told now."""
+    """A route, or for each target why the job cannot run there. Raises Unavailable if it is unknown now."""
     loads = await _loads(backends, measured(rules))
     matching = [rule for rule in rules if rule.when.holds(ticket, loads)]
     barred: dict[Target, str] = {
@@ -52,7 +52,7 @@ def _order(ticket: Ticket, matching: Sequence[Rule]) -> tuple[list[Target], str]
 
 
 def _told(target: Target, because: str, passed: Sequence[Refusal], later: Sequence[Target]) -> str:
-    why = f"because {because}" if not passed else "because what comes before it can not run the job"
+    why = f"because {because}" if not passed else "because no earlier target can run the job"
     lines = [f"{target}: chosen {why}"]
     lines += [refusal.message for refusal in passed]
     lines += [f"{one}: comes after {target}" for one in later]
@@ -62,7 +62,7 @@ def _told(target: Target, because: str, passed: Sequence[Refusal], later: Sequen
 async def _named(
     ticket: Ticket, backends: Mapping[Target, Backend], barred: Mapping[Target, str]
 ) -> Route | list[Refusal]:
-    """The target that the Job names, whether or not a node of today could hold it: one may be added."""
+    """The target that the Job names. One that cannot be asked now is taken: the Job waits for it."""
     target = ticket.job.target
     refusals = _form(ticket, target, backends, barred)
     if refusals:
@@ -71,14 +71,13 @@ async def _named(
         unfit = await backends[target].unfit(ticket)
     except Unavailable:
         unfit = ""
-    warning = f"; it waits until that changes: {unfit}" if unfit else ""
-    return Route(target, f"{target}: asked for by spec.target{warning}")
+    return [Refusal("spec", unfit)] if unfit else Route(target, f"{target}: asked for by spec.target")
 
 
 async def _against(
     ticket: Ticket, target: Target, backends: Mapping[Target, Backend], barred: Mapping[Target, str]
 ) -> list[Refusal]:
-    """Why a back end cannot take the job; empty when it can."""
+    """Why a back end cannot run the job; empty if it can."""
     refusals = _form(ticket, target, backends, barred)
     if refusals:
         return refusals
@@ -89,7 +88,7 @@ async def _against(
 def _form(
     ticket: Ticket, target: Target, backends: Mapping[Target, Backend], barred: Mapping[Target, str]
 ) -> list[Refusal]:
-    """Why the site, a rule, the queue or the translation does not let the job go to a target."""
+    """Why the site, a rule, the queue or the translation does not allow the job on a target."""
     if target not in backends:
         return [Refusal("spec.target", f"this site has no {target}")]
     if target in barred:
@@ -100,7 +99,7 @@ def _form(
 
 
 async def _loads(backends: Mapping[Target, Backend], targets: frozenset[Target]) -> dict[Target, Load]:
-    """The loads that the rules ask for, of the back ends that answer."""
+    """The loads that the rules need, of the back ends that answer."""
     found = {}
     for target in targets & backends.keys():
         try:

@@ -1,8 +1,8 @@
-"""The rules by which `target: auto` is decided: data that a site reads and changes.
+"""The rules that decide `target: auto`: data that a site can read and change.
 
-Rules are tried in order. Every rule that matches and refuses takes its targets away, from Jobs that name
-one too. The first rule that matches and prefers gives the order; targets that it does not name come last.
-A rule matches when all conditions that it has hold. Globs are those of fnmatch (`*`, `?`, `[a-z]`).
+Every matching rule with `refuse` removes its targets, also for Jobs that name one of them. The first matching
+rule with `prefer` gives the order; targets that it does not name come last. A rule matches if all its
+conditions hold. Globs are those of fnmatch (`*`, `?`, `[a-z]`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,35 +35,35 @@ class _Rules(BaseModel):
 
 
 class Range(_Rules):
-    """A free part between two bounds: `{above: 0.5}`, `{below: 0.1}`."""
+    """A range for a free part: `{above: 0.5}`, `{below: 0.1}`."""
 
     above: FreePart = 0.0
     below: FreePart = 1.0
 
     def holds(self, free: float | None) -> bool:
-        """Whether a free part is within; what is not there has nothing free."""
+        """Whether a free part is in the range; None, for no such resource, counts as 0."""
         return self.above <= (free or 0.0) <= self.below
 
 
 class Free(_Rules):
-    """What must be free of a target, as parts of what it has."""
+    """Which parts of a target's CPUs and GPUs must be free."""
 
     cpus: Range | None = None
     gpus: Range | None = None
 
     def holds(self, load: Load) -> bool:
-        """Whether the load is so."""
+        """Whether a load meets it."""
         ranges = ((self.cpus, load.cpus), (self.gpus, load.gpus))
         return all(wanted is None or wanted.holds(free) for wanted, free in ranges)
 
 
 class When(_Rules):
-    """Conditions of a rule; one that is absent holds for every Job.
+    """Conditions of a rule; a missing condition holds for every Job.
 
     kind: what the Job runs. queues, images, users, accounts, gpu_type (of GPU_TYPE_LABEL), data (the sources
-    of stageIn): one of the globs matches. rdma: the Job asks for a node or device with `rdma`
-    in its name. min_gpus: of all tasks together. walltimes as in a Job, such as 90m; a Job without one is
-    neither long nor short. free: by target.
+    of stageIn): one of the globs matches. rdma: the Job asks for a label or device with `rdma` in its name.
+    min_gpus: of all tasks together. Wall times are written as in a Job, such as 90m; they never match a Job
+    without one. free: by target.
     """
 
     kind: Literal["script", "container"] | None = None
@@ -84,7 +84,7 @@ class When(_Rules):
     free: Mapping[Place, Free] = {}
 
     def holds(self, ticket: Ticket, loads: Mapping[Target, Load]) -> bool:
-        """Whether a Job is meant. loads: of the targets that answer, as far as `free` names them."""
+        """Whether the conditions hold for a Job. loads: of the targets that `free` names and that answer."""
         return self._names(ticket) and self._size(ticket.job) and self._loads(loads)
 
     def _names(self, ticket: Ticket) -> bool:
@@ -123,7 +123,7 @@ class When(_Rules):
 
 
 class Rule(_Rules):
-    """When a Job is meant, the targets to try first, or those it may not go to; and why, for people."""
+    """One rule: its conditions, the targets to try first or to refuse, and the reason for people."""
 
     when: When = When()
     prefer: tuple[Place, ...] = ()
@@ -156,18 +156,18 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(
         when=When(kind="container"),
         prefer=(Target.KUBERNETES, Target.SLURM),
-        because="containers are at home on Kubernetes",
+        because="containers are made for Kubernetes",
     ),
 )
 
 
 def measured(rules: Sequence[Rule]) -> frozenset[Target]:
-    """The targets whose load the rules ask for."""
+    """The targets whose load the rules need."""
     return frozenset(target for rule in rules for target in rule.when.free)
 
 
 def _any(globs: Sequence[str], values: Sequence[str | None]) -> bool:
-    """Whether one of the values matches one of the globs, or there are no globs."""
+    """Whether one of the values matches one of the globs; also true without globs."""
     return not globs or any(
         value is not None and fnmatchcase(value, glob) for value in values for glob in globs
     )

@@ -31,7 +31,7 @@ _OF_AN_ATTEMPT = (
 
 
 def refused(job: JobResource, refusals: list[Refusal]) -> dict[str, Any]:
-    """The Job is not accepted: every reason at once."""
+    """The Job is refused, with all reasons."""
     shown = [str(refusal) for refusal in refusals[:_MAX_REFUSALS]]
     if len(refusals) > len(shown):
         shown.append(f"and {len(refusals) - len(shown)} more")
@@ -51,7 +51,7 @@ def waiting(job: JobResource, reason: str) -> dict[str, Any]:
 
 
 def submitted(job: JobResource, ticket: Ticket, backend: str, why: str, job_id: str) -> dict[str, Any]:
-    """The decision, the back end's id and the copy: from now on it may have run, whatever is forgotten."""
+    """The decision, the back end's id and the submission. From now on the job may have run."""
     conditions = _conditions(
         job, ["Reachable"], Accepted=("True", "Accepted", why), Released=("False", "Submitted", "")
     )
@@ -70,7 +70,7 @@ def submitted(job: JobResource, ticket: Ticket, backend: str, why: str, job_id: 
 
 
 def unavailable(job: JobResource, why: str) -> dict[str, Any]:
-    """The back end is away; what was known stays true and is tried again."""
+    """The back end does not answer: the phase stays, and the Job is tried again."""
     changes: dict[str, Any] = {"reason": why[:_MAX_REASON]}
     if job.phase is None:
         changes["phase"] = Phase.PENDING
@@ -78,7 +78,7 @@ def unavailable(job: JobResource, why: str) -> dict[str, Any]:
 
 
 def followed(job: JobResource, seen: Seen) -> dict[str, Any]:
-    """What the back end says about a job. Its first word after the release confirms the release."""
+    """What the back end reports about a job. The first report after the release confirms the release."""
     changes: dict[str, Any] = {
         "phase": seen.phase,
         "reason": (_reason(job, seen) or _entrance(job, seen))[:_MAX_REASON],
@@ -104,7 +104,7 @@ def followed(job: JobResource, seen: Seen) -> dict[str, Any]:
 
 
 def vanished(job: JobResource) -> dict[str, Any]:
-    """The back end no longer knows a released job, nor how it ended."""
+    """The back end no longer knows a released job or how it ended."""
     reason = "the back end no longer knows the job; it may have run, so it is not started again"
     return {
         "phase": Phase.FAILED,
@@ -115,7 +115,7 @@ def vanished(job: JobResource) -> dict[str, Any]:
 
 
 def cancelled(job: JobResource, reason: str, usage: Usage | None) -> dict[str, Any]:
-    """The Job ended because its user wanted it, and nothing of it runs. usage: of the attempt, if known."""
+    """The user cancelled the Job, and it no longer runs. usage: of the attempt, if known."""
     return {
         "phase": Phase.CANCELLED,
         "reason": reason,
@@ -127,9 +127,9 @@ def cancelled(job: JobResource, reason: str, usage: Usage | None) -> dict[str, A
 
 
 def another_attempt(job: JobResource, ended: dict[str, Any], why: str) -> dict[str, Any]:
-    """The current attempt becomes history, and the next begins: one write, so that it happens once.
+    """The current attempt becomes history and the next one begins, in one write so that it happens once.
 
-    ended: what is to be known of the current attempt and is not in the status yet.
+    ended: facts about the current attempt that are not in the status yet.
     """
     last = {**job.status, **ended}
     record = {"attempt": job.attempt} | {
@@ -149,18 +149,18 @@ def another_attempt(job: JobResource, ended: dict[str, Any], why: str) -> dict[s
 
 
 def changed(job: JobResource, changes: dict[str, Any]) -> dict[str, Any]:
-    """The part of changes that the status does not say already."""
+    """The changes that are not in the status already."""
     return {key: value for key, value in changes.items() if job.status.get(key) != value}
 
 
 def _reason(job: JobResource, seen: Seen) -> str:
-    """Why it is so; with what it waited for, if it never got as far as running within its wall time."""
+    """The reason for the phase; if the wall time ended before the job ran, also what it waited for."""
     waited = job.status.get("reason") if seen.overran and job.phase is Phase.QUEUED else None
     return f"{seen.reason}; until then: {waited}" if waited else seen.reason
 
 
 def _entrance(job: JobResource, seen: Seen) -> str:
-    """How its user enters an interactive job; empty for others."""
+    """How the user enters an interactive job; empty for other jobs."""
     if seen.phase is not Phase.RUNNING:
         return ""
     command = entrance(job.spec, job.backend, job.backend_id or "")
@@ -185,7 +185,7 @@ def _tasks(tasks: Tasks | None) -> dict[str, Any]:
 
 
 def _charged(job: JobResource, usage: Usage | None) -> dict[str, Any]:
-    """The ledger: what ended attempts used, this one included."""
+    """The usage of all ended attempts, including this one."""
     if usage is None:
         return {}
     before = job.status.get("usage") or {}
@@ -198,9 +198,9 @@ def _charged(job: JobResource, usage: Usage | None) -> dict[str, Any]:
 
 
 def _conditions(job: JobResource, without: Sequence[str] = (), **new: tuple[str, str, str]) -> dict[str, Any]:
-    """The list of conditions with the new ones in place and some left out, and observedGeneration.
+    """The list of conditions with the new ones added and some left out, and observedGeneration.
 
-    lastTransitionTime moves only when a status flips.
+    lastTransitionTime changes only when the status of a condition changes.
     """
     generation = job.metadata.get("generation")
     old = {

@@ -20,16 +20,16 @@ from platformctl.router.job.routing_rules import Rule
 from platformctl.router.job.tickets import Tickets, marks
 from platformctl.router.loop.queue import RetryLater
 
-# Until the back end's first word after the release, should nothing be reported. Seconds.
+# Seconds after the release until the job is read, if the back end reports no change.
 CONFIRM = 5.0
-# A slurmctld that is killed takes longer to come back, and to issue an id again. Seconds.
+# Seconds. A slurmctld that is killed takes longer than this to restart and issue an id again.
 VERIFIED_FOR = 0.5
 
 log = structlog.get_logger(__name__)
 
 
 class Submission:
-    """Submits. It remembers only which submissions it does not know the outcome of, to spare held copies."""
+    """Submits jobs. It remembers only submissions whose outcome is unknown, to make fewer held jobs."""
 
     def __init__(
         self, store: JobStore, tickets: Tickets, gates: Gates, ending: Ending, rules: Sequence[Rule]
@@ -42,7 +42,7 @@ class Submission:
         self._unsure: set[str] = set()
 
     async def advance(self, job: JobResource) -> float | None:
-        """Take a Job as far as it goes; returns seconds until the next reconcile, None to wait for news."""
+        """Advance a Job as far as possible; returns seconds until the next reconcile, None to wait."""
         ticket = self._tickets.ticket(job)
         if isinstance(ticket, Ticket):
             ticket = self._gates.assign(ticket)
@@ -55,7 +55,7 @@ class Submission:
             return await self._ending.refuse(job, [Refusal("spec", str(verdict))])
 
     async def release(self, job: JobResource, ticket: Ticket, backend: Backend) -> float:
-        """Step 4; a router that died before it comes here again."""
+        """Step 4; done again if a router died before it."""
         await backend.release(ticket, job.backend_id)
         log.info("released", **marks(job))
         return min(CONFIRM, backend.reread_after or CONFIRM)
@@ -65,7 +65,7 @@ class Submission:
         self._unsure.discard(job.uid)
 
     async def _begin(self, job: JobResource, ticket: Ticket) -> float | None:
-        """An attempt of which the status says nothing yet."""
+        """Start an attempt that is not in the status yet."""
         closed = self._gates.closed(job, ticket)
         if isinstance(closed, list):
             return await self._ending.refuse(job, closed)
@@ -81,7 +81,7 @@ class Submission:
         return await self._record(job, ticket, backend, route.why, job_id)
 
     async def _wait(self, job: JobResource, ticket: Ticket, gate: Wait) -> float | None:
-        """A Job that can run nowhere is told so now, not when its gate opens."""
+        """Wait at a gate; a Job that no back end can run is refused now, not when its gate opens."""
         try:
             route = await choose(ticket, self._tickets.backends, self._rules)
         except Unavailable:
@@ -94,11 +94,11 @@ class Submission:
         return gate.seconds
 
     async def _submit_held(self, backend: Backend, ticket: Ticket) -> tuple[Ticket, str]:
-        """Step 1: a held job of the attempt, one that an earlier reconcile left behind or a new one."""
+        """Step 1: a held job of the attempt, left by an earlier reconcile or newly submitted."""
         uid = ticket.claim.token.uid
         unsure = uid in self._unsure
         if unsure:
-            # Of several, another router may be about to record any: the sweep ends the rest.
+            # If there are several, another router may be recording any of them. The sweep cancels the others.
             for claim, job_id in await backend.find(ticket.claim):
                 return _of_copy(ticket, claim.token), job_id
         if not backend.durable:
@@ -121,7 +121,7 @@ class Submission:
     async def _record(
         self, job: JobResource, ticket: Ticket, backend: Backend, why: str, job_id: str
     ) -> float | None:
-        """Steps 2 and 3, and 4 while what was read still holds."""
+        """Steps 2 and 3, and also 4 if step 2 was recent enough."""
         asked, sure = monotonic(), backend.durable
         if not backend.durable:
             seen = await backend.read(ticket.claim, job_id)
@@ -131,7 +131,7 @@ class Submission:
         job = await self._store.write_status(job, status.submitted(job, ticket, backend.target, why, job_id))
         self._unsure.discard(job.uid)
         log.info("submitted", **marks(job))
-        # If it took long the id may be another's by now: following the job reads it again.
+        # If it took long, the id may belong to another job by now: the next reconcile reads the job again.
         sure = sure and (backend.durable or monotonic() - asked < VERIFIED_FOR)
         return await self.release(job, ticket, backend) if sure else 0.0
 

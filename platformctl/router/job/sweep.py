@@ -1,8 +1,8 @@
 """Finds jobs in a back end that no Job resource claims, and cancels them.
 
-They arise when a router died between submitting and writing the id, and the Job was then submitted
-again, ended or deleted: held copies, mostly. A job is cancelled only when two sweeps in a row found it
-unclaimed.
+They are left when a router dies after it submitted a job and before it wrote the id, and the Job is then
+submitted again, ended or deleted. Most of them are held. A job is cancelled only if two sweeps in a row find
+it unclaimed.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ from platformctl.jobs.model import Target
 from platformctl.router.backend import Backend, Claim
 from platformctl.vocabulary import FINAL, Phase
 
-# A Job that ended so has ended whatever it had, also where the back end could not be asked then.
+# A Job in these phases must have no job in a back end, even if the back end did not answer when it ended.
 _NOTHING_LEFT = frozenset({Phase.CANCELLED, Phase.REFUSED})
 
 log = structlog.get_logger(__name__)
 
 
 class Known(Protocol):
-    """What is remembered of a Job resource: its attempt and the id it recorded, empty while it has none."""
+    """What the sweep needs of a Job resource. Texts are empty while nothing is recorded."""
 
     @property
     def attempt(self) -> int:
@@ -50,14 +50,14 @@ class Known(Protocol):
 
 
 class Sweeper:
-    """Compares one back end with the Job resources; keeps what was suspicious the last time."""
+    """Compares one back end with the Job resources; remembers what was unclaimed in the last sweep."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._suspects: set[str] = set()
 
     async def sweep(self, jobs: Mapping[str, Known]) -> int:
-        """Cancel what nobody claims; returns how many. `jobs` holds all Job resources by uid."""
+        """Cancel unclaimed jobs; returns how many. jobs: all Job resources by uid."""
         found = await self._backend.claimed()
         unclaimed = {job_id: claim for claim, job_id in found if not self._belongs(claim, job_id, jobs)}
         certain = {job_id: claim for job_id, claim in unclaimed.items() if job_id in self._suspects}
@@ -77,7 +77,7 @@ class Sweeper:
         if known is None or known.attempt != claim.token.attempt or known.phase in _NOTHING_LEFT:
             return False
         if known.backend is None:
-            # The Job is being submitted: this may be the job it will record.
+            # The Job is being submitted: this may be the job that it will record.
             return known.phase not in FINAL
         ours = (known.backend, known.backend_id, known.copy)
         return ours == (self._backend.target, job_id, claim.token.copy)

@@ -1,4 +1,4 @@
-"""From a Job resource to what back ends are asked with: the checked spec, the site's user, the token."""
+"""From a Job resource to the arguments of back ends: the checked spec, the site's user, the token."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from platformctl.router.job.resource import JobResource
 
 
 class AbsentError(Unavailable):
-    """The site's configuration does not have the back end any more."""
+    """The site's configuration no longer has the back end."""
 
 
 class Tickets:
@@ -30,7 +30,7 @@ class Tickets:
         self._policy = policy or Policy()
 
     def ticket(self, job: JobResource) -> Ticket | list[Refusal]:
-        """What the current attempt is submitted with, or everything that is wrong with the Job."""
+        """The ticket for the current attempt, or everything that is wrong with the Job."""
         spec = parse(job.raw.get("spec"))
         user = self._users.get(job.submitter)
         refusals = list(spec) if isinstance(spec, list) else []
@@ -49,7 +49,7 @@ class Tickets:
         return Ticket(self.claim(job, user.name), settled, user)
 
     def claim(self, job: JobResource, user: str = "") -> Claim:
-        """What the current attempt is found with. user: by default the one it was submitted as."""
+        """The claim for the current attempt. user: by default the user that it was submitted as."""
         token = Token(self._site, job.uid, job.attempt, job.copy)
         return Claim(token, job.namespace, job.name, user or str(job.status.get("user", "")))
 
@@ -57,12 +57,12 @@ class Tickets:
         """Where the current attempt was sent."""
         found = self.backends.get(job.backend) if job.backend else None
         if found is None:
-            raise AbsentError(f"this site has no {job.backend} any more")
+            raise AbsentError(f"this site no longer has {job.backend}")
         return found
 
 
 def marks(job: JobResource) -> dict[str, str | int]:
-    """What every line of the log says about its Job."""
+    """The fields that identify a Job in every line of the log."""
     return {
         "namespace": job.namespace,
         "job": job.name,

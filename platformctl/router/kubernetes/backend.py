@@ -1,11 +1,11 @@
 """The Kubernetes back end: batch/v1 Jobs in the namespace of the Job resource. Ids are `namespace/name`.
 
-An attempt has one possible name, so a second submission of it meets the first. The batch Job is
-suspended until released; a script's ConfigMap is made in between and goes with it. A plain job costs two
-requests to start, since the answer to the create is its read-back. Changes are watched elsewhere: the
-list of all batch Jobs here only catches what a lost event hid.
+The name of an attempt's batch Job is fixed, so a second submission finds the first. The batch Job is
+suspended until the release. A script's ConfigMap is created before the release, and deleted with the batch
+Job. A plain job needs two requests to start, because the answer to the create is also its read-back. Watches
+report changes; the list of all batch Jobs here only finds changes whose event was lost.
 
-All tasks of a job start together or none does: it is released once its nodes have room for all of them.
+All tasks of a job start together, or none: it is released once its nodes have room for all of them.
 """
 
 from collections import OrderedDict
@@ -41,7 +41,7 @@ from platformctl.router.kubernetes.words import refusal_words
 from platformctl.vocabulary import JOB_UID_LABEL, TOKEN_ANNOTATION, Phase
 
 _REMEMBERED = 4096
-# Answers that are about one object, not about the router's rights or the server.
+# Answers about one object, not about the router's rights or the server.
 _ABOUT_ONE = (400, 404, 409, 422)
 _MAX_PODS = 500
 
@@ -60,19 +60,19 @@ class KubernetesBackend:
         self._script_image = script_image
         self._nodes = Nodes(client)
         self._gangs = Gangs(self._nodes)
-        # uid of the batch Jobs made here and not yet released.
+        # uid of the batch Jobs that were created here and are not released yet.
         self._made: OrderedDict[str, str] = OrderedDict()
 
     async def unfit(self, ticket: Ticket) -> str:
-        """Compares the request with what each node for jobs could give if it were empty."""
+        """Compares the request with each node for jobs, as if the node were empty."""
         return await self._nodes.unfit(ticket)
 
     async def load(self) -> Load:
-        """From lists of nodes and pods that are not older than half a minute."""
+        """Computed from lists of nodes and pods that are at most half a minute old."""
         return await self._nodes.load()
 
     async def submit_held(self, ticket: Ticket) -> str:
-        """Create the suspended batch Job, or find that this attempt has made it before."""
+        """Create the suspended batch Job, or find the one that this attempt created before."""
         claim = ticket.claim
         strict = await self._nodes.strict_groups()
         body = translation.batch_job(
@@ -95,7 +95,7 @@ class KubernetesBackend:
         return job_id
 
     async def find(self, claim: Claim) -> list[tuple[Claim, str]]:
-        """The one batch Job that the attempt can have. A claim does not say enough to name it."""
+        """The attempt's only batch Job, found by label, because a claim does not contain its name."""
         selector = f"{JOB_UID_LABEL}={claim.token.uid}"
         try:
             listed = await self._client.get(_path(claim.namespace), labelSelector=selector)
@@ -108,7 +108,7 @@ class KubernetesBackend:
         ]
 
     async def read(self, claim: Claim, job_id: str) -> Seen | None:
-        """From the batch Job and its pods; where it can have none, from what events say of that."""
+        """Read from the batch Job and its pods; if it cannot have pods, from the events that say why."""
         batch = await self._get(claim, job_id)
         if batch is None:
             self._gangs.forget(job_id)
@@ -120,14 +120,14 @@ class KubernetesBackend:
         return seen(batch, pods, trouble)
 
     async def release(self, ticket: Ticket, job_id: str) -> None:
-        """Make the script's ConfigMap if there is one, then lift the suspension; not before all tasks fit."""
+        """Once all tasks fit, create the ConfigMap of a script and unsuspend the batch Job."""
         uid = self._made.get(job_id) or await self._uid(ticket.claim, job_id)
         if not await self._gangs.admit(ticket, job_id):
             return
         try:
             if ticket.job.script is not None:
                 await self._script(ticket, job_id.split("/")[1], uid)
-            # The uid is a precondition: another batch Job of that name is a conflict.
+            # The uid is a precondition: another batch Job with that name is a conflict.
             lifted = {"metadata": {"uid": uid}, "spec": {"suspend": False}}
             await self._client.merge(_path(*job_id.split("/")), lifted)
         except ApiError as error:
@@ -135,7 +135,7 @@ class KubernetesBackend:
         self._made.pop(job_id, None)
 
     async def cancel(self, claim: Claim, job_id: str) -> None:
-        """Delete the batch Job; its pods are ended with it."""
+        """Delete the batch Job; its pods end with it."""
         batch = await self._get(claim, job_id)
         self._gangs.forget(job_id)
         if batch is None:
@@ -150,15 +150,15 @@ class KubernetesBackend:
         return {_id(item): item["metadata"]["resourceVersion"] async for item in self._all()}
 
     def phase_of(self, state: str) -> Phase | None:
-        """A resourceVersion tells nothing."""
+        """None: a resourceVersion does not tell the phase."""
         del state
         return None
 
     async def explain(self, ticket: Ticket, job_id: str) -> Explanation:
-        """From its pods, the nodes, and the events of what could not be made."""
+        """Explained from its pods, the nodes, and the events about pods that could not be created."""
         batch = await self._get(ticket.claim, job_id)
         if batch is None:
-            return Explanation(("Kubernetes does not have it any more.",))
+            return Explanation(("Kubernetes no longer has it.",))
         waits = self._gangs.waits(job_id)
         if held(batch) and waits:
             return Explanation((f"Kubernetes: {waits}.",))
@@ -213,7 +213,7 @@ class KubernetesBackend:
             raise _unavailable(error) from error
 
     async def _pods(self, job_id: str) -> list[dict[str, Any]]:
-        """The pods of a batch Job; of very many the first ones by name."""
+        """The pods of a batch Job; if there are very many, the first ones by name."""
         namespace, name = job_id.split("/")
         try:
             listed = await self._client.get(
@@ -246,7 +246,7 @@ def _path(namespace: str, name: str = "") -> str:
 
 def _unavailable(error: ApiError) -> Unavailable:
     if error.code == 429:
-        return Busy(f"Kubernetes takes no more now: {error.message}")
+        return Busy(f"Kubernetes accepts no more requests now: {error.message}")
     if error.code in _ABOUT_ONE:
         return Denied(f"Kubernetes refuses: {error.message}")
     verb = "does not answer" if error.code == 0 or error.code >= 500 else "refuses"

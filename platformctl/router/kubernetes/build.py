@@ -6,7 +6,7 @@ from platformctl.router.kubernetes.backend import KubernetesBackend
 
 
 async def build(around: Surroundings) -> Assembled:
-    """Every site has it: the router's own cluster."""
+    """Build it for every site: it is the router's own cluster."""
     batches = watches.of_batch_jobs(around.client, around.concerns)
     pods = watches.of_pods(around.client, around.concerns, around.overview)
     backend = KubernetesBackend(around.client, around.config.site, around.config.script_image)

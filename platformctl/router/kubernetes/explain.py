@@ -1,4 +1,4 @@
-"""Why a job of Kubernetes waits: its pods, the scheduler, the quota, and which node nearly fits."""
+"""Why a job on Kubernetes waits: its pods, the scheduler, the quota, and the node that fits best."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,7 +17,7 @@ _MAX_EVENTS = 5
 async def explanation(
     client: KubernetesClient, nodes: Nodes, ticket: Ticket, batch: dict[str, Any], pods: list[dict[str, Any]]
 ) -> Explanation:
-    """Sentences, most important first. Kubernetes estimates no start."""
+    """Sentences, most important first. Kubernetes does not estimate the start."""
     found = seen(batch, pods)
     if found.phase not in (Phase.QUEUED, Phase.RUNNING) or (
         found.phase is Phase.RUNNING and not found.reason
@@ -32,16 +32,16 @@ async def explanation(
         sentences += await _room(nodes, ticket)
     if has_tasks(batch) and found.phase is Phase.RUNNING and found.tasks:
         sentences.append(f"{found.tasks.running} of its tasks run, {found.tasks.waiting} wait.")
-    return Explanation(tuple(sentences or ["Kubernetes is to start its pods."]))
+    return Explanation(tuple(sentences or ["Kubernetes is about to start its pods."]))
 
 
 async def _refused_pods(client: KubernetesClient, batch: dict[str, Any]) -> list[str]:
-    """Why the API server does not take pods of a batch Job, newest first."""
+    """Why the API server rejects the pods of a batch Job, newest first."""
     return await refusals(client, batch["metadata"]["namespace"], batch["metadata"]["uid"])
 
 
 async def refusals(client: KubernetesClient, namespace: str, uid: str) -> list[str]:
-    """What events say of pods that could not be created; nothing where events may not be read."""
+    """What events say about pods that could not be created; empty if the router may not read events."""
     try:
         listed = await client.get(
             f"/api/v1/namespaces/{namespace}/events",
@@ -65,10 +65,10 @@ def _containers(pods: Iterable[dict[str, Any]]) -> list[str]:
 
 
 async def _room(nodes: Nodes, ticket: Ticket) -> list[str]:
-    """What no node has at all, or which node lacks the least now."""
+    """What no node has at all, or which node lacks the least at the moment."""
     never = await nodes.unfit(ticket)
     if never:
-        return [f"It can not start: {never}."]
+        return [f"It cannot start: {never}."]
     request = wanted(ticket.job)
     free = await nodes.free(ticket)
     if not request or not free:

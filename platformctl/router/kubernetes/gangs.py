@@ -1,7 +1,8 @@
-"""Starts a job of several tasks only when all of them find room, so that none waits inside for the others.
+"""Starts a job of several tasks only when there is room for all, so that no running task waits for others.
 
-The batch Job stays suspended meanwhile, and has no pods. What was admitted a moment ago is not yet seen
-on the nodes: it is counted as held for a while. An array's elements need not run together.
+Until then the batch Job stays suspended and has no pods. The pods of a job that was just admitted are not
+visible on the nodes yet, so its request is counted as used for a while. An array's elements need not run
+together.
 """
 
 import time
@@ -12,12 +13,12 @@ from platformctl.router import fit
 from platformctl.router.backend import Ticket
 from platformctl.router.kubernetes.nodes import Nodes, wanted
 
-# Until the pods of an admitted job are surely among those that are listed.
+# Seconds until the pods of an admitted job are certainly listed.
 _SETTLING = 45.0
 
 
 class Gangs:
-    """The jobs that wait for room, and those that were just let in."""
+    """The jobs that wait for room, and those that were just admitted."""
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
@@ -25,7 +26,7 @@ class Gangs:
         self._admitted: deque[tuple[float, str, fit.Amounts, int]] = deque()
 
     def waits(self, job_id: str) -> str:
-        """Why a job is not let in; empty for one that does not wait here."""
+        """Why a job is not admitted; empty if it does not wait here."""
         return self._waits.get(job_id, "")
 
     def forget(self, job_id: str) -> None:
@@ -48,7 +49,7 @@ class Gangs:
         return True
 
     def _promised(self, request: fit.Amounts) -> int:
-        """How many tasks of this size would fit into what was promised to others and is not yet held."""
+        """How many tasks of this size fit into the room of admitted jobs whose pods are not listed yet."""
         while self._admitted and self._admitted[0][0] < time.monotonic():
             self._admitted.popleft()
         total: dict[str, Fraction] = {}

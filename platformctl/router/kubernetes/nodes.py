@@ -1,5 +1,6 @@
 """The nodes of Kubernetes: what could ever run there, and how much is free now."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,9 +17,14 @@ from platformctl.router.kubernetes.states import reserved
 from platformctl.router.loop.cached import Cached
 from platformctl.vocabulary import GPU
 
-_NODES_SECONDS, _HELD_SECONDS = 15.0, 30.0
+_NODES_SECONDS, _HELD_SECONDS, _SYSTEM_SECONDS = 15.0, 30.0, 60.0
+# What a job is refused for must not rest on an older look.
+_REFUSAL_SECONDS = 2.0
+_LIVE = "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!="
+# A label that the pods of DaemonSets have, and few others.
+_REVISION = "controller-revision-hash"
 _COUNTED = ("cpu", "memory", GPU)
-# Taints of a node that is only away for a while.
+# Prefix of the taints that Kubernetes sets while a node is only temporarily unavailable.
 _PASSING = "node.kubernetes.io/"
 _COPYING = {name: parse_quantity(text) for name, text in translation.COPY_RESOURCES.items()}
 
@@ -27,30 +33,29 @@ type Labels = frozenset[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Node:
-    """A node that is meant for jobs. open: it takes some now. strict_groups: see Nodes."""
+    """A node that is meant for jobs. open: it takes some now. strict_groups: see Nodes.
+
+    there: what it could give if it were empty. whole: the same with GPUs that are unhealthy or whose plugin
+    is being restarted.
+    """
 
     name: str
     labels: Mapping[str, str]
     there: fit.Amounts
+    whole: fit.Amounts
     open: bool
     strict_groups: bool
 
 
 class _Listed:
-    """All nodes of one list, and what follows from it: counted once, not for each Job."""
+    """All nodes of one list, and values computed from it once, not for each Job."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = nodes
         self.strict_groups = bool(nodes) and all(node.strict_groups for node in nodes)
-        # By labels, of which people ask for few.
-        self.shapes = lru_cache(maxsize=128)(self._shapes)
 
     def having(self, labels: Labels) -> list[Node]:
         return [node for node in self.nodes if labels <= node.labels.items()]
-
-    def _shapes(self, labels: Labels) -> list[fit.Amounts]:
-        """The different nodes that have the labels."""
-        return fit.shapes(node.there for node in self.having(labels))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,39 +68,77 @@ class _Held:
         return self.by_node.get(node.name, {}).get(name, Fraction(0))
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """So many nodes that are alike. left: what the system's own pods leave of the whole."""
+
+    whole: fit.Amounts
+    left: fit.Amounts
+    count: int
+
+
+class _Empty:
+    """What the nodes of a list have for jobs when only the system's own pods run there."""
+
+    def __init__(self, listed: _Listed, system: _Held) -> None:
+        self._listed = listed
+        self._system = system
+        # By labels, of which people ask for few.
+        self.shapes = lru_cache(maxsize=128)(self._shapes)
+
+    def _shapes(self, labels: Labels) -> list[_Shape]:
+        """The different nodes that have the labels."""
+        counted = Counter(
+            (
+                frozenset(node.whole.items()),
+                frozenset((name, most - self._system.of(node, name)) for name, most in node.whole.items()),
+            )
+            for node in self._listed.having(labels)
+        )
+        return [_Shape(dict(whole), dict(left), count) for (whole, left), count in counted.items()]
+
+
 class Nodes:
-    """All nodes, and what pods hold of them, each listed as a whole and kept for a while."""
+    """All nodes, and what pods use of them; both lists are cached for a while."""
 
     def __init__(self, client: KubernetesClient) -> None:
         self._client = client
         self._nodes = Cached(self._list, _NODES_SECONDS)
         self._held = Cached(self._held_by_pods, _HELD_SECONDS)
+        self._system = Cached(self._held_by_system, _SYSTEM_SECONDS)
         # Of the last two lists.
         self._load = lru_cache(maxsize=1)(_load)
+        self._empty = lru_cache(maxsize=1)(_Empty)
 
     async def strict_groups(self) -> bool:
-        """Whether every node can keep the groups of an image's /etc/group away (containerd 2 and later)."""
+        """Whether every node can ignore the groups of an image's /etc/group (containerd 2 and later)."""
         return (await self._nodes.get()).strict_groups
 
     async def unfit(self, ticket: Ticket) -> str:
-        """Compares the request with what each node could give if it were empty, cordoned ones too."""
-        listed = await self._nodes.get()
+        """Compares the request with what each node could give if it were empty, cordoned ones too.
+
+        What DaemonSets run on a node stays there, so it is no job's.
+        """
+        return await self._unfit(ticket, None) and await self._unfit(ticket, _REFUSAL_SECONDS)
+
+    async def _unfit(self, ticket: Ticket, seconds: float | None) -> str:
+        listed = await self._nodes.get(seconds)
         if not listed.nodes:
             return "no Kubernetes node takes jobs"
         asked = selector(ticket)
-        shapes = listed.shapes(frozenset(asked.items()))
+        system = await self._system.get(seconds)
+        shapes = self._empty(listed, system).shapes(frozenset(asked.items()))
         if not shapes:
             labels = ", ".join(f"{key}={value}" for key, value in asked.items())
             return f"no Kubernetes node has the labels {labels}"
-        lacking = fit.lack(wanted(ticket.job), shapes)
-        return f"no Kubernetes node has {lacking}" if lacking else ""
+        return _too_much(ticket.job, shapes)
 
     async def load(self) -> Load:
-        """Of the nodes that take jobs now."""
+        """The load of the nodes that accept jobs now."""
         return self._load(await self._nodes.get(), await self._held.get())
 
     async def free(self, ticket: Ticket) -> dict[str, fit.Amounts]:
-        """What is left of each node that takes jobs and has the labels that the job and its queue ask for."""
+        """What is free on each node that accepts jobs and has the labels that the job and its queue need."""
         held = await self._held.get()
         return {
             node.name: {name: there - held.of(node, name) for name, there in node.there.items()}
@@ -113,17 +156,50 @@ class Nodes:
         return _Listed(found)
 
     async def _held_by_pods(self) -> _Held:
-        found: dict[str, dict[str, Fraction]] = {}
-        live = "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!="
+        return _sum(await self._pods())
+
+    async def _held_by_system(self) -> _Held:
+        """Of each DaemonSet one pod on each node: while it is updated there may be two."""
+        pods = {
+            (pod["spec"]["nodeName"], owner["uid"]): pod
+            for pod in await self._pods(labelSelector=_REVISION)
+            for owner in pod["metadata"].get("ownerReferences") or []
+            if owner["kind"] == "DaemonSet"
+        }
+        return _sum(pods.values())
+
+    async def _pods(self, **selectors: str) -> list[dict[str, Any]]:
+        """Those that are on a node and have not ended."""
+        found: list[dict[str, Any]] = []
         try:
-            async for page in self._client.list_pages("/api/v1/pods", fieldSelector=live):
-                for pod in page["items"]:
-                    node = found.setdefault(pod["spec"]["nodeName"], {})
-                    for name in _COUNTED:
-                        node[name] = node.get(name, Fraction(0)) + reserved(pod["spec"], name)
+            async for page in self._client.list_pages("/api/v1/pods", fieldSelector=_LIVE, **selectors):
+                found += page["items"]
         except ApiError as error:
             raise Unavailable(f"Kubernetes does not answer: {error.message}") from error
-        return _Held(found)
+        return found
+
+
+def _sum(pods: Iterable[dict[str, Any]]) -> _Held:
+    found: dict[str, dict[str, Fraction]] = {}
+    for pod in pods:
+        node = found.setdefault(pod["spec"]["nodeName"], {})
+        for name in _COUNTED:
+            node[name] = node.get(name, Fraction(0)) + reserved(pod["spec"], name)
+    return _Held(found)
+
+
+def _too_much(job: JobSpec, shapes: Sequence[_Shape]) -> str:
+    """What of a job is beyond all nodes, and beyond all of them together where its tasks start together."""
+    request = wanted(job)
+    lacking = fit.lack(request, [shape.left for shape in shapes])
+    if lacking:
+        enough = any(fit.fits(request, shape.whole) for shape in shapes)
+        return f"no Kubernetes node has {lacking}" + (" beside the system's own pods" if enough else "")
+    if job.array is None and job.tasks > 1:
+        room = sum(fit.room(request, [shape.left]) * shape.count for shape in shapes)
+        if room < job.tasks:
+            return f"all Kubernetes nodes together have room for {room} of its {job.tasks} tasks"
+    return ""
 
 
 def _load(listed: _Listed, held: _Held) -> Load:
@@ -138,9 +214,9 @@ def _load(listed: _Listed, held: _Held) -> Load:
 
 
 def wanted(job: JobSpec) -> fit.Amounts:
-    """What a pod of a job needs of a node: what the job asks for, and the containers that copy for it.
+    """What a pod of a job needs of a node: what the job asks for, and what the containers that copy need.
 
-    Kubernetes places a pod by its requests; what has only a limit requests that.
+    Kubernetes places a pod by its requests; if there is only a limit, the request is the same.
     """
     given = {**job.resources.limits, **job.resources.requests}
     asked = {name: parse_quantity(text) for name, text in given.items()}
@@ -160,14 +236,18 @@ def selector(ticket: Ticket) -> dict[str, str]:
 def _node(item: dict[str, Any]) -> Node:
     allocatable = item.get("status", {}).get("allocatable") or {}
     there = {name: parse_quantity(value) for name, value in allocatable.items() if name in _COUNTED}
+    devices = parse_quantity((item.get("status", {}).get("capacity") or {}).get(GPU, "0"))
+    whole = {**there, **({GPU: max(devices, there.get(GPU, devices))} if devices else {})}
     shut = bool((item.get("spec") or {}).get("unschedulable")) or any(True for _ in _closing(item))
     features = item.get("status", {}).get("features") or {}
     strict = features.get("supplementalGroupsPolicy") is True
-    return Node(item["metadata"]["name"], item["metadata"].get("labels") or {}, there, not shut, strict)
+    return Node(
+        item["metadata"]["name"], item["metadata"].get("labels") or {}, there, whole, not shut, strict
+    )
 
 
 def _for_jobs(item: dict[str, Any]) -> bool:
-    """Whether nothing but a passing trouble closes a node."""
+    """Whether a node accepts jobs, apart from temporary problems."""
     return all(str(taint["key"]).startswith(_PASSING) for taint in _closing(item))
 
 

@@ -1,4 +1,4 @@
-"""From a batch Job and its pods to the router's words: phase, reason, tasks, exit codes and amounts."""
+"""Translates a batch Job and its pods to phase, reason, tasks, exit codes and amounts."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -18,13 +18,13 @@ _MAX_CODES = 100
 _KILLED = 137
 _MAX_NODES = 20
 _DEADLINE = "DeadlineExceeded"
-_UNKNOWN_COPY = "it ended well, but whether its results were copied is not known"
+_UNKNOWN_COPY = "it succeeded, but it is not known whether its results were copied"
 _DISRUPTIONS = frozenset({"Evicted", "NodeLost", "Preempting", "NodeShutdown", "Terminated"})
 _DISRUPTED = re.compile(r"condition DisruptionTarget")
 
 
 def held(batch: dict[str, Any]) -> bool:
-    """Whether it is suspended: released by nobody yet."""
+    """Whether it is suspended, so not released yet."""
     return bool(batch["spec"].get("suspend"))
 
 
@@ -39,7 +39,7 @@ def has_tasks(batch: dict[str, Any]) -> bool:
 
 
 def seen(batch: dict[str, Any], pods: Sequence[dict[str, Any]], trouble: str = "") -> Seen:
-    """A batch Job and its pods. trouble: why it has no pods, where it should have."""
+    """The state of a batch Job and its pods. trouble: why it has no pods although it should."""
     status, true = batch.get("status") or {}, _true(batch)
     metadata = batch["metadata"]
     started = [pod["status"]["startTime"] for pod in pods if pod.get("status", {}).get("startTime")]
@@ -76,7 +76,7 @@ def seen(batch: dict[str, Any], pods: Sequence[dict[str, Any]], trouble: str = "
 
 
 def waits(pods: Iterable[dict[str, Any]]) -> str:
-    """Why pods do not run: what keeps a container from starting, or what the scheduler says."""
+    """Why pods do not run: what prevents a container from starting, or what the scheduler says."""
     for pod in pods:
         status = pod.get("status", {})
         for item in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
@@ -92,7 +92,7 @@ def waits(pods: Iterable[dict[str, Any]]) -> str:
 
 
 def usage(pods: Iterable[dict[str, Any]], end: int | None) -> Usage:
-    """What pods held: requests times the seconds from a pod's start to the end of its last container."""
+    """The usage of pods: requests times the seconds from a pod's start to the end of its last container."""
     cpu, gpu = Fraction(0), Fraction(0)
     for pod in pods:
         start = epoch(pod.get("status", {}).get("startTime"))
@@ -104,12 +104,12 @@ def usage(pods: Iterable[dict[str, Any]], end: int | None) -> Usage:
 
 
 def amount(spec: dict[str, Any], name: str) -> Fraction:
-    """What the containers of a pod request together, without those that begin before them."""
+    """What the containers of a pod request together, without init containers."""
     return sum((_requested(container, name) for container in spec.get("containers") or []), Fraction(0))
 
 
 def reserved(spec: dict[str, Any], name: str) -> Fraction:
-    """What the scheduler keeps for a pod: all that runs at a time, at the moment when that is most."""
+    """What the scheduler reserves for a pod: the most that its containers request at the same time."""
     beside = most = Fraction(0)
     for container in spec.get("initContainers") or []:
         request = _requested(container, name)
@@ -125,12 +125,12 @@ def _requested(container: dict[str, Any], name: str) -> Fraction:
 
 
 def epoch(text: str | None) -> int | None:
-    """Seconds since the epoch of a time as the API server writes it."""
+    """Seconds since the epoch, from a time as the API server writes it."""
     return int(datetime.fromisoformat(text).timestamp()) if text else None
 
 
 def _output(metadata: dict[str, Any]) -> str:
-    """The command that reads the output of the Job it belongs to: users may not read the logs of pods."""
+    """The command that prints the Job's output: users may not read the logs of pods."""
     owner = next(
         (item["name"] for item in metadata.get("ownerReferences") or [] if item["kind"] == "Job"), ""
     )
@@ -143,10 +143,10 @@ def _output(metadata: dict[str, Any]) -> str:
 def _unsettled(
     batch: dict[str, Any], pods: Sequence[dict[str, Any]], true: dict[str, Any], trouble: str
 ) -> bool:
-    """Whether it is about to fail, or its pods are gone or going: the next reconcile will tell.
+    """Whether it is about to fail, or its pods are deleted or terminating: the next reconcile knows more.
 
-    The Job controller deletes the pods before it writes why, and kubelet calls a pod Failed that it
-    removes before any container ran.
+    The Job controller deletes the pods before it writes why. A kubelet reports a pod as Failed if it removes
+    the pod before any container ran.
     """
     if "FailureTarget" in true:
         return True
@@ -165,7 +165,7 @@ def _began(pod: dict[str, Any]) -> bool:
         return status.get("phase") in ("Running", "Succeeded")
     found = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     states = [state for item in found for state in (item.get("state") or {}, item.get("lastState") or {})]
-    # A node that died leaves its containers as they were: running.
+    # If a node dies, its containers stay in the state running.
     return any("running" in state or (state.get("terminated") or {}).get("startedAt") for state in states)
 
 
@@ -213,7 +213,7 @@ def _failure(pods: Sequence[dict[str, Any]]) -> tuple[int | None, str]:
 
 
 def _not_copied(batch: dict[str, Any], pods: Sequence[dict[str, Any]]) -> str:
-    """What became of the results of a container that ended well, where they are not where they belong."""
+    """Why the results of a container that succeeded were not copied; empty if they were."""
     there = batch["spec"].get("template", {}).get("spec", {}).get("initContainers") or []
     if all(container["name"] != STAGE_OUT for container in there):
         return ""
@@ -225,10 +225,10 @@ def _not_copied(batch: dict[str, Any], pods: Sequence[dict[str, Any]]) -> str:
     if lost is None:
         return ""
     if lost["exitCode"] == CANNOT_COPY or _out_of_memory(lost):
-        return f"it ended well, but: {_said(lost)}"
+        return f"it succeeded, but: {_said(lost)}"
     if lost["exitCode"] == _KILLED:
-        return "it ended well, but copying its results took longer than its terminationGracePeriodSeconds"
-    return f"it ended well, but copying its results was ended (exit code {lost['exitCode']})"
+        return "it succeeded, but copying its results took longer than its terminationGracePeriodSeconds"
+    return f"it succeeded, but copying its results was stopped (exit code {lost['exitCode']})"
 
 
 def _out_of_memory(end: dict[str, Any]) -> bool:
@@ -236,7 +236,7 @@ def _out_of_memory(end: dict[str, Any]) -> bool:
 
 
 def _said(end: dict[str, Any]) -> str:
-    """What a container that copies said last, or why it could not say anything."""
+    """The last message of a container that copies, or why it has none."""
     if _out_of_memory(end):
         return f"copying its files needs more memory than the {COPY_RESOURCES['memory']} that it has for this"
     return "; ".join(str(end.get("message") or "").splitlines()) or "a copy failed"
@@ -249,7 +249,7 @@ def _stage(pod: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _is_disrupted(pod: dict[str, Any]) -> bool:
-    """Whether the cluster, not the job, ended a pod: eviction, preemption, a node that went away."""
+    """Whether the cluster, not the job, ended a pod: eviction, preemption, or loss of the node."""
     status = pod.get("status", {})
     return status.get("phase") == "Failed" and (
         status.get("reason") in _DISRUPTIONS
@@ -259,7 +259,7 @@ def _is_disrupted(pod: dict[str, Any]) -> bool:
 
 
 def _stragglers(batch: dict[str, Any], pods: Sequence[dict[str, Any]]) -> str:
-    """Why a part of the tasks still waits."""
+    """Why some of the tasks still wait."""
     if not has_tasks(batch):
         return ""
     pending = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending"]

@@ -1,4 +1,4 @@
-"""The batch Jobs and pods of the router's Jobs, watched; and whom a change concerns."""
+"""Watches the batch Jobs and pods of the router's Jobs, and queues the Jobs that a change affects."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ PODS = "/api/v1/pods"
 type Pod = tuple[str, str | None, str | None, int]
 """uid of the Job, phase, node, and a hash of why it waits."""
 
-# Counts and pods change in bursts: one reconcile is enough for all that happens in so many seconds.
+# Counts and pods change in bursts: one reconcile is enough for all changes within this many seconds.
 _GATHER_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is kept of a batch Job. job: the Job that it belongs to."""
+    """What is cached of a batch Job. job: the Job that it belongs to."""
 
     job: Key | None
     suspended: bool
@@ -35,7 +35,7 @@ _NOBODYS = Batch(None, False, False, ())
 
 
 def of_batch_jobs(client: KubernetesClient, concerns: Concerns) -> Informer[Batch]:
-    """Tells whose batch Job changed."""
+    """Queues the Job whose batch Job changed."""
 
     def changed(_key: Key, before: Batch | None, after: Batch | None, _raw: dict[str, Any]) -> None:
         owner = (after or before or _NOBODYS).job
@@ -48,7 +48,7 @@ def of_batch_jobs(client: KubernetesClient, concerns: Concerns) -> Informer[Batc
 
 
 def of_pods(client: KubernetesClient, concerns: Concerns, overview: Mapping[str, Brief]) -> Informer[Pod]:
-    """Tells whose pods changed: why one waits, and where it runs, is known by pods alone.
+    """Queues the Job whose pods changed: only pods tell why one waits and where it runs.
 
     Ended pods are dropped here; their batch Job reports the end.
     """
@@ -63,7 +63,7 @@ def of_pods(client: KubernetesClient, concerns: Concerns, overview: Mapping[str,
 
 
 def differing(batches: Informer[Batch], pods: Informer[Pod]) -> Differing:
-    """Which Jobs have batch Jobs that ended, are gone, or began to run since the status was written."""
+    """Finds Jobs whose batch Job ended, disappeared or began to run since the status was written."""
 
     def found(briefs: Iterable[Brief]) -> Iterator[Key]:
         running = {pod[0] for pod in pods.items.values() if pod[1] == "Running"}

@@ -1,4 +1,4 @@
-"""What Kubernetes says about pods that do not run, in plain words.
+"""Explains in plain words why pods do not run.
 
 The scheduler's message is that of its FitError: `0/3 nodes are available: 1 Insufficient cpu, 2 node(s)
 had untolerated taint(s). preemption: ...`.
@@ -9,17 +9,17 @@ from typing import Any
 
 _NORMAL = frozenset({"", "ContainerCreating", "PodInitializing"})
 _IMAGES = {
-    "ErrImagePull": "can not be pulled",
-    "ImagePullBackOff": "can not be pulled",
+    "ErrImagePull": "cannot be pulled",
+    "ImagePullBackOff": "cannot be pulled",
     "InvalidImageName": "has no valid name",
     "ErrImageNeverPull": "is not on the node, and the job forbids to pull it",
-    "RegistryUnavailable": "can not be pulled: its registry does not answer",
+    "RegistryUnavailable": "cannot be pulled: its registry does not answer",
 }
 _ENDINGS = {
     "": "ended with an error",
     "Error": "ended with an error",
     "DeadlineExceeded": "ran longer than its wall time",
-    "Disrupted": "lost its node, or was pushed out by a more urgent job",
+    "Disrupted": "lost its node, or was preempted by a more urgent job",
     "Evicted": "was evicted from its node",
     "OOMKilled": "used more memory than it asked for",
     "ContainerCannotRun": "its command could not be started",
@@ -30,7 +30,7 @@ _UNSCHEDULABLE = re.compile(
     r"\d+/(\d+) nodes are available: (.*?)\.?(?: (?:preemption|no new claims).*)?$", re.DOTALL
 )
 _CAUSE = re.compile(r"(?:^|, )(\d+) ((?:[^,{]|\{[^}]*\})*)")
-# Each with the causes' wording by the scheduler's own plugins; {0} is what the pattern found.
+# The causes as the scheduler's plugins word them; {0} is the number of nodes.
 _CAUSES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
@@ -53,16 +53,16 @@ _POLICY = re.compile(r"violates PodSecurity \"([^\"]+)\": (.*)", re.DOTALL)
 
 def failure_words(reason: str) -> str:
     """Why a pod failed. reason: of the pod or its container, or Disrupted."""
-    return f"its node turned it down: {reason}" if turned_down(reason) else _ENDINGS.get(reason, reason)
+    return f"its node rejected it: {reason}" if turned_down(reason) else _ENDINGS.get(reason, reason)
 
 
 def turned_down(reason: str) -> bool:
-    """Whether a kubelet refused a pod before it ran: the node filled up, or changed, since it was chosen."""
+    """Whether a kubelet rejected a pod before it ran: the node became full or changed after scheduling."""
     return reason in _TURNED_DOWN or (reason.startswith("OutOf") and reason != "OutOfMemory")
 
 
 def waiting_words(waiting: dict[str, Any], image: str) -> str:
-    """Why a container waits, from its state; empty while it only starts."""
+    """Why a container waits, from its state; empty while it is only starting."""
     reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
     if reason in _NORMAL:
         return ""
@@ -72,7 +72,7 @@ def waiting_words(waiting: dict[str, Any], image: str) -> str:
 
 
 def scheduler_words(message: str) -> str:
-    """What the scheduler says about a pod that it finds no node for."""
+    """Why the scheduler finds no node for a pod."""
     match = _UNSCHEDULABLE.match(message)
     if match is None:
         return _trimmed(f"waits for a node: {message}") if message else "waits for a node"
@@ -82,7 +82,7 @@ def scheduler_words(message: str) -> str:
 
 
 def refusal_words(message: str) -> str:
-    """Why the API server does not take pods: a quota, a policy, or what it says."""
+    """Why the API server rejects pods: a quota, a policy, or its own message."""
     quota = _QUOTA.search(message)
     if quota:
         requested, used, limited = (_amounts(quota[name]) for name in ("requested", "used", "limited"))
@@ -112,7 +112,7 @@ def _cause(count: str, text: str) -> str:
 
 
 def _cause_of_pull(message: str) -> str:
-    """The end of a chain of errors: what the registry said."""
+    """The registry's answer, at the end of a chain of errors."""
     if "not found" in message or "manifest unknown" in message:
         return ": there is no such image"
     if "denied" in message or "unauthorized" in message:

@@ -1,1 +1,1 @@
-"""What every controller needs and knows no Job: informer, work queue, leader election, pace, health."""
+"""What any controller needs, independent of Jobs: informer, work queue, leader election, pace, health."""

@@ -1,4 +1,4 @@
-"""What a request answered, kept for some seconds: those who ask meanwhile share one request."""
+"""Caches an answer for some seconds; concurrent callers share one request."""
 
 import asyncio
 import time
@@ -7,20 +7,21 @@ from typing import Any
 
 
 class Cached[T]:
-    """One answer. A request that fails is made again by the next who asks."""
+    """One cached answer. If the request fails, the next caller repeats it."""
 
     def __init__(self, ask: Callable[[], Coroutine[Any, Any, T]], seconds: float) -> None:
         self._ask = ask
         self._seconds = seconds
         self._asking = asyncio.Lock()
-        self._until = float("-inf")
+        self._begun = float("-inf")
         self._value: list[T] = []
 
-    async def get(self) -> T:
-        """The answer, at most so many seconds old."""
+    async def get(self, seconds: float | None = None) -> T:
+        """The answer, at most so many seconds old; seconds: for a caller who needs a younger one."""
+        oldest = self._seconds if seconds is None else min(seconds, self._seconds)
         async with self._asking:
-            if not self._value or time.monotonic() >= self._until:
+            if not self._value or time.monotonic() >= self._begun + oldest:
                 begun = time.monotonic()
                 self._value = [await self._ask()]
-                self._until = begun + self._seconds
+                self._begun = begun
         return self._value[0]

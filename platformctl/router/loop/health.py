@@ -1,6 +1,6 @@
-"""What the process tells about itself over HTTP: /healthz, /readyz and /metrics (Prometheus' text format).
+"""The HTTP server for /healthz, /readyz and /metrics (Prometheus' text format).
 
-It is healthy while it answers. It is ready once it has seen every Job, whether it leads or stands by.
+The process is healthy while it answers. It is ready once it has listed every Job, also on standby.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +19,7 @@ async def answering(
 ) -> AsyncIterator[None]:
     """Answer at the host and port of a URL.
 
-    missing: what the process still waits for to be ready. refresh: brings the metrics up to date.
+    missing: what is still missing until the process is ready. refresh: updates the metrics.
     """
 
     async def healthz(_request: web.Request) -> web.Response:

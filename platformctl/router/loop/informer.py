@@ -1,9 +1,9 @@
 """A cache of one collection of the API server, kept up to date by a watch.
 
-It lists in pages, then watches from the list's resourceVersion. A stream that ends or breaks is resumed
-from the last version, since the server sends bookmarks. Only when the server no longer knows that version
-(410) is the collection listed again; what changed in between is reported like any other change. Only a
-projection of each object is kept, which saves memory.
+It lists in pages, then watches from the list's resourceVersion. If the stream ends or breaks, it resumes from
+the last version; bookmarks keep that version recent. It lists the collection again only if the server no
+longer knows the version (410), and reports what changed in between like any other change. To save memory it
+keeps only a projection of each object.
 """
 
 import asyncio
@@ -26,13 +26,14 @@ _SETTLED_SECONDS = 5.0
 log = structlog.get_logger(__name__)
 
 type Changed[T] = Callable[[Key, T | None, T | None, dict[str, Any]], None]
-"""Told of a change: key, projection before (None: new) and after (None: deleted), and the object itself."""
+"""Called for a change: key, projection before (None: new) and after (None: deleted), and the object."""
 
 
 class Informer[T]:
-    """items: the projection of every object by namespace and name. synced: set once they were all listed.
+    """The cache of one collection.
 
-    A collection that does not exist (404) is empty, and is asked for again now and then.
+    items: the projection of every object, by namespace and name. synced: set once all were listed. A
+    collection that does not exist (404) counts as empty and is listed again from time to time.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Informer[T]:
         self._failures = 0
 
     def count(self) -> None:
-        """Bring the metrics up to date."""
+        """Update the metrics."""
         metrics.WATCH_SILENCE.labels(self.path).set(time.monotonic() - self.heard)
         metrics.WATCH_LISTS.labels(self.path).set(self.lists)
 
@@ -76,7 +77,7 @@ class Informer[T]:
                 await asyncio.sleep(ABSENT_DELAY * random.uniform(0.5, 1.0))  # noqa: S311
             except ApiError as error:
                 log.warning("the API server does not answer a watch", path=self.path, why=str(error))
-            # A stream that lasted was fine; one that ends at once, however politely, is a failure.
+            # A stream that lasted was fine. One that ends at once is a failure, even without an error.
             self._failures = 0 if time.monotonic() - begun > _SETTLED_SECONDS else self._failures + 1
             await asyncio.sleep(self._delay())
 

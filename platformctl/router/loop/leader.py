@@ -1,12 +1,13 @@
-"""Leader election by a Lease of coordination.k8s.io: one router works, the others stand by.
+"""Leader election with a Lease of coordination.k8s.io: one process leads, the others are on standby.
 
-The holder renews the lease; who sees it unchanged for its whole duration, by his own clock, takes it.
-Every write carries the resourceVersion, so of two who try, one gets it. A holder that could not renew in
-time stops working before anybody else may begin.
+The leader renews the lease. Another process takes it if it saw no change for the whole duration, by its own
+clock. Every write carries the resourceVersion, so if two try, only one succeeds. A leader that could not
+renew in time stops working before another one may start.
 
-A router that was stopped in the middle and wakes after its lease was taken may still send the request it
-was about to send. It does no harm: each write to a Job carries the resourceVersion it was decided on, only
-an id in the status is ever released, and releasing twice does nothing; see the package's docstring.
+A process that was paused, and continues after its lease was taken, may still send one late request. So every
+request must be safe in that case. For the router: each write to a Job carries the resourceVersion that the
+decision was based on, only an id in the status is ever released, and releasing twice does nothing (see
+platformctl.router).
 """
 
 import asyncio
@@ -34,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Terms:
-    """Seconds. A lease lasts for duration; its holder gives up after patience without a renewal."""
+    """Seconds. A lease lasts for duration; the leader stops after patience without a renewal."""
 
     duration: int = 10
     patience: float = 7.0
@@ -50,13 +51,13 @@ class Alone:
         await work()
 
     async def give_back(self) -> None:
-        """There is nobody to give way to."""
+        """Do nothing: there is no other process."""
 
 
 class Election:
     """One candidate. identity: unique to the process, `POD_RANDOM`.
 
-    A lease held by an earlier process of the same pod is taken at once: that process is dead.
+    If an earlier process of the same pod holds the lease, it is taken at once: that process is dead.
     """
 
     def __init__(
@@ -73,11 +74,11 @@ class Election:
 
     @property
     def leading(self) -> bool:
-        """Whether the lease is held for certain."""
+        """Whether this process certainly holds the lease."""
         return time.monotonic() < self._until
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do the work whenever the lease is held, and cancel it when it is not, until cancelled."""
+        """Run the work while the lease is held, and cancel it when the lease is lost; until cancelled."""
         try:
             while True:
                 await self._win()
@@ -93,7 +94,7 @@ class Election:
             LEADING.set(0)
 
     async def give_back(self) -> None:
-        """Let the next candidate begin at once; best done."""
+        """Release the lease, so that the next candidate starts at once; errors are ignored."""
         if not self.leading:
             return
         self._until = 0.0
@@ -114,7 +115,7 @@ class Election:
             await asyncio.sleep(self._terms.retry * random.uniform(0.8, 1.2))  # noqa: S311
 
     async def _try(self) -> bool:
-        """Take the lease if nobody holds it."""
+        """Take the lease if it is free or expired."""
         try:
             self._lease = await self._client.get(f"{self._collection}/{self._name}")
         except NotFoundError:
@@ -156,7 +157,7 @@ class Election:
                 return
 
     async def _after_conflict(self) -> None:
-        """Somebody wrote the lease: another holder, or we did and the answer was lost."""
+        """After a conflict: another process wrote the lease, or this one did and the answer was lost."""
         with suppress(ApiError, TimeoutError):
             async with asyncio.timeout(self._until - time.monotonic()):
                 self._lease = await self._client.get(f"{self._collection}/{self._name}")

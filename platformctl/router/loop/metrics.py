@@ -1,6 +1,6 @@
-"""What every controller counts, for Prometheus, and the registry that all counts are in; times are seconds.
+"""Metrics that every controller has, and the registry of all metrics; times are seconds.
 
-Whoever does the thing counts it here. The registry is the process's own, without what the libraries add.
+The code that does something updates its metric here. The registry has no metrics of the libraries.
 """
 
 import time
@@ -24,7 +24,7 @@ REQUEST_SECONDS = Histogram(
 )
 WATCH_SILENCE = Gauge(
     "job_router_watch_silence_seconds",
-    "Since the API server was last heard of: a quiet collection may be silent for 280 s",
+    "Time since the API server last sent something; up to 280 s is normal for a quiet collection",
     ["path"],
     registry=REGISTRY,
 )
@@ -37,7 +37,7 @@ WATCH_LISTS = Gauge(
 
 
 def requests(server: str) -> aiohttp.TraceConfig:
-    """Hooks for an HTTP session that observe its requests; server: kubernetes, slurm."""
+    """Hooks for an HTTP session that measure its requests; server: kubernetes, slurm."""
     trace = aiohttp.TraceConfig()
 
     async def start(

@@ -1,4 +1,4 @@
-"""Spreads what many Jobs want at the same moment: each is told how long to wait for its turn."""
+"""Spreads work that many Jobs request at the same moment: each gets the time until its turn."""
 
 import time
 
@@ -8,7 +8,7 @@ _STALE = 60.0
 
 
 class Pace:
-    """Turns, so many a second, in the order of asking."""
+    """A fixed number of turns a second, in the order of the calls."""
 
     def __init__(self, per_second: float) -> None:
         self._gap = 1.0 / per_second
@@ -16,7 +16,7 @@ class Pace:
         self._turns: dict[Key, float] = {}
 
     def wait(self, key: Key) -> float:
-        """Seconds until a key's turn; 0.0 when it is now, and then the turn is used up."""
+        """Seconds until a key's turn; 0.0 if it is now, which uses the turn."""
         now = time.monotonic()
         turn = self._turns.get(key)
         if turn is None or turn < now - _STALE:

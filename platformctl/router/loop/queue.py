@@ -1,8 +1,8 @@
-"""The work queue: keys to reconcile, each at most once in it and never worked on twice at the same time.
+"""The work queue: keys to reconcile. A key is in it at most once, and is never reconciled twice at a time.
 
-What failed comes back later and later, up to MAX_DELAY; what succeeded starts again without delay. Urgent
-keys, such as a new Job or a user's request, go before ordinary ones, such as the news of running jobs.
-Every fourth turn is an ordinary one, so that neither waits for ever.
+After a failure a key is retried with growing delays, up to MAX_DELAY; a success resets the delay. Urgent
+keys, such as a new Job or a user's request, go before ordinary ones, such as changes of running jobs. Every
+fourth turn takes an ordinary key, so that none waits for ever.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ type Work = Callable[[Key], Awaitable[float | None]]
 
 
 class RetryLater(Exception):  # noqa: N818  (an instruction)
-    """Raised by work that failed for now."""
+    """Raised by work that should be retried later."""
 
 
 class WorkQueue:
-    """Keys, some of them due later. While it is closed, it takes no keys: who opens it adds them."""
+    """Keys, some of them due later. A closed queue ignores new keys; the code that opens it adds them."""
 
     def __init__(self) -> None:
         self._closed = False
@@ -55,22 +55,22 @@ class WorkQueue:
         return len(self._waiting)
 
     def open(self) -> None:
-        """Begin anew, with no keys."""
+        """Start with no keys."""
         self._reset()
         self._closed = False
 
     def close(self) -> None:
-        """Hand out and take no more keys."""
+        """Neither hand out nor accept keys any longer."""
         self._closed = True
 
     async def finish(self, seconds: float) -> None:
-        """Close, and wait at most so long for the work in progress."""
+        """Close, and wait at most this long for the work in progress."""
         self.close()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), seconds)
 
     def add(self, key: Key, delay: float = 0.0, urgent: bool = True) -> None:
-        """Queue a key after delay seconds, and then not as urgent; an earlier due time stays."""
+        """Queue a key after delay seconds; with a delay it is not urgent. An earlier due time is kept."""
         if self._closed:
             return
         if delay > 0:
@@ -99,7 +99,7 @@ class WorkQueue:
                 continue
             self._busy.add(key)
             self._idle.clear()
-            # This reconcile serves an earlier due time too.
+            # If the key has a due time too, this reconcile serves it.
             self._due.pop(key, None)
             try:
                 delay = await work(key)
@@ -117,7 +117,7 @@ class WorkQueue:
                 self.add(key, delay)
 
     def _enter(self, key: Key, urgent: bool) -> None:
-        """Take a place in line; what waits already can only become more urgent."""
+        """Put a key in line; a key that is already there can only become more urgent."""
         if self._waiting.get(key):
             return
         self._waiting[key] = urgent
@@ -125,7 +125,7 @@ class WorkQueue:
         self._places.release()
 
     def _next(self) -> Key | None:
-        """The first in line; None for a place whose key has moved to the other line."""
+        """The first in line; None for an entry whose key has moved to the other line."""
         ordinary_turn = next(self._turn) % _TURNS == 0
         urgent = bool(self._ready[True]) and not (ordinary_turn and self._ready[False])
         key = self._ready[urgent].popleft()
@@ -137,7 +137,7 @@ class WorkQueue:
     def _backoff(self, key: Key) -> float:
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        # Spread over half the delay, or a thousand waiting jobs would all return in the same instant.
+        # Spread over half the delay; otherwise a thousand waiting jobs would return at the same moment.
         delay = min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(failures, 10))
         return delay * random.uniform(0.5, 1.0)  # noqa: S311
 

@@ -1,1 +1,1 @@
-"""The Slurm back end: jobs over slurmrestd, seen in bulk by their states."""
+"""The Slurm back end: jobs over slurmrestd, observed by polling the states of all jobs."""

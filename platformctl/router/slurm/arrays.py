@@ -1,8 +1,8 @@
 """What the router remembers of Slurm's arrays while they run.
 
-slurmctld forgets each element some minutes after its end (MinJobAge), and its list of states names an
-element by an id of its own, without the array's. So elements that have ended are kept here, and whose
-they are. All of it can be lost: what nothing tells any more is asked of the accounting database.
+slurmctld forgets each element some minutes after its end (MinJobAge), and its list of states names an element
+by an id of its own, without the array's id. So ended elements, and the array of each element, are kept here.
+This memory may be lost: what slurmctld has forgotten is then read from the accounting database.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,16 +12,17 @@ from zlib import crc32
 from platformctl.router.slurm.states import Run
 from platformctl.vocabulary import FINAL
 
-# A digest of more elements than this changes at most once a second for each such number of them: an
-# array of 1,000 is read (8 kB an element) every five seconds while its elements come and go.
+# Reading costs 8 kB an element, so the digest of a large array changes at most once in (elements / this
+# number) seconds: an array of 1,000 is read every five seconds while its elements change.
 _AT_ONCE = 200
 
 
 @dataclass
 class _Array:
-    """indices: all that were ever seen. ended: by index. own: ids of the elements that have one.
+    """One array.
 
-    complete: elements that ended before the first poll, if there were any, are among them.
+    indices: all that were ever seen. ended: runs by index. own: ids of the elements that have one.
+    complete: elements that ended before the first poll are included.
     """
 
     indices: set[int] = field(default_factory=set)
@@ -44,18 +45,18 @@ class Arrays:
         return bool(self._arrays)
 
     def knows(self, job_id: int) -> bool:
-        """Whether nothing of the array can have been forgotten before it was seen."""
+        """Whether all elements are known, also those that ended before the first poll."""
         array = self._arrays.get(job_id)
         return array is not None and array.complete
 
     def complete(self, job_id: int) -> None:
-        """Every element of the array was told once, by slurmctld or by the accounting database."""
+        """Note that slurmctld or the accounting database has listed every element of the array."""
         self._arrays[job_id].complete = True
 
     def merge(self, job_id: int, runs: Iterable[Run], own: Iterable[int]) -> tuple[list[Run], bool]:
-        """All runs of an array, those included that the source has forgotten; whether some are still missing.
+        """All runs of an array, with those that the source has forgotten, and whether some are still missing.
 
-        runs: what slurmctld or the accounting database tells now. own: the ids of elements that have one.
+        runs: what slurmctld or the accounting database lists now. own: the ids of elements that have one.
         """
         array = self._arrays.setdefault(job_id, _Array())
         for element in own:
@@ -75,16 +76,16 @@ class Arrays:
         return found, bool(array.indices - told - array.ended.keys())
 
     def forget(self, job_id: int) -> None:
-        """The array has ended, or is gone."""
+        """Forget an array that has ended or is gone."""
         array = self._arrays.pop(job_id, None)
         for element in array.own if array else ():
             self._owners.pop(element, None)
 
     def digests(self, states: Mapping[str, str], now: float) -> dict[str, str]:
-        """From the states of all jobs and elements, one for each job: an array's changes with any element's.
+        """One state for each job, from those of all jobs and elements; an array's changes with any element.
 
-        An element that just got an id of its own is nobody's until its array is read: but with that the
-        array has one element less that waits.
+        An element that just got an id of its own belongs to no array until the array is read again. But then
+        the array's waiting elements are one less, so its digest changes too.
         """
         found: dict[str, str] = {}
         elements: dict[int, list[str]] = {}

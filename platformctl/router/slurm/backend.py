@@ -1,9 +1,9 @@
 """The Slurm back end, over slurmrestd. Ids are Slurm's job ids; the token is the job's comment.
 
-What changes anything is done as the job's own user; `reader` is only ever used to read. Observation is
-one GET /jobs/state a second, 80 bytes a job; records (8 kB) are read of jobs that changed, and of a few
-that wait in turn, since neither their reason nor their estimated start is in the states. Slurm never
-starts a job of the router a second time by itself (no requeue); that is the router's decision.
+Requests that change something are made as the job's own user; `reader` is only used to read. The router polls
+GET /jobs/state once a second (80 bytes a job). It reads the records (8 kB each) of jobs that changed. It also
+reads some waiting jobs in turn, because the states have neither their reason nor their estimated start. Slurm
+never restarts a job of the router by itself (no requeue); the router decides about retries.
 """
 
 import time
@@ -38,7 +38,7 @@ from platformctl.router.slurm.ownership import Ownership
 from platformctl.router.slurm.waiting import Waiting
 from platformctl.vocabulary import FINAL, Phase
 
-# How long the accounting database may lag behind slurmctld before what it does not know is taken for lost.
+# How long the accounting database may lag behind slurmctld; after that, what it does not know counts as lost.
 _LATE_SECONDS = 600
 
 
@@ -47,7 +47,7 @@ class SlurmBackend:
 
     target: Target = Target.SLURM
     reread_after: float | None = None
-    # A killed slurmctld forgets what it answered in its last seconds, and issues the id again.
+    # A killed slurmctld loses the jobs that it accepted in its last seconds, and issues their ids again.
     durable: bool = False
 
     def __init__(self, client: SlurmRestClient, site: str, reader: str, interval: float) -> None:
@@ -55,7 +55,7 @@ class SlurmBackend:
         self.client = client
         self.reader = reader
         self._arrays = Arrays()
-        # Since when the accounting database is waited for, by the id of a job.
+        # Since when the router waits for the accounting database, by job id.
         self._behind: dict[int, float] = {}
         self._cluster = Cluster(client, reader)
         self._waiting = Waiting()
@@ -64,15 +64,15 @@ class SlurmBackend:
         self._digests: dict[str, str] = {}
 
     async def unfit(self, ticket: Ticket) -> str:
-        """Compares the request with the nodes and limits of its partition, were they empty."""
+        """Compares the request with the limits and nodes of its partition, as if the nodes were empty."""
         return await self._cluster.unfit(ticket)
 
     async def load(self) -> Load:
-        """From a list of all nodes that is not older than a quarter of a minute."""
+        """Computed from a list of all nodes that is at most a quarter of a minute old."""
         return await self._cluster.load()
 
     async def submit_held(self, ticket: Ticket) -> str:
-        """One POST; a job without its held flag or token is never made."""
+        """Submit with one POST, so that no job exists without its held flag and token."""
         user = ticket.user.name
         try:
             dialect = await self.client.dialect(self.reader)
@@ -88,7 +88,7 @@ class SlurmBackend:
             raise Refused(f"Slurm: {verdict(error)}") from error
 
     async def find(self, claim: Claim) -> list[tuple[Claim, str]]:
-        """From one list of all states, shared by everyone who asked before it was begun."""
+        """Found in one list of all states; calls that came before it was requested share it."""
         return [
             (found, job_id)
             for found, job_id in await self._ownership.unfinished()
@@ -96,7 +96,7 @@ class SlurmBackend:
         ]
 
     async def read(self, claim: Claim, job_id: str) -> Seen | None:
-        """From slurmctld; from the accounting database what slurmctld has forgotten."""
+        """Read from slurmctld, or from the accounting database if slurmctld has forgotten the job."""
         number = int(job_id)
         try:
             records = await self.client.records(self.reader, number)
@@ -120,7 +120,7 @@ class SlurmBackend:
             raise unavailable(error) from error
 
     async def cancel(self, claim: Claim, job_id: str) -> None:
-        """As the user, after the token was compared; an array with all its elements."""
+        """Cancel as the user, after comparing the token; an array is cancelled with all its elements."""
         seen = await self.read(claim, job_id)
         if seen is None or seen.phase in FINAL:
             return
@@ -130,19 +130,19 @@ class SlurmBackend:
             raise unavailable(error) from error
 
     async def states(self) -> Mapping[str, str]:
-        """From GET /jobs/state; a few jobs that wait are told to be different from the last time."""
+        """From GET /jobs/state; a few waiting jobs are marked as changed, so that they are read again."""
         found = await self._ownership.states()
         if found != self._digested or self._arrays:
             self._digests, self._digested = self._arrays.digests(found, time.monotonic()), found
         return self._waiting.marked(self._digests, self._ownership.ours)
 
     def phase_of(self, state: str) -> Phase | None:
-        """A job's base state tells it; an array's digest does not."""
+        """The phase of a job's base state; None for an array's digest."""
         base = state.partition("#")[0].split(",")
         return None if base[0].startswith("array:") else slurm_states.phase(base)
 
     async def explain(self, ticket: Ticket, job_id: str) -> Explanation:
-        """From the job's record, the others that wait in its partition, and its user's limits."""
+        """Explained from its record, the other jobs that wait in its partition, and its user's limits."""
         try:
             return await explanation(self.client, self.reader, self._cluster, ticket, int(job_id))
         except SlurmError as error:
@@ -156,7 +156,7 @@ class SlurmBackend:
         runs = [await self._run(record) for record in records]
         own = [record["job_id"] for record in records]
         merged, missing = self._arrays.merge(number, runs, own)
-        # A router that has just begun does not know what slurmctld has forgotten; of what is held, nothing.
+        # A router that just started does not know which elements slurmctld forgot; none if the array is held.
         if missing or not (self._arrays.knows(number) or all(run.held for run in runs)):
             rows = await self._accounted(claim, number)
             merged, missing = self._arrays.merge(number, [*runs, *rows], own)
@@ -183,9 +183,9 @@ class SlurmBackend:
         return slurm_states.run_of(record, indices)
 
     async def _forgotten(self, claim: Claim, number: int, reissued: bool = False) -> Seen | None:
-        """How a job ended that slurmctld no longer has; None when that cannot be told.
+        """How a job ended that slurmctld no longer has; None if that is unknown.
 
-        reissued: slurmctld gave the id to another job, so it lost this one and will not tell its end.
+        reissued: slurmctld gave the id to another job, so it lost this one and will never report its end.
         """
         runs = await self._accounted(claim, number)
         if not reissued and any(run.phase not in FINAL for run in runs):
@@ -197,7 +197,7 @@ class SlurmBackend:
         return slurm_states.seen_array(runs) if runs[0].indices else slurm_states.seen(runs[0])
 
     def _wait(self, number: int, what: str) -> None:
-        """Raise Unavailable while the accounting database may only be late: slurmctld writes when it can."""
+        """Raise Unavailable while the accounting database may only lag behind slurmctld."""
         since = self._behind.setdefault(number, time.monotonic())
         if time.monotonic() - since < _LATE_SECONDS:
             raise Unavailable(f"the accounting database does not know yet {what}")

@@ -9,7 +9,7 @@ from platformctl.router.slurm.backend import SlurmBackend
 
 
 async def build(around: Surroundings) -> Assembled | None:
-    """None where the site's configuration has no Slurm."""
+    """Build it; None if the site's configuration has no Slurm."""
     entry = around.config.slurm
     if entry is None:
         return None

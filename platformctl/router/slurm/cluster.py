@@ -1,4 +1,4 @@
-"""Slurm's nodes and partitions, listed as a whole and kept for a while: what could ever run, and the load."""
+"""A cache of Slurm's nodes and partitions; from it, which jobs could ever run, and the load."""
 
 import re
 from datetime import timedelta
@@ -14,12 +14,14 @@ from platformctl.router.loop.cached import Cached
 from platformctl.vocabulary import GPU
 
 _SECONDS = 15.0
+# What a job is refused for must not rest on an older look.
+_REFUSAL_SECONDS = 2.0
 _GPUS = re.compile(r"gpu(?::[^:,()]+)?:(\d+)")
 _OUT = frozenset({"DOWN", "DRAIN", "DRAINED", "DRAINING", "FAIL", "FUTURE", "NOT_RESPONDING", "UNKNOWN"})
 
 
 class _Nodes:
-    """Some nodes as slurmrestd lists them, and what follows from a list: counted once, not for each Job."""
+    """Some nodes as slurmrestd lists them, and values computed from the list once, not for each Job."""
 
     def __init__(self, records: list[dict[str, Any]]) -> None:
         self.records = records
@@ -38,7 +40,7 @@ class _Nodes:
 
     @cached_property
     def load(self) -> Load:
-        """Of those that take jobs."""
+        """The load of the nodes that accept jobs."""
         nodes = [node for node in self.records if in_service(node)]
         cpus, used = sum(node["cpus"] for node in nodes), sum(node["alloc_cpus"] for node in nodes)
         gpus, lent = (sum(_devices(node, kind) for node in nodes) for kind in ("gres", "gres_used"))
@@ -59,16 +61,16 @@ class Cluster:
         """Records of a partition's nodes."""
         return (await self._of(partition)).records
 
-    async def _of(self, partition: str | None) -> _Nodes:
-        nodes = await self._nodes.get()
+    async def _of(self, partition: str | None, seconds: float | None = None) -> _Nodes:
+        nodes = await self._nodes.get(seconds)
         return nodes.by_partition.get(partition, _Nodes([])) if partition else nodes
 
-    async def partition(self, name: str) -> dict[str, Any] | None:
-        """A partition's record."""
-        return next((found for found in await self._partitions.get() if found["name"] == name), None)
+    async def _partition(self, name: str, seconds: float | None) -> dict[str, Any] | None:
+        partitions = await self._partitions.get(seconds)
+        return next((found for found in partitions if found["name"] == name), None)
 
     async def load(self) -> Load:
-        """Of the nodes that take jobs. Raises Unavailable."""
+        """The load of the nodes that accept jobs. Raises Unavailable."""
         try:
             return (await self._nodes.get()).load
         except SlurmError as error:
@@ -76,14 +78,17 @@ class Cluster:
 
     async def unfit(self, ticket: Ticket) -> str:
         """Why no partition or node could ever run the job; empty when one could. Raises Unavailable."""
+        return await self._unfit(ticket, None) and await self._unfit(ticket, _REFUSAL_SECONDS)
+
+    async def _unfit(self, ticket: Ticket, seconds: float | None) -> str:
         job = ticket.job
         name = ticket.queue.partition if ticket.queue else job.queue
         try:
-            partition = await self.partition(name) if name else None
+            partition = await self._partition(name, seconds) if name else None
             if name and partition is None:
                 there = ", ".join(sorted(found["name"] for found in await self._partitions.get()))
                 return f"Slurm has no partition {name}; it has {there}"
-            nodes = await self._of(name)
+            nodes = await self._of(name, seconds)
         except SlurmError as error:
             raise Unavailable(f"Slurm does not answer: {error.message}") from error
         where = f"the partition {name}" if name else "Slurm"
@@ -91,13 +96,13 @@ class Cluster:
 
 
 def in_service(node: dict[str, Any]) -> bool:
-    """Whether a node takes jobs now."""
+    """Whether a node accepts jobs now."""
     state = node.get("state") or []
     return _OUT.isdisjoint([state] if isinstance(state, str) else state)
 
 
 def _too_much(job: JobSpec, partition: dict[str, Any] | None, where: str) -> str:
-    """What of a job is beyond a partition's limits."""
+    """Which of a partition's limits the job exceeds."""
     limits = (partition or {}).get("maximums") or {}
     minutes, nodes = number(limits.get("time")), number(limits.get("nodes"))
     if minutes and job.walltime and job.walltime > 60 * minutes:
@@ -110,7 +115,7 @@ def _too_much(job: JobSpec, partition: dict[str, Any] | None, where: str) -> str
 def _no_node(job: JobSpec, nodes: _Nodes, where: str) -> str:
     if len(nodes.records) < (job.nodes or 1):
         return f"{where} has fewer nodes ({len(nodes.records)}) than it asks for ({job.nodes or 1})"
-    # Slurm spreads tasks over as many nodes as they need where their number is not given.
+    # Without a number of nodes, Slurm spreads the tasks over as many nodes as they need.
     tasks = job.tasks_per_node or (-(-job.tasks // job.nodes) if job.nodes else 1)
     lacking = fit.lack(fit.wanted(job, tasks), nodes.shapes)
     return f"no node of {where} has {lacking}" if lacking else ""

@@ -1,4 +1,4 @@
-"""Errors of slurmrestd in the words of the protocol of back ends, and for people."""
+"""Translates errors of slurmrestd to exceptions of the back-end protocol and to texts for people."""
 
 from platformctl.clients.slurmrestd import SlurmBusyError, SlurmError, SlurmUnavailableError
 from platformctl.router.backend import Busy, Denied, Unavailable
@@ -10,7 +10,7 @@ _HINTS = {
 
 
 def unavailable(error: SlurmError) -> Unavailable:
-    """Which kind of Unavailable an error is: full, away, or a no to this one request."""
+    """The kind of Unavailable for an error: Busy, no answer, or Denied for this one request."""
     if isinstance(error, SlurmBusyError):
         return Busy(words(error))
     return (Unavailable if isinstance(error, SlurmUnavailableError) else Denied)(words(error))
@@ -19,12 +19,12 @@ def unavailable(error: SlurmError) -> Unavailable:
 def words(error: SlurmError) -> str:
     """What Slurm said, as a sentence about Slurm."""
     if isinstance(error, SlurmBusyError):
-        return f"Slurm takes no more now: {error.message}"
+        return f"Slurm accepts no more jobs now: {error.message}"
     verb = "does not answer" if isinstance(error, SlurmUnavailableError) else "refuses"
     return f"Slurm {verb}: {error.message}"
 
 
 def verdict(error: SlurmError) -> str:
-    """Why a job is refused for good, with what to change where that is known."""
+    """Why a job is refused for good, and what to change if that is known."""
     hint = _HINTS.get(error.number)
     return f"{error.message} ({hint})" if hint else error.message

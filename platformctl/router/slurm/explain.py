@@ -1,4 +1,4 @@
-"""Why a job of Slurm waits: its own record, who goes first, its nodes, and the limits of its user."""
+"""Why a job on Slurm waits: its record, the jobs that go first, its nodes, and the limits of its user."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from platformctl.router.slurm import states as slurm_states
 from platformctl.router.slurm.cluster import Cluster, in_service
 from platformctl.vocabulary import Phase
 
-# Records are 8 kB each: with more jobs than this, those that go first are not looked up.
+# A record has 8 kB: if there are more jobs than this, the jobs that go first are not looked up.
 _MAX_JOBS = 2000
 _MAX_NAMED = 20
 _BEHIND_OTHERS = ("Priority", "Resources", "None", "")
@@ -23,14 +23,14 @@ async def explanation(
     """Sentences, most important first. Raises SlurmError."""
     records = await client.records(reader, job_id)
     if not slurm_states.carries(records[0], ticket.claim):
-        return Explanation((f"Slurm knows this job no more; {job_id} is another's id now.",))
+        return Explanation((f"Slurm no longer knows this job; the id {job_id} belongs to another job now.",))
     waits = [record for record in records if slurm_states.run_of(record).phase is Phase.QUEUED]
     if not waits:
         return Explanation((f"{slurm_states.run_of(records[0]).phase} in Slurm.",))
     record = waits[0]
     run, reason = slurm_states.run_of(record), str(record.get("state_reason") or "")
     partition = str(record.get("partition") or "")
-    sentences = [f"Slurm, partition {partition}: {run.reason or 'is to be scheduled'}."]
+    sentences = [f"Slurm, partition {partition}: {run.reason or 'waits to be scheduled'}."]
     behind: tuple[str, ...] = ()
     if reason in _BEHIND_OTHERS:
         others, ahead = await _others(client, reader, record)
@@ -47,7 +47,7 @@ async def explanation(
 async def _others(
     client: SlurmRestClient, reader: str, record: dict[str, Any]
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Who goes first in the partition, and who holds it now."""
+    """The jobs that go first in the partition, and those that run in it now."""
     if len(await client.states(reader)) > _MAX_JOBS:
         return [f"More than {_MAX_JOBS} jobs are in Slurm; those that go first were not looked up."], ()
     partition, here = record.get("partition"), []
@@ -80,7 +80,7 @@ def _rank(record: dict[str, Any]) -> tuple[int, int]:
 
 
 async def _limits(client: SlurmRestClient, reader: str, ticket: Ticket, record: dict[str, Any]) -> list[str]:
-    """The limits that are set for the user in the account, as far as the accounting database tells."""
+    """The limits of the user in the account, as far as the accounting database knows them."""
     account = str(record.get("account") or ticket.job.account or ticket.user.account or "")
     try:
         found = await client.associations(reader, ticket.user.name, account)
@@ -108,7 +108,7 @@ def _set_limits(value: Any, path: str) -> list[str]:
 
 
 async def _nodes(cluster: Cluster, partition: str) -> list[str]:
-    """Nodes of the partition that take no jobs."""
+    """Nodes of the partition that accept no jobs."""
     out = [node for node in await cluster.nodes(partition) if not in_service(node)]
     if not out:
         return []

@@ -1,7 +1,7 @@
-"""Whose the jobs of slurmctld are, by their ids. An id means the same job while slurmctld lists it.
+"""Which Job each job of slurmctld belongs to, by job id. An id means the same job while slurmctld lists it.
 
-The token is in a job's record (8 kB) and not in the list of states (80 bytes), so records are read once and
-remembered. Where slurmctld lost a job it may have issued the id again; then everything is forgotten.
+The token is in a job's record (8 kB), not in the list of states (80 bytes). So each record is read once and
+its owner is cached. If slurmctld lost a job, it may have issued the id again; then the cache is cleared.
 """
 
 import asyncio
@@ -16,19 +16,19 @@ from platformctl.router.slurm.errors import unavailable
 from platformctl.vocabulary import FINAL, Phase
 
 _READS_AT_ONCE = 8
-# So many unknown jobs are read one by one; more of them from the list of all jobs, unless that is long.
+# Up to _FEW unknown jobs are read one by one; more are read in the list of all jobs, if it has at most _MANY.
 _FEW, _MANY = 10, 2000
 
 
 class Ownership:
-    """Whose each job is. waits: told the id of a job of the site that was learned and waits in the queue."""
+    """The owner of each job. waits: called with the id of each newly found job of the site that is queued."""
 
     def __init__(self, client: SlurmRestClient, site: str, reader: str, waits: Callable[[int], None]) -> None:
         self._client = client
         self._site = site
         self._reader = reader
         self._waits = waits
-        # By a job's own id; None: not of this site.
+        # By a job's own id; None: a job of another site or user.
         self._owners: dict[int, tuple[Claim, int] | None] = {}
         self._live: frozenset[int] = frozenset()
         self._listing_before: dict[str, str] = {}
@@ -37,15 +37,15 @@ class Ownership:
         self._listed: list[tuple[Claim, str]] = []
 
     def ours(self, number: int) -> bool:
-        """Whether a job is known to be of this site."""
+        """Whether a job is known to belong to this site."""
         return self._owners.get(number) is not None
 
     def forget(self, number: int) -> None:
-        """slurmctld does not know the job."""
+        """Forget a job that slurmctld does not know."""
         self._owners.pop(number, None)
 
     async def states(self) -> dict[str, str]:
-        """All jobs' states; remembers which are live, and forgets whose jobs are where one got lost."""
+        """All jobs' states. It also notes the live jobs, and clears the cache if a live job was lost."""
         try:
             found = await self._client.states(self._reader)
         except SlurmError as error:
@@ -57,7 +57,7 @@ class Ownership:
         self._listing_before = found
         listed = {_own(key) for key in found}
         if not self._live <= listed:
-            # slurmctld lost what had not ended: it may have issued the ids again.
+            # slurmctld lost a job that had not ended: it may have issued the id again.
             self._owners.clear()
         self._live = frozenset(
             _own(key) for key, state in found.items() if slurm_states.phase(state.split(",")) not in FINAL
@@ -67,7 +67,7 @@ class Ownership:
         return found
 
     def learn(self, records: Iterable[dict[str, Any]]) -> None:
-        """Note whose the jobs of these records are."""
+        """Cache the owners of the jobs in these records."""
         for record in records:
             number = record["job_id"]
             known = self.ours(number)
@@ -83,7 +83,7 @@ class Ownership:
         return claim, slurm_states.array_id(record) or record["job_id"]
 
     async def unfinished(self) -> list[tuple[Claim, str]]:
-        """Unfinished jobs of this site, from a list begun after the call; concurrent calls share it."""
+        """Unfinished jobs of this site, listed after the call began; concurrent calls share a list."""
         asked = time.monotonic()
         async with self._listing:
             if self._listed_at < asked:
@@ -101,14 +101,14 @@ class Ownership:
         return self._listed
 
     async def _identify_all(self) -> None:
-        """Read whose all jobs are."""
+        """Read the owners of all jobs."""
         try:
             self.learn(await self._client.jobs(self._reader))
         except SlurmError as error:
             raise unavailable(error) from error
 
     async def _identify(self, numbers: frozenset[int]) -> None:
-        """Read whose jobs these are."""
+        """Read the owners of these jobs."""
         slots = asyncio.Semaphore(_READS_AT_ONCE)
 
         async def identify(number: int) -> None:
@@ -126,5 +126,5 @@ class Ownership:
 
 
 def _own(key: str) -> int:
-    """A job's or an element's own id."""
+    """The own id of a job or an element."""
     return int(key.partition("_")[0].partition("+")[0])

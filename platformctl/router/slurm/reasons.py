@@ -1,8 +1,8 @@
-"""Slurm's reasons for a job that waits, or that ended badly, in plain words.
+"""Slurm's reasons why a job waits or failed, in plain words.
 
-The names are those of slurm.h's enum job_state_reason as Slurm 24.11 writes them. Most say which limit of
-an association (an account and a user) or of a QOS is reached: those are read word by word, the rest is a
-table. The limits' own names are in sacctmgr(1).
+The names are those of slurm.h's enum job_state_reason as Slurm 24.11 writes them. Most say which limit of an
+association (an account and a user) or of a QOS is reached: these are parsed word by word. The others are in a
+table. sacctmgr(1) explains the limits.
 """
 
 import re
@@ -21,7 +21,7 @@ WAITS: dict[str, str] = {
     "BurstBufferStageIn": "its data is being copied into the burst buffer",
     "Cleaning": "its previous run is being cleaned up",
     "Constraints": "no node has the features that it asks for at the moment",
-    "DeadLine": "can not end before its deadline",
+    "DeadLine": "cannot end before its deadline",
     "Dependency": "waits for another job",
     "DependencyNeverSatisfied": "waits for another job that can no longer end as it should",
     "FedJobLock": "waits for the other clusters of its federation",
@@ -59,7 +59,7 @@ WAITS: dict[str, str] = {
     "ReservationDeleted": "its reservation is gone",
     "ReservationInvalid": "its reservation is not valid",
     "Resources": "waits for free resources",
-    "SchedDefer": "is to be scheduled with the next jobs",
+    "SchedDefer": "waits to be scheduled with the next jobs",
     "SystemFailure": "Slurm failed",
     "TimeLimit": "ran longer than its wall time",
     "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions": (
@@ -67,7 +67,7 @@ WAITS: dict[str, str] = {
     ),
 }
 
-# The limits without an owner in their name, such as MaxJobsPerAccount, are those of a QOS.
+# Limits without an owner in their name, such as MaxJobsPerAccount, belong to a QOS.
 _OWNERS = {"Assoc": "its account", "QOS": "its QOS", "": "its QOS"}
 _AMOUNTS = {
     "bb": "burst buffer",
@@ -97,7 +97,7 @@ _PER = {"perjob": "one job", "pernode": "one node", "peruser": "one user", "pera
 
 
 def words(reason: str) -> str:
-    """The reason in plain words; empty for none. One that no table knows is repeated as it is."""
+    """The reason in plain words; empty for none. An unknown reason is returned unchanged."""
     if reason in WAITS:
         return WAITS[reason]
     return limit_words(reason) or (f"waits: {reason}" if reason else "")

@@ -1,4 +1,4 @@
-"""From Slurm's records to the router's words: states, array elements, times, exit codes and amounts."""
+"""Translates Slurm's records to phases, array elements, times, exit codes and amounts."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -45,15 +45,19 @@ ENDINGS: dict[str, str] = {
     "CANCELLED": "was cancelled",
 }
 
+# Ends of jobs that need not have begun. Slurm gives these a start time and the exit code 0 even so.
+_BEFORE_A_START = frozenset({"CANCELLED", "DEADLINE", "BOOT_FAIL"})
+
 # Ends that another attempt may mend: the job did nothing wrong.
 AGAIN = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "LAUNCH_FAILED"})
 
 # What slurmrestd writes for an element that has no number yet: NO_VAL in a file name's %a.
 _NO_INDEX = "4294967294"
+_NO_NODES = "None assigned"
 _MAX_NODES = 200
-# A command of the user's may end with these codes too.
+# A user's command may end with these codes too.
 _CODES = {
-    NO_IMAGE: f"ended with {NO_IMAGE}: a container's image could not be had, see the output",
+    NO_IMAGE: f"ended with {NO_IMAGE}: a container's image could not be fetched or unpacked, see the output",
     CANNOT_COPY: f"ended with {CANNOT_COPY}: files could not be copied, see the output",
 }
 _GPU = re.compile(r"gres[/:]gpu(?::[^:,]+)?:\d+")
@@ -63,8 +67,8 @@ _GPU = re.compile(r"gres[/:]gpu(?::[^:,]+)?:\d+")
 class Run:
     """One run as Slurm records it: a job, or elements of an array that are in the same state.
 
-    state: base state and flags. indices: of the elements; empty for a job that is no array. expected:
-    Slurm's guess of the start. cpus, gpus: allocated, 0 before the start. Times: seconds since the epoch.
+    state: base state and flags. indices: of the elements; empty for a job that is not an array. expected:
+    Slurm's estimate of the start. cpus, gpus: allocated, 0 before the start. Times: seconds since the epoch.
     """
 
     state: tuple[str, ...]
@@ -82,12 +86,12 @@ class Run:
 
     @property
     def phase(self) -> Phase:
-        """What the state is called here."""
+        """The phase for the state."""
         return phase(self.state)
 
     @property
     def again(self) -> bool:
-        """Whether another attempt may mend it."""
+        """Whether another attempt may succeed."""
         return self.phase is Phase.FAILED and not AGAIN.isdisjoint(self.state)
 
     @property
@@ -97,33 +101,35 @@ class Run:
 
     @property
     def usage(self) -> Usage:
-        """What it held until its end."""
+        """Its usage until its end."""
         seconds = max(0, self.ended - self.started) if self.started and self.ended else 0
         return Usage(self.cpus * seconds, self.gpus * seconds)
 
 
 def phase(state: Sequence[str]) -> Phase:
-    """What a base state and its flags are called here; a state that no table knows still waits."""
+    """The phase for a base state and its flags; an unknown state counts as waiting."""
     return PHASES.get(state[0] if state else "", Phase.QUEUED)
 
 
 def run_of(record: dict[str, Any], indices: tuple[int, ...] | None = None) -> Run:
-    """A record of slurmctld (GET /job/N). indices: where the record does not name them all."""
+    """The run of a slurmctld record (GET /job/N). indices: given if the record does not name all of them."""
     state = _state(record.get("job_state"))
     now = phase(state)
     live = now in (Phase.QUEUED, Phase.RUNNING)
     queued = now is Phase.QUEUED
+    nodes = "" if queued else str(record.get("nodes") or "")
+    began = _began(state, nodes)
     return Run(
         state=state,
         indices=_indices(record) if indices is None else indices,
-        # Slurm 22.05 has no `hold`: there, a held job is one of priority 0.
+        # Slurm 22.05 has no `hold`: there, a held job has priority 0.
         held=queued and bool(record["hold"] if "hold" in record else number(record.get("priority")) == 0),
         reason=_reason(state, now, str(record.get("state_reason") or ""), record.get("exit_code")),
-        code=None if live else exit_code(record.get("exit_code")),
-        started=None if queued else number(record.get("start_time")) or None,
+        code=_code(state, record.get("exit_code")) if began and not live else None,
+        started=number(record.get("start_time")) or None if began and not queued else None,
         ended=None if live else number(record.get("end_time")) or None,
         expected=(number(record.get("start_time")) or None) if queued else None,
-        nodes="" if queued else str(record.get("nodes") or ""),
+        nodes=nodes,
         output=_output(record),
         cpus=0 if queued else _tres(record).get("cpu", 0),
         gpus=0 if queued else _gpus(record),
@@ -131,21 +137,22 @@ def run_of(record: dict[str, Any], indices: tuple[int, ...] | None = None) -> Ru
 
 
 def accounted_run(row: dict[str, Any]) -> Run:
-    """A row of the accounting database (GET /slurmdb/.../job/N)."""
+    """The run of a row of the accounting database (GET /slurmdb/.../job/N)."""
     state = _state((row.get("state") or {}).get("current"))
     now = phase(state)
     live = now in (Phase.QUEUED, Phase.RUNNING)
     times, array = row.get("time") or {}, row.get("array") or {}
     held = {(item.get("type"), item.get("name") or ""): item.get("count") or 0 for item in _allocated(row)}
-    nodes = str(row.get("nodes") or "")
+    nodes = str(row.get("nodes") or "").replace(_NO_NODES, "")
+    began = _began(state, nodes)
     return Run(
         state=state,
         indices=_element(array.get("job_id"), array.get("task_id"), str(array.get("task") or "")),
         reason=_reason(state, now, "", row.get("exit_code")),
-        code=None if live else exit_code(row.get("exit_code")),
-        started=number(times.get("start")) or None,
+        code=_code(state, row.get("exit_code")) if began and not live else None,
+        started=number(times.get("start")) or None if began else None,
         ended=number(times.get("end")) or None,
-        nodes="" if nodes == "None assigned" else nodes,
+        nodes=nodes,
         output=_accounted_output(row, number(array.get("job_id"))),
         cpus=held.get(("cpu", ""), 0),
         gpus=sum(count for (kind, name), count in held.items() if kind == "gres" and name == "gpu"),
@@ -153,7 +160,7 @@ def accounted_run(row: dict[str, Any]) -> Run:
 
 
 def seen(run: Run) -> Seen:
-    """A job that is no array, in the router's words."""
+    """The state of a job that is not an array."""
     return Seen(
         held=run.held,
         phase=run.phase,
@@ -171,7 +178,7 @@ def seen(run: Run) -> Seen:
 
 
 def seen_array(runs: Sequence[Run]) -> Seen:
-    """An array, from the runs of all its elements: it has ended when all of them have."""
+    """The state of an array, from the runs of all its elements: it has ended when all of them have."""
     by_phase: dict[Phase, list[Run]] = {}
     for run in runs:
         by_phase.setdefault(run.phase, []).append(run)
@@ -218,28 +225,28 @@ def exit_code(value: Any) -> int | None:
 
 
 def array_id(record: dict[str, Any]) -> int | None:
-    """The id of the array that a record of slurmctld is of; None where it is none."""
+    """The id of the array that a slurmctld record belongs to; None if it is not an array."""
     return number(record.get("array_job_id")) or None
 
 
 def carries(record: dict[str, Any], claim: Claim) -> bool:
-    """Whether a record is the claim's: its token, and of its user.
+    """Whether a record belongs to the claim: it has its token and its user.
 
-    Users can read a Job's uid and write any comment, so a token alone proves nothing. The accounting database
-    names no user where it knows none.
+    Users can read a Job's uid and write any comment, so the token alone proves nothing. If the accounting
+    database does not know the user, only the token counts.
     """
     user = record.get("user_name") or record.get("user") or claim.user
     return comment_token(record) == claim.token and user == claim.user
 
 
 def comment_token(record: dict[str, Any]) -> Token | None:
-    """The token in a record's comment: a string with slurmctld, an object with the accounting database."""
+    """The token in a record's comment: a string in slurmctld, an object in the accounting database."""
     comment = record.get("comment")
     return parse_token(comment.get("job") if isinstance(comment, dict) else comment)
 
 
 def parse_indices(text: str) -> tuple[int, ...]:
-    """The indices in an array_task_string: `0-5%2`, `1,3,7`, `0-20:5`; of one cut short, those it names."""
+    """The indices in an array_task_string: `0-5%2`, `1,3,7`, `0-20:5`. If it is cut off, those it names."""
     whole = text.rpartition(",")[0] if text.endswith("...") else text
     found: list[int] = []
     for part in filter(None, whole.partition("%")[0].strip("[]").split(",")):
@@ -247,6 +254,17 @@ def parse_indices(text: str) -> tuple[int, ...]:
         first, _, last = span.partition("-")
         found += range(int(first), int(last or first) + 1, int(step or 1))
     return tuple(found)
+
+
+def _code(state: Sequence[str], value: Any) -> int | None:
+    """The exit code of a job that has ended. Of one that was cancelled Slurm says 0, however it ended."""
+    code = exit_code(value)
+    return None if state[0] == "CANCELLED" and code == 0 else code
+
+
+def _began(state: Sequence[str], nodes: str) -> bool:
+    """Whether a job that has ended ever ran; true for one that has not."""
+    return bool(nodes) or state[0] not in _BEFORE_A_START
 
 
 def _whole(by_phase: Mapping[Phase, list[Run]]) -> Phase:
@@ -287,7 +305,7 @@ def _indices(record: dict[str, Any]) -> tuple[int, ...]:
 
 
 def _element(array: int | None, index: Any, text: str) -> tuple[int, ...]:
-    """The indices that a record stands for: its own, or those that it names."""
+    """The indices that a record is for: its own, or those that it names."""
     one = number(index)
     if not array:
         return ()
@@ -299,7 +317,7 @@ def _state(value: Any) -> tuple[str, ...]:
 
 
 def _output(record: dict[str, Any]) -> str:
-    """The file of both outputs; for an array the pattern of its elements' files, with %a for the index."""
+    """The file of both outputs; for an array the pattern of its elements' files with %a for the index."""
     path, array = str(record.get("standard_output") or ""), array_id(record)
     path = path.replace("%j", str(record.get("job_id", ""))).replace("%A", str(array or ""))
     one = number(record.get("array_task_id"))
@@ -309,7 +327,7 @@ def _output(record: dict[str, Any]) -> str:
 
 
 def _gpus(record: dict[str, Any]) -> int:
-    """Devices of all types together; also where Slurm does not account gres/gpu."""
+    """GPUs of all types together, even if Slurm does not account gres/gpu."""
     held = _tres(record)
     if not held or "gres/gpu" in held:
         return held.get("gres/gpu", 0)
@@ -324,7 +342,7 @@ def _devices(asked: Any) -> int:
 
 
 def _accounted_output(row: dict[str, Any], array: int | None) -> str:
-    """As _output; empty with a slurmrestd before 24.11, which does not account it."""
+    """Like _output; empty with a slurmrestd before 24.11, which does not record it."""
     if not array:
         return str(row.get("stdout_expanded") or "")
     return str(row.get("stdout") or "").replace("%A", str(array)).replace("%j", str(row.get("job_id", "")))
@@ -343,7 +361,7 @@ def _allocated(row: dict[str, Any]) -> list[dict[str, Any]]:
 def _reason(state: Sequence[str], now: Phase, reason: str, code: Any) -> str:
     if now is Phase.QUEUED:
         if "REQUEUE_HOLD" in state or "SPECIAL_EXIT" in state:
-            return "is held after it was put back into the queue"
+            return "is held after it was requeued"
         return slurm_reasons.words(reason)
     if state[0] == "SUSPENDED":
         return "is suspended"

@@ -1,9 +1,9 @@
-"""Which waiting jobs are read again, since the list of states has neither reason nor estimated start."""
+"""Selects waiting jobs to read again: the list of states has neither their reason nor estimated start."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
 
-# Records of waiting jobs that are read again each time the states are polled.
+# How many waiting jobs are read again with each poll of the states.
 _AT_A_TIME = 2
 
 
@@ -15,13 +15,13 @@ class Waiting:
         self._times: dict[int, int] = {}
 
     def add(self, number: int) -> None:
-        """A job of the site waits."""
+        """Add a job of the site that waits."""
         self._turns.append(number)
 
     def marked(self, states: Mapping[str, str], ours: Callable[[int], bool]) -> dict[str, str]:
-        """The states, with those of the next few waiting jobs changed so that they are read again.
+        """The states; those of the next few waiting jobs are changed so that these are read again.
 
-        ours: whether a job is still known to be of the site.
+        ours: whether a job is still known to belong to the site.
         """
         for number in [number for number in self._times if states.get(str(number)) != "PENDING"]:
             del self._times[number]

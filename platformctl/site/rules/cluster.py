@@ -1,4 +1,4 @@
-"""Rules on a Kubernetes or a Slurm that others run: what must be said of it, and what makes no sense then."""
+"""Rules on an existing Kubernetes or Slurm: which variables are needed, and which must not be set."""
 
 from collections.abc import Iterator
 
@@ -11,13 +11,13 @@ _ALWAYS = ("site_name", "site_domain")
 
 
 def existing(facts: Facts) -> bool:
-    """Whether the inventory says that its cluster was made by others."""
+    """Whether the inventory uses an existing cluster."""
     found = facts.shared("kubernetes_provider")
     return found is not None and found[1] == "existing"
 
 
 def check(facts: Facts) -> Iterator[Mistake]:
-    """All mistakes of what others run."""
+    """All mistakes about an existing Kubernetes or Slurm."""
     yield from _existing(facts) if existing(facts) else _own(facts)
     yield from _slurm(facts)
 
@@ -31,7 +31,7 @@ def _existing(facts: Facts) -> Iterator[Mistake]:
     if facts.shared("kubernetes_kubeconfig") is None:
         problem = "kubernetes_kubeconfig is not set, and needed for an existing cluster"
         yield facts.inventory.mistake((), None, problem, "set it in group_vars/all")
-    # Where there are hosts, their roles ask for these.
+    # If there are hosts, their roles require these variables.
     for variable in _ALWAYS if not facts.effective.hosts else ():
         if facts.shared(variable) is None:
             yield facts.inventory.mistake((), None, f"{variable} is not set", "set it in group_vars/all")

@@ -1,6 +1,6 @@
-"""What the rules judge: hosts, groups and values of an inventory, and the places where they stand.
+"""What the rules check: hosts, groups and values of an inventory, and the places where they are set.
 
-Values of the wrong type are left out here: they are mistakes of their own, and no rule must stumble on them.
+Values of a wrong type are left out: they are reported elsewhere, and rules must not fail on them.
 """
 
 from collections.abc import Iterator
@@ -17,19 +17,19 @@ from platformctl.site.variables import Role
 
 @dataclass(frozen=True)
 class Record:
-    """One mapping of a variable that is a list of mappings, as a user of users_accounts."""
+    """One mapping of a variable that is a list of mappings, such as a user of users_accounts."""
 
     source: Source
     keys: tuple[Key, ...]
     content: dict[str, Any]
 
     def text(self, key: str) -> str | None:
-        """The text under a key; None when it is missing, of another type or templated."""
+        """The text under a key; None if it is missing, of another type, or templated."""
         value = self.content.get(key)
         return value if isinstance(value, str) and not templated(value) else None
 
     def number(self, key: str) -> int | None:
-        """The number under a key, likewise."""
+        """The number under a key; None in the same cases."""
         value = self.content.get(key)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
@@ -78,7 +78,7 @@ class Facts:
         return None
 
     def shared_text(self, variable: str) -> tuple[Source, str] | None:
-        """Likewise for a text that needs no templating."""
+        """The same for a text that needs no templating."""
         found = self.shared(variable)
         return found if found and isinstance(found[1], str) and not templated(found[1]) else None
 
@@ -91,11 +91,11 @@ class Facts:
                 yield Record(found[0], (variable, index), item)
 
     def present(self, variable: str) -> Iterator[Record]:
-        """Likewise, without those whose state is absent."""
+        """The same, without those whose state is absent."""
         return (record for record in self.records(variable) if record.content.get("state") != "absent")
 
     def address(self, host: str) -> tuple[str, str] | None:
-        """The variable that gives a host's address and its value, when it is a plain text."""
+        """The variable that sets a host's address, and its value, if that is a plain text."""
         for variable in ("base_address", "ansible_host"):
             value = self.variables[host].get(variable)
             if value is not None:
@@ -103,10 +103,10 @@ class Facts:
         return None
 
     def host_mistake(self, host: str, problem: str, remedy: str) -> Mistake:
-        """A mistake about a host, at the outermost place that names it in hosts.yml."""
+        """A mistake about a host, at the outermost place in hosts.yml that names it."""
         return self.inventory.mistake(min(self.inventory.listed[host], key=len), None, problem, remedy)
 
     def variable_mistake(self, host: str, variable: str, problem: str, remedy: str) -> Mistake:
-        """A mistake about the value that a variable has for a host, at the place that decides it."""
+        """A mistake about a host's value of a variable, at the place that sets it."""
         source = self.effective.origin(host, variable)
         return source.mistake((variable,), source.values[variable], problem, remedy)

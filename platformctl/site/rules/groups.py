@@ -1,4 +1,4 @@
-"""Rules on groups: which need which, who owns a node, and how many control planes make sense."""
+"""Rules on groups: which groups need others, who owns a node, and how many hosts a group may have."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from platformctl.site.mistakes import Key, Mistake, nearest
 from platformctl.site.rules.facts import Facts
 
 PARENTS = ("kubernetes", "slurm")
-"""Groups without a role of their own that inventories hang the others below."""
+"""Groups without a role, which inventories use as parents of other groups."""
 
 _NEEDS = {
     "kubernetes_node": ("kubernetes_control_plane",),
@@ -16,7 +16,7 @@ _NEEDS = {
     "slurm_controller": ("slurm_accounting",),
     "slurm_rest": ("slurm_controller",),
 }
-"""A group with hosts, and the groups that must have hosts then."""
+"""For a group with hosts, the groups that must have hosts too."""
 
 _WITHIN = {
     "kubernetes_control_plane": "containerd",
@@ -29,9 +29,9 @@ _WITHIN = {
 """Every host of the first group must be in the second."""
 
 _APART = ("kubernetes_control_plane", "kubernetes_node")
-"""Groups without a common host: a control plane is a node already, and cannot join a second time."""
+"""Groups that may not share a host: a control-plane host is already a node, and cannot join twice."""
 
-# A second control plane would make a cluster of its own: joining one is not built yet.
+# A second control-plane host would form a cluster of its own: joining is not implemented yet.
 _SINGLE = ("registry", "slurm_accounting", "kubernetes_control_plane")
 _NODE_GROUPS = {"slurm": "slurm_node", "kubernetes": "kubernetes_node"}
 
@@ -48,7 +48,7 @@ def check(facts: Facts) -> Iterator[Mistake]:
 
 
 def known_groups(facts: Facts) -> frozenset[str]:
-    """Groups that mean something to platformctl."""
+    """Groups that platformctl knows."""
     of_roles = {group for role in facts.roles for group in role.groups if group != "localhost"}
     return frozenset({ALL, *PARENTS, *_NEEDS, *_WITHIN, *_WITHIN.values(), *_SINGLE, *of_roles})
 
@@ -58,8 +58,8 @@ def _misspelt(facts: Facts) -> Iterator[Mistake]:
     for name in facts.inventory.groups:
         meant = nearest(name, known)
         if name not in known and meant:
-            problem = f"group {name} means nothing to platformctl, and looks like one that does"
-            remedy = f"did you mean {meant}? If it is the site's own, choose a name less alike"
+            problem = f"platformctl does not know group {name}, and its name is similar to a known one"
+            remedy = f"did you mean {meant}? If it is the site's own, choose a less similar name"
             yield facts.inventory.mistake(_place(facts, name), None, problem, remedy)
 
 
@@ -109,11 +109,11 @@ def _owners(facts: Facts) -> Iterator[Mistake]:
                 problem = f"{host} is a node of both Slurm and Kubernetes, and node_owner is not set"
                 yield facts.host_mistake(host, problem, "set its node_owner to shared, or leave one group")
             continue
-        # Pods run on a control plane too, which is no member of kubernetes_node.
+        # Pods also run on a control-plane host, which is not in kubernetes_node.
         control_plane = _APART[0] in groups
         if control_plane and owner != "slurm":
             scheduled.add("kubernetes")
-        # Another owner is a mistake of its own, or Jinja.
+        # Any other value is reported elsewhere, or is Jinja.
         wanted = {name for name in _NODE_GROUPS if owner in (name, "shared")} or scheduled
         if wanted != scheduled:
             own = {**_NODE_GROUPS, **({"kubernetes": _APART[0]} if control_plane else {})}
@@ -125,7 +125,7 @@ def _owners(facts: Facts) -> Iterator[Mistake]:
 
 
 def _owned(wanted: set[str], scheduled: set[str], control_plane: bool) -> str:
-    """How groups and owner come to agree: by the owner that fits the groups, or by the groups."""
+    """The remedy: the owner that fits the groups, or the groups that fit the owner."""
     if control_plane:
         fits = "shared" if "slurm" in scheduled else "kubernetes"
         lacking = " and ".join(_NODE_GROUPS[name] for name in sorted(wanted - scheduled - {"kubernetes"}))
@@ -138,7 +138,7 @@ def _owned(wanted: set[str], scheduled: set[str], control_plane: bool) -> str:
 
 
 def _idle(facts: Facts) -> Iterator[Mistake]:
-    """A lab may have such hosts: they stand for hosts to come."""
+    """Hosts in no group. A lab may have some: they stand for hosts that are added later."""
     for host in facts.effective.hosts:
         if not facts.effective.groups[host] and not facts.lab:
             remedy = "put it into slurm_node or kubernetes_node; or, if it is to have only the site's users"

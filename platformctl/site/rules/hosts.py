@@ -10,11 +10,11 @@ from platformctl.site.rules.cluster import existing
 from platformctl.site.rules.facts import Facts
 
 SERVICE_NAMES = ("api", "registry", "rest")
-"""Names under the site's domain that are services, and so no hosts."""
+"""Names under the site's domain that belong to services, so hosts cannot have them."""
 
 
 ADDRESSES = ("ansible_host", "base_address", "kubernetes_kubelet_address")
-"""Variables of a host's addresses; those of pods and of Slurm's hosts are of IPv4 alone."""
+"""Variables of a host's addresses; the addresses of pods and of Slurm's hosts are IPv4 only."""
 
 
 def check(facts: Facts) -> Iterator[Mistake]:
@@ -41,7 +41,7 @@ def _names(facts: Facts) -> Iterator[Mistake]:
 
 
 def _listing(facts: Facts) -> Iterator[Mistake]:
-    """A host that only a group names is mostly a misspelt one."""
+    """Hosts that only a group names: most are misspelt."""
     listed = facts.inventory.groups[ALL].hosts
     if not listed:
         return

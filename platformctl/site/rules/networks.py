@@ -1,4 +1,4 @@
-"""Rules on networks: pods, services and hosts share no address, and every node gets its part for pods."""
+"""Rules on networks: pods, services and hosts share no address, and the pod network fits all nodes."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from platformctl.site.rules.facts import Facts
 
 NETWORKS = {"kubernetes_pod_network": "pods", "kubernetes_service_network": "services"}
 NODE_PREFIX = 24
-"""Prefix length of each node's part of the pod network, as the controller manager hands it out."""
+"""Prefix length of each node's part of the pod network, as the controller manager assigns it."""
 
 _Found = tuple[str, Source, ipaddress.IPv4Network]
 

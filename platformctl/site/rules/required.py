@@ -1,4 +1,4 @@
-"""The rule on what is missing: each role's required variables, for every host that the role is for."""
+"""The rule on missing variables: each role's required variables, for every host of the role."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from platformctl.site.rules.facts import Facts
 
 
 def check(facts: Facts) -> Iterator[Mistake]:
-    """One mistake for each missing variable, whatever the number of roles and hosts that need it."""
+    """One mistake for each missing variable, even if several roles and hosts need it."""
     lacking: dict[str, tuple[set[str], set[str]]] = {}
     for role in facts.roles:
         hosts = {host for group in role.groups for host in facts.members(group)}

@@ -1,4 +1,4 @@
-"""Rules on users: every name and number once, since files on the shared home carry only numbers."""
+"""Rules on users: names and numeric ids are unique, because files on the shared home have only numbers."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ _SYSTEM_GROUPS = (
     *("adm", "audio", "cdrom", "dialout", "disk", "games", "kvm", "plugdev", "render", "staff"),
     *("src", "sudo", "tape", "users", "video"),
 )
-# Debian's other groups, which users are not put into by their names in the inventory.
+# Debian's other groups; the inventory does not put users into them by name.
 _CLOSED_GROUPS = (
     *("crontab", "dip", "fax", "floppy", "input", "irc", "kmem", "mail", "netdev", "nogroup", "operator"),
     *("sasl", "sgx", "shadow", "systemd-journal", "tty", "utmp", "uucp", "voice", "_ssh", "ssl-cert"),
@@ -49,7 +49,7 @@ def check(facts: Facts) -> Iterator[Mistake]:
 
 
 def _of_the_system(groups: list[Record], accounts: list[Record]) -> Iterator[Mistake]:
-    """Debian's users and groups keep their numbers: a name of theirs here would give them another."""
+    """Names of Debian's own users and groups: using one here would change its numeric id."""
     others = {*_SYSTEM_GROUPS, *_CLOSED_GROUPS}
     for account in accounts:
         if account.text("name") in _SYSTEM_USERS:

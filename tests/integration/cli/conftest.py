@@ -35,6 +35,12 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
         yield plane
 
 
+@pytest.fixture(autouse=True)
+def _nobody_judges_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no router here whose first words a submission could wait for."""
+    monkeypatch.setattr("platformctl.cli.job_wait._FIRST_SECONDS", 0.2)
+
+
 @pytest.fixture
 def run(control_plane: ControlPlane) -> Iterator[Run]:
     """Runs `platformctl job WORDS` as a person; removes all Jobs at the end."""

@@ -1,7 +1,9 @@
 """What a person can do with Jobs from the command line, with no other rights than their own."""
 
 import asyncio
+import contextlib
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from platformctl.clients.kubernetes import KubernetesClient, from_kubeconfig
+from platformctl.clients.kubernetes import KubernetesClient, NotFoundError, from_kubeconfig
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.vocabulary import job_path
 from tests.foundry import EXAMPLE
@@ -204,3 +206,37 @@ def test_a_suspended_job_is_resumed_once(run: Run) -> None:
 def test_without_the_logs_api_the_output_is_said_to_be_elsewhere(run: Run) -> None:
     name = submit(run, "alice")
     assert "does not serve the output" in failed(run("alice", "logs", name)).what
+
+
+def test_what_is_refused_at_once_fails_and_says_why(
+    run: Run, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platformctl.cli.job_wait._FIRST_SECONDS", 60)
+
+    def refuse() -> None:
+        for _ in range(300):
+            with contextlib.suppress(NotFoundError):
+                write("never", {"phase": "Refused", "reason": "spec: no node has cpu 4000"})
+                return
+            time.sleep(0.1)
+
+    with ThreadPoolExecutor() as pool:
+        pool.submit(refuse)
+        error = failed(run("alice", "submit", "-", "--name", "never", "--cpus", "4000", text=SCRIPT))
+    assert error.code is ExitCode.REFUSED
+    assert "no node has cpu 4000" in str(error)
+
+
+def test_what_is_typed_is_taken_by_the_cluster(run: Run) -> None:
+    shape = ("--cpus", "2", "--memory", "1Gi", "--array", "0-3%2", "--retries", "1", "--walltime", "1h")
+    more = ("--after", "a,b:finished", "--env", "A=1", "--label", "project=wind,x=y")
+    script = submit(run, "alice", *shape, *more)
+    image = ("--image", "perl:5", *shape, "--", "perl", "-E", "say 1")
+    done = run("alice", "submit", "--label", "project=rain", *image, json=True)
+    (container,) = json.loads(done.stdout)
+    for selector, name in (("project=wind,x in (y,z)", script), ("project=rain", container["name"])):
+        (found,) = json.loads(run("alice", "list", "-l", selector, json=True).stdout)
+        assert found["name"] == name
+    error = failed(run("alice", "list", "-l", "project in (a"))
+    assert error.code is ExitCode.INVALID
+    assert error.next == "a label selector is such as project=wind,stage!=test"

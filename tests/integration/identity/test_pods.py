@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 
 from platformctl.clients.kubernetes import ApiError
+from platformctl.jobs.kubernetes import batch_job
+from platformctl.jobs.model import JobSpec, User
+from platformctl.jobs.parse import parse
+from platformctl.jobs.tokens import Token
 from tests.integration.control_plane import ADMIN
 from tests.integration.identity.conftest import ROUTER, As, until_allowed
 
@@ -107,6 +111,35 @@ async def test_a_pod_of_their_own_is_fine(user: As) -> None:
     change("volumes", [{"name": "v", "persistentVolumeClaim": {"claimName": "kfoundry-home-10001"}}])(own)
     await user("alice").create(PODS, own)
     await user("alice").create(BATCH, batch(own))
+
+
+def jobs_batch(home: str | None = None) -> dict[str, Any]:
+    """What the router makes of a Job of alice's. home: the claim."""
+    job = parse({"template": {"spec": {"containers": [{"name": "a", "image": "b", "command": ["c"]}]}}})
+    assert isinstance(job, JobSpec), job
+    alice = User("alice", 10001, 10001, (20001,), "physics", "/home/alice", home)
+    return batch_job(job, alice, "x", Token("test", "11924ac8-3932-46d6-ad0c-b5501999851a", 1))
+
+
+async def test_users_may_make_what_the_router_makes_of_their_jobs(user: As) -> None:
+    """Its volumes too: the home, and the files that name the user."""
+    made = jobs_batch("kfoundry-home-10001")
+    await user(ROUTER).create(BATCH, made)
+    own = {"metadata": {"generateName": "own-"}, "spec": made["spec"]["template"]["spec"]}
+    await user("alice").create(PODS, own)
+
+
+async def test_the_strictest_namespace_takes_a_jobs_pod(user: As) -> None:
+    root, namespace = user(ADMIN), "strict-of-test"
+    level = {"pod-security.kubernetes.io/enforce": "restricted"}
+    await root.create("/api/v1/namespaces", {"metadata": {"name": namespace, "labels": level}})
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    with pytest.raises(ApiError, match="PodSecurity"):
+        await root.create(pods, pod())
+    template = jobs_batch()["spec"]["template"]
+    metadata = {**template["metadata"], "generateName": "job-"}
+    made = await root.create(pods, {"metadata": metadata, "spec": template["spec"]})
+    assert "alice" in made["metadata"]["annotations"]["kfoundry.io/passwd"]
 
 
 @pytest.mark.parametrize("what", sorted(BAD))

@@ -1,11 +1,15 @@
 """`platformctl job logs` against the logs API behind the aggregator: one verb for both back ends."""
 
 import asyncio
+import threading
+from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from platformctl.cli.main import app
+from platformctl.clients.jobs import JobsClient
 from platformctl.errors import ExitCode, PlatformError
 from tests.integration.logs.world import World
 
@@ -59,6 +63,42 @@ async def test_an_element_has_its_own(world: World) -> None:
     name = await world.on_kubernetes(b"first\n", index=0)
     await world.pod(name, b"second\n", 1)
     assert (await logs(world, name, "--index", "1")).stdout == "second\n"
+
+
+async def test_a_job_is_followed_through_its_attempts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed = {number: threading.Event() for number in (1, 2)}
+    follow = JobsClient.follow
+
+    def told(*given: Any, **which: Any) -> AsyncGenerator[bytes]:
+        followed[which["attempt"]].set()
+        return follow(*given, **which)
+
+    monkeypatch.setattr(JobsClient, "follow", told)
+    first = world.home.write("alice", "first.out", "first\n")
+    name = await world.on_slurm(first)
+    follower = asyncio.create_task(logs(world, name, "-f"))
+    assert await asyncio.to_thread(followed[1].wait, 60)
+    record = {"attempt": 1, "backend": "slurm", "backendId": "7", "phase": "Failed", "output": str(first)}
+    waits = {"backend": None, "backendId": None, "output": None}
+    await world.set(name, phase="Pending", attempt=2, attempts=[record], **waits)
+    assert await asyncio.to_thread(followed[2].wait, 60)
+    second = world.home.write("alice", "second.out", "second\n")
+    await world.set(name, phase="Running", backend="slurm", backendId="8", output=str(second))
+    await world.set(name, phase="Succeeded")
+    shown = await asyncio.wait_for(follower, 60)
+    assert shown.stdout == "first\nsecond\n"
+    assert f"{name}: attempt 1 ended; now attempt 2" in shown.stderr
+    assert (await logs(world, name, "--attempt", "1")).stdout == "first\n"
+    error = (await logs(world, name, "--attempt", "3")).exception
+    assert isinstance(error, PlatformError)
+    assert "its last is 2" in error.what
+
+
+async def test_a_job_that_has_not_started_says_so(world: World) -> None:
+    name = await world.job({"phase": "Pending", "reason": "waits for the job a"})
+    shown = await logs(world, name)
+    assert (shown.exit_code, shown.stdout) == (0, "")
+    assert f"{name} has not started (Pending: waits for the job a)" in " ".join(shown.stderr.split())
 
 
 async def test_what_another_printed_is_not_shown(world: World) -> None:

@@ -103,6 +103,17 @@ async def test_each_element_has_its_own_output(world: World) -> None:
     assert (await world.log(array)).text == "element 3\n"
 
 
+async def test_an_index_that_is_not_there_is_answered_with_those_that_are(world: World) -> None:
+    array = await world.on_kubernetes(b"zero\n", index=0)
+    one = await world.on_kubernetes(b"one\n")
+    for name, index, words in (
+        (array, 10, "the Job has no index 10; its indices are 0-9"),
+        (one, 1, "the Job has one output, without an index"),
+    ):
+        found = await world.log(name, index=index)
+        assert (found.status, json.loads(found.text)["message"]) == (404, words)
+
+
 async def test_an_earlier_attempt_is_still_there(world: World) -> None:
     first = world.home.write("alice", "first.txt", "first\n")
     second = world.home.write("alice", "second.txt", "second\n")

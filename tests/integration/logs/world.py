@@ -119,8 +119,9 @@ class World:
         return await self.job({**status, **more})
 
     async def on_kubernetes(self, text: bytes, phase: str = "Running", index: int | None = None) -> str:
-        """A Job of alice that Kubernetes runs, with one pod."""
-        name = await self.job({"phase": phase, "backend": "kubernetes", "attempt": 1})
+        """A Job of alice that Kubernetes runs, with one pod; with an index an array of ten."""
+        spec = {} if index is None else {"array": "0-9"}
+        name = await self.job({"phase": phase, "backend": "kubernetes", "attempt": 1}, **spec)
         await self.set(name, backendId=f"default/{name}-batch")
         await self.pod(name, text, index)
         return name

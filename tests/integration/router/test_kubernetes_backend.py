@@ -14,10 +14,9 @@ from platformctl.router.kubernetes.backend import KubernetesBackend
 from platformctl.vocabulary import TOKEN_ANNOTATION, Phase
 from tests.contracts.backend import *  # noqa: F403
 from tests.contracts.backend import Subject
-from tests.integration.router.world import ALICE, BATCH, SITE, World
+from tests.integration.router.world import ALICE, BATCH, NODES, SITE, World
 
 PODS = "/api/v1/namespaces/default/pods"
-NODES = "/api/v1/nodes"
 START, END = "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z"
 
 
@@ -96,6 +95,8 @@ def _exited(code: int) -> dict[str, Any]:
 @pytest.fixture
 async def kubelet(world: World) -> AsyncIterator[Kubelet]:
     kubelet = Kubelet(world.root)
+    for item in (await world.root.get(NODES))["items"]:
+        await world.root.delete(f"{NODES}/{item['metadata']['name']}")
     await kubelet.node("n1", "4", "8Gi")
     await kubelet.node("n2", "2", "32Gi")
     await kubelet.node("ctl1", "64", "512Gi", taints=[{"key": "control-plane", "effect": "NoSchedule"}])
@@ -246,7 +247,7 @@ async def test_an_image_that_is_not_there_is_told(
     assert seen is not None
     assert (seen.phase, seen.reason) == (
         Phase.QUEUED,
-        "the image nope can not be pulled: there is no such image",
+        "the image nope cannot be pulled: there is no such image",
     )
 
 

@@ -53,7 +53,7 @@ async def test_a_dependency_that_failed_refuses_those_who_wait(world: World, rou
     third = await world.submit(Target.SLURM, dependsOn=[{"name": "first", "when": "failed"}])
     world.slurm.finish(running_id(await until(world, first, "Running", router)), code=1)
     status = await until(world, second, "Refused", router)
-    assert "first has failed, and was to have succeeded" in status["reason"]
+    assert "first has failed, but should have succeeded" in status["reason"]
     await until(world, third, "Running", router)
 
 

@@ -1,5 +1,6 @@
 """What survives a router that is killed: the API server with its Jobs, and Slurm."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from typing import Any
 
 from aiohttp.test_utils import TestServer
 
-from platformctl.clients.kubernetes import KubernetesClient, from_kubeconfig
+from platformctl.clients.kubernetes import AlreadyExistsError, KubernetesClient, from_kubeconfig
 from platformctl.clients.slurmrestd import SlurmRestClient, TokenMinter
 from platformctl.jobs.model import Queue, Target, User
 from platformctl.jobs.slurm import DIALECTS
@@ -30,6 +31,7 @@ KEY = b"k" * 32
 USERS = {"alice": User("alice", 10001, 10001, (20001,), "physics", "/home/alice")}
 ALICE = USERS["alice"]
 SCRIPT = "#!/bin/sh\ndate\n"
+NODES = "/api/v1/nodes"
 BATCH = "/apis/batch/v1/namespaces/default/jobs"
 
 
@@ -131,6 +133,7 @@ async def make_world(control_plane: ControlPlane) -> AsyncIterator[World]:
             for name in ("alice", ADMIN, ROUTER)
         ]
         await _empty(root)
+        await _node(root)
         slurm = FakeSlurm()
         server = TestServer(slurm.app())
         await server.start_server()
@@ -142,6 +145,17 @@ async def make_world(control_plane: ControlPlane) -> AsyncIterator[World]:
             Target.KUBERNETES: KubernetesBackend(router, SITE, "debian:13"),
         }
         yield World(alice, root, router, slurm, address, backends)
+
+
+async def _node(root: KubernetesClient) -> None:
+    """A node that could run what tests ask for: a Job that no node could ever hold is refused."""
+    name = "large"
+    with contextlib.suppress(AlreadyExistsError):
+        await root.create(NODES, {"metadata": {"name": name}})
+    there = {"cpu": "64", "memory": "256Gi", "pods": "110"}
+    await root.merge(f"{NODES}/{name}/status", {"status": {"capacity": there, "allocatable": there}})
+    # The API server gives each new node a taint until its controllers have seen it.
+    await root.merge(f"{NODES}/{name}", {"spec": {"taints": None}})
 
 
 async def _empty(root: KubernetesClient) -> None:

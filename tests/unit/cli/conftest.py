@@ -21,8 +21,9 @@ class MemoryJobs:
     """Stands for JobsClient.
 
     asked: what the router was asked for. later: states that a Job goes through while it is watched.
-    printed: the output of all Jobs, in which a page holds so many bytes. names: of the queues. error: what
-    a list of anything ends with.
+    printed: the output of all Jobs, in which a page holds so many bytes; printed_by: that of an attempt,
+    where it is another. attempts: the last attempt's number after each end of a followed output. lost:
+    attempts without an output. names: of the queues. error: what a list of anything ends with.
     """
 
     def __init__(self, *jobs: dict[str, Any], who: str = "alice") -> None:
@@ -35,6 +36,9 @@ class MemoryJobs:
         self.later: list[dict[str, Any]] = []
         self.answers = True
         self.printed = b""
+        self.printed_by: dict[int, bytes] = {}
+        self.attempts: list[int] = []
+        self.lost: set[int | None] = set()
         self.page_bytes = 1024 * 1024
         self.names: Sequence[str] = ()
         self.error: Exception | None = None
@@ -51,10 +55,15 @@ class MemoryJobs:
             raise self.error
         return self.names
 
-    async def list(self, everywhere: bool = False) -> list[dict[str, Any]]:
+    async def list(self, everywhere: bool = False, labels: str = "") -> list[dict[str, Any]]:
         if self.error:
             raise self.error
-        return copy.deepcopy(self.jobs)
+        wanted = dict(pair.split("=") for pair in labels.split(",") if pair)
+        return [
+            copy.deepcopy(job)
+            for job in self.jobs
+            if wanted.items() <= (job["metadata"].get("labels") or {}).items()
+        ]
 
     async def get(self, name: str) -> dict[str, Any]:
         for job in self.jobs:
@@ -89,21 +98,33 @@ class MemoryJobs:
             await asyncio.Event().wait()
 
     async def page(
-        self, name: str, offset: int | None = None, tail: int | None = None, index: int | None = None
+        self,
+        name: str,
+        offset: int | None = None,
+        tail: int | None = None,
+        index: int | None = None,
+        attempt: int | None = None,
     ) -> tuple[int, bytes, bool]:
-        printed = self._printed(index)
+        printed = self._printed(index, attempt)
         start = offset or 0 if tail is None else max(0, len(printed) - tail)
         body = printed[start : start + self.page_bytes]
         return start, body, start + len(body) == len(printed) and not self.later
 
     async def follow(
-        self, name: str, offset: int | None = None, tail: int | None = None, index: int | None = None
+        self, name: str, offset: int = 0, index: int | None = None, attempt: int | None = None
     ) -> AsyncGenerator[bytes]:
-        yield self._printed(index)[offset or 0 :]
+        if attempt in self.lost:
+            raise NotFoundError(404, "NotFound", "its pods are gone")
+        yield self._printed(index, attempt)[offset:]
         yield b"and more\n"
+        for job in self.jobs:
+            if job["metadata"]["name"] == name and self.attempts:
+                job.setdefault("status", {})["attempt"] = self.attempts.pop(0)
 
-    def _printed(self, index: int | None) -> bytes:
-        return self.printed if index is None else b"element %d\n" % index
+    def _printed(self, index: int | None, attempt: int | None) -> bytes:
+        if index is not None:
+            return b"element %d\n" % index
+        return self.printed_by.get(attempt or 0, self.printed)
 
     async def delete(self, job: dict[str, Any]) -> None:
         self.deleted.append(job["metadata"]["name"])

@@ -49,6 +49,7 @@ def test_without_a_kubeconfig_a_person_is_told_whom_to_ask(
     error = run("job", "list", env={"KUBECONFIG": str(tmp_path / "none")}).exception
     assert isinstance(error, PlatformError)
     assert error.code is ExitCode.INVALID
+    assert error.what == f"no cluster to ask: the file {tmp_path / 'none'} does not exist"
     assert error.where == str(tmp_path / "none")
     assert "platformctl kubeconfig" in error.next
 
@@ -62,6 +63,7 @@ def test_without_a_kubeconfig_a_person_is_told_whom_to_ask(
         (ApiError(403, "Forbidden", "may not"), ExitCode.REFUSED, "refuses: may not"),
         (NotFoundError(404, "NotFound", "x not found"), ExitCode.FAILED, "x not found"),
         (AlreadyExistsError(409, "AlreadyExists", "is there"), ExitCode.FAILED, "is there"),
+        (ApiError(400, "BadRequest", "unable to parse requirement: x"), ExitCode.INVALID, "label selector"),
         (ApiError(422, "Invalid", "spec.tasks"), ExitCode.INVALID, "does not take it: spec.tasks"),
         (ConflictError(409, "Conflict", "changed"), ExitCode.FAILED, "says: changed"),
         (NoJobsError("x"), ExitCode.FAILED, "knows no Jobs"),
@@ -113,7 +115,7 @@ async def test_an_authority_that_does_not_fit_is_no_reason_to_try_again(config: 
 @pytest.mark.parametrize(
     ("words", "what", "remedy"),
     [
-        (("--kubeconfig", "none"), "there is no such file", "correct --kubeconfig, or ask"),
+        (("--kubeconfig", "none"), "does not exist", "correct --kubeconfig, or ask"),
         (("--kubeconfig", "config", "--context", "z"), "contexts are: c, d", "choose another --context"),
         (("--kubeconfig", "empty"), "there is no current context", "choose a --context"),
     ],
@@ -134,5 +136,5 @@ def test_each_kubeconfig_that_does_not_do_has_its_remedy(
 def test_a_kubeconfig_variable_that_names_no_file_says_so(run: Callable[..., Result], tmp_path: Path) -> None:
     error = run("job", "list", env={"KUBECONFIG": str(tmp_path / "none")}).exception
     assert isinstance(error, PlatformError)
-    assert error.what == "no cluster to ask: no context, since there is no such file"
+    assert error.what == f"no cluster to ask: the file {tmp_path / 'none'} does not exist"
     assert error.next.startswith("correct KUBECONFIG, or ask")

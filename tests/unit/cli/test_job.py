@@ -9,7 +9,7 @@ from typer.testing import Result
 
 from platformctl.errors import ExitCode, PlatformError
 from tests.unit.cli.conftest import MemoryJobs
-from tests.unit.cli.examples import ALL, FAILED, QUEUED, REFUSED, RUNNING, UNSEEN, job
+from tests.unit.cli.examples import ALL, FAILED, QUEUED, REFUSED, RUNNING, UNSEEN, at, job
 from tests.unit.cli.goldens import agrees
 
 Run = Callable[..., Result]
@@ -32,13 +32,71 @@ def error_of(result: Result) -> PlatformError:
     return result.exception
 
 
-@pytest.mark.parametrize("width", ["60", "100", "200"])
+@pytest.mark.parametrize("width", ["60", "80", "100", "200"])
 def test_the_list_fits_the_width(
     jobs: MemoryJobs, run: Run, width: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", width)
     jobs.jobs = list(ALL)
     agrees(f"list-{width}.txt", run("job", "list", "--all").stdout)
+
+
+@pytest.mark.parametrize("words", [("--all", "-A"), ("--all",), ()])
+@pytest.mark.parametrize("length", [5, 20, 40, 63])
+def test_80_columns_hold_whole_names_and_ids(
+    jobs: MemoryJobs, run: Run, words: tuple[str, ...], length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"{number}" + "n" * (length - 1) for number in range(5)]
+    slurm = {"phase": "Succeeded", "backend": "slurm", "backendId": "1234567", "exitCode": 0}
+    slurm |= {"startTime": at(1000), "completionTime": at(10), "reason": "it has ended well and on time"}
+    jobs.jobs = [job(name, slurm) for name in names]
+    lines = run("job", "list", *words).stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    found = [cell for line in lines for cell in line.split() if cell in names]
+    assert found == names
+    if length <= 20:
+        assert sum("slurm 1234567" in line or "it has" in line for line in lines) >= 5
+
+
+def test_all_columns_are_shown_on_demand_and_to_programs_like_grep(
+    jobs: MemoryJobs, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.jobs = list(ALL)
+    monkeypatch.setenv("COLUMNS", "40")
+    wide = run("job", "list", "--all", "--wide").stdout
+    assert len(wide.splitlines()) == 6
+    assert "the container ended with exit code 3" in wide
+    monkeypatch.delenv("COLUMNS")
+    assert run("job", "list", "--all").stdout == wide
+
+
+def test_jobs_are_chosen_by_label_name_age_and_state(jobs: MemoryJobs, run: Run) -> None:
+    jobs.jobs = [
+        job("train-a", {"phase": "Running"}),
+        job("train-b", {"phase": "Queued"}),
+        job("test-a", {"phase": "Running"}),
+    ]
+    jobs.jobs[0]["metadata"]["labels"] = {"project": "wind"}
+    jobs.jobs[1]["metadata"]["creationTimestamp"] = at(90_000)
+
+    def names(*words: str) -> list[str]:
+        return [item["name"] for item in json.loads(run("job", "list", *words, "-o", "json").stdout)]
+
+    assert names() == ["train-b", "test-a", "train-a"]
+    assert names("-l", "project=wind") == ["train-a"]
+    assert names("--name", "train-*") == ["train-b", "train-a"]
+    assert names("--name", "train") == []
+    assert names("--state", "running", "--name", "*-a") == ["test-a", "train-a"]
+    assert names("--state", "running", "--phase", "queued") == ["train-b", "test-a", "train-a"]
+    assert names("--since", "1d") == ["test-a", "train-a"]
+    assert names("--since", "30m") == []
+    assert names("--since", "2027-01-15T06:59:59") == ["test-a", "train-a"]
+    assert names("--since", "2027-01-14") == ["train-b", "test-a", "train-a"]
+    assert run("job", "list", "--since", "30m").stdout == "no such Jobs of yours; --all shows everybody's\n"
+    done = run("job", "list", "--since", "lately")
+    assert done.exit_code == ExitCode.INVALID
+    assert "neither a time" in done.stderr
 
 
 def test_the_list_for_programs(jobs: MemoryJobs, run: Run) -> None:

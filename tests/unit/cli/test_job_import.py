@@ -37,6 +37,17 @@ def test_the_job_for_programs(run: Run) -> None:
     assert any("as asked" in note for note in found["notes"])
 
 
+def test_options_are_left_out_by_repetition_and_by_commas(run: Run) -> None:
+    script = SCRIPT.replace("srun fit", "#SBATCH --mail-type=END\n#SBATCH --exclusive=user\nsrun fit")
+    for words in (
+        ("--without", "mail-user,mail-type", "--without", "exclusive"),
+        ("--without", " mail-user, --mail-type,exclusive,"),
+    ):
+        done = run("job", "import", "-", *words, text=script)
+        assert done.exit_code == 0, done.exception
+        assert done.stderr.count("as asked") == 3
+
+
 def test_mistakes_are_named_with_file_and_line(run: Run) -> None:
     error = run("job", "import", "-", text=SCRIPT).exception
     assert isinstance(error, PlatformError)

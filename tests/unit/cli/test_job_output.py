@@ -9,13 +9,18 @@ from typer.testing import Result
 
 from platformctl.cli.job_output import last_lines
 from platformctl.clients.kubernetes import ApiError
-from platformctl.errors import ExitCode
+from platformctl.errors import ExitCode, PlatformError
 from tests.unit.cli.conftest import MemoryJobs
 from tests.unit.cli.examples import ALL, FAILED, QUEUED, REFUSED, RUNNING, UNSEEN, at, job
 from tests.unit.cli.goldens import agrees
 
 Run = Callable[..., Result]
 SCRIPT = "#!/bin/sh\ndate\n"
+
+
+@pytest.fixture(autouse=True)
+def _a_job_that_runs(jobs: MemoryJobs) -> None:
+    jobs.jobs = [job("x", {"phase": "Running", "backend": "slurm", "attempt": 1}, array="0-9")]
 
 
 @pytest.mark.parametrize(
@@ -180,3 +185,88 @@ def test_a_job_that_starts_while_the_scheduler_is_asked_runs(jobs: MemoryJobs, r
     jobs.jobs = [QUEUED]
     jobs.later = [{"phase": "Running", "reason": ""}]
     assert run("job", "explain", "fit-2v9dl").stdout == "fit-2v9dl is running on slurm.\n"
+
+
+def test_a_job_that_has_not_started_says_so(jobs: MemoryJobs, run: Run) -> None:
+    jobs.jobs = [QUEUED, UNSEEN]
+    jobs.later = [{"phase": "Queued"}]
+    done = run("job", "logs", "fit-2v9dl")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr.startswith("fit-2v9dl has not started (Queued: waits for resources [gpu:a100]")
+    assert "has not started (Pending" in run("job", "logs", "new-7hq2m", "--since-start").stderr
+    done = run("job", "logs", "fit-2v9dl", "-f")
+    assert "; waits for it" in done.stderr
+    assert done.stdout == "and more\n"
+
+
+def test_one_that_runs_and_printed_nothing_says_nothing(jobs: MemoryJobs, run: Run) -> None:
+    jobs.later = [{"phase": "Running"}]
+    done = run("job", "logs", "x")
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_following_goes_through_all_attempts(jobs: MemoryJobs, run: Run) -> None:
+    jobs.later = [{"phase": "Running"}]
+    jobs.printed_by = {1: b"first\n", 2: b"second\n", 3: b"third\n"}
+    jobs.attempts = [2, 3]
+    done = run("job", "logs", "x", "-f")
+    assert done.stdout == "first\nand more\nsecond\nand more\nthird\nand more\n"
+    assert done.stderr.splitlines() == [
+        "x: attempt 1 ended; now attempt 2",
+        "x: attempt 2 ended; now attempt 3",
+    ]
+
+
+def test_following_goes_on_where_an_attempt_left_no_output(jobs: MemoryJobs, run: Run) -> None:
+    jobs.jobs[0]["status"]["attempt"] = 2
+    jobs.later = [{"phase": "Running"}]
+    jobs.printed_by = {2: b"second\n"}
+    jobs.lost = {2}
+    jobs.attempts = [3]
+    done = run("job", "logs", "x", "-f")
+    assert "its pods are gone" in str(done.exception)
+    jobs.lost = {1}
+    done = run("job", "run", "--name", "y", "--", "date")
+    assert done.exit_code == ExitCode.FAILED
+    assert "its output is not shown: its pods are gone" in done.stderr
+
+
+def test_an_attempt_is_chosen(jobs: MemoryJobs, run: Run) -> None:
+    jobs.jobs[0]["status"]["attempt"] = 2
+    jobs.printed_by = {1: b"first\n", 2: b"second\n"}
+    assert run("job", "logs", "x").stdout == "second\n"
+    assert run("job", "logs", "x", "--attempt", "1").stdout == "first\n"
+    jobs.later = [{"phase": "Running"}]
+    assert run("job", "logs", "x", "--attempt", "1", "-f").stdout == "first\nand more\n"
+    error = run("job", "logs", "x", "--attempt", "3").exception
+    assert isinstance(error, PlatformError)
+    assert (error.what, error.next) == (
+        "x has no attempt 3; its last is 2",
+        "platformctl job logs x --attempt 2",
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "index", "what", "next_step"),
+    [
+        ({"array": "1-9:2%2"}, {}, "4", "x has no index 4; its indices are 1-9:2", "logs x --index 1"),
+        ({"array": "0-3"}, {}, "4", "x has no index 4; its indices are 0-3", "logs x --index 0"),
+        ({"tasks": 2}, {"backend": "kubernetes"}, "2", "x has no index 2; its indices are 0-1", "--index 0"),
+        ({"tasks": 2}, {"backend": "slurm"}, "1", "x has one output, without an index", "logs x"),
+        ({}, {}, "0", "x has one output, without an index", "logs x"),
+    ],
+)
+def test_an_index_that_is_not_there_names_those_that_are(
+    jobs: MemoryJobs,
+    run: Run,
+    spec: dict[str, Any],
+    status: dict[str, Any],
+    index: str,
+    what: str,
+    next_step: str,
+) -> None:
+    jobs.jobs = [job("x", {"phase": "Running", **status}, **spec)]
+    error = run("job", "logs", "x", "--index", index).exception
+    assert isinstance(error, PlatformError)
+    assert error.what == what
+    assert error.next.endswith(next_step)

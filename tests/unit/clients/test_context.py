@@ -84,6 +84,16 @@ def test_what_is_no_kubeconfig_is_an_error_in_words(tmp_path: Path, text: str, w
         read_context([tmp_path / "config"])
 
 
-def test_no_file_at_all_is_no_context(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no context"):
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    config = tmp_path / ".kube" / "config"
+    with pytest.raises(ValueError, match=f"^the file {config} does not exist$"):
         read_context(kubeconfig_files(None, {"HOME": os.fspath(tmp_path)}))
+    with pytest.raises(ValueError, match=f"^the file {tmp_path / 'a'} does not exist$"):
+        read_context([tmp_path / "a"])
+    with pytest.raises(ValueError, match=f"^none of the files {tmp_path / 'a'}, {tmp_path / 'b'} exists$"):
+        read_context([tmp_path / "a", tmp_path / "b"])
+    with pytest.raises(ValueError, match=f"^{tmp_path} is no file$"):
+        read_context([tmp_path])
+    there = write(tmp_path / "one", "one", current="one")
+    with pytest.raises(ValueError, match=rf"contexts are: one; not read, .*: {tmp_path / 'a'}$"):
+        read_context([tmp_path / "a", there], "two")

@@ -57,7 +57,7 @@ def test_the_first_known_dialect_is_spoken() -> None:
 
 def test_a_later_dialect_is_spoken_when_it_has_every_field() -> None:
     assert best(document("v0.0.44", "v0.0.43", "v0.0.100"), KNOWN) == "v0.0.43"
-    with pytest.raises(SlurmUnavailableError, match=r"speaks the dialects v0\.0\.43, and none of"):
+    with pytest.raises(SlurmUnavailableError, match=r"serves the API versions v0\.0\.43, and none of"):
         best(document("v0.0.43", fields=JOB_FIELDS - {"hold"}), KNOWN)
 
 

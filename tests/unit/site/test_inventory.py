@@ -269,7 +269,7 @@ def test_a_group_is_said_to_stand_where_it_is_described(sandbox: Sandbox) -> Non
     groups = "    slurm_nodes:\n    other: {children: {slurm_nodes: {hosts: {node2: }}}}\n"
     hosts = "all:\n  hosts: {node2: {ansible_host: 192.0.2.1}}\n  children:\n"
     sandbox.text("hosts.yml", f"{hosts}{groups}")
-    (mistake,) = [found for found in site.check(sandbox.folder) if "looks like" in found.problem]
+    (mistake,) = [found for found in site.check(sandbox.folder) if "is similar to" in found.problem]
     assert (mistake.key, mistake.line) == ("all.children.other.children.slurm_nodes", 5)
 
 

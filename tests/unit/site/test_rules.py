@@ -142,7 +142,7 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
     "misspelt group": (
         lambda b: b.groups.update(slurm_nodes=["node2"]),
         "all.children.slurm_nodes",
-        "looks like one",
+        "its name is similar to a known one",
         "did you mean slurm_node?",
     ),
     "two owners": (

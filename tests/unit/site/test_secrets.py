@@ -291,7 +291,7 @@ def _spoil(inventory: Path, keys: Path) -> None:
     ("harm", "what", "of_key", "remedy"),
     [
         (_lose, "is missing", True, secrets.KEY_VARIABLE),
-        (_exchange, "does not open", True, secrets.KEY_VARIABLE),
+        (_exchange, "cannot be decrypted", True, secrets.KEY_VARIABLE),
         (_spoil, "not an ansible-vault file", False, "restore it from a copy"),
     ],
 )

@@ -73,6 +73,7 @@ def test_the_router_knows_the_sites_users_and_slurm() -> None:
                 "home": "/home/alice",
             }
         ],
+        "groups": [{"name": "physics", "gid": 20001}],
         "home": {"path": "/home"},
         "slurm": {
             "enabled": True,

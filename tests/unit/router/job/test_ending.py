@@ -176,7 +176,7 @@ async def test_a_deleted_job_waits_for_a_back_end_that_is_away_and_says_what_els
     with pytest.raises(RetryLater):
         await world.reconcile()
     assert world.api.job("a").guarded
-    words = "deletion waits for it, or for an administrator to remove the finalizer"
+    words = "deletion waits until it answers, or an administrator removes the finalizer"
     assert world.status()["reason"] == f"slurmctld is away; {words} {FINALIZER}"
 
 
@@ -190,7 +190,7 @@ async def test_a_deleted_job_does_not_wait_for_a_back_end_that_the_site_gave_up(
         assert await world.reconcile() is None
     assert not world.api.exists("a")
     (warning,) = [line for line in lines if line["log_level"] == "warning"]
-    assert warning["why"] == "this site has no slurm any more"
+    assert warning["why"] == "this site no longer has slurm"
     assert (warning["job"], warning["backend_id"]) == ("a", "1")
 
 

@@ -102,7 +102,7 @@ async def test_a_back_end_that_is_away_is_an_answer() -> None:
     waits = job(phase="Queued", reason="waits", backendId="7", conditions=[away])
     assert await sentences(waits) == [
         "It is Queued: waits.",
-        "It goes on by itself when the back end answers again; nothing is lost.",
+        "It continues by itself when the back end answers again; nothing is lost.",
         "Slurm does not answer: slurmctld is away.",
     ]
 

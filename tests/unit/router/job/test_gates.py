@@ -136,7 +136,7 @@ def test_a_cycle_is_refused_and_named_and_then_nobody_in_it_runs() -> None:
     assert refusal.message == "the jobs wait for each other: c -> a -> b -> c"
     site.put("c", phase="Refused")
     (refusal,) = site.wait_for("b", ("c", When.FINISHED), phase="Pending")
-    assert refusal.message == "c has been refused, and was to have finished"
+    assert refusal.message == "c has been refused, but should have finished"
 
 
 def test_a_job_that_waits_for_itself_is_refused() -> None:

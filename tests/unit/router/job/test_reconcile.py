@@ -266,7 +266,7 @@ async def test_a_back_end_that_the_site_gave_up_leaves_its_jobs_as_they_are() ->
         assert await world.reconcile() == 600.0
     assert (world.status()["phase"], world.status()["reason"]) == (
         "Running",
-        "this site has no slurm any more",
+        "this site no longer has slurm",
     )
     assert world.api.log == ["status"]
 

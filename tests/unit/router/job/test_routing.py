@@ -88,22 +88,34 @@ async def test_where_the_shipped_rules_send_a_job(spec: dict[str, Any], target: 
 async def test_the_decision_has_one_line_for_each_target() -> None:
     assert await route(pod()) == Route(
         Target.KUBERNETES,
-        "kubernetes: chosen because containers are at home on Kubernetes\nslurm: comes after kubernetes",
+        "kubernetes: chosen because containers are made for Kubernetes\nslurm: comes after kubernetes",
     )
     assert await route(pod(), kubernetes=NO_GPU) == Route(
-        Target.SLURM, f"slurm: chosen because what comes before it can not run the job\nkubernetes: {NO_GPU}"
+        Target.SLURM, f"slurm: chosen because no earlier target can run the job\nkubernetes: {NO_GPU}"
     )
     assert await route(SCRIPT, slurm=None) == Route(
         Target.KUBERNETES,
-        "kubernetes: chosen because what comes before it can not run the job\nslurm: this site has no slurm",
+        "kubernetes: chosen because no earlier target can run the job\nslurm: this site has no slurm",
     )
 
 
-async def test_a_target_that_is_named_is_taken_though_it_has_no_room_yet() -> None:
-    assert await route({**pod(), "target": "kubernetes"}, kubernetes=NO_GPU) == Route(
-        Target.KUBERNETES,
-        f"kubernetes: asked for by spec.target; it waits until that changes: {NO_GPU}",
-    )
+async def test_a_target_that_is_named_and_could_never_run_the_job_is_refused() -> None:
+    named = {**pod(), "target": "kubernetes"}
+    assert await route(named, kubernetes=NO_GPU) == [Refusal("spec", NO_GPU)]
+    assert await route(named) == Route(Target.KUBERNETES, "kubernetes: asked for by spec.target")
+
+
+async def test_a_target_that_is_named_and_cannot_be_asked_is_waited_for() -> None:
+    class Away(Backend):
+        async def unfit(self, _ticket: Ticket) -> str:
+            raise Unavailable("away")
+
+    job = parse({**pod(), "target": "kubernetes"})
+    assert isinstance(job, JobSpec), job
+    claim = Claim(Token("lab", "11924ac8-3932-46d6-ad0c-b5501999851a", 1), "default", "x", "alice")
+    backends: Any = {Target.KUBERNETES: Away()}
+    found = await choose(Ticket(claim, job, ALICE), backends)
+    assert found == Route(Target.KUBERNETES, "kubernetes: asked for by spec.target")
 
 
 async def test_what_runs_nowhere_is_refused_with_every_reason() -> None:

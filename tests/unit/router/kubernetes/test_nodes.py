@@ -1,18 +1,20 @@
 """What a job needs of a node of Kubernetes, and what the nodes have, from lists of the API server's."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from platformctl.jobs.model import JobSpec, User
+from platformctl.jobs.model import Array, JobSpec, Resources, User
 from platformctl.jobs.parse import parse
 from platformctl.jobs.tokens import Token
 from platformctl.router.backend import Claim, Load, Ticket
 from platformctl.router.kubernetes.nodes import Nodes, wanted
 from platformctl.router.loop import cached
+from platformctl.vocabulary import GPU
 
 COPIES = [{"source": "a", "target": "b"}]
 SCRIPT = {"script": "#!/bin/sh\n", "resources": {"cpu": "1"}}
@@ -55,8 +57,10 @@ class Client:
     def __init__(self) -> None:
         self.there: dict[str, list[dict[str, Any]]] = {"/api/v1/nodes": [], "/api/v1/pods": []}
 
-    async def list_pages(self, path: str, **_selectors: str) -> AsyncIterator[dict[str, Any]]:
-        yield {"items": self.there[path]}
+    async def list_pages(self, path: str, **selectors: str) -> AsyncIterator[dict[str, Any]]:
+        wanted = selectors.get("labelSelector")
+        found = self.there[path]
+        yield {"items": [item for item in found if not wanted or wanted in item["metadata"]["labels"]]}
 
 
 def node(name: str, cpu: str, **fields: Any) -> dict[str, Any]:
@@ -68,15 +72,23 @@ def pod(where: str, cpu: str) -> dict[str, Any]:
     return {"spec": {"nodeName": where, "containers": [{"resources": {"requests": {"cpu": cpu}}}]}}
 
 
-def ticket(cpu: str, **labels: str) -> Ticket:
+def daemon(where: str, cpu: str, of: str = "flannel", kind: str = "DaemonSet") -> dict[str, Any]:
+    """A pod that the system runs on a node."""
+    owner = {"kind": kind, "uid": f"uid-of-{of}"}
+    labels = {"controller-revision-hash": "x"}
+    return {**pod(where, cpu), "metadata": {"labels": labels, "ownerReferences": [owner]}}
+
+
+def ticket(cpu: str, tasks: int = 1, **labels: str) -> Ticket:
     job = parse(
         {
+            "tasks": tasks,
             "template": {
                 "spec": {
                     "nodeSelector": labels,
                     "containers": [{"name": "a", "image": "b", "resources": {"requests": {"cpu": cpu}}}],
                 }
-            }
+            },
         }
     )
     assert isinstance(job, JobSpec), job
@@ -101,6 +113,71 @@ async def test_what_no_node_could_ever_run() -> None:
     ):
         # Twice: the second is answered from what was counted for the first.
         assert [await nodes.unfit(asked) for _ in range(2)] == [expected] * 2
+
+
+async def test_what_the_system_runs_on_a_node_is_no_jobs() -> None:
+    client: Any = Client()
+    gone = {"spec": {"taints": [{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}]}}
+    client.there["/api/v1/nodes"] = [node("a", "4"), node("b", "8", **gone)]
+    client.there["/api/v1/pods"] = [
+        daemon("a", "100m"),
+        # While a DaemonSet is updated there may be two of its pods.
+        daemon("b", "100m"),
+        daemon("b", "100m"),
+        daemon("b", "50m", of="kube-proxy"),
+        # Of these other nodes may take over.
+        daemon("b", "4", of="database", kind="StatefulSet"),
+    ]
+    nodes = Nodes(client)
+    assert await nodes.unfit(ticket("3900m", kind="small")) == ""
+    assert await nodes.unfit(ticket("7850m")) == ""
+    assert await nodes.unfit(ticket("4", kind="small")) == (
+        "no Kubernetes node has cpu 4 (the most is 3.9) beside the system's own pods"
+    )
+    assert await nodes.unfit(ticket("9")) == "no Kubernetes node has cpu 9 (the most is 7.85)"
+    assert await nodes.unfit(ticket("7900m")) == (
+        "no Kubernetes node has cpu 7.9 (the most is 7.85) beside the system's own pods"
+    )
+
+
+async def test_tasks_that_start_together_need_room_for_all_of_them() -> None:
+    client: Any = Client()
+    client.there["/api/v1/nodes"] = [node("a", "4"), node("b", "4"), node("c", "8")]
+    nodes = Nodes(client)
+    assert await nodes.unfit(ticket("2", tasks=8)) == ""
+    assert await nodes.unfit(ticket("2", tasks=9)) == (
+        "all Kubernetes nodes together have room for 8 of its 9 tasks"
+    )
+    assert await nodes.unfit(ticket("3", tasks=5)) != ""
+    # Elements of an array come one after the other.
+    array = replace(ticket("2").job, array=Array(tuple(range(100))), tasks=100)
+    assert await nodes.unfit(replace(ticket("2"), job=array)) == ""
+
+
+async def test_gpus_are_there_while_their_plugin_is_restarted() -> None:
+    client: Any = Client()
+    status = {"allocatable": {"cpu": "4", GPU: "0"}, "capacity": {"cpu": "4", GPU: "2"}}
+    client.there["/api/v1/nodes"] = [{**node("a", "4"), "status": status}]
+    nodes = Nodes(client)
+    job = replace(ticket("1").job, resources=Resources(gpus=2, limits={GPU: "2"}))
+    assert await nodes.unfit(replace(ticket("1"), job=job)) == ""
+    more = replace(ticket("1").job, resources=Resources(gpus=3, limits={GPU: "3"}))
+    assert await nodes.unfit(replace(ticket("1"), job=more)) == (
+        "no Kubernetes node has nvidia.com/gpu 3 (the most is 2)"
+    )
+    # None of them is free now.
+    assert await nodes.free(ticket("1")) == {"a": {"cpu": 4, GPU: 0}}
+
+
+async def test_nothing_is_refused_for_an_old_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(cached, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    client: Any = Client()
+    nodes = Nodes(client)
+    assert await nodes.unfit(ticket("1")) == "no Kubernetes node takes jobs"
+    client.there["/api/v1/nodes"] = [node("a", "4")]
+    clock[0] += 2
+    assert await nodes.unfit(ticket("1")) == ""
 
 
 async def test_lists_serve_all_who_ask_until_they_are_old(monkeypatch: pytest.MonkeyPatch) -> None:

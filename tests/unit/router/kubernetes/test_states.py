@@ -58,7 +58,7 @@ def test_success() -> None:
         (exited(137, "OOMKilled"), 137, "used more memory than it asked for"),
         ({"reason": "DeadlineExceeded", **exited(137)}, 137, "ran longer than its wall time"),
         ({"reason": "Evicted"}, None, "was evicted from its node"),
-        ({"reason": "OutOfnvidia.com/gpu"}, None, "its node turned it down: OutOfnvidia.com/gpu"),
+        ({"reason": "OutOfnvidia.com/gpu"}, None, "its node rejected it: OutOfnvidia.com/gpu"),
         ({}, None, "ended with an error"),
     ],
 )
@@ -73,23 +73,23 @@ def test_failure_has_a_code_and_a_reason(status: dict[str, Any], code: int | Non
         ({"exitCode": 0}, Phase.SUCCEEDED, 0, ""),
         (
             {"exitCode": 74, "message": "cp: no a\ncannot copy a to b\n"},
-            *(Phase.FAILED, 74, "it ended well, but: cp: no a; cannot copy a to b"),
+            *(Phase.FAILED, 74, "it succeeded, but: cp: no a; cannot copy a to b"),
         ),
         (
             {"exitCode": 137, "reason": "OOMKilled"},
             *(Phase.FAILED, 74),
-            "it ended well, but: copying its files needs more memory than the 128Mi that it has for this",
+            "it succeeded, but: copying its files needs more memory than the 128Mi that it has for this",
         ),
         (
             {"exitCode": 137, "reason": "Error"},
             *(Phase.FAILED, 74),
-            "it ended well, but copying its results took longer than its terminationGracePeriodSeconds",
+            "it succeeded, but copying its results took longer than its terminationGracePeriodSeconds",
         ),
         (
             {"exitCode": 143},
-            *(Phase.FAILED, 74, "it ended well, but copying its results was ended (exit code 143)"),
+            *(Phase.FAILED, 74, "it succeeded, but copying its results was stopped (exit code 143)"),
         ),
-        (None, Phase.FAILED, 74, "it ended well, but whether its results were copied is not known"),
+        (None, Phase.FAILED, 74, "it succeeded, but it is not known whether its results were copied"),
     ],
 )
 def test_a_job_has_succeeded_when_its_results_are_copied(
@@ -138,7 +138,7 @@ def test_why_it_waits_for_a_node() -> None:
 def test_why_an_image_does_not_start() -> None:
     waiting = {"state": {"waiting": {"reason": "ErrImagePull", "message": "a:b: not found"}}, "image": "a:b"}
     found = seen(batch(active=1), [pod("Pending", containerStatuses=[waiting])])
-    assert found.reason == "the image a:b can not be pulled: there is no such image"
+    assert found.reason == "the image a:b cannot be pulled: there is no such image"
     starting = {"state": {"waiting": {"reason": "ContainerCreating"}}}
     assert seen(batch(active=1), [pod("Pending", containerStatuses=[starting])]).reason == ""
 
@@ -351,7 +351,7 @@ def test_a_reason_for_having_no_pods_is_settled() -> None:
 def test_an_image_of_the_container_that_copies_may_be_missing_too() -> None:
     waiting = {"state": {"waiting": {"reason": "ErrImagePull", "message": "a:b: not found"}}, "image": "a:b"}
     found = seen(batch(active=1), [pod("Pending", initContainerStatuses=[waiting])])
-    assert found.reason == "the image a:b can not be pulled: there is no such image"
+    assert found.reason == "the image a:b cannot be pulled: there is no such image"
 
 
 def test_a_pod_that_has_a_node_does_not_wait_for_one() -> None:
@@ -370,7 +370,7 @@ def test_the_pod_that_failed_says_why_wherever_it_stands() -> None:
 def test_a_disruption_is_told_as_what_it_is() -> None:
     disrupted = {"conditions": [{"type": "DisruptionTarget", "status": "True"}], **exited(137)}
     found = seen(batch(conditions=ended("Failed")), [pod("Failed", **disrupted)])
-    assert (found.again, found.reason) == (True, "lost its node, or was pushed out by a more urgent job")
+    assert (found.again, found.reason) == (True, "lost its node, or was preempted by a more urgent job")
 
 
 def test_failed_tasks_are_counted_among_all() -> None:

@@ -68,18 +68,18 @@ def test_what_the_api_server_does_not_take(message: str, words: str) -> None:
         (
             "ErrImagePull",
             "rpc error: a:b: not found",
-            "the image a:b can not be pulled: there is no such image",
+            "the image a:b cannot be pulled: there is no such image",
         ),
-        ("ImagePullBackOff", "Back-off pulling image", "the image a:b can not be pulled"),
+        ("ImagePullBackOff", "Back-off pulling image", "the image a:b cannot be pulled"),
         (
             "ErrImagePull",
             "dial tcp: no such host",
-            "the image a:b can not be pulled: its registry does not answer",
+            "the image a:b cannot be pulled: its registry does not answer",
         ),
         (
             "ErrImagePull",
             "pull access denied",
-            "the image a:b can not be pulled: the registry does not allow it",
+            "the image a:b cannot be pulled: the registry does not allow it",
         ),
         ("InvalidImageName", "", "the image a:b has no valid name"),
         ("CreateContainerConfigError", "no such key", "CreateContainerConfigError: no such key"),

@@ -75,6 +75,17 @@ async def test_what_no_node_could_ever_run(spec: dict[str, Any], expected: str) 
     assert await cluster(rest).unfit(ticket(**spec)) == expected
 
 
+async def test_nothing_is_refused_for_an_old_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(cached, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    rest = Rest(node("a", 4, "main"))
+    nodes = cluster(rest)
+    assert "cpu 8" in await nodes.unfit(ticket(resources={"cpu": "8"}))
+    rest.there = [node("b", 8, "main", state=["DOWN"])]
+    clock[0] += 2
+    assert await nodes.unfit(ticket(resources={"cpu": "8"})) == ""
+
+
 async def test_a_list_serves_all_who_ask_until_it_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr(cached, "time", SimpleNamespace(monotonic=lambda: clock[0]))

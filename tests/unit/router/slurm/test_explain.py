@@ -110,4 +110,4 @@ async def test_a_job_that_does_not_wait_needs_no_reason() -> None:
 async def test_an_id_that_is_anothers_now_tells_nothing_of_it() -> None:
     told = await explained(Rest(record(7, user_name="mallory", state_reason="Priority"), record(9)))
     assert told.behind == ()
-    assert told.sentences == ("Slurm knows this job no more; 7 is another's id now.",)
+    assert told.sentences == ("Slurm no longer knows this job; the id 7 belongs to another job now.",)

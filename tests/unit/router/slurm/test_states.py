@@ -80,7 +80,7 @@ def test_reasons_in_plain_words() -> None:
     assert seen(record(["PENDING"], state_reason="None")).reason == ""
     assert seen(record(["OUT_OF_MEMORY"])).reason == "used more memory than it asked for"
     assert seen(record(["PENDING", "REQUEUE_HOLD"], state_reason="JobHeldUser")).reason == (
-        "is held after it was put back into the queue"
+        "is held after it was requeued"
     )
 
 
@@ -241,7 +241,7 @@ def test_a_row_of_accounting_tells_the_end() -> None:
 
 
 def test_the_runners_own_exit_code_means_that_it_had_no_image() -> None:
-    assert "image could not be had" in array(element(0, "FAILED", 125)).reason
+    assert "image could not be fetched or unpacked" in array(element(0, "FAILED", 125)).reason
     assert "image" not in array(element(0, "FAILED", 1)).reason
 
 
@@ -270,7 +270,7 @@ def test_a_job_that_was_put_back_into_the_queue_has_nothing_of_its_last_run() ->
 
 def test_other_states_that_people_ask_about() -> None:
     assert seen(record(["SUSPENDED"])).reason == "is suspended"
-    assert seen(record(["PENDING", "SPECIAL_EXIT"])).reason == "is held after it was put back into the queue"
+    assert seen(record(["PENDING", "SPECIAL_EXIT"])).reason == "is held after it was requeued"
     assert seen(record(["RUNNING"])).reason == ""
     assert seen(record(["COMPLETED"])).reason == ""
     assert seen(record(["TIMEOUT"])).overran
@@ -378,10 +378,26 @@ def test_accounting_names_the_end_the_node_and_the_file() -> None:
     assert (found.reason, found.nodes) == ("used more memory than it asked for", "n1")
     assert (found.output, found.usage) == ("/home/a/x-9.out", Usage(0, 0))
     failed = slurm_states.accounted_run({**row, "state": {"current": ["FAILED"]}, "nodes": "None assigned"})
-    assert "image could not be had" in failed.reason
+    assert "image could not be fetched or unpacked" in failed.reason
     assert failed.nodes == ""
     assert slurm_states.accounted_run({**row, "tres": {}}).usage == Usage(0, 0)
     runs = slurm_states.accounted_run({**row, "state": {"current": ["RUNNING"]}})
     assert (runs.code, runs.reason) == (None, "")
     element = {**row, "array": {"job_id": 7, "task_id": 1}, "stdout": "/home/a/x-%j.out"}
     assert slurm_states.accounted_run(element).output == "/home/a/x-9.out"
+
+
+@pytest.mark.parametrize("state", ["CANCELLED", "DEADLINE", "BOOT_FAIL"])
+def test_what_ended_before_its_start_has_no_exit_code(state: str) -> None:
+    zero = {"return_code": {"set": True, "number": 0}}
+    times = {"start_time": 160, "end_time": 160}
+    never = seen(record([state], nodes="", exit_code=zero, **times))
+    assert (never.exit_code, never.started, never.ended) == (None, None, 160)
+    # Of one that was cancelled while it ran Slurm says 0 as well.
+    known = None if state == "CANCELLED" else 0
+    began = seen(record([state], nodes="n1", exit_code=zero, **times))
+    assert (began.exit_code, began.started) == (known, 160)
+    row = {"state": {"current": [state]}, "time": {"start": 160, "end": 160}, "exit_code": zero}
+    for nodes, code, started in (("None assigned", None, None), ("", None, None), ("n1", known, 160)):
+        run = slurm_states.accounted_run({**row, "nodes": nodes})
+        assert (run.code, run.started) == (code, started)

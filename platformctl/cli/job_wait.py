@@ -1,0 +1,179 @@
+"""Submitting Jobs and staying with them: until they are accepted or refused, or until they have ended."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from platformctl.cli import cluster, job_output, job_rows
+from platformctl.cli.cluster import Access, ContextOption, KubeconfigOption, NamesArgument, NamespaceOption
+from platformctl.console import Output
+from platformctl.errors import ExitCode, PlatformError
+from platformctl.jobs import view
+from platformctl.vocabulary import Phase
+
+if TYPE_CHECKING:
+    from platformctl.clients.jobs import JobsClient
+
+WatchOption = Annotated[
+    bool, typer.Option("--watch", "-w", help="Wait, and say what happens, until it ends.")
+]
+
+# What is refused is mostly refused at the router's first look, some tenths of a second after the submission.
+_FIRST_SECONDS = 5.0
+_CODES = {Phase.SUCCEEDED: ExitCode.DONE, Phase.REFUSED: ExitCode.REFUSED}
+_INTERRUPTED = 130
+# Where the next refusal begins in a reason: with the path of a field.
+_ANOTHER = re.compile(r"; (?=spec\b)")
+
+type _Created = tuple["JobsClient", dict[str, Any]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `platformctl job`."""
+    app.command()(wait)
+
+
+def submit(output: Output, documents: list[dict[str, Any]], access: Access, watch: bool) -> None:
+    """Create Jobs and say so; with watch, exit when all have ended, with the worst of their codes."""
+    raise typer.Exit(asyncio.run(_submit(output, documents, access, watch)))
+
+
+def run(output: Output, document: dict[str, Any], access: Access) -> None:
+    """Create a Job, print its output, and exit with its code when it has ended."""
+    names: list[str] = []
+    try:
+        code = asyncio.run(_run(output, document, access, names))
+    except KeyboardInterrupt:
+        for name in names:
+            output.remark(f"{name} goes on; platformctl job logs -f {name}, or platformctl job cancel {name}")
+        raise typer.Exit(_INTERRUPTED) from None
+    raise typer.Exit(code)
+
+
+async def _submit(output: Output, documents: list[dict[str, Any]], access: Access, watch: bool) -> ExitCode:
+    async with cluster.jobs_of(access) as jobs:
+        created = [await _create(jobs, document, access) for document in documents]
+        if not watch:
+            seen = await asyncio.gather(*(_first_words(here, job) for here, job in created))
+            _tell_submitted(output, seen)
+            return ExitCode.DONE
+        for _, job in created:
+            output.say(f"{job['metadata']['name']}: submitted in {job['metadata']['namespace']}")
+        return await _wait(output, created)
+
+
+async def _create(jobs: "JobsClient", document: dict[str, Any], access: Access) -> _Created:
+    metadata = document["metadata"]
+    here = jobs.at("" if access.namespace else str(metadata.get("namespace") or ""))
+    metadata["namespace"] = here.namespace
+    return here, await here.submit(document)
+
+
+async def _first_words(jobs: "JobsClient", job: dict[str, Any]) -> dict[str, Any]:
+    """The Job once the router has judged it; as it was created if that takes too long."""
+    from platformctl.clients.kubernetes import UnavailableError
+
+    with suppress(TimeoutError, UnavailableError):
+        async with (
+            asyncio.timeout(_FIRST_SECONDS),
+            aclosing(jobs.changes(str(job["metadata"]["name"]))) as changes,
+        ):
+            async for found in changes:
+                if (found.get("status") or {}).get("phase"):
+                    return found
+    return job
+
+
+def _tell_submitted(output: Output, seen: list[dict[str, Any]]) -> None:
+    """What was submitted. Raises PlatformError where something was refused."""
+    refused = [job for job in seen if view.phase(job) is Phase.REFUSED]
+    if output.json:
+        output.document([view.summary(job) for job in seen])
+    for job in seen:
+        if job not in refused:
+            output.say(f"{job['metadata']['name']} submitted in {job['metadata']['namespace']}")
+    if refused:
+        raise _refusal(refused, len(seen))
+    first = seen[0]["metadata"]
+    if not output.json:
+        output.remark(f"next: platformctl job describe {first['name']} -n {first['namespace']}")
+
+
+def _refusal(refused: list[dict[str, Any]], submitted: int) -> PlatformError:
+    """Why Jobs cannot run, each reason on a line."""
+    first = refused[0]["metadata"]
+    place = f"{first['name']} -n {first['namespace']}"
+    if submitted == 1:
+        what, details = f"{first['name']} was refused", _ANOTHER.split(view.reason(refused[0]))
+    else:
+        what = f"{len(refused)} of {submitted} Jobs were refused"
+        details = [f"{job['metadata']['name']}: {view.reason(job)}" for job in refused]
+    details = [job_rows.printable(line) for line in details]
+    next_step = f"correct it and submit it again; its record: platformctl job describe {place}"
+    return PlatformError(what, details=details, next=next_step, code=ExitCode.REFUSED)
+
+
+async def _run(output: Output, document: dict[str, Any], access: Access, names: list[str]) -> ExitCode:
+    async with cluster.jobs_of(access) as jobs:
+        here, job = await _create(jobs, document, access)
+        name = str(job["metadata"]["name"])
+        names.append(name)
+        output.remark(f"{name}: submitted in {here.namespace}")
+        printing = asyncio.create_task(job_output.print_all(output, here, name))
+        try:
+            ended = await _until_ended(output.remark, here, job)
+            if view.phase(ended) is not Phase.REFUSED:
+                await printing
+        finally:
+            printing.cancel()
+            await asyncio.wait({printing})
+        if output.json:
+            output.document([view.summary(ended)])
+        return _CODES.get(view.phase(ended), ExitCode.FAILED)
+
+
+async def _wait(output: Output, live: list[_Created]) -> ExitCode:
+    """Until all have ended; returns the worst of their codes."""
+    ended = await asyncio.gather(*(_until_ended(output.say, jobs, job) for jobs, job in live))
+    if output.json:
+        output.document([view.summary(job) for job in ended])
+    return max(_CODES.get(view.phase(job), ExitCode.FAILED) for job in ended)
+
+
+async def _until_ended(
+    tell: Callable[[str], None], jobs: "JobsClient", job: dict[str, Any]
+) -> dict[str, Any]:
+    """Tell each change of a Job; returns it as it ended. A Job that is deleted counts as it was last seen."""
+    name, last = str(job["metadata"]["name"]), ""
+    async with aclosing(jobs.changes(name)) as changes:
+        async for job in changes:
+            now = ": ".join(part for part in (view.phase(job), view.reason(job)) if part)
+            if now != last:
+                tell(job_rows.plain(f"{name}: {now}"))
+            last = now
+            if not view.live(job):
+                break
+    return job
+
+
+def wait(
+    ctx: typer.Context,
+    names: NamesArgument,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = "",
+    namespace: NamespaceOption = "",
+) -> None:
+    """Wait until Jobs have ended, saying what happens; exits with 0 when all succeeded.
+
+    Example: `platformctl job wait train-x7k2p && platformctl job logs train-x7k2p`
+    """
+
+    async def waited() -> ExitCode:
+        async with cluster.jobs_of(Access(kubeconfig, context, namespace)) as jobs:
+            return await _wait(ctx.obj, [(jobs, await jobs.get(name)) for name in names])
+
+    raise typer.Exit(asyncio.run(waited()))

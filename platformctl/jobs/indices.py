@@ -1,0 +1,32 @@
+"""Which outputs a Job has by index: elements of an array, and on Kubernetes tasks of a Job of several."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from platformctl.jobs.array import array_text, parse_array
+from platformctl.jobs.model import BACKENDS, Array, Target
+from platformctl.jobs.targets import BACK_ENDS, OutputIn
+
+
+def indices(job: Mapping[str, Any]) -> Sequence[int]:
+    """All of them in order; empty for a Job of one output."""
+    spec, status = job.get("spec") or {}, job.get("status") or {}
+    if spec.get("array") is not None:
+        try:
+            return parse_array(spec["array"]).indices
+        except ValueError:
+            return ()
+    tasks, backend = spec.get("tasks"), status.get("backend")
+    # Where the output is a file, all tasks write into it.
+    one_file = backend in BACKENDS and BACK_ENDS[Target(backend)].output is OutputIn.FILE
+    return range(tasks) if isinstance(tasks, int) and tasks > 1 and not one_file else ()
+
+
+def wrong_index(job: Mapping[str, Any], index: int | None) -> str:
+    """Why a Job has no output of that index, in words that follow its name; empty if it may have one."""
+    there = indices(job)
+    if index is None or index in there:
+        return ""
+    if not there:
+        return "has one output, without an index"
+    return f"has no index {index}; its indices are {array_text(Array(tuple(there)))}"

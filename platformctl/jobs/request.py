@@ -1,0 +1,151 @@
+"""What a person asks for on a command line, applied to a Job: options win over what a manifest says.
+
+Where a Job has no place for an option, or an option could mean two things, it is refused in words. What is
+asked for need not be allowed: `parse` tells.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from platformctl.jobs import manifest
+from platformctl.jobs.command_line import UnclearError, Variables, as_script, with_context
+from platformctl.vocabulary import GPU
+
+_CONTAINER = "main"
+
+
+@dataclass(frozen=True)
+class Request:
+    """Empty for what was not given.
+
+    fields: of the spec, which take the place of a Job's own. amounts: of cpu, memory and GPUs for one task;
+    "0" takes one away. after: NAME or NAME:WHEN of other Jobs. arguments: what stands after `--`.
+    """
+
+    name: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    amounts: Mapping[str, str] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    image: str = ""
+    variables: Variables = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+
+
+def from_request(asked: Request) -> dict[str, Any]:
+    """A Job without a file: a command in an image, or a command as a script."""
+    words = asked.arguments
+    if asked.image:
+        command = {"command": [_kept(word) for word in words]} if words else {}
+        container: dict[str, Any] = {"name": _CONTAINER, "image": asked.image, **command}
+        job = manifest.from_script("", asked.image.rpartition("/")[2].partition(":")[0].partition("@")[0])
+        pod = {"restartPolicy": "Never", "containers": [container]}
+        job["spec"] = {"template": {"spec": pod}}
+        return applied(job, _without_words(asked))
+    if not words:
+        raise UnclearError("name a FILE, or a command after --")
+    job = manifest.from_script(as_script(words), words[0].rpartition("/")[2])
+    return applied(job, _without_words(asked))
+
+
+def applied(job: Mapping[str, Any], asked: Request) -> dict[str, Any]:
+    """The Job of a file with the options."""
+    metadata, spec = job.get("metadata") or {}, job.get("spec") or {}
+    if not isinstance(metadata, dict) or not isinstance(spec, dict):
+        raise UnclearError("metadata and spec of a Job must be mappings")
+    changed = manifest.override({**job, "metadata": metadata}, asked.name, asked.fields)
+    metadata, spec = changed["metadata"], changed["spec"]
+    if asked.labels:
+        metadata["labels"] = {**(metadata.get("labels") or {}), **asked.labels}
+    if asked.after:
+        spec["dependsOn"] = [*(spec.get("dependsOn") or []), *map(_dependency, asked.after)]
+    spec = _of_container(spec, asked) if spec.get("template") is not None else _of_script(spec, asked)
+    return {**changed, "spec": spec}
+
+
+def _without_words(asked: Request) -> Request:
+    """What is left to apply once image and arguments have become the Job."""
+    kept = ("name", "fields", "amounts", "after", "variables", "labels")
+    return Request(**{name: getattr(asked, name) for name in kept})
+
+
+def _dependency(text: str) -> dict[str, str]:
+    name, _, when = text.partition(":")
+    return {"name": name, **({"when": when} if when else {})}
+
+
+def _of_script(spec: dict[str, Any], asked: Request) -> dict[str, Any]:
+    if asked.image:
+        raise UnclearError(
+            "a script runs in the site's script image; for a command in an image, write --image IMAGE "
+            "-- COMMAND without a file"
+        )
+    if asked.amounts:
+        spec["resources"] = _amounts(spec.get("resources"), asked.amounts)
+    if asked.variables or asked.arguments:
+        if not isinstance(spec.get("script"), str):
+            raise UnclearError("the Job runs nothing that takes arguments or variables")
+        spec["script"] = with_context(spec["script"], asked.variables, asked.arguments)
+    return spec
+
+
+def _of_container(spec: dict[str, Any], asked: Request) -> dict[str, Any]:
+    if asked.arguments:
+        raise UnclearError(
+            "the manifest says what its container runs: change command or args there; what stands after -- "
+            "is for a script, or for --image without a file"
+        )
+    if not (asked.image or asked.amounts or asked.variables):
+        return spec
+    container = _container(spec["template"])
+    if container is None:
+        raise UnclearError("spec.template must have one container for these options")
+    changed = dict(container)
+    if asked.image:
+        changed["image"] = asked.image
+    if asked.variables:
+        variables = {name: _kept(value) for name, value in asked.variables}
+        changed["env"] = _environment(changed.get("env"), variables)
+    if asked.amounts:
+        levels = changed.get("resources") or {}
+        changed["resources"] = {
+            **levels,
+            **{level: _amounts(levels.get(level), asked.amounts) for level in ("requests", "limits")},
+        }
+    pod = {**spec["template"]["spec"], "containers": [changed]}
+    return {**spec, "template": {**spec["template"], "spec": pod}}
+
+
+def _container(template: Any) -> dict[str, Any] | None:
+    """The one container of a template, as far as that is one."""
+    pod = template.get("spec") if isinstance(template, dict) else None
+    containers = pod.get("containers") if isinstance(pod, dict) else None
+    if not isinstance(containers, list) or len(containers) != 1 or not isinstance(containers[0], dict):
+        return None
+    return containers[0]
+
+
+def _kept(text: str) -> str:
+    """A container's text that stays as typed, but for references to variables: `$$` would be read as `$`."""
+    return text.replace("$$", "$$$$")
+
+
+def _environment(given: Any, variables: Mapping[str, str]) -> list[Any]:
+    """The container's, without those that have a new value, and these after them."""
+    kept = [item for item in given or [] if not (isinstance(item, dict) and item.get("name") in variables)]
+    return [*kept, *({"name": name, "value": value} for name, value in variables.items())]
+
+
+def _amounts(given: Any, asked: Mapping[str, str]) -> Any:
+    """With the amounts that were asked for; what is no mapping stays, and is refused later."""
+    if given and not isinstance(given, dict):
+        return given
+    amounts = {**(given or {}), **asked}
+    return {name: amount for name, amount in amounts.items() if name not in asked or amount != "0"}
+
+
+def amounts_of(cpus: str, memory: str, gpus: int | None) -> dict[str, str]:
+    """By the names that Kubernetes has for them."""
+    given = {"cpu": cpus, "memory": memory, GPU: "" if gpus is None else str(gpus)}
+    return {name: amount for name, amount in given.items() if amount}
