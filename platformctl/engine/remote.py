@@ -123,6 +123,22 @@ async def run(connection: Connection, script: str, data: str = "", seconds: floa
     return Reply(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
+async def knock(connection: Connection, seconds: float) -> bool:
+    """Whether the host's ssh server shows itself within `seconds`, without a login.
+
+    False also where only ssh knows the way, such as through a jump host.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            reader, writer = await asyncio.open_connection(connection.address, connection.port)
+            try:
+                return (await reader.readline()).startswith(b"SSH-")
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, ValueError):
+        return False
+
+
 async def together[Result](work: Iterable[Coroutine[None, None, Result]]) -> list[Result]:
     """Await work on many hosts, at most 50 at once: each is an ssh process with three open files here.
 

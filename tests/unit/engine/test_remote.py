@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from platformctl.engine import remote
+from platformctl.engine.fleet import Connection
 from platformctl.errors import ExitCode, PlatformError
 
 
@@ -20,6 +21,23 @@ def test_work_on_many_hosts_is_done_fifty_at_once_and_answered_in_order() -> Non
 
     assert asyncio.run(remote.together(one(number) for number in range(120))) == list(range(120))
     assert most == 50
+
+
+@pytest.mark.parametrize(("said", "up"), [(b"SSH-2.0-x\r\n", True), (b"HTTP/1.1\r\n", False), (b"", False)])
+async def test_an_ssh_server_is_known_by_its_first_line(said: bytes, up: bool) -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        await writer.drain()
+        if said:
+            writer.close()
+        else:
+            await asyncio.sleep(1)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    assert await remote.knock(Connection("127.0.0.1", port=port), 0.3) is up
+    server.close()
+    assert not await remote.knock(Connection("127.0.0.1", port=port), 0.3)
 
 
 @pytest.mark.parametrize(

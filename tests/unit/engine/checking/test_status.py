@@ -182,6 +182,36 @@ def test_hosts_are_asked_what_belongs_to_them_at_once_and_for_a_bounded_time(
     assert ["containerd kubelet" in script for script, _ in asked].count(True) == 1
 
 
+def test_a_large_site_is_asked_through_ssh_only_where_that_tells_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fleet = make_fleet(
+        {"ctl1": ("slurm_controller",)} | {f"n{number}": ("slurm_node",) for number in range(300)}
+    )
+    asked: list[str] = []
+
+    async def knock(connection: Connection, seconds: float) -> bool:
+        return connection != fleet.hosts["n7"].connection
+
+    async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
+        if "digests.json" in script:
+            asked.append(next(host.name for host in fleet.hosts.values() if host.connection == connection))
+        down = connection == fleet.hosts["n7"].connection
+        return Reply(255, "", "No route to host") if down else Reply(0, answer, "")
+
+    monkeypatch.setattr(remote, "run", run)
+    monkeypatch.setattr(remote, "knock", knock)
+    answer = "installed\n"
+    found = {host.name: host.state for host in asyncio.run(gather(fleet)).hosts}
+    assert sorted(asked) == ["ctl1", "n0", "n7"]
+    assert (found["n7"], found["n8"]) == ("no answer", "up")
+    assert list(found) == list(fleet.hosts)
+    monkeypatch.setattr(remote, "knock", lambda *_: asyncio.sleep(0, True))
+    answer = "nothing\n"
+    fresh = {host.name: host.state for host in asyncio.run(gather(fleet)).hosts}
+    assert fresh["n8"] == "not installed"
+
+
 def test_the_question_to_a_host_is_a_script_that_sh_understands(tmp_path: Path) -> None:
     programs = tmp_path / "systemctl"
     programs.write_text("#!/bin/sh\n[ $2 = slurmd ] && echo failed || echo active\n")
