@@ -4,8 +4,33 @@ Every expected failure is a PlatformError; the command line prints it and exits 
 exception is a defect and shows a traceback.
 """
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from pathlib import Path
+from typing import Self
+
+SITE_COMMANDS = (
+    "artifacts export",
+    "artifacts fetch",
+    "artifacts list",
+    "artifacts lock",
+    "artifacts verify",
+    "charts",
+    "install",
+    "kubeconfig",
+    "plan",
+    "preflight",
+    "reset",
+    "secrets",
+    "status",
+    "unlock",
+    "validate",
+    "verify",
+)
+"""The commands that take a site's inventory; a remedy may name them without it, or with `-i SITE`."""
+
+_WITHOUT_SITE = re.compile(rf"(platformctl (?:{'|'.join(SITE_COMMANDS)}))\b(?: -i SITE\b|(?! -i))")
 
 
 class ExitCode(IntEnum):
@@ -39,3 +64,8 @@ class PlatformError(Exception):
         if self.next:
             parts.append(f"  next:  {self.next}")
         return "\n".join(parts)
+
+    def for_site(self, inventory: Path) -> Self:
+        """The same error; commands of its remedy that name no inventory, or `SITE`, name this one."""
+        remedy = _WITHOUT_SITE.sub(lambda found: f"{found[1]} -i {inventory}", self.next)
+        return replace(self, next=remedy)

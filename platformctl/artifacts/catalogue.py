@@ -36,11 +36,27 @@ class CSource(Entry):
     source: str
 
 
-class Download(Entry):
-    """A file at its publisher. member: path inside it where it is an archive."""
+class Published(Entry):
+    """What a publisher has. evidence: how it is known that the publisher has just this version or tag."""
+
+    evidence: str = Field(min_length=20)
+
+
+class Download(Published):
+    """A file at its publisher. member: path inside it where it is an archive.
+
+    version: where the publisher has another one than the Go modules.
+    """
 
     url: str
     member: str | None = None
+    version: str | None = None
+
+
+class Pull(Published):
+    """An image at its publisher. tag: where the publisher has another one than what is made here."""
+
+    tag: str | None = None
 
 
 class Program(Entry):
@@ -60,12 +76,18 @@ class Program(Entry):
             raise ValueError("a program that is delivered as a file needs upstream")
         return self
 
-    def download(self) -> Download | None:
-        """Where its publisher has it, with the version filled in."""
+    def published(self) -> Self:
+        """The program as its publisher has it: its version, and that version filled in where it names it."""
         if self.upstream is None:
-            return None
-        member = self.upstream.member and self.upstream.member.format(version=self.version)
-        return Download(url=self.upstream.url.format(version=self.version), member=member)
+            return self
+        version = self.upstream.version or self.version
+        filled = {
+            name: text and text.format(version=version)
+            for name, text in (("url", self.upstream.url), ("member", self.upstream.member))
+        }
+        return self.model_copy(
+            update={"version": version, "upstream": self.upstream.model_copy(update=filled)}
+        )
 
 
 class Root(Entry):
@@ -85,7 +107,8 @@ class Root(Entry):
 class Image(Entry):
     """An image made here. programs: name to path in the image; wheels: folder of a lock below images/.
 
-    sources: it carries platformctl itself. ours: nobody publishes it, so every source makes it here.
+    sources: it carries platformctl itself. ours: every source makes it here. upstream: what the sources
+    `upstream` and `mirror` pull instead.
     """
 
     tag: str
@@ -97,6 +120,18 @@ class Image(Entry):
     entrypoint: list[str] = Field(default_factory=list)
     command: list[str] = Field(default_factory=list)
     user: str = ""
+    upstream: Pull | None = None
+
+    @model_validator(mode="after")
+    def _made_or_pulled(self) -> Self:
+        if self.ours == (self.upstream is not None):
+            raise ValueError("exactly one of ours and upstream is needed")
+        return self
+
+    def published(self) -> Self:
+        """The image as its publisher has it."""
+        tag = self.upstream.tag if self.upstream else None
+        return self.model_copy(update={"tag": tag or self.tag})
 
     def settings(self) -> dict[str, object]:
         """The `config` object of the OCI image configuration."""
@@ -134,6 +169,15 @@ class Catalogue(Entry):
             if missing or (image.root and image.root not in self.roots):
                 raise ValueError(f"images.{name}: unknown program or root {sorted(missing) or image.root}")
         return self
+
+    def published(self) -> Self:
+        """The catalogue with the versions and tags that publishers have, for what is not built here."""
+        return self.model_copy(
+            update={
+                "programs": {name: program.published() for name, program in self.programs.items()},
+                "images": {name: image.published() for name, image in self.images.items()},
+            }
+        )
 
     def delivered(self) -> dict[str, Program]:
         """The programs that are files in the store, for hosts or for the operator."""

@@ -18,7 +18,7 @@ from platformctl.artifacts.images import Workshop
 from platformctl.artifacts.lock import Lock, check_pins, read_lock, write_lock
 from platformctl.artifacts.progress import Progress
 from platformctl.artifacts.registry_layout import Repository
-from platformctl.artifacts.sources import Source, find_source
+from platformctl.artifacts.sources import Offer, Source, find_source
 from platformctl.artifacts.store import Store, open_store
 from platformctl.console import Output
 from platformctl.paths import cache_dir
@@ -46,17 +46,16 @@ def fetch(source: str, output: Output, *, lock: Path | None = None, mirror: str 
     folder = cache_dir() / "artifacts"
     folder.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time(folder / "lock", output):
-        catalogue = catalogues.load()
-        pinned = read_lock(lock) if lock else None
-        origin = find_source(source, catalogue, folder, pinned, mirror)
-        if lock and pinned:
+        origin = find_source(source, catalogues.load(), folder, lock, mirror)
+        if lock and (pinned := read_lock(lock)):
             check_pins(lock, pinned, source, origin.local_pins())
         store = open_store(source)
         store.check_touched()
         progress = Progress(output, folder / "durations.json")
-        workshop = origin.workshop(progress)
+        workshop = origin.workshop()
         wanted = _wanted(origin, workshop)
         changed = [artefact for artefact, key in wanted.items() if not store.current(artefact, key)]
+        origin.provide(workshop, _needed(origin, changed), progress)
         progress.expect(changed)
         for artefact in changed:
             with progress.step(artefact):
@@ -69,10 +68,28 @@ def fetch(source: str, output: Output, *, lock: Path | None = None, mirror: str 
 def pin(source: str, lock: Path, *, mirror: str | None = None) -> Lock:
     """Write the lock of a source: what it offers now is what may be installed from then on."""
     folder = cache_dir() / "artifacts"
-    origin = find_source(source, catalogues.load(), folder, None, mirror)
+    origin = find_source(source, catalogues.load(), folder, mirror=mirror)
     found = Lock(source, origin.pins())
     write_lock(lock, found)
     return found
+
+
+def unpinned(source: str, lock: Path, *, mirror: str | None = None) -> list[Offer]:
+    """What a lock would pin, where the source needs one and the site has none yet."""
+    if lock.exists():
+        return []
+    return find_source(source, catalogues.load(), cache_dir() / "artifacts", mirror=mirror).offers()
+
+
+def _needed(origin: Source, artefacts: list[str]) -> set[str]:
+    """The programs that making these artefacts takes."""
+    needed: set[str] = set()
+    for kind, _, name in (artefact.partition(":") for artefact in artefacts):
+        if kind in SECTIONS.values():
+            needed.add(name)
+        elif kind == "images":
+            needed.update(origin.image_programs(name))
+    return needed
 
 
 def _wanted(origin: Source, workshop: Workshop) -> dict[str, str]:

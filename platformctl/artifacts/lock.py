@@ -66,7 +66,7 @@ def read_lock(path: Path) -> Lock | None:
 
 def check_pins(path: Path, lock: Lock, source: str, pins: Mapping[str, str]) -> None:
     """Refuse a lock of another source, or one that pins something else than what would be used."""
-    remedy = f"review the change, then `platformctl artifacts lock -i {path.parent}`"
+    remedy = "review the change, then `platformctl artifacts lock`"
     if lock.source != source:
         raise PlatformError(
             f"the lock is for the source {lock.source}, the site asks for {source}",

@@ -61,9 +61,14 @@ def module_sources(folder: Path, name: str) -> Path:
     return Path(run(command, folder=folder, environment=go_environment(cgo=False)).strip())
 
 
+def has_go() -> bool:
+    """Whether there is a Go on PATH."""
+    return shutil.which("go") is not None
+
+
 def go_version() -> str:
     """What `go version` says; an error with the remedy where there is no Go."""
-    if shutil.which("go") is None:
+    if not has_go():
         raise PlatformError(
             "the source `modules` builds programs with Go, and no `go` is on PATH",
             next="install Go 1.26 or newer, or set artifacts_source: upstream or mirror",

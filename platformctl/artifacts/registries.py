@@ -133,7 +133,10 @@ async def _token(session: aiohttp.ClientSession, challenge: str) -> dict[str, st
     if not realm:
         return {}
     async with session.get(realm, params=fields) as response:
-        document: dict[str, Any] = await response.json()
+        if response.status != 200:
+            raise PlatformError(f"the registry gives no anonymous token: {response.status}", where=realm)
+        # Whatever type the server calls it.
+        document: dict[str, Any] = json.loads(await response.read())
     return {"Authorization": f"Bearer {document.get('token') or document.get('access_token')}"}
 
 

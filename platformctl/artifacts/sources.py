@@ -4,11 +4,12 @@
     upstream  programs and images are downloaded from their publishers, pinned by the site's lock
     mirror    the same from a site's own server: files at <mirror>/<publisher's host>/<path>, images by the
               registry protocol at <mirror>/v2/<publisher's host>/<name>
-Images that nobody publishes (`ours` in the catalogue) are made here with every source.
+Images that are `ours` in the catalogue are made here with every source.
 """
 
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -19,14 +20,30 @@ from platformctl.artifacts.download import File, download
 from platformctl.artifacts.hashing import hash_bytes, hash_file, hash_value
 from platformctl.artifacts.images import Workshop
 from platformctl.artifacts.layers import BlobStore
-from platformctl.artifacts.lock import Lock
+from platformctl.artifacts.lock import Lock, read_lock
 from platformctl.artifacts.progress import Progress
 from platformctl.artifacts.registry_layout import Repository
+from platformctl.artifacts.store import open_store
 from platformctl.errors import ExitCode, PlatformError
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Something that a publisher has: what a lock would pin. address: where it is downloaded from."""
+
+    name: str
+    version: str
+    address: str
 
 
 class Source(Protocol):
     """What fetching and locking ask of a source."""
+
+    catalogue: Catalogue
+    """With the versions and tags of this source."""
+
+    def offers(self) -> list[Offer]:
+        """What is only downloaded when a lock pins it."""
 
     def pins(self) -> Mapping[str, str]:
         """What a lock pins now: hex sha256 by name. May download."""
@@ -34,22 +51,36 @@ class Source(Protocol):
     def local_pins(self) -> Mapping[str, str]:
         """The part of the pins that is known without downloading, to hold against the site's lock."""
 
-    def workshop(self, progress: Progress) -> Workshop:
-        """Make or download the programs that are needed and return where they lie."""
+    def workshop(self) -> Workshop:
+        """What the programs are made from and where they lie once `provide` was told to provide them."""
+
+    def provide(self, workshop: Workshop, names: Collection[str], progress: Progress) -> None:
+        """Make or download those of the named programs that are not in the cache."""
 
     def image_key(self, workshop: Workshop, name: str) -> str:
         """Digest of what an image is made from, or the digest that it is pulled by."""
+
+    def image_programs(self, name: str) -> Collection[str]:
+        """The programs that making an image needs."""
 
     def image(self, workshop: Workshop, name: str) -> Repository:
         """Make or pull an image."""
 
 
 class Modules:
-    """Programs from Go modules, images made of them."""
+    """Programs from Go modules, images made of them.
 
-    def __init__(self, catalogue: Catalogue, folder: Path) -> None:
+    toolchain: the file that keeps what `go version` said, so that a store that is complete needs no Go.
+    """
+
+    def __init__(self, catalogue: Catalogue, folder: Path, toolchain: Path) -> None:
         self.catalogue = catalogue
         self.folder = folder
+        self.toolchain = toolchain
+
+    def offers(self) -> list[Offer]:
+        """Nothing: go.sum and the wheels' hashes pin what is downloaded."""
+        return []
 
     def pins(self) -> dict[str, str]:
         """The locks that builds are made from."""
@@ -62,55 +93,105 @@ class Modules:
 
     local_pins = pins
 
-    def workshop(self, progress: Progress) -> Workshop:
-        """Build the programs that are not in the cache."""
+    def workshop(self) -> Workshop:
+        """The keys of the programs: by this machine's Go, or where it has none, by that of the last fetch."""
         built = self.folder / "programs"
-        built.mkdir(exist_ok=True)
-        builds = programs.plan(self.catalogue, self.catalogue.programs, programs.go_version())
-        missing = [item for item in builds if not (built / item.filename).exists()]
-        progress.expect([programs.step_name(item.name) for item in missing])
-        if missing:
-            programs.build(self.catalogue, missing, built, progress)
-        placed = {item.name: (item.key, built / item.filename) for item in builds}
+        placed = {item.name: (item.key, built / item.filename) for item in self._builds()}
         return Workshop(self.catalogue, self.folder, BlobStore(self.folder), placed)
+
+    def provide(self, workshop: Workshop, names: Collection[str], progress: Progress) -> None:
+        """Build the programs that are not in the cache."""
+        absent = {name for name in names if not workshop.programs[name][1].exists()}
+        if absent:
+            programs.go_version()
+            missing = [item for item in self._builds() if item.name in absent]
+            built = self.folder / "programs"
+            built.mkdir(exist_ok=True)
+            progress.expect([programs.step_name(item.name) for item in missing])
+            programs.build(self.catalogue, missing, built, progress)
+        if programs.has_go():
+            self.toolchain.write_text(programs.go_version())
 
     def image_key(self, workshop: Workshop, name: str) -> str:
         """Every image is made here."""
         return images.image_key(workshop, name)
 
+    def image_programs(self, name: str) -> Collection[str]:
+        """Those that it has inside."""
+        return self.catalogue.images[name].programs
+
     def image(self, workshop: Workshop, name: str) -> Repository:
         """Every image is made here."""
         return images.make_image(workshop, name)
 
+    def _builds(self) -> list[programs.Build]:
+        if programs.has_go():
+            version = programs.go_version()
+        else:
+            version = self.toolchain.read_text() if self.toolchain.exists() else ""
+        return programs.plan(self.catalogue, self.catalogue.programs, version)
+
 
 class Remote:
-    """Programs and images downloaded from publishers, or from a mirror of them."""
+    """Programs and images downloaded from publishers, or from a mirror of them.
+
+    lock: the site's lock file, if it has one; pinned: what is in it.
+    """
 
     def __init__(
-        self, catalogue: Catalogue, folder: Path, pinned: Lock | None, mirror: str | None = None
+        self,
+        catalogue: Catalogue,
+        folder: Path,
+        lock: Path | None,
+        pinned: Lock | None,
+        mirror: str | None = None,
     ) -> None:
-        self.catalogue = catalogue
+        self.catalogue = catalogue.published()
         self.folder = folder
+        self.lock = lock
         self.pinned = pinned
         self.mirror = mirror
 
+    def offers(self) -> list[Offer]:
+        """Every program and image that is downloaded."""
+        programs_offered = [
+            Offer(name, self.catalogue.programs[name].version, self._url(recipe))
+            for name, recipe in self._recipes().items()
+        ]
+        images_offered = [
+            Offer(name, image.tag, registries.remote(name, self.mirror).url)
+            for name, image in self._pulled().items()
+        ]
+        return [*programs_offered, *images_offered]
+
     def pins(self) -> dict[str, str]:
         """Download what publishers offer now and say what it is."""
-        files = self._files(pinned=False)
-        download(list(files.values()))
-        found = {f"binaries/{name}": hash_file(file.destination) for name, file in files.items()}
+        found = {f"binaries/{name}": digest for name, digest in self._downloaded().items()}
         for name, image in self._pulled().items():
             source = registries.remote(name, self.mirror)
-            found[f"images/{name}:{image.tag}"] = registries.find_manifest(source, image.tag).digest
+            found[_image_pin(name, image)] = registries.find_manifest(source, image.tag).digest
         return {**found, **self.local_pins()}
 
     def local_pins(self) -> dict[str, str]:
         """Wheels are the only thing that is not downloaded by the lock itself."""
         return wheel_pins(self.catalogue)
 
-    def workshop(self, progress: Progress) -> Workshop:
+    def workshop(self) -> Workshop:
+        """The keys of the programs: their pinned digests."""
+        self._check_pinned()
+        placed = {}
+        for name, recipe in self._recipes().items():
+            key = hash_value([self._pin(f"binaries/{name}"), recipe.member])
+            placed[name] = (key, self.folder / "programs" / f"{name}-{key[:16]}")
+        return Workshop(self.catalogue, self.folder, BlobStore(self.folder), placed)
+
+    def provide(self, workshop: Workshop, names: Collection[str], progress: Progress) -> None:
         """Download the programs that are not in the cache."""
-        files = self._files(pinned=True)
+        files = {
+            name: self._file(name, recipe)
+            for name, recipe in self._recipes().items()
+            if name in names and not workshop.programs[name][1].exists()
+        }
         missing = {name: file for name, file in files.items() if not file.destination.exists()}
         progress.expect([programs.step_name(name) for name in missing])
         if missing:
@@ -118,88 +199,127 @@ class Remote:
             download(list(missing.values()), received=progress.received)
         for name in missing:
             progress.done(programs.step_name(name))
-        placed = {}
         for name, file in files.items():
-            recipe = self.catalogue.programs[name].download()
-            assert recipe is not None
-            assert file.sha256 is not None
-            key = hash_value([file.sha256, recipe.member])
-            placed[name] = (key, self._program(file, recipe, key))
-        return Workshop(self.catalogue, self.folder, BlobStore(self.folder), placed)
+            _unpack(file, self._recipes()[name], workshop.programs[name][1])
 
     def image_key(self, workshop: Workshop, name: str) -> str:
         """What is made here has a key of inputs, what is pulled its pinned digest."""
         image = self.catalogue.images[name]
-        return images.image_key(workshop, name) if image.ours else self._pin(f"images/{name}:{image.tag}")
+        return images.image_key(workshop, name) if image.ours else self._pin(_image_pin(name, image))
+
+    def image_programs(self, name: str) -> Collection[str]:
+        """A pulled image needs none."""
+        image = self.catalogue.images[name]
+        return image.programs if image.ours else ()
 
     def image(self, workshop: Workshop, name: str) -> Repository:
-        """Pull an image, or make it where nobody publishes it."""
+        """Pull an image, or make it where every source does."""
         image = self.catalogue.images[name]
         if image.ours:
             return images.make_image(workshop, name)
         source = registries.remote(name, self.mirror)
-        digest = self._pin(f"images/{name}:{image.tag}")
-        return registries.pull(source, image.tag, digest, workshop.blobs.path)
+        return registries.pull(source, image.tag, self._pin(_image_pin(name, image)), workshop.blobs.path)
 
     def _pulled(self) -> dict[str, Image]:
         return {name: image for name, image in self.catalogue.images.items() if not image.ours}
 
-    def _files(self, pinned: bool) -> dict[str, File]:
-        """The downloads of the delivered programs, each to a place named by its digest or its address."""
-        files = {}
-        for name, program in self.catalogue.delivered().items():
-            recipe = program.download()
-            assert recipe is not None
-            url = mirrored(recipe.url, self.mirror)
-            digest = self._pin(f"binaries/{name}") if pinned else None
-            place = self.folder / "downloads" / (digest or f"unpinned-{hash_bytes(url.encode())}")
-            files[name] = File(name, url, place, digest)
-        return files
+    def _recipes(self) -> dict[str, Download]:
+        delivered = self.catalogue.delivered().items()
+        return {name: program.upstream for name, program in delivered if program.upstream}
 
-    def _program(self, file: File, recipe: Download, key: str) -> Path:
-        """The program itself: the download, or one member of it."""
-        program = self.folder / "programs" / f"{file.name}-{key[:16]}"
-        if program.exists():
-            return program
-        if hash_file(file.destination) != file.sha256:
+    def _url(self, recipe: Download) -> str:
+        return mirrored(recipe.url, self.mirror)
+
+    def _file(self, name: str, recipe: Download) -> File:
+        """The download of a pinned program, to a place named by its digest."""
+        digest = self._pin(f"binaries/{name}")
+        return File(name, self._url(recipe), self.folder / "downloads" / digest, digest)
+
+    def _downloaded(self) -> dict[str, str]:
+        """The digests of all programs as they are offered now; what was downloaded is kept for the fetch."""
+        downloads = self.folder / "downloads"
+        files = {}
+        for name, recipe in self._recipes().items():
+            url = self._url(recipe)
+            place = downloads / f"unpinned-{hash_bytes(url.encode())}"
+            # Half a file that was left there may be of another file, which only a pin could tell.
+            place.with_name(f"{place.name}.partial").unlink(missing_ok=True)
+            files[name] = File(name, url, place)
+        download(list(files.values()))
+        digests = {name: hash_file(file.destination) for name, file in files.items()}
+        for name, file in files.items():
+            file.destination.replace(downloads / digests[name])
+        return digests
+
+    def _check_pinned(self) -> None:
+        """Refuse a lock that does not pin everything; all at once, before anything is downloaded."""
+        names = [f"binaries/{name}" for name in self._recipes()]
+        names += [_image_pin(name, image) for name, image in self._pulled().items()]
+        pins = self.pinned.pins if self.pinned else {}
+        missing = [name for name in names if name not in pins]
+        if missing:
+            what = "the site's lock does not pin everything" if pins else "the site has no lock"
             raise PlatformError(
-                f"the download of {file.name} in the cache was damaged",
-                where=str(file.destination),
-                next=f"rm {file.destination} && platformctl artifacts fetch",
+                f"{what}, and nothing is downloaded without a pin",
+                where=str(self.lock or ""),
+                next="platformctl artifacts lock",
+                code=ExitCode.REFUSED,
+                details=[f"not pinned: {name}" for name in missing] if pins else [],
             )
-        program.parent.mkdir(exist_ok=True)
-        partial = program.with_name(program.name + ".partial")
-        if recipe.member:
-            with tarfile.open(file.destination) as archive:
-                content = archive.extractfile(recipe.member)
-                assert content is not None
-                partial.write_bytes(content.read())
-        else:
-            partial.write_bytes(file.destination.read_bytes())
-        programs.keep(partial, program)
-        return program
 
     def _pin(self, name: str) -> str:
-        digest = self.pinned.pins.get(name) if self.pinned else None
-        if digest is None:
-            raise PlatformError(
-                f"no lock pins {name}, and nothing is downloaded without a pin",
-                next="platformctl artifacts lock -i INVENTORY",
-                code=ExitCode.REFUSED,
-            )
-        return digest
+        assert self.pinned is not None
+        return self.pinned.pins[name]
+
+
+def _image_pin(name: str, image: Image) -> str:
+    """What the lock calls an image."""
+    return f"images/{name}:{image.tag}"
+
+
+def _unpack(file: File, recipe: Download, program: Path) -> None:
+    """The program itself: the download, or one member of it."""
+    if hash_file(file.destination) != file.sha256:
+        raise PlatformError(
+            f"the download of {file.name} in the cache was damaged",
+            where=str(file.destination),
+            next=f"rm {file.destination} && platformctl artifacts fetch",
+        )
+    program.parent.mkdir(exist_ok=True)
+    partial = program.with_name(program.name + ".partial")
+    if recipe.member:
+        with tarfile.open(file.destination) as archive:
+            partial.write_bytes(_member(archive, recipe.member, file))
+    else:
+        partial.write_bytes(file.destination.read_bytes())
+    programs.keep(partial, program)
+
+
+def _member(archive: tarfile.TarFile, name: str, file: File) -> bytes:
+    try:
+        content = archive.extractfile(name)
+    except KeyError:
+        content = None
+    if content is None:
+        raise PlatformError(
+            f"the archive of {file.name} has no file {name}",
+            where=file.url,
+            next="report it: platformctl's catalogue names another file than the publisher has",
+        )
+    return content.read()
 
 
 def find_source(
-    name: str, catalogue: Catalogue, folder: Path, pinned: Lock | None, mirror: str | None
+    name: str, catalogue: Catalogue, folder: Path, lock: Path | None = None, mirror: str | None = None
 ) -> Source:
-    """The source of a name that a site may ask for."""
+    """The source of a name that a site may ask for. lock: the site's lock file, which need not exist."""
+    pinned = read_lock(lock) if lock else None
     if name == "modules":
-        return Modules(catalogue, folder)
+        return Modules(catalogue, folder, open_store(name).folder / "toolchain")
     if name == "upstream":
-        return Remote(catalogue, folder, pinned)
+        return Remote(catalogue, folder, lock, pinned)
     if name == "mirror" and mirror:
-        return Remote(catalogue, folder, pinned, mirror)
+        return Remote(catalogue, folder, lock, pinned, mirror)
     what = (
         "the source `mirror` needs the mirror's address" if name == "mirror" else f"there is no source {name}"
     )

@@ -13,7 +13,6 @@ from platformctl.artifacts.hashing import hash_file, hash_value
 from platformctl.artifacts.process import run
 from platformctl.artifacts.roots import compile_python
 from platformctl.errors import PlatformError
-from platformctl.paths import cache_dir
 
 LOCKS = PACKAGE / "images"
 PYTHON = "3.13"
@@ -77,11 +76,13 @@ def _move_scripts(source: Path, target: Path) -> None:
 
 
 def _uv() -> str:
-    """The uv that `make setup` installed, or the one on PATH."""
-    own = cache_dir() / "uv" / "bin" / "uv"
-    found = str(own) if own.exists() else shutil.which("uv")
+    """The uv on PATH, or the one that was installed with platformctl."""
+    own = Path(sys.executable).with_name("uv")
+    found = shutil.which("uv") or (str(own) if own.exists() else None)
     if found is None:
         raise PlatformError(
-            "uv is needed to install the wheels of images", next="pipx install uv; in a checkout: make setup"
+            "uv is needed to install the wheels of images, and was not installed with platformctl",
+            where=str(own),
+            next=f"{sys.executable} -m pip install uv",
         )
     return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from platformctl.cli import completion
+from platformctl.cli.remedies import SiteCommand
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
 
@@ -43,16 +44,24 @@ SourceOption = Annotated[
 ]
 
 
-@app.command()
-def fetch(ctx: typer.Context, inventory: InventoryOption = None, source: SourceOption = None) -> None:
+@app.command(cls=SiteCommand)
+def fetch(
+    ctx: typer.Context,
+    inventory: InventoryOption = None,
+    source: SourceOption = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: pin what has no lock yet.")] = False,
+) -> None:
     """Bring the store up to date: make or download what changed, checked against the site's lock."""
     from platformctl.artifacts import fetch as artifacts
     from platformctl.artifacts.lock import lock_path
+    from platformctl.cli.pinning import ensure_lock
 
     output: Output = ctx.obj
     started = time.monotonic()
     chosen, mirror = _chosen(inventory, source)
     lock = lock_path(inventory) if inventory else None
+    if inventory:
+        ensure_lock(output, inventory, chosen, mirror, yes)
     result = artifacts.fetch(chosen, output, lock=lock, mirror=mirror)
     seconds = round(time.monotonic() - started, 1)
     if output.json:
@@ -63,7 +72,7 @@ def fetch(ctx: typer.Context, inventory: InventoryOption = None, source: SourceO
     output.say(f"artifacts: {result.total} in {result.folder}, {changed}, {seconds} s")
 
 
-@app.command(name="list")
+@app.command(name="list", cls=SiteCommand)
 def list_artifacts(
     ctx: typer.Context, inventory: InventoryOption = None, source: SourceOption = None
 ) -> None:
@@ -80,7 +89,7 @@ def list_artifacts(
     output.table("", ("kind", "name", "version", "digest"), rows)
 
 
-@app.command()
+@app.command(cls=SiteCommand)
 def verify(ctx: typer.Context, inventory: InventoryOption = None, source: SourceOption = None) -> None:
     """Hash every file of the store again and compare."""
     output: Output = ctx.obj
@@ -92,7 +101,7 @@ def verify(ctx: typer.Context, inventory: InventoryOption = None, source: Source
     output.say(f"artifacts: {checked} files match their digests in {store.folder}")
 
 
-@app.command()
+@app.command(cls=SiteCommand)
 def lock(ctx: typer.Context, inventory: InventoryOption = None, source: SourceOption = None) -> None:
     """Pin what the site's source offers now, in a file beside the inventory."""
     from platformctl.artifacts.fetch import pin
@@ -101,7 +110,7 @@ def lock(ctx: typer.Context, inventory: InventoryOption = None, source: SourceOp
     output: Output = ctx.obj
     if inventory is None:
         raise PlatformError(
-            "a lock belongs to a site", next="platformctl artifacts lock -i INVENTORY", code=ExitCode.INVALID
+            "a lock belongs to a site", next="name its inventory with -i", code=ExitCode.INVALID
         )
     chosen, mirror = _chosen(inventory, source)
     path = lock_path(inventory)
@@ -112,7 +121,7 @@ def lock(ctx: typer.Context, inventory: InventoryOption = None, source: SourceOp
     output.say(f"artifacts: {len(pinned.pins)} pins for the source {chosen} written to {path}")
 
 
-@app.command()
+@app.command(cls=SiteCommand)
 def export(
     ctx: typer.Context,
     file: Annotated[Path, typer.Option("--file", "-f", help="The archive to write.")],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from platformctl.cli.remedies import SiteCommand
 from platformctl.cli.run import InventoryOption
 from platformctl.console import Output
 from platformctl.errors import ExitCode
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
-    app.command()(status)
-    app.command()(kubeconfig)
+    app.command(cls=SiteCommand)(status)
+    app.command(cls=SiteCommand)(kubeconfig)
 
 
 def status(ctx: typer.Context, inventory: InventoryOption) -> None:

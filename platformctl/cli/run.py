@@ -12,6 +12,7 @@ import typer
 
 from platformctl import paths
 from platformctl.cli import completion
+from platformctl.cli.remedies import SiteCommand
 from platformctl.console import Output
 from platformctl.engine.fleet import Fleet
 from platformctl.errors import ExitCode, PlatformError
@@ -44,13 +45,13 @@ FullOption = Annotated[bool, typer.Option("--full", help="Run every stage on eve
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
-    app.command()(install)
-    app.command()(plan)
-    app.command()(preflight)
-    app.command()(verify)
-    app.command()(charts)
-    app.command()(reset)
-    app.command()(unlock)
+    app.command(cls=SiteCommand)(install)
+    app.command(cls=SiteCommand)(plan)
+    app.command(cls=SiteCommand)(preflight)
+    app.command(cls=SiteCommand)(verify)
+    app.command(cls=SiteCommand)(charts)
+    app.command(cls=SiteCommand)(reset)
+    app.command(cls=SiteCommand)(unlock)
 
 
 def install(
@@ -60,17 +61,25 @@ def install(
     stage: StageOption = None,
     full: FullOption = False,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Go on even where users' work would be lost.")
+        bool,
+        typer.Option(
+            "--yes", "-y", help="Do not ask: pin downloads, and go on even where users' work would be lost."
+        ),
     ] = False,
 ) -> None:
     """Bring the hosts to what the inventory says; run it again to go on after a failure."""
+    from platformctl.cli.pinning import ensure_lock
     from platformctl.engine.running.install import Installation, Options
 
     output: Output = ctx.obj
     details = output.json or output.verbose > 0
     options = Options(tuple(limit or ()), tuple(stage or ()), full, yes, output.verbose, details)
-    code = asyncio.run(Installation(_load(inventory), options).run(output))
-    raise typer.Exit(code)
+    fleet = _load(inventory)
+    installation = Installation(fleet, options)
+    if installation.fetches:
+        mirror = fleet.variables.get("artifacts_mirror_url")
+        ensure_lock(output, inventory, fleet.artifacts_source, mirror and str(mirror), yes)
+    raise typer.Exit(asyncio.run(installation.run(output)))
 
 
 def plan(

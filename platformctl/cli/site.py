@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 
 from platformctl import paths
+from platformctl.cli.remedies import SiteCommand
 from platformctl.cli.run import InventoryOption
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
@@ -16,9 +17,9 @@ from platformctl.site.mistakes import Mistake
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     app.command()(init)
-    app.command()(validate)
+    app.command(cls=SiteCommand)(validate)
     app.command()(schema)
-    app.command()(secrets)
+    app.command(cls=SiteCommand)(secrets)
 
 
 def init(

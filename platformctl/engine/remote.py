@@ -9,25 +9,55 @@ import contextlib
 import getpass
 import os
 import shlex
+import stat
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from platformctl.engine import ssh_errors
 from platformctl.engine.fleet import Connection, Host
+from platformctl.errors import ExitCode, PlatformError
 
 # No compression: hosts are on a fast network, and zlib made a transfer of images ten times as long.
 SSH_ARGUMENTS = (
     "-o ControlMaster=auto -o ControlPersist=300s -o ServerAliveInterval=5 -o ServerAliveCountMax=4"
 )
+# The path of a socket has 107 characters: of these, a role's prefix `/plain-`, ssh's digest of the
+# connection, and what ssh appends while it makes the socket.
+_LONGEST_FOLDER = 107 - len("/plain-") - 40 - 17
+_TEMPORARY = Path("/tmp")  # noqa: S108 - what lies there is checked
 _AT_ONCE = 50
 _CONNECT_SECONDS = 10
 _UNREACHABLE = 255
 
 
+def control_folder() -> Path:
+    """Where ssh keeps the sockets of shared connections: Ansible's folder, where its path is short enough.
+
+    PlatformError: a folder in the shared place for temporary files is another user's.
+    """
+    usual = Path.home() / ".ansible" / "cp"
+    if len(str(usual)) <= _LONGEST_FOLDER:
+        return usual
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if runtime and len(runtime) + len("/platformctl") <= _LONGEST_FOLDER:
+        return Path(runtime, "platformctl")
+    folder = _TEMPORARY / f"platformctl-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) != 0o700 or not folder.is_dir():
+        raise PlatformError(
+            "the folder for connections is not this user's alone",
+            where=str(folder),
+            next=f"remove it, or set XDG_RUNTIME_DIR to a path of at most {_LONGEST_FOLDER - 12} characters",
+            code=ExitCode.REFUSED,
+        )
+    return folder
+
+
 def control_path() -> str:
-    """Where ssh keeps the sockets of shared connections; short, since a socket's path has 108 characters."""
-    return str(Path.home() / ".ansible" / "cp" / "%C")
+    """The sockets of shared connections, for ssh."""
+    return str(control_folder() / "%C")
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 import yaml
 
-# The installation's own report comes first; what changes the site, and takes it away, comes last.
+# What has a lab of its own is over before the site's is made. Of the site, the installation's own report
+# comes first; what changes it, and takes it away, comes last.
 _ORDER = (
+    "test_upstream",
     "test_install",
     "test_platform",
     "test_slurm",

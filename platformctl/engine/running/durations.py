@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-# Seconds of a first installation of three hosts (docs/benchmarks.md), for sites without an earlier run.
+# Seconds of a first installation of three hosts, for sites without an earlier run: figures of `make bench`.
 TYPICAL = {
     "artifacts": 1.0,
     "preflight": 1.0,

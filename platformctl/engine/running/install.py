@@ -66,6 +66,11 @@ class Installation:
             frozenset(hosts_of(fleet, options.limit)), frozenset(stage.name for stage in chosen), options.full
         )
 
+    @property
+    def fetches(self) -> bool:
+        """Whether this run brings the artefacts up to date."""
+        return bool(self._artifacts)
+
     async def draft(self) -> Draft:
         """Read the hosts and say what would run, and what users would notice."""
         return await self._draft(await self._read())
@@ -111,13 +116,18 @@ class Installation:
         A wrong byte ends the run here, before any host is touched.
         """
         results = {}
-        for stage in self.stages:
-            if stage.runner is StageRunner.ARTIFACTS and stage.name in self.selection.stages:
-                journal.emit("stage_started", stage=stage.name, hosts=[LOCALHOST])
-                context = steps.Context(self.fleet, self.data, journal)
-                results[stage.name] = await steps.run(stage, (LOCALHOST,), context)
-                reporter.stage(results[stage.name])
+        for stage in self._artifacts:
+            journal.emit("stage_started", stage=stage.name, hosts=[LOCALHOST])
+            context = steps.Context(self.fleet, self.data, journal)
+            results[stage.name] = await steps.run(stage, (LOCALHOST,), context)
+            reporter.stage(results[stage.name])
         return results
+
+    @property
+    def _artifacts(self) -> list[Stage]:
+        """The chosen stages that bring artefacts."""
+        chosen = [stage for stage in self.stages if stage.name in self.selection.stages]
+        return [stage for stage in chosen if stage.runner is StageRunner.ARTIFACTS]
 
     async def _read(self) -> Records:
         keepers = {stage.recorded_on(self.fleet, LOCALHOST) for stage in self.stages} - {""}

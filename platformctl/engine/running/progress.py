@@ -85,7 +85,8 @@ def _host(event: Event) -> str:
     task, message = str(event.get("task") or ""), str(event.get("message") or "")
     # A step of the engine has no task but its error, which the message begins with.
     parts = [part for part in ("" if message.startswith(task) else task, message) if part]
-    text = head + "".join(f"\n      {escape(part)}" for part in parts)
+    lines = [line for part in parts for line in part.splitlines()]
+    text = head + "".join(f"\n      {escape(line)}" for line in lines)
     return text + (f"\n      retry: {escape(event['retry'])}" if event.get("retry") else "")
 
 

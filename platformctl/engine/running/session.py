@@ -155,6 +155,7 @@ class Session:
             "ANSIBLE_INJECT_FACT_VARS": "false",
             "ANSIBLE_SSH_ARGS": remote.SSH_ARGUMENTS,
             # Ansible fills in its own fields with %.
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(remote.control_folder()),
             "ANSIBLE_SSH_CONTROL_PATH": remote.control_path().replace("%", "%%"),
             "ANSIBLE_SSH_RETRIES": "1",
             "ANSIBLE_TIMEOUT": "10",

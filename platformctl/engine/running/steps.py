@@ -64,8 +64,8 @@ async def run(stage: Stage, hosts: tuple[str, ...], context: Context) -> StageRe
     try:
         results = await _STEPS[stage.runner](context, hosts)
     except PlatformError as error:
-        status = Status.FAILED
-        results = {host: HostResult(status, error.what, str(error)) for host in hosts}
+        message = str(error.for_site(context.fleet.inventory))
+        results = {host: HostResult(Status.FAILED, error.what, message) for host in hosts}
     return StageResult(stage.name, results, time.monotonic() - started)
 
 

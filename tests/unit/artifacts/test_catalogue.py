@@ -53,11 +53,25 @@ def test_hosts_get_what_kubeadm_needs(catalogue: Catalogue) -> None:
 
 
 def test_downloads_name_the_version(catalogue: Catalogue) -> None:
-    for name, program in catalogue.delivered().items():
-        recipe = program.download()
-        assert recipe is not None
-        assert program.version in recipe.url, name
-        assert recipe.url.startswith("https://")
+    for name, program in catalogue.published().delivered().items():
+        assert program.upstream is not None
+        assert program.version in program.upstream.url, name
+        assert program.upstream.url.startswith("https://")
+        assert "{" not in f"{program.upstream.url}{program.upstream.member}"
+
+
+def test_publishers_have_versions_and_tags_of_their_own(catalogue: Catalogue) -> None:
+    published = catalogue.published()
+    assert catalogue.programs["etcdctl"].version == "3.7.3"
+    assert published.programs["etcdctl"].version == "3.7.0"
+    assert published.images["registry.k8s.io/etcd"].tag == "3.7.0-0"
+    assert published.images["registry.k8s.io/coredns/coredns"].tag == "v1.14.6"
+    assert published.images["registry.k8s.io/pause"].tag == catalogue.images["registry.k8s.io/pause"].tag
+
+
+def test_etcdctl_is_of_the_version_of_etcd(catalogue: Catalogue) -> None:
+    for found in (catalogue, catalogue.published()):
+        assert found.images["registry.k8s.io/etcd"].tag == f"{found.programs['etcdctl'].version}-0"
 
 
 def test_versions_are_stamped_by_the_linker(catalogue: Catalogue) -> None:
@@ -84,7 +98,12 @@ def test_charts_that_take_definitions_exist(catalogue: Catalogue) -> None:
     ("change", "message"),
     [
         ({"programs": {"x": {"version": "1", "go": {"package": "a/b", "stamp": "none"}}}}, "no stamp none"),
-        ({"images": {"a/b": {"tag": "1", "programs": {"nothing": "x"}}}}, "unknown program"),
+        ({"images": {"a/b": {"tag": "1", "ours": True, "programs": {"nothing": "x"}}}}, "unknown program"),
+        ({"images": {"a/b": {"tag": "1"}}}, "exactly one of ours and upstream"),
+        ({"images": {"a/b": {"tag": "1", "upstream": {}}}}, "evidence"),
+        ({"images": {"a/b": {"tag": "1", "upstream": {"evidence": "sure"}}}}, "at least 20 characters"),
+        ({"images": {"a/b": {"tag": "1", "ours": True, "upstream": {"evidence": "e" * 20}}}}, "exactly one"),
+        ({"programs": {"x": {"version": "1", "go": {"package": "a"}, "upstream": {"url": "u"}}}}, "evidence"),
         ({"images": {"a/b": {"tag": "1", "colour": "red"}}}, "colour"),
         ({"programs": {"x": {"version": "1"}}}, "exactly one of go and c"),
         ({"programs": {"x": {"version": "1", "for": "hosts", "go": {"package": "a/b"}}}}, "needs upstream"),

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from bad_server import Behaviour, Server
 from platformctl.artifacts import catalogue as catalogues
 from platformctl.artifacts import charts, layers
 from platformctl.artifacts.catalogue import Catalogue
-from platformctl.artifacts.fetch import fetch, pin
+from platformctl.artifacts.fetch import fetch, pin, unpinned
+from platformctl.artifacts.hashing import hash_bytes
 from platformctl.artifacts.layers import BlobStore
 from platformctl.artifacts.lock import Lock, read_lock, write_lock
 from platformctl.artifacts.registry_layout import Repository, image_repository
@@ -19,19 +21,25 @@ from platformctl.artifacts.store import open_store
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
 
+READ = "read on the release page"
 CATALOGUE = Catalogue.model_validate(
     {
         "stamps": {},
         "programs": {
             "tool": {
-                "version": "1.0",
+                "version": "1.1",
                 "for": "hosts",
                 "go": {"package": "tool.example/tool"},
-                "upstream": {"url": "https://tool.example/v{version}/tool.tgz", "member": "bin/tool"},
+                "upstream": {
+                    "url": "https://tool.example/v{version}/tool.tgz",
+                    "member": "bin/tool",
+                    "version": "1.0",
+                    "evidence": READ,
+                },
             }
         },
         "roots": {},
-        "images": {"registry.example/hello": {"tag": "v1"}},
+        "images": {"registry.example/hello": {"tag": "v2", "upstream": {"tag": "v1", "evidence": READ}}},
     }
 )
 ARCHIVE = "/tool.example/v1.0/tool.tgz"
@@ -77,9 +85,78 @@ def test_a_mirror_fills_the_store(server: Server, site: Path, quiet: Output) -> 
     index = open_store("mirror").index()
     assert sorted(result.changed) == ["binaries:tool", "charts:hello", "images:registry.example/hello"]
     assert (result.folder / index["binaries"]["tool"]["path"]).read_bytes() == b"program"
+    assert index["binaries"]["tool"]["version"] == "1.0"
     assert index["images"]["registry.example/hello"]["tag"] == "v1"
     assert index["charts"]["hello"]["path"] == "charts/hello-1.2.3.tgz"
     assert open_store("mirror").check_all() == 4
+
+
+def test_what_was_downloaded_for_the_lock_is_not_downloaded_again(
+    server: Server, site: Path, quiet: Output
+) -> None:
+    pin("mirror", site, mirror=server.url)
+    fetch("mirror", quiet, lock=site, mirror=server.url)
+    assert len(server.seen(ARCHIVE)) == 1
+
+
+def test_half_a_file_that_was_left_is_not_pinned(
+    server: Server, site: Path, quiet: Output, caches: Path
+) -> None:
+    pin("mirror", site, mirror=server.url)
+    wanted = read_lock(site)
+    (download,) = (caches / "artifacts" / "downloads").iterdir()
+    url = f"{server.url}{ARCHIVE}"
+    left = download.with_name(f"unpinned-{hash_bytes(url.encode())}.partial")
+    left.write_bytes(b"of another file")
+    pin("mirror", site, mirror=server.url)
+    assert read_lock(site) == wanted
+
+
+def test_a_complete_store_needs_no_cache(server: Server, site: Path, quiet: Output, caches: Path) -> None:
+    pin("mirror", site, mirror=server.url)
+    fetch("mirror", quiet, lock=site, mirror=server.url)
+    before = len(server.requests)
+    shutil.rmtree(caches / "artifacts")
+    assert fetch("mirror", quiet, lock=site, mirror=server.url).changed == []
+    assert len(server.requests) == before
+
+
+def test_what_a_lock_would_pin_is_said_until_there_is_one(server: Server, site: Path) -> None:
+    offers = unpinned("mirror", site, mirror=server.url)
+    assert [(offer.name, offer.version, offer.address) for offer in offers] == [
+        ("tool", "1.0", f"{server.url}{ARCHIVE}"),
+        ("registry.example/hello", "v1", f"{server.url}{IMAGE}"),
+    ]
+    pin("mirror", site, mirror=server.url)
+    assert unpinned("mirror", site, mirror=server.url) == []
+    assert unpinned("modules", site.with_name("none")) == []
+
+
+def test_an_archive_without_the_program_is_named(server: Server, site: Path, quiet: Output) -> None:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz"):
+        pass
+    server.paths[ARCHIVE] = Behaviour(stream.getvalue())
+    pin("mirror", site, mirror=server.url)
+    with pytest.raises(PlatformError, match="has no file bin/tool") as refused:
+        fetch("mirror", quiet, lock=site, mirror=server.url)
+    assert refused.value.where == f"{server.url}{ARCHIVE}"
+
+
+def test_everything_that_a_lock_does_not_pin_is_named_at_once(
+    server: Server, site: Path, quiet: Output
+) -> None:
+    pin("mirror", site, mirror=server.url)
+    lines = [line for line in site.read_text().splitlines() if "tool" not in line and "hello" not in line]
+    site.write_text("\n".join([*lines, f"{'0' * 64}  binaries/older"]) + "\n")
+    before = len(server.requests)
+    with pytest.raises(PlatformError, match="does not pin everything") as refused:
+        fetch("mirror", quiet, lock=site, mirror=server.url)
+    assert refused.value.details == [
+        "not pinned: binaries/tool",
+        "not pinned: images/registry.example/hello:v1",
+    ]
+    assert len(server.requests) == before
 
 
 def test_a_second_fetch_asks_nobody(server: Server, site: Path, quiet: Output) -> None:
@@ -97,8 +174,11 @@ def test_nothing_is_downloaded_without_a_lock(server: Server, site: Path, quiet:
     assert server.requests == []
 
 
-def test_a_file_that_changed_since_the_lock_is_refused(server: Server, site: Path, quiet: Output) -> None:
+def test_a_file_that_changed_since_the_lock_is_refused(
+    server: Server, site: Path, quiet: Output, caches: Path
+) -> None:
     pin("mirror", site, mirror=server.url)
+    shutil.rmtree(caches / "artifacts" / "downloads")
     server.paths[ARCHIVE] = Behaviour(archive_of(b"malware"))
     with pytest.raises(PlatformError, match="the lock says"):
         fetch("mirror", quiet, lock=site, mirror=server.url)

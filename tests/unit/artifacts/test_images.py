@@ -1,7 +1,7 @@
 import ast
 from pathlib import Path
 
-from platformctl.artifacts.catalogue import load
+from platformctl.artifacts.catalogue import Pull, load
 from platformctl.artifacts.images import SOURCES, Workshop, image_key, source_files
 from platformctl.artifacts.layers import BlobStore
 
@@ -34,3 +34,17 @@ def test_the_key_of_an_image_follows_its_programs_and_settings(tmp_path: Path) -
         return image_key(Workshop(catalogue, tmp_path, BlobStore(tmp_path), programs), name)
 
     assert key("one") == key("one") != key("two")
+
+
+def test_evidence_is_no_part_of_the_key_of_an_image(tmp_path: Path) -> None:
+    catalogue = load()
+    name = "registry.k8s.io/pause"
+    image = catalogue.images[name]
+    told = image.model_copy(update={"upstream": Pull(evidence="read on another day, by another person")})
+    changed = catalogue.model_copy(update={"images": {**catalogue.images, name: told}})
+    programs = {"pause": ("one", tmp_path / "pause")}
+    keys = {
+        image_key(Workshop(one, tmp_path, BlobStore(tmp_path), programs), name)
+        for one in (catalogue, changed)
+    }
+    assert len(keys) == 1

@@ -3,7 +3,10 @@ from pathlib import Path
 import pytest
 
 from platformctl.artifacts import programs
-from platformctl.artifacts.catalogue import load
+from platformctl.artifacts.catalogue import Catalogue, load
+from platformctl.artifacts.progress import Progress
+from platformctl.artifacts.sources import Modules
+from platformctl.console import Output
 from platformctl.errors import PlatformError
 
 
@@ -55,3 +58,58 @@ def test_a_machine_without_go_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(PlatformError) as refused:
         programs.go_version()
     assert "artifacts_source" in refused.value.next
+
+
+@pytest.fixture
+def modules(tmp_path: Path, quiet: Output) -> tuple[Modules, Progress]:
+    """The source `modules` with one program, in an empty cache."""
+    catalogue = Catalogue.model_validate(
+        {
+            "stamps": {},
+            "programs": {"tool": {"version": "1", "go": {"package": "tool.example/tool"}}},
+            "roots": {},
+            "images": {},
+        }
+    )
+    return Modules(catalogue, tmp_path, tmp_path / "toolchain"), Progress(quiet, tmp_path / "durations.json")
+
+
+def without_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "has_go", lambda: False)
+
+
+def with_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Go that builds every program at once."""
+    monkeypatch.setattr(programs, "has_go", lambda: True)
+    monkeypatch.setattr(programs, "go_version", lambda: "go version go1.26.8 linux/amd64")
+
+    def build(_catalogue: Catalogue, builds: list[programs.Build], folder: Path, progress: Progress) -> None:
+        for item in builds:
+            (folder / item.filename).write_bytes(b"program")
+            progress.done(programs.step_name(item.name))
+
+    monkeypatch.setattr(programs, "build", build)
+
+
+def test_what_is_built_needs_no_go(
+    modules: tuple[Modules, Progress], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, progress = modules
+    with_go(monkeypatch)
+    source.provide(source.workshop(), {"tool"}, progress)
+    keys = source.workshop().programs
+    without_go(monkeypatch)
+    workshop = source.workshop()
+    assert workshop.programs == keys
+    source.provide(workshop, {"tool"}, progress)
+
+
+def test_go_is_asked_for_when_something_must_be_built(
+    modules: tuple[Modules, Progress], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, progress = modules
+    without_go(monkeypatch)
+    workshop = source.workshop()
+    source.provide(workshop, (), progress)
+    with pytest.raises(PlatformError, match="no `go` is on PATH"):
+        source.provide(workshop, {"tool"}, progress)

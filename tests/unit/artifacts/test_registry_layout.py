@@ -127,9 +127,18 @@ def test_a_registry_that_asks_for_a_token_gets_one(image: Repository, server: Se
     server.paths[f"/v2/{NAME}/manifests/1.0"] = Behaviour(
         tag.content, status=401, failures=1, headers={"WWW-Authenticate": challenge}
     )
-    server.paths["/token"] = Behaviour(b'{"token": "abc"}', headers={"Content-Type": "application/json"})
+    server.paths["/token"] = Behaviour(b'{"token": "abc"}')
     registries.find_manifest(registries.remote(NAME, server.url), "1.0")
     assert server.seen(f"/v2/{NAME}/manifests/1.0")[1]["Authorization"] == "Bearer abc"
+
+
+def test_a_registry_that_gives_no_token_is_named(server: Server) -> None:
+    challenge = f'Bearer realm="{server.url}/token",service="registry.example",scope="pull"'
+    server.paths[f"/v2/{NAME}/manifests/1.0"] = Behaviour(status=401, headers={"WWW-Authenticate": challenge})
+    server.paths["/token"] = Behaviour(status=403)
+    with pytest.raises(PlatformError, match="no anonymous token: 403") as refused:
+        registries.find_manifest(registries.remote(NAME, server.url), "1.0")
+    assert refused.value.where == f"{server.url}/token"
 
 
 def test_another_manifest_than_the_pinned_one_is_refused(

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,12 @@ def test_the_version_of_a_package_comes_from_the_lock() -> None:
     assert wheels.locked_version("dask", "dask") == wheels.locked_version("dask", "distributed")
     with pytest.raises(PlatformError, match="not in the lock"):
         wheels.locked_version("dask", "nothing")
+
+
+def test_uv_was_installed_with_platformctl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert wheels._uv() == str(Path(sys.executable).with_name("uv"))
+    monkeypatch.setattr(sys, "executable", "/nowhere/python3")
+    with pytest.raises(PlatformError) as refused:
+        wheels._uv()
+    assert refused.value.next == "/nowhere/python3 -m pip install uv"

@@ -14,13 +14,14 @@ from packaging.version import Version
 from platformctl import __version__, paths
 from tests.unit.release.conftest import ROOT, files_of
 from tests.unit.release.test_release import STEM, WHEEL
+from tests.unit.site.test_init import edit
 
 CARRIED = (
     *("playbooks", "roles", "molecule", ".config/molecule", "charts", "docs"),
     *("inventories/example-site", "inventories/lab"),
 )
 # Of the documentation only its pages; and playbooks/roles is a link to roles.
-LEFT_OUT = {"docs/demo.svg", "docs/record.py", "playbooks/roles"}
+LEFT_OUT = {"docs/demo.svg", "docs/job.svg", "docs/record.py", "playbooks/roles"}
 
 
 @pytest.fixture(scope="module")
@@ -83,4 +84,5 @@ def test_the_distribution_has_its_name_version_and_licence(environment: Path) ->
 def test_the_command_runs_outside_of_a_checkout(environment: Path, tmp_path: Path) -> None:
     assert run(environment, tmp_path, "docs", "jobs") == (ROOT / "docs/jobs.md").read_text()
     run(environment, tmp_path, "init", "north")
+    edit(tmp_path / "north")
     assert "no mistakes" in run(environment, tmp_path, "validate", "-i", "north")

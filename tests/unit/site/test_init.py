@@ -22,7 +22,7 @@ def _refusal(result: Result) -> PlatformError:
     return result.exception
 
 
-def _edit(folder: Path) -> None:
+def edit(folder: Path) -> None:
     """Write a site's own values in place of the example's, as a person would."""
     for path, old, new in (
         ("hosts.yml", "192.0.2.", "10.20.0."),
@@ -38,7 +38,7 @@ def _edit(folder: Path) -> None:
 def test_a_new_site_is_valid_once_it_is_edited_and_named(tmp_path: Path) -> None:
     done = _run("init", str(tmp_path / "north"))
     assert done.exit_code == 0
-    _edit(tmp_path / "north")
+    edit(tmp_path / "north")
     found = site.load(tmp_path / "north")
     assert (found.name, found.shared["site_domain"]) == ("north", "north.site.org")
     assert f"platformctl install -i {tmp_path / 'north'}" in done.stdout
@@ -55,7 +55,7 @@ def test_an_existing_folder_is_kept(tmp_path: Path) -> None:
 def test_an_empty_folder_becomes_the_site(tmp_path: Path) -> None:
     (tmp_path / "north").mkdir()
     assert _run("init", str(tmp_path / "north")).exit_code == 0
-    _edit(tmp_path / "north")
+    edit(tmp_path / "north")
     assert site.load(tmp_path / "north").name == "north"
 
 
@@ -88,7 +88,7 @@ def test_force_writes_over_files_and_keeps_secrets(tmp_path: Path) -> None:
     before = secrets.load(tmp_path / "north")
     (tmp_path / "north" / "hosts.yml").write_text("mine")
     assert _run("init", str(tmp_path / "north"), "--force").exit_code == 0
-    _edit(tmp_path / "north")
+    edit(tmp_path / "north")
     assert site.check(tmp_path / "north") == []
     assert secrets.load(tmp_path / "north") == before
 
@@ -142,14 +142,14 @@ def test_all_that_is_still_the_examples_is_named_at_once(tmp_path: Path) -> None
         mistake["remedy"] and Path(mistake["place"].rpartition(":")[0]).is_file()
         for mistake in json.loads(done.stdout)
     )
-    _edit(folder)
+    edit(folder)
     assert _run("validate", "-i", str(folder)).exit_code == 0
 
 
 def test_a_site_without_its_secrets_is_named_and_gets_them(tmp_path: Path) -> None:
     folder = tmp_path / "north"
     _run("init", str(folder))
-    _edit(folder)
+    edit(folder)
     secrets.vault_path(folder).unlink()
     done = _run("--output", "json", "validate", "-i", str(folder))
     assert done.exit_code == 2
@@ -164,7 +164,7 @@ def test_a_site_without_its_secrets_is_named_and_gets_them(tmp_path: Path) -> No
 def test_a_vault_whose_key_is_missing_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "north"
     _run("init", str(folder))
-    _edit(folder)
+    edit(folder)
     key = secrets.key_file(folder)
     assert key
     key.unlink()
