@@ -46,14 +46,15 @@ def _tables(site: "SiteStatus", output: Output, inventory: Path) -> None:
     from platformctl.engine.checking.status import NOT_INSTALLED
 
     hosts = [
-        (
-            *(host.name, host.address, host.owner, host.state, host.kubernetes, host.slurm),
-            *(_word(host.healthy), escape(host.remark)),
-        )
+        (host.name, host.address, host.owner, host.state, host.kubernetes, host.slurm, _word(host.healthy))
         for host in site.hosts
     ]
-    columns = ("host", "address", "owner", "state", "kubernetes", "slurm", "health", "remark")
+    columns = ("host", "address", "owner", "state", "kubernetes", "slurm", "health")
     output.table(f"site {site.site}", columns, hosts)
+    # Below it: a remark is a sentence, and would leave the columns no room.
+    for host in site.hosts:
+        if host.remark:
+            output.say(f"{host.name}: {escape(host.remark)}")
     output.say("")
     services = [(item.name, item.where, escape(item.state), _word(item.healthy)) for item in site.services]
     output.table("", ("service", "where", "state", "health"), services)

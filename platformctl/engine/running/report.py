@@ -57,8 +57,7 @@ class Reporter:
         said: set[str] = set()
         for name, result in results.items():
             for host, end in result.hosts.items():
-                down = end.status is Status.UNREACHABLE and end.task == CONNECT
-                if end.status is Status.BLOCKED or (down and host not in said):
+                if end.status is Status.BLOCKED or (not _tried(end) and host not in said):
                     said.add(host)
                     self._host(name, host, end)
 
@@ -98,15 +97,17 @@ def _hosts(results: Mapping[str, StageResult]) -> dict[Status, set[str]]:
     return hosts_by_status
 
 
+def _tried(end: HostResult) -> bool:
+    return end.status is not Status.BLOCKED and not (end.status is Status.UNREACHABLE and end.task == CONNECT)
+
+
 def _sum(results: Mapping[str, StageResult]) -> dict[str, Any]:
     """How many stages ran, and on how many hosts of the site something was changed or went wrong.
 
     local: stages run on this machine, which is no host of the site, that changed something or failed.
     """
     hosts = _hosts(results)
-    ran = sum(
-        any(end.status is not Status.BLOCKED for end in result.hosts.values()) for result in results.values()
-    )
+    ran = sum(any(map(_tried, result.hosts.values())) for result in results.values())
     counted = (Status.CHANGED, Status.FAILED, Status.UNREACHABLE)
     here = {
         status.value: [

@@ -123,6 +123,7 @@ def test_the_error_of_a_step_is_printed_once(tmp_path: Path) -> None:
 def test_a_host_that_is_down_is_said_once(tmp_path: Path) -> None:
     results = stage("base", n1=OK, n2=DOWN) | stage("munge", n2=DOWN) | stage("slurm_node", n2=BLOCKED)
     _, events, _ = report(tmp_path, results)
+    assert events[-1]["stages"] == 1, "stages that were tried nowhere did not run"
     told = [(e["stage"], e["status"]) for e in events if e["event"] == "host" and e["host"] == "n2"]
     assert told.count(("munge", "unreachable")) == 0
     assert ("slurm_node", "blocked") in told
