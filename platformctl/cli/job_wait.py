@@ -82,9 +82,9 @@ async def _first_words(jobs: "JobsClient", job: dict[str, Any]) -> dict[str, Any
             asyncio.timeout(_FIRST_SECONDS),
             aclosing(jobs.changes(str(job["metadata"]["name"]))) as changes,
         ):
-            async for found in changes:
-                if (found.get("status") or {}).get("phase"):
-                    return found
+            async for changed in changes:
+                if (changed.get("status") or {}).get("phase"):
+                    return changed
     return job
 
 
