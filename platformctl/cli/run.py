@@ -110,7 +110,7 @@ def plan(
         rows += [(host, name, "not run: the host left this group", "still does its work") for name in names]
     if fresh:
         for line in words.first_installation(draft.plan):
-            output.say(f"{line} (-v names them)")
+            output.say(f"{line} (platformctl -v plan names them)")
     if rows or output.json:
         output.table("", ("host", "stage", "why", "impact"), rows)
     elif not fresh:

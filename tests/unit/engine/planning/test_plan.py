@@ -416,7 +416,7 @@ def test_plan_shows_a_first_installation_in_one_line(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(install.Installation, "draft", draft)
     monkeypatch.setattr(loading, "load", lambda _: make_fleet(HOSTS))
     short = CliRunner().invoke(app, ["plan", "-i", "site"]).stdout
-    assert short == "first installation: 2 stages on 2 hosts (-v names them)\n"
+    assert short == "first installation: 2 stages on 2 hosts (platformctl -v plan names them)\n"
     long = CliRunner().invoke(app, ["-v", "plan", "-i", "site"]).stdout
     assert long.count("not applied yet") == 2
     rows = json.loads(CliRunner().invoke(app, ["-o", "json", "plan", "-i", "site"]).stdout)
