@@ -88,9 +88,9 @@ async def _judged(created: list[_Created]) -> list[dict[str, Any]]:
                 watches,
                 aclosing(jobs.changes(str(job["metadata"]["name"]))) as changes,
             ):
-                async for found in changes:
-                    if (found.get("status") or {}).get("phase"):
-                        return found
+                async for changed in changes:
+                    if (changed.get("status") or {}).get("phase"):
+                        return changed
         return job
 
     return await asyncio.gather(*(judged(here, job) for here, job in created))

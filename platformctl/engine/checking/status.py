@@ -154,8 +154,8 @@ async def _ask_themselves(fleet: Fleet) -> dict[str, _NodeState]:
         script = _SELF.replace("UNITS", " ".join(units) or "''")
         return _self(await remote.run(host.connection, script, seconds=_SELF_SECONDS))
 
-    found = await remote.together(map(one, fleet.hosts.values()))
-    return dict(zip(fleet.hosts, found, strict=True))
+    states = await remote.together(map(one, fleet.hosts.values()))
+    return dict(zip(fleet.hosts, states, strict=True))
 
 
 def _self(reply: Reply) -> _NodeState:

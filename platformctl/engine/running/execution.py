@@ -35,11 +35,11 @@ class Execution:
         self._session = Session(fleet, data, journal, verbosity)
         self._context = steps.Context(fleet, data, journal)
 
-    async def run(self, stages: Sequence[Stage], found: Plan) -> dict[str, StageResult]:
+    async def run(self, stages: Sequence[Stage], plan: Plan) -> dict[str, StageResult]:
         """Run all of it; returns the results by stage. stages: in graph order."""
-        down = {host: HostResult(Status.UNREACHABLE, CONNECT, why) for host, why in found.down.items()}
+        down = {host: HostResult(Status.UNREACHABLE, CONNECT, why) for host, why in plan.down.items()}
         targets = {stage.name: stage.targets(self._fleet) for stage in stages}
-        results = await scheduler.run(stages, found.work, self._stage, down, targets)
+        results = await scheduler.run(stages, plan.work, self._stage, down, targets)
         self._reporter.untried(results)
         return results
 

@@ -147,13 +147,13 @@ class Nodes:
         }
 
     async def _list(self) -> _Listed:
-        found = []
+        nodes = []
         try:
             async for page in self._client.list_pages("/api/v1/nodes"):
-                found += [_node(item) for item in page["items"] if _for_jobs(item)]
+                nodes += [_node(item) for item in page["items"] if _for_jobs(item)]
         except ApiError as error:
             raise Unavailable(f"Kubernetes does not answer: {error.message}") from error
-        return _Listed(found)
+        return _Listed(nodes)
 
     async def _held_by_pods(self) -> _Held:
         return _sum(await self._pods())
@@ -170,22 +170,22 @@ class Nodes:
 
     async def _pods(self, **selectors: str) -> list[dict[str, Any]]:
         """Those that are on a node and have not ended."""
-        found: list[dict[str, Any]] = []
+        pods: list[dict[str, Any]] = []
         try:
             async for page in self._client.list_pages("/api/v1/pods", fieldSelector=_LIVE, **selectors):
-                found += page["items"]
+                pods += page["items"]
         except ApiError as error:
             raise Unavailable(f"Kubernetes does not answer: {error.message}") from error
-        return found
+        return pods
 
 
 def _sum(pods: Iterable[dict[str, Any]]) -> _Held:
-    found: dict[str, dict[str, Fraction]] = {}
+    by_node: dict[str, dict[str, Fraction]] = {}
     for pod in pods:
-        node = found.setdefault(pod["spec"]["nodeName"], {})
+        node = by_node.setdefault(pod["spec"]["nodeName"], {})
         for name in _COUNTED:
             node[name] = node.get(name, Fraction(0)) + reserved(pod["spec"], name)
-    return _Held(found)
+    return _Held(by_node)
 
 
 def _too_much(job: JobSpec, shapes: Sequence[_Shape]) -> str:
