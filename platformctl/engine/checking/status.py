@@ -151,7 +151,7 @@ async def _ask_themselves(fleet: Fleet) -> dict[str, _NodeState]:
 
     async def one(host: Host) -> _NodeState:
         units = dict.fromkeys(unit for group in sorted(_UNITS.keys() & host.groups) for unit in _UNITS[group])
-        script = _SELF.replace("UNITS", " ".join(units) or "''")
+        script = _SELF.replace("UNITS", " ".join(units))
         return _self(await remote.run(host.connection, script, seconds=_SELF_SECONDS))
 
     states = await remote.together(map(one, fleet.hosts.values()))
