@@ -98,10 +98,13 @@ def plan(
     fleet = _load(inventory)
     draft = asyncio.run(Installation(fleet, options).draft())
     effects = {(impact.host, impact.stage): impact for impact in draft.impacts}
-    fresh = set() if output.json or output.verbose else words.newcomers(draft.plan)
+    details = output.json or output.verbose
+    fresh = set() if details else words.newcomers(draft.plan)
+    # What a host lacks that does not answer is a guess: it is named once, below.
+    left_out = fresh if details else fresh | set(draft.plan.down)
     rows = []
     for step in draft.plan.steps:
-        if step.host in fresh:
+        if step.host in left_out:
             continue
         impact = effects.get((step.host, step.stage))
         effect = ": ".join(part for part in (impact.running, impact.effect) if part) if impact else ""
@@ -114,7 +117,8 @@ def plan(
     if rows or output.json:
         output.table("", ("host", "stage", "why", "impact"), rows)
     elif not fresh:
-        output.say("nothing to do: every host has what the inventory says")
+        which = "every host that answers" if draft.plan.down else "every host"
+        output.say(f"nothing to do: {which} has what the inventory says")
     if not draft.fetched:
         output.remark(
             "no artefacts are fetched yet, so this compares hosts with none; `install` fetches them"

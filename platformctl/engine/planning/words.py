@@ -9,13 +9,17 @@ _HOSTS, _REASONS = 6, 3
 
 
 def summary(plan: Plan, details: bool = False) -> list[str]:
-    """One line a stage; details: also for hosts that nothing was ever applied to, which share a line else."""
+    """One line a stage. Hosts that nothing was ever applied to share a line, as long as details is false.
+
+    What a host lacks that does not answer is a guess: without details only the host is named.
+    """
     fresh = set() if details else newcomers(plan)
+    left_out = fresh if details else fresh | set(plan.down)
     lines = [f"{host} {why}" for host, why in plan.down.items()]
     lines += first_installation(plan) if fresh else []
     by_stage: dict[str, list[Step]] = {}
     for step in plan.steps:
-        if step.host not in fresh:
+        if step.host not in left_out:
             by_stage.setdefault(step.stage, []).append(step)
     return [*lines, *(_line(stage, steps) for stage, steps in by_stage.items())] or [
         "nothing to do: every host has what the inventory says"
