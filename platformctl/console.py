@@ -4,7 +4,7 @@ The root command makes one Output; the others get it through Typer's context (`c
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -53,10 +53,11 @@ class Output:
         rows: Iterable[Sequence[object]],
         folded: str = "",
         whole: bool = False,
+        kept: Collection[str] = (),
     ) -> None:
         """Print a table for people, or a JSON list of objects keyed by the column names.
 
-        folded: the one column that is wrapped where the terminal is narrow; all of them when not given.
+        folded: the one column that is wrapped where the terminal is narrow; all when not given, except kept.
         whole: nothing is wrapped, however narrow it is. A long table is written without colours and wrapping,
         which would take seconds.
         """
@@ -69,7 +70,7 @@ class Output:
         )
         for column in columns:
             least = _NARROWEST if column == folded and not whole else None
-            one_line = whole or (bool(folded) and column != folded)
+            one_line = whole or column in kept or (bool(folded) and column != folded)
             table.add_column(column.upper(), overflow="fold", no_wrap=one_line, min_width=least)
         if len(rows) > _LONG:
             self._write(title, columns, rows)

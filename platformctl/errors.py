@@ -67,5 +67,5 @@ class PlatformError(Exception):
 
     def for_site(self, inventory: Path) -> Self:
         """The same error; commands of its remedy that name no inventory, or `SITE`, name this one."""
-        remedy = _WITHOUT_SITE.sub(lambda found: f"{found[1]} -i {inventory}", self.next)
+        remedy = _WITHOUT_SITE.sub(lambda match: f"{match[1]} -i {inventory}", self.next)
         return replace(self, next=remedy)

@@ -35,10 +35,10 @@ def package(name: str, folder: Path, crds: Path | None, destination: Path) -> No
     """Write a chart as destination, with the definitions of a folder added as its crds/."""
     entries = [layers.Entry(entry.header, entry.content) for entry in layers.tree_entries(folder, name)]
     if crds is not None:
-        found = sorted(crds.glob("*.yaml"))
-        if not found:
+        definitions = sorted(crds.glob("*.yaml"))
+        if not definitions:
             raise PlatformError(f"chart {name}: no custom resource definitions found", where=str(crds))
-        entries += [layers.file(f"{name}/crds/{path.name}", path) for path in found]
+        entries += [layers.file(f"{name}/crds/{path.name}", path) for path in definitions]
     plain = io.BytesIO()
     layers.write_tar(plain, layers.with_parents(entries))
     partial = destination.with_name(destination.name + ".partial")

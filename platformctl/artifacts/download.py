@@ -115,10 +115,10 @@ async def _attempt(session: aiohttp.ClientSession, file: File, received: Receive
             async for piece in response.content.iter_chunked(CHUNK):
                 target.write(piece)
                 received(file.name, len(piece))
-    found = hash_file(partial)
-    if file.sha256 is not None and found != file.sha256:
+    digest = hash_file(partial)
+    if file.sha256 is not None and digest != file.sha256:
         partial.unlink()
-        message = f"sha256 is {found}, the lock says {file.sha256}"
+        message = f"sha256 is {digest}, the lock says {file.sha256}"
         # The part received earlier may belong to another version of the file: start over before giving up.
         raise _BrokenError(message) if resumed else _RefusedError(message)
     partial.replace(file.destination)

@@ -21,7 +21,7 @@ _LAYOUT = {"imageLayoutVersion": "1.0.0"}
 def chosen(index: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     """The images of the store's index with these names (full, or the last part); all if none is named."""
     known = list(index["images"])
-    found = []
+    images = []
     for name in names:
         fitting = [image for image in known if name in (image, image.rpartition("/")[2])]
         if not fitting:
@@ -31,8 +31,8 @@ def chosen(index: Mapping[str, Any], names: Iterable[str]) -> list[str]:
                 next="platformctl artifacts list",
                 code=ExitCode.INVALID,
             )
-        found += fitting
-    return list(dict.fromkeys(found)) or known
+        images += fitting
+    return list(dict.fromkeys(images)) or known
 
 
 def write(store: Path, index: Mapping[str, Any], names: Iterable[str], destination: Path) -> None:

@@ -69,9 +69,9 @@ def pin(source: str, lock: Path, *, mirror: str | None = None) -> Lock:
     """Write the lock of a source: what it offers now is what may be installed from then on."""
     folder = cache_dir() / "artifacts"
     origin = find_source(source, catalogues.load(), folder, mirror=mirror)
-    found = Lock(source, origin.pins())
-    write_lock(lock, found)
-    return found
+    pinned = Lock(source, origin.pins())
+    write_lock(lock, pinned)
+    return pinned
 
 
 def unpinned(source: str, lock: Path, *, mirror: str | None = None) -> list[Offer]:

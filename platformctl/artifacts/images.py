@@ -79,8 +79,8 @@ def image_key(workshop: Workshop, name: str) -> str:
 
 def source_files() -> dict[str, Path]:
     """The modules of ours that run inside the cluster, by their path below the package."""
-    found = [path for pattern in SOURCE_PATTERNS for path in SOURCES.glob(pattern)]
-    return {path.relative_to(SOURCES).as_posix(): path for path in sorted(found)}
+    modules = [path for pattern in SOURCE_PATTERNS for path in SOURCES.glob(pattern)]
+    return {path.relative_to(SOURCES).as_posix(): path for path in sorted(modules)}
 
 
 def source_key() -> str:

@@ -141,13 +141,13 @@ def file(name: str, content: bytes | Path, mode: int = REGULAR) -> Entry:
 
 def with_parents(entries: Iterable[Entry]) -> list[Entry]:
     """Add missing parent folders of the entries."""
-    found = {entry.header.name: entry for entry in entries}
-    for name in list(found):
+    by_name = {entry.header.name: entry for entry in entries}
+    for name in list(by_name):
         for parent in list(Path(name).parents)[:-1]:
             parent_name = parent.as_posix()
-            if parent_name not in found:
-                found[parent_name] = folder(parent_name)
-    return list(found.values())
+            if parent_name not in by_name:
+                by_name[parent_name] = folder(parent_name)
+    return list(by_name.values())
 
 
 def tree_entries(source: Path, prefix: str = "") -> Iterator[Entry]:

@@ -47,13 +47,13 @@ def read_lock(path: Path) -> Lock | None:
     source = ""
     pins: dict[str, str] = {}
     for number, line in enumerate(path.read_text().splitlines(), 1):
-        first, _, rest = line.strip().partition(" ")
+        first, _, name = line.strip().partition(" ")
         if not first or first.startswith("#"):
             continue
         if first == "source":
-            source = rest.strip()
-        elif len(first) == 64 and rest.strip():
-            pins[rest.strip()] = first
+            source = name.strip()
+        elif len(first) == 64 and name.strip():
+            pins[name.strip()] = first
         else:
             raise PlatformError(
                 f"line {number} is not `<sha256>  <name>`: {line}",

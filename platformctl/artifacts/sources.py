@@ -166,11 +166,11 @@ class Remote:
 
     def pins(self) -> dict[str, str]:
         """Download what publishers offer now and say what it is."""
-        found = {f"binaries/{name}": digest for name, digest in self._downloaded().items()}
+        pins = {f"binaries/{name}": digest for name, digest in self._downloaded().items()}
         for name, image in self._pulled().items():
             source = registries.remote(name, self.mirror)
-            found[_image_pin(name, image)] = registries.find_manifest(source, image.tag).digest
-        return {**found, **self.local_pins()}
+            pins[_image_pin(name, image)] = registries.find_manifest(source, image.tag).digest
+        return {**pins, **self.local_pins()}
 
     def local_pins(self) -> dict[str, str]:
         """Wheels are the only thing that is not downloaded by the lock itself."""

@@ -141,8 +141,8 @@ class Store:
             file = self.folder / path
             if not file.exists():
                 wrong.append(f"{path}: missing")
-            elif (found := hash_file(file)) != expected:
-                wrong.append(f"{path}: sha256 is {found}, expected {expected}")
+            elif (actual := hash_file(file)) != expected:
+                wrong.append(f"{path}: sha256 is {actual}, expected {expected}")
         if wrong:
             raise PlatformError(
                 "artefacts differ from their digests; nothing was installed",

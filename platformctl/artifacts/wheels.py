@@ -68,9 +68,9 @@ def _move_scripts(source: Path, target: Path) -> None:
         return
     target.mkdir(parents=True)
     for script in source.iterdir():
-        first, _, rest = script.read_text().partition("\n")
+        first, _, body = script.read_text().partition("\n")
         if first.startswith("#!"):
-            (target / script.name).write_text(f"#!/usr/bin/python{PYTHON}\n{rest}")
+            (target / script.name).write_text(f"#!/usr/bin/python{PYTHON}\n{body}")
             (target / script.name).chmod(0o755)
     shutil.rmtree(source)
 
@@ -78,11 +78,11 @@ def _move_scripts(source: Path, target: Path) -> None:
 def _uv() -> str:
     """The uv on PATH, or the one that was installed with platformctl."""
     own = Path(sys.executable).with_name("uv")
-    found = shutil.which("uv") or (str(own) if own.exists() else None)
-    if found is None:
+    program = shutil.which("uv") or (str(own) if own.exists() else None)
+    if program is None:
         raise PlatformError(
             "uv is needed to install the wheels of images, and was not installed with platformctl",
             where=str(own),
             next=f"{sys.executable} -m pip install uv",
         )
-    return found
+    return program

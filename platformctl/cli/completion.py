@@ -21,15 +21,15 @@ _DEPTH = 3
 
 def inventories(incomplete: str) -> list[str]:
     """Folders with a hosts.yml that begin so, or lie in a folder that does."""
-    found: set[str] = set()
+    shown: set[str] = set()
     with suppress(OSError, ValueError):
         start = Path(incomplete or ".")
         folder = start if incomplete.endswith("/") or not incomplete else start.parent
         stem = "" if folder is start else start.name
         for path in folder.iterdir():
             if path.is_dir() and path.name.startswith(stem) and (stem or not path.name.startswith(".")):
-                found |= {_shown(inventory, incomplete) for inventory in _inventories_below(path, _DEPTH)}
-    return sorted(found)
+                shown |= {_shown(inventory, incomplete) for inventory in _inventories_below(path, _DEPTH)}
+    return sorted(shown)
 
 
 def _inventories_below(folder: Path, depth: int) -> Iterable[Path]:
@@ -85,8 +85,8 @@ def lab_hosts(ctx: typer.Context, incomplete: str) -> list[str]:
     from platformctl import lab
 
     with suppress(OSError, ValueError, PlatformError):
-        found = lab.find(ctx.params.get("name") or lab.DEFAULT_NAME)
-        return [host.name for host in found.hosts if host.name.startswith(incomplete)] if found else []
+        chosen = lab.find(ctx.params.get("name") or lab.DEFAULT_NAME)
+        return [host.name for host in chosen.hosts if host.name.startswith(incomplete)] if chosen else []
     return []
 
 

@@ -50,7 +50,7 @@ def _tables(site: "SiteStatus", output: Output, inventory: Path) -> None:
         for host in site.hosts
     ]
     columns = ("host", "address", "owner", "state", "kubernetes", "slurm", "health")
-    output.table(f"site {site.site}", columns, hosts)
+    output.table(f"site {site.site}", columns, hosts, kept=("host", "address"))
     # Below it: a remark is a sentence, and would leave the columns no room.
     for host in site.hosts:
         if host.remark:

@@ -59,40 +59,40 @@ def import_script(
     file_name = "sbatch" if file == "-" else Path(file).name
     text, names = cluster.read_text(file), _names(job or [])
     access = Access(kubeconfig, context, namespace)
-    found = convert(text, file_name, names, unwanted, target)
-    if submit and isinstance(found, list) and any("--job " in mistake.message for mistake in found):
-        found = convert(text, file_name, {**asyncio.run(_own(access)), **names}, unwanted, target)
-    if isinstance(found, list):
+    converted = convert(text, file_name, names, unwanted, target)
+    if submit and isinstance(converted, list) and any("--job " in mistake.message for mistake in converted):
+        converted = convert(text, file_name, {**asyncio.run(_own(access)), **names}, unwanted, target)
+    if isinstance(converted, list):
         raise PlatformError(
-            f"{file} cannot be a Job as it is; to change: {len(found)}",
-            details=[f"{file}:{mistake.line}: {mistake.message}" for mistake in found],
+            f"{file} cannot be a Job as it is; to change: {len(converted)}",
+            details=[f"{file}:{mistake.line}: {mistake.message}" for mistake in converted],
             next="change the script; or leave options out on purpose: --without OPTION",
             code=ExitCode.INVALID,
         )
-    for note in found.notes:
+    for note in converted.notes:
         output.remark(job_rows.plain(f"note: {note}"))
     if submit:
-        job_wait.submit(output, [found.job], access, watch)
+        job_wait.submit(output, [converted.job], access, watch)
     if output.json:
-        output.document({"job": found.job, "notes": list(found.notes)})
+        output.document({"job": converted.job, "notes": list(converted.notes)})
         return
-    print(as_yaml(found.job), end="")
+    print(as_yaml(converted.job), end="")
 
 
 async def _own(access: Access) -> dict[str, str]:
     """The caller's own Jobs by their id in Slurm. An id that Slurm used again is the newest Job's."""
     jobs = sorted(await job_rows.listed(access, False, False), key=job_rows.created)
-    found = [(job.get("status") or {}, str(job["metadata"]["name"])) for job in jobs]
+    pairs = [(job.get("status") or {}, str(job["metadata"]["name"])) for job in jobs]
     return {
-        str(status.get("backendId")): name for status, name in found if status.get("backend") == Target.SLURM
+        str(status.get("backendId")): name for status, name in pairs if status.get("backend") == Target.SLURM
     }
 
 
 def _names(pairs: list[str]) -> dict[str, str]:
-    found = {}
+    names = {}
     for pair in pairs:
         job_id, equals, name = pair.partition("=")
         if not equals or not job_id.isdigit() or not name:
             raise typer.BadParameter(f"{pair!r} is not ID=NAME, such as 4711=train-x7k2p", param_hint="--job")
-        found[job_id] = name
-    return found
+        names[job_id] = name
+    return names

@@ -73,11 +73,11 @@ def list_jobs(
     output: Output = ctx.obj
     now = time.time()
     earliest = _earliest(since, now)
-    found = asyncio.run(job_rows.listed(Access(kubeconfig, context, namespace), everyone, everywhere, labels))
+    jobs = asyncio.run(job_rows.listed(Access(kubeconfig, context, namespace), everyone, everywhere, labels))
     wanted = {item.value for item in phase or ()}
     chosen = [
         job
-        for job in found
+        for job in jobs
         if (not wanted or view.phase(job) in wanted)
         and (not name or fnmatchcase(str(job["metadata"]["name"]), name))
         and (view.created(job) or now) >= earliest

@@ -250,10 +250,10 @@ def explain(
     Example: `platformctl job explain train-x7k2p`
     """
     output: Output = ctx.obj
-    job, found, others = asyncio.run(_explain(output, Access(kubeconfig, context, namespace), name))
-    text = view.explain(job, found, time.time(), others)
+    job, explanation, others = asyncio.run(_explain(output, Access(kubeconfig, context, namespace), name))
+    text = view.explain(job, explanation, time.time(), others)
     if output.json:
-        output.document({**view.summary(job), "explanation": found, "text": text})
+        output.document({**view.summary(job), "explanation": explanation, "text": text})
         return
     output.console.print(job_rows.plain(text), soft_wrap=False)
 
@@ -266,8 +266,8 @@ async def _explain(
         job = await jobs.get(name)
         if not view.waits_there(job):
             return job, None, []
-        job, found = await _asked(output, jobs, job)
-        return job, found, await jobs.list() if found and found.get("behind") else []
+        job, explanation = await _asked(output, jobs, job)
+        return job, explanation, await jobs.list() if explanation and explanation.get("behind") else []
 
 
 async def _asked(
@@ -297,7 +297,7 @@ async def _answered(
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     async with aclosing(jobs.changes(str(job["metadata"]["name"]))) as changes:
         async for job in changes:
-            found = (job.get("status") or {}).get("explanation") or {}
-            if found.get("requested") == asked or not view.waits_there(job):
-                return job, found if view.waits_there(job) else None
+            explanation = (job.get("status") or {}).get("explanation") or {}
+            if explanation.get("requested") == asked or not view.waits_there(job):
+                return job, explanation if view.waits_there(job) else None
     return job, None

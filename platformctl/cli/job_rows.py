@@ -18,8 +18,8 @@ async def listed(access: Access, everyone: bool, everywhere: bool, labels: str =
     async with cluster.jobs_of(access) as jobs:
         if everyone:
             return await jobs.list(everywhere, labels)
-        who, found = await asyncio.gather(jobs.whoami(), jobs.list(everywhere, labels))
-        return [job for job in found if view.submitter(job) == who]
+        who, visible = await asyncio.gather(jobs.whoami(), jobs.list(everywhere, labels))
+        return [job for job in visible if view.submitter(job) == who]
 
 
 def created(job: dict[str, Any]) -> tuple[str, str]:

@@ -178,11 +178,11 @@ def _documents(asked: Asked, arguments: tuple[str, ...]) -> list[dict[str, Any]]
     try:
         if not asked.file:
             return [_checked(request.from_request(wanted), where)]
-        found = _read_jobs(asked)
-        if len(found) > 1 and (asked.name or arguments):
+        jobs = _read_jobs(asked)
+        if len(jobs) > 1 and (asked.name or arguments):
             what = "--name is" if asked.name else "ARGS are"
-            raise UnclearError(f"{what} for one Job, and the file has {len(found)}")
-        return [_checked(request.applied(job, wanted), where) for job in found]
+            raise UnclearError(f"{what} for one Job, and the file has {len(jobs)}")
+        return [_checked(request.applied(job, wanted), where) for job in jobs]
     except UnclearError as error:
         raise _unclear(str(error), where, "platformctl job submit --help") from error
 
@@ -259,13 +259,15 @@ def _checked(job: dict[str, Any], where: str) -> dict[str, Any]:
     from platformctl.jobs import manifest
     from platformctl.jobs.parse import DIRECTIVES_REFUSED, parse
 
-    found = parse(job["spec"])
-    if isinstance(found, list):
-        directives = any(refusal.message.endswith(DIRECTIVES_REFUSED) for refusal in found)
+    parsed = parse(job["spec"])
+    if isinstance(parsed, list):
+        directives = any(refusal.message.endswith(DIRECTIVES_REFUSED) for refusal in parsed)
         raise PlatformError(
-            f"{len(found)} mistakes, so nothing was submitted" if len(found) > 1 else "nothing was submitted",
+            f"{len(parsed)} mistakes, so nothing was submitted"
+            if len(parsed) > 1
+            else "nothing was submitted",
             where=where,
-            details=manifest.complaints(found),
+            details=manifest.complaints(parsed),
             next=f"platformctl job import {where}" if directives else "all fields: platformctl docs jobs",
             code=ExitCode.INVALID,
         )

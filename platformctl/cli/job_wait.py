@@ -24,6 +24,8 @@ WatchOption = Annotated[
 
 # What is refused is mostly refused at the router's first look, some tenths of a second after the submission.
 _FIRST_SECONDS = 5.0
+# A manifest may hold hundreds of Jobs.
+_WATCHES = 16
 _CODES = {Phase.SUCCEEDED: ExitCode.DONE, Phase.REFUSED: ExitCode.REFUSED}
 _INTERRUPTED = 130
 # Where the next refusal begins in a reason: with the path of a field.
@@ -58,8 +60,7 @@ async def _submit(output: Output, documents: list[dict[str, Any]], access: Acces
     async with cluster.jobs_of(access) as jobs:
         created = [await _create(jobs, document, access) for document in documents]
         if not watch:
-            seen = await asyncio.gather(*(_first_words(here, job) for here, job in created))
-            _tell_submitted(output, seen)
+            _tell_submitted(output, await _judged(created))
             return ExitCode.DONE
         for _, job in created:
             output.say(f"{job['metadata']['name']}: submitted in {job['metadata']['namespace']}")
@@ -73,19 +74,26 @@ async def _create(jobs: "JobsClient", document: dict[str, Any], access: Access) 
     return here, await here.submit(document)
 
 
-async def _first_words(jobs: "JobsClient", job: dict[str, Any]) -> dict[str, Any]:
-    """The Job once the router has judged it; as it was created if that takes too long."""
+async def _judged(created: list[_Created]) -> list[dict[str, Any]]:
+    """The Jobs once the router has judged them; as they were created where that takes too long."""
     from platformctl.clients.kubernetes import UnavailableError
 
-    with suppress(TimeoutError, UnavailableError):
-        async with (
-            asyncio.timeout(_FIRST_SECONDS),
-            aclosing(jobs.changes(str(job["metadata"]["name"]))) as changes,
-        ):
-            async for found in changes:
-                if (found.get("status") or {}).get("phase"):
-                    return found
-    return job
+    end = asyncio.get_running_loop().time() + _FIRST_SECONDS
+    watches = asyncio.Semaphore(_WATCHES)
+
+    async def judged(jobs: "JobsClient", job: dict[str, Any]) -> dict[str, Any]:
+        with suppress(TimeoutError, UnavailableError):
+            async with (
+                asyncio.timeout_at(end),
+                watches,
+                aclosing(jobs.changes(str(job["metadata"]["name"]))) as changes,
+            ):
+                async for changed in changes:
+                    if (changed.get("status") or {}).get("phase"):
+                        return changed
+        return job
+
+    return await asyncio.gather(*(judged(here, job) for here, job in created))
 
 
 def _tell_submitted(output: Output, seen: list[dict[str, Any]]) -> None:

@@ -97,14 +97,17 @@ def plan(
     options = Options(tuple(limit or ()), tuple(stage or ()), full)
     fleet = _load(inventory)
     draft = asyncio.run(Installation(fleet, options).draft())
-    effects = {(found.host, found.stage): found for found in draft.impacts}
-    fresh = set() if output.json or output.verbose else words.newcomers(draft.plan)
+    effects = {(impact.host, impact.stage): impact for impact in draft.impacts}
+    details = output.json or output.verbose
+    fresh = set() if details else words.newcomers(draft.plan)
+    # What a host lacks that does not answer is a guess: it is named once, below.
+    left_out = fresh if details else fresh | set(draft.plan.down)
     rows = []
     for step in draft.plan.steps:
-        if step.host in fresh:
+        if step.host in left_out:
             continue
-        found = effects.get((step.host, step.stage))
-        effect = ": ".join(part for part in (found.running, found.effect) if part) if found else ""
+        impact = effects.get((step.host, step.stage))
+        effect = ": ".join(part for part in (impact.running, impact.effect) if part) if impact else ""
         rows.append((step.host, step.stage, "; ".join(step.reasons), effect))
     for host, names in draft.plan.left.items():
         rows += [(host, name, "not run: the host left this group", "still does its work") for name in names]
@@ -114,7 +117,8 @@ def plan(
     if rows or output.json:
         output.table("", ("host", "stage", "why", "impact"), rows)
     elif not fresh:
-        output.say("nothing to do: every host has what the inventory says")
+        which = "every host that answers" if draft.plan.down else "every host"
+        output.say(f"nothing to do: {which} has what the inventory says")
     if not draft.fetched:
         output.remark(
             "no artefacts are fetched yet, so this compares hosts with none; `install` fetches them"
@@ -232,33 +236,33 @@ def reset(
     if fleet.foreign_cluster and not fleet.hosts:
         _reset_cluster(output, fleet, yes)
     hosts = tuple(hosts_of(fleet, limit or ()))
-    found = asyncio.run(undo.planned_reset(fleet, hosts, graph.ordered(STAGES), data))
-    for host, why in found.down.items():
+    planned = asyncio.run(undo.planned_reset(fleet, hosts, graph.ordered(STAGES), data))
+    for host, why in planned.down.items():
         output.remark(f"{host} is left as it is: it {why}")
-    if not found.roles:
+    if not planned.roles:
         output.say("nothing to remove: no host has anything from platformctl")
-        raise typer.Exit(ExitCode.UNREACHABLE if found.down else ExitCode.DONE)
+        raise typer.Exit(ExitCode.UNREACHABLE if planned.down else ExitCode.DONE)
     if not output.json:
         rows = [
-            (host, role, undo.describe(role, data)) for host, roles in found.roles.items() for role in roles
+            (host, role, undo.describe(role, data)) for host, roles in planned.roles.items() for role in roles
         ]
         output.table("To be removed", ("host", "role", "what"), rows)
     _confirm(fleet, yes, limit or ())
-    raise typer.Exit(asyncio.run(undo.reset(fleet, found, data, output)))
+    raise typer.Exit(asyncio.run(undo.reset(fleet, planned, data, output)))
 
 
 def _reset_cluster(output: Output, fleet: Fleet, yes: str) -> None:
     """Take the charts from a cluster that others made; ends the command."""
     from platformctl.engine.cluster import uninstall
 
-    found = asyncio.run(uninstall.planned_removal(fleet))
-    if found.nothing:
+    removal = asyncio.run(uninstall.planned_removal(fleet))
+    if removal.nothing:
         output.say("nothing to remove: the cluster has nothing from platformctl")
         raise typer.Exit(ExitCode.DONE)
     if not output.json:
-        output.table("To be removed", ("what", "how much"), found.rows)
+        output.table("To be removed", ("what", "how much"), removal.rows)
     _confirm(fleet, yes)
-    asyncio.run(uninstall.remove(fleet, found))
+    asyncio.run(uninstall.remove(fleet, removal))
     output.say("removed")
     raise typer.Exit(ExitCode.DONE)
 

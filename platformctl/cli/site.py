@@ -60,15 +60,15 @@ def validate(ctx: typer.Context, inventory: InventoryOption) -> None:
         output.table(str(inventory), ("where", "mistake", "what to do"), rows)
     if mistakes:
         raise typer.Exit(ExitCode.INVALID)
-    found = site.load(inventory)
-    output.say(f"{found.name}: {len(found.hosts)} hosts, no mistakes")
+    loaded = site.load(inventory)
+    output.say(f"{loaded.name}: {len(loaded.hosts)} hosts, no mistakes")
 
 
 def _for_people(mistake: Mistake, folder: Path) -> tuple[str, str, str]:
-    found = f"\n(found {escape(mistake.value)})" if mistake.value else ""
+    value = f"\n(found {escape(mistake.value)})" if mistake.value else ""
     name = mistake.file.relative_to(folder)
     place = f"{name}:{mistake.line}" if mistake.line else str(name)
-    return f"{place}\n{escape(mistake.key)}", f"{escape(mistake.problem)}{found}", escape(mistake.remedy)
+    return f"{place}\n{escape(mistake.key)}", f"{escape(mistake.problem)}{value}", escape(mistake.remedy)
 
 
 def schema(
@@ -86,14 +86,14 @@ def schema(
         print(page(paths.data_dir()), end="")
         return
     areas = by_area(paths.data_dir())
-    chosen = [found for found in areas if not area or found.name == area]
+    chosen = [entry for entry in areas if not area or entry.name == area]
     if not chosen:
         raise PlatformError(
             f"there is no area {area}",
-            next=f"choose one of {', '.join(found.name for found in areas)}",
+            next=f"choose one of {', '.join(entry.name for entry in areas)}",
             code=ExitCode.INVALID,
         )
-    variables = [variable for found in chosen for variable in areas[found]]
+    variables = [variable for entry in chosen for variable in areas[entry]]
     document: dict[str, Any] = json_schema(variables, area or "variables")
     output.document(document)
 

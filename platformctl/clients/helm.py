@@ -32,15 +32,15 @@ class Release:
 
     def digest(self) -> str:
         """The digest of the chart's content and the values."""
-        found = hashlib.sha256(json.dumps(self.values, sort_keys=True).encode())
+        hasher = hashlib.sha256(json.dumps(self.values, sort_keys=True).encode())
         files = (
             [self.chart]
             if self.chart.is_file()
             else sorted(path for path in self.chart.rglob("*") if path.is_file())
         )
         for path in files:
-            found.update(str(path.relative_to(self.chart)).encode() + b"\0" + path.read_bytes())
-        return f"platformctl {found.hexdigest()[:32]}"
+            hasher.update(str(path.relative_to(self.chart)).encode() + b"\0" + path.read_bytes())
+        return f"platformctl {hasher.hexdigest()[:32]}"
 
 
 class Helm:

@@ -63,21 +63,21 @@ class JobsClient:
     async def list(self, everywhere: bool = False, labels: str = "") -> list[dict[str, Any]]:
         """All Jobs of the namespace, or of all namespaces, fetched in pages. labels: a label selector."""
         path = JOBS if everywhere else self._path()
-        found: list[dict[str, Any]] = []
+        jobs: list[dict[str, Any]] = []
         selected = {"labelSelector": labels} if labels else {}
         try:
             async for page in self._client.list_pages(path, **selected):
-                found += page["items"]
+                jobs += page["items"]
         except NotFoundError as error:
             raise NoJobsError(str(error)) from None
-        return found
+        return jobs
 
     async def queues(self) -> Sequence[str]:
         """Names of the cluster's queues."""
-        found: list[str] = []
+        names: list[str] = []
         async for page in self._client.list_pages(f"{API}/queues"):
-            found += [str(queue["metadata"]["name"]) for queue in page["items"]]
-        return found
+            names += [str(queue["metadata"]["name"]) for queue in page["items"]]
+        return names
 
     async def changes(self, name: str) -> AsyncGenerator[dict[str, Any]]:
         """A Job as it is now and after every change, until it is deleted. Close it when done.
@@ -145,9 +145,9 @@ class JobsClient:
                     async for piece in response.content.iter_any():
                         offset += len(piece)
                         yield piece
-            start, rest, complete = await self.page(name, offset, None, index, attempt)
-            offset = start + len(rest)
-            yield rest
+            start, remainder, complete = await self.page(name, offset, None, index, attempt)
+            offset = start + len(remainder)
+            yield remainder
             if complete:
                 return
             if offset == before:

@@ -69,8 +69,8 @@ def entries(document: Document, context: str = "") -> Entries:
 
 def of_file(path: Path, context: str = "") -> Document:
     """One context of a file as a document that needs no other file. ValueError or OSError: unusable."""
-    found = read([path], context)
-    return replace(found, cluster=_inlined(found.cluster), user=_inlined(found.user)).document()
+    entries = read([path], context)
+    return replace(entries, cluster=_inlined(entries.cluster), user=_inlined(entries.user)).document()
 
 
 def for_operator(admin: str, address: str, server_name: str) -> Document:

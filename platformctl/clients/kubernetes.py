@@ -184,14 +184,14 @@ class KubernetesClient:
 
         ExpiredError: reading took so long that the rest is no longer known.
         """
-        size, rest = _FIRST_PAGE, ""
+        size, continue_token = _FIRST_PAGE, ""
         while True:
-            where = {"continue": rest} if rest else {}
+            where = {"continue": continue_token} if continue_token else {}
             text = await self._text("GET", path, {**query, **where, "limit": str(size)})
             page = _document(text)
             yield page
-            rest = page["metadata"].get("continue", "")
-            if not rest:
+            continue_token = page["metadata"].get("continue", "")
+            if not continue_token:
                 return
             size = max(1, min(_MAX_PAGE, size * _PAGE_BYTES // len(text)))
 

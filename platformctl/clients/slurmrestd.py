@@ -153,14 +153,14 @@ class SlurmRestClient:
         has an id of its own, and the array's id in array_job_id.
         """
         answer = await self._slurm("GET", f"job/{job_id}", user)
-        found = [
+        matching = [
             dict(record)
             for record in answer.get("jobs", [])
             if job_id in (record.get("job_id"), number(record.get("array_job_id")))
         ]
-        if not found:
+        if not matching:
             raise UnknownJobError(_UNKNOWN_JOB, f"no job {job_id}")
-        return found
+        return matching
 
     async def jobs(self, user: str) -> list[dict[str, Any]]:
         """All jobs' records: about 8 kB each, so not for many."""
@@ -286,15 +286,15 @@ def _resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping
 
 def states_of(records: Sequence[dict[str, Any]], job_id: int | None) -> dict[str, str]:
     """States by id as from /jobs/state, for a slurmrestd that does not have it (before 24.05)."""
-    found = {}
+    by_id = {}
     for record in records:
         array = number(record.get("array_job_id"))
         if job_id is not None and job_id not in (record["job_id"], array):
             continue
         index = number(record.get("array_task_id"))
         key = str(record["job_id"]) if not array else f"{record['job_id']}_{'*' if index is None else index}"
-        found[key] = states(record.get("job_state"))
-    return found
+        by_id[key] = states(record.get("job_state"))
+    return by_id
 
 
 def checked(status: int, text: bytes) -> dict[str, Any]:

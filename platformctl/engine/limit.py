@@ -28,13 +28,13 @@ def hosts_of(fleet: Fleet, limit: Sequence[str]) -> list[str]:
     words = [word for part in limit for word in _words(part)]
     if unknown := [word for word in words if _matches(fleet, word.lstrip("!&")) is None]:
         raise _unknown(fleet, [word.lstrip("!&") for word in unknown])
-    found = {word: set(_matches(fleet, word.lstrip("!&")) or ()) for word in words}
-    named = [hosts for word, hosts in found.items() if word[0] not in "!&"]
+    by_word = {word: set(_matches(fleet, word.lstrip("!&")) or ()) for word in words}
+    named = [hosts for word, hosts in by_word.items() if word[0] not in "!&"]
     chosen = set().union(*named) if named else set(fleet.hosts)
-    for word, hosts in found.items():
+    for word, hosts in by_word.items():
         if word.startswith("&"):
             chosen &= hosts
-    for word, hosts in found.items():
+    for word, hosts in by_word.items():
         if word.startswith("!"):
             chosen -= hosts
     if words and not chosen:
@@ -58,8 +58,8 @@ def _matches(fleet: Fleet, pattern: str) -> Sequence[str] | None:
         return (pattern,)
     if pattern in ("all", "*") or pattern in fleet.groups:
         return fleet.members("all" if pattern == "*" else pattern)
-    if found := _POSITIONS.match(pattern):
-        return _positions(fleet, found)
+    if match := _POSITIONS.match(pattern):
+        return _positions(fleet, match)
     names = [*fleet.hosts, *fleet.groups]
     if pattern.startswith("~"):
         names = _searched(pattern[1:], names)
@@ -84,15 +84,15 @@ def _searched(expression: str, names: Sequence[str]) -> list[str]:
     return [name for name in names if wanted.match(name)]
 
 
-def _positions(fleet: Fleet, found: re.Match[str]) -> Sequence[str] | None:
+def _positions(fleet: Fleet, match: re.Match[str]) -> Sequence[str] | None:
     """Hosts of a group by their position in it, from 0."""
-    hosts = _matches(fleet, found["group"])
+    hosts = _matches(fleet, match["group"])
     if hosts is None:
         return None
-    first = int(found["first"])
-    if not found["range"]:
+    first = int(match["first"])
+    if not match["range"]:
         return hosts[first : first + 1 or None]
-    return hosts[first : int(found["last"]) + 1 if found["last"] else None]
+    return hosts[first : int(match["last"]) + 1 if match["last"] else None]
 
 
 def _unknown(fleet: Fleet, words: Sequence[str]) -> PlatformError:

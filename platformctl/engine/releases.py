@@ -52,17 +52,17 @@ def _slurm(fleet: Fleet) -> dict[str, Any]:
     variables = fleet.variables
     if not fleet.has_slurm:
         return {"enabled": False}
-    rest = fleet.first("slurm_rest")
-    if rest is None:
+    rest_host = fleet.first("slurm_rest")
+    if rest_host is None:
         address = {
             "address": str(variables["slurm_rest_url"]).rstrip("/"),
             "certificateAuthority": str(variables.get("slurm_rest_certificate_authority", "")),
         }
     else:
-        port = rest.variables.get("slurm_rest_port") or default("slurm_rest_port", int)
+        port = rest_host.variables.get("slurm_rest_port") or default("slurm_rest_port", int)
         address = {
             "address": f"https://rest.{variables['site_domain']}:{port}",
-            "hostAddress": str(rest.variables.get("base_address") or rest.connection.address),
+            "hostAddress": str(rest_host.variables.get("base_address") or rest_host.connection.address),
             "certificateAuthority": str(variables["secret_site_ca_certificate"]),
         }
     return {"enabled": True, "keySecret": SLURM_KEY_SECRET, **address}

@@ -59,7 +59,7 @@ _SILENT = Cause(
 
 def cause(said: str) -> Cause:
     """The cause of a connection that failed. said: what ssh wrote to standard error."""
-    return next((found for found in _CAUSES if found.sign in said), _SILENT)
+    return next((known for known in _CAUSES if known.sign in said), _SILENT)
 
 
 def remedy(said: str, connection: Connection) -> str:
@@ -71,8 +71,8 @@ def _fields(said: str, connection: Connection) -> dict[str, str]:
     port = "" if connection.port == 22 else f"-p {connection.port} "
     user = f"{connection.user}@" if connection.user else ""
     name = connection.address if connection.port == 22 else f"[{connection.address}]:{connection.port}"
-    found = _FORGET.search(said)
-    file, name = (f"-f {found['file']} ", found["name"]) if found else ("", name)
+    match = _FORGET.search(said)
+    file, name = (f"-f {match['file']} ", match["name"]) if match else ("", name)
     return {
         "ssh": f"ssh {port}{user}{connection.address}",
         "forget": f"ssh-keygen {file}-R '{name}'",

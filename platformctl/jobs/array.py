@@ -19,14 +19,14 @@ def parse_array(value: object) -> Array:
     """The sorted indices, and how many run at once. ValueError, with a text for people, if it is wrong."""
     if not isinstance(value, str) or len(value) > MAX_LENGTH:
         raise ValueError(f'must be a list such as "0-99%10" of at most {MAX_LENGTH} characters')
-    found = _LIST.fullmatch(value)
-    if found is None:
+    match = _LIST.fullmatch(value)
+    if match is None:
         raise ValueError('must be a list of indices such as "0-99%10", "1,3,7" or "0-20:5"')
-    ranges = [_range(part) for part in found[1].split(",")]
+    ranges = [_range(part) for part in match[1].split(",")]
     # Count before merging: a list may name the same ten thousand indices a thousand times.
     if sum(map(len, ranges)) > MAX_ELEMENTS:
         raise ValueError(f"has more than {MAX_ELEMENTS} elements")
-    limit = int(found[2]) if found[2] else None
+    limit = int(match[2]) if match[2] else None
     if limit == 0:
         raise ValueError("must let at least one element run at a time")
     return Array(tuple(sorted({index for part in ranges for index in part})), limit)
@@ -44,10 +44,10 @@ def array_text(array: Array) -> str:
 
 
 def _range(part: str) -> range:
-    found = _PART.fullmatch(part)
-    if found is None:
+    match = _PART.fullmatch(part)
+    if match is None:
         raise ValueError(f'holds {part[:40]!r}; write indices such as "0-99%10", "1,3,7" or "0-20:5"')
-    first, last, step = int(found[1]), int(found[2] or found[1]), int(found[3] or 1)
+    first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
     if last > MAX_INDEX or first > MAX_INDEX:
         raise ValueError(f"has an index above {MAX_INDEX}")
     if last < first:

@@ -36,11 +36,11 @@ def with_context(script: str, variables: Variables, arguments: Sequence[str]) ->
     for name, _ in variables:
         if not _NAME.fullmatch(name):
             raise UnclearError(f"{name!r} is not the name of a variable: letters, digits and '_'")
-    first, _, rest = script.partition("\n")
+    first, _, body = script.partition("\n")
     exports = [f"export {name}={shlex.quote(value)}" for name, value in variables]
     if _program(first) in _SHELLS:
         lines = [*exports, *([f"set -- {shlex.join(arguments)}"] if arguments else [])]
-        return "\n".join([first, *lines, rest])
+        return "\n".join([first, *lines, body])
     start = shlex.join([*first[2:].strip().split(None, 1), "/dev/fd/3", *arguments])
     mark = _free_mark(script)
     text = script if script.endswith("\n") else f"{script}\n"

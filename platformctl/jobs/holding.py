@@ -40,8 +40,8 @@ def held(job: Mapping[str, Any]) -> Held:
 
 def amounts(job: Mapping[str, Any]) -> dict[str, Any]:
     """The same for people and programs: cpus with at most one decimal, gpus."""
-    found = held(job)
-    return {"cpus": cores(found.millicores), "gpus": found.gpus}
+    holding = held(job)
+    return {"cpus": cores(holding.millicores), "gpus": holding.gpus}
 
 
 def totals(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -63,8 +63,8 @@ def totals(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def cores(millicores: int) -> float:
     """Cores with at most one decimal; without decimals if the number is whole."""
-    whole, rest = divmod(millicores, 1000)
-    return round(millicores / 1000, 1) if rest else whole
+    whole, remainder = divmod(millicores, 1000)
+    return round(millicores / 1000, 1) if remainder else whole
 
 
 def status(job: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -247,7 +247,7 @@ def _script(job: JobSpec, user: User, image: str) -> dict[str, Any]:
     command = [f"{_SCRIPT_FOLDER}/script"]
     if job.stage_out:
         command = ["/bin/sh", "-c", _RUN_AND_STAGE_OUT, "script", *_arguments(job.stage_out, user)]
-    found: dict[str, Any] = {
+    container: dict[str, Any] = {
         "name": "script",
         "image": image,
         "command": [_literal(word) for word in command],
@@ -261,7 +261,7 @@ def _script(job: JobSpec, user: User, image: str) -> dict[str, Any]:
         "securityContext": _unprivileged(),
     }
     levels = _levels(job.resources)
-    return found | ({"resources": levels} if levels else {})
+    return container | ({"resources": levels} if levels else {})
 
 
 def _container(container: Container, user: User) -> dict[str, Any]:
@@ -272,7 +272,7 @@ def _container(container: Container, user: User) -> dict[str, Any]:
         if "HOME" not in {name for name, _ in container.env}:
             env.insert(0, {"name": "HOME", "value": user.home})
     mounts += _names_mounts(path for _, path in container.mounts)
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "name": container.name,
         "image": container.image,
         "command": list(container.command),
@@ -283,10 +283,10 @@ def _container(container: Container, user: User) -> dict[str, Any]:
         "securityContext": _unprivileged(),
     }
     if container.working_dir:
-        found["workingDir"] = container.working_dir
+        fields["workingDir"] = container.working_dir
     if container.pull_policy:
-        found["imagePullPolicy"] = container.pull_policy
-    return {key: value for key, value in found.items() if value not in ([], {})}
+        fields["imagePullPolicy"] = container.pull_policy
+    return {key: value for key, value in fields.items() if value not in ([], {})}
 
 
 def copies_beside(job: JobSpec) -> bool:
@@ -300,13 +300,13 @@ def _stages(job: JobSpec, user: User, image: str) -> list[dict[str, Any]]:
     The kubelet ends a sidecar when all other containers have ended; only then the pod has ended. A sidecar's
     exit code does not count for the pod, so code that reads the pod has to check it.
     """
-    found = []
+    containers = []
     if job.stage_in:
-        found.append(_stage(STAGE_IN, _STAGE_IN, job.stage_in, user, image))
+        containers.append(_stage(STAGE_IN, _STAGE_IN, job.stage_in, user, image))
     if copies_beside(job):
         beside = _stage(STAGE_OUT, _WAIT_AND_STAGE_OUT, job.stage_out, user, image)
-        found.append(beside | {"restartPolicy": "Always"})
-    return found
+        containers.append(beside | {"restartPolicy": "Always"})
+    return containers
 
 
 def _stage(
@@ -335,15 +335,15 @@ def _arguments(transfers: tuple[Transfer, ...], user: User) -> list[str]:
 
 
 def _volumes(job: JobSpec, user: User, config_map: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    volumes: list[dict[str, Any]] = []
     if job.container is None:
-        found.append({"name": _SCRIPT_VOLUME, "configMap": {"name": config_map, "defaultMode": 0o555}})
+        volumes.append({"name": _SCRIPT_VOLUME, "configMap": {"name": config_map, "defaultMode": 0o555}})
     if user.home_claim:
-        found.append({"name": _HOME_VOLUME, "persistentVolumeClaim": {"claimName": user.home_claim}})
+        volumes.append({"name": _HOME_VOLUME, "persistentVolumeClaim": {"claimName": user.home_claim}})
     elif job.container is None:
-        found.append({"name": _HOME_VOLUME, "emptyDir": {}})
-    found.append(_names_volume())
-    return found + [{"name": volume, "emptyDir": {}} for volume in job.pod.volumes]
+        volumes.append({"name": _HOME_VOLUME, "emptyDir": {}})
+    volumes.append(_names_volume())
+    return volumes + [{"name": volume, "emptyDir": {}} for volume in job.pod.volumes]
 
 
 def _names_volume() -> dict[str, Any]:

@@ -40,14 +40,14 @@ def from_manifest(text: str, stem: str) -> list[dict[str, Any]]:
         documents = [document for document in yaml.safe_load_all(text) if document is not None]
     except yaml.YAMLError as error:
         raise NotAManifestError(f"is not YAML: {error}") from error
-    found = [job for document in documents for job in _jobs(document)]
-    if not found:
+    jobs = [job for document in documents for job in _jobs(document)]
+    if not jobs:
         raise NotAManifestError("holds no Job")
-    for job in found:
+    for job in jobs:
         metadata = job.setdefault("metadata", {})
         if isinstance(metadata, dict) and not metadata.get("name") and not metadata.get("generateName"):
             metadata["generateName"] = f"{name_stem(stem)}-"
-    return found
+    return jobs
 
 
 def override(job: dict[str, Any], name: str, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -195,7 +195,7 @@ def _manager(value: Any) -> str:
 
 
 def _dependencies(reader: Reader, value: Any) -> tuple[Dependency, ...]:
-    found = []
+    dependencies = []
     for number, item in enumerate(reader.items(value, "spec.dependsOn", MAX_DEPENDENCIES)):
         here = f"spec.dependsOn[{number}]"
         entry = reader.only(reader.mapping(item, here), here, ("name", "when"))
@@ -203,18 +203,18 @@ def _dependencies(reader: Reader, value: Any) -> tuple[Dependency, ...]:
         if not _RESOURCE_NAME.fullmatch(name):
             reader.refuse(f"{here}.name", "must be the name of a Job")
         when = reader.convert(entry.get("when"), f"{here}.when", _one_of(When))
-        found.append(Dependency(name, when or When.SUCCEEDED))
-    return tuple(found)
+        dependencies.append(Dependency(name, when or When.SUCCEEDED))
+    return tuple(dependencies)
 
 
 def _transfers(reader: Reader, value: Any, path: str) -> tuple[Transfer, ...]:
-    found = []
+    transfers = []
     for number, item in enumerate(reader.items(value, path, MAX_TRANSFERS)):
         here = f"{path}[{number}]"
         entry = reader.only(reader.mapping(item, here), here, ("source", "target"))
         source, target = (_path(reader, entry.get(key), f"{here}.{key}") for key in ("source", "target"))
-        found.append(Transfer(source, target))
-    return tuple(found)
+        transfers.append(Transfer(source, target))
+    return tuple(transfers)
 
 
 def _path(reader: Reader, value: Any, path: str) -> str:
@@ -243,8 +243,8 @@ def _topmost(refusals: Sequence[Refusal]) -> list[Refusal]:
 
 def _unsupported(job: JobSpec, template: TemplateReader) -> dict[Target, tuple[Refusal, ...]]:
     """For each back end, why it cannot run the job: fields of its template, then fields of the Job."""
-    found = {
+    by_target = {
         target: (*_topmost(template.unsupported[target]), *back_end.unsupported(job))
         for target, back_end in BACK_ENDS.items()
     }
-    return {target: refusals for target, refusals in found.items() if refusals}
+    return {target: refusals for target, refusals in by_target.items() if refusals}

@@ -53,26 +53,26 @@ def pick(queues: Mapping[str, Queue], name: str | None) -> Queue | Refusal | Non
 
 def _targets(reader: Reader, value: Any) -> dict[Target, dict[str, Any]]:
     """The options of each entry as fields of Queue, by back end, in the order of the list."""
-    found: dict[Target, dict[str, Any]] = {}
+    targets: dict[Target, dict[str, Any]] = {}
     for number, item in enumerate(reader.items(value, "spec.targets", len(BACKENDS))):
         here = f"spec.targets[{number}]"
         entry = reader.only(reader.mapping(item, here), here, tuple(map(str, BACKENDS)))
         given = [target for target in BACKENDS if entry.get(target) is not None]
-        if len(given) != 1 or given[0] in found:
+        if len(given) != 1 or given[0] in targets:
             reader.refuse(here, f"must have one of {' and '.join(BACKENDS)}, and each of them once")
             continue
         options = reader.mapping(entry[given[0]], f"{here}.{given[0]}")
         back_end, path = BACK_ENDS[given[0]], f"{here}.{given[0]}"
-        found[given[0]] = back_end.read_queue(
+        targets[given[0]] = back_end.read_queue(
             reader, reader.only(options, path, back_end.queue_options), path
         )
-    return found
+    return targets
 
 
 def _limits(reader: Reader, value: Any, path: str) -> Limits:
-    found = reader.only(reader.mapping(value, path), path, ("jobs", "cpus", "gpus"))
+    fields = reader.only(reader.mapping(value, path), path, ("jobs", "cpus", "gpus"))
     jobs, cpus, gpus = (
-        reader.whole(found.get(key), f"{path}.{key}", 0, MAX_COUNT) for key in ("jobs", "cpus", "gpus")
+        reader.whole(fields.get(key), f"{path}.{key}", 0, MAX_COUNT) for key in ("jobs", "cpus", "gpus")
     )
     return Limits(jobs, None if cpus is None else cpus * 1000, gpus)
 

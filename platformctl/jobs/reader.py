@@ -74,11 +74,11 @@ class Reader:
 
     def text_map(self, value: Any, path: str, most: int) -> dict[str, str]:
         """An object whose values are strings."""
-        found = self.mapping(value, path)
-        if len(found) > most:
-            self.refuse(path, f"has {len(found)} entries, at most {most} are allowed")
+        entries = self.mapping(value, path)
+        if len(entries) > most:
+            self.refuse(path, f"has {len(entries)} entries, at most {most} are allowed")
             return {}
-        read = {key: self.text(item, f"{path}[{key}]", 4096) for key, item in found.items()}
+        read = {key: self.text(item, f"{path}[{key}]", 4096) for key, item in entries.items()}
         return {key: item for key, item in read.items() if item is not None}
 
     def whole(self, value: Any, path: str, least: int, most: int) -> int | None:
@@ -96,12 +96,12 @@ class Reader:
             self.refuse(path, "must be true or false")
         return value is True
 
-    def only(self, found: dict[str, Any], path: str, known: Sequence[str]) -> dict[str, Any]:
+    def only(self, fields: dict[str, Any], path: str, known: Sequence[str]) -> dict[str, Any]:
         """The same object, after recording a refusal for every unknown field."""
-        for key in found:
+        for key in fields:
             if key not in known:
                 self.refuse(f"{path}.{str(key)[:63]}", f"is not a field here; fields are {', '.join(known)}")
-        return found
+        return fields
 
     def convert[T](self, value: Any, path: str, convert: Callable[[Any], T]) -> T | None:
         """What `convert` makes of a value; its ValueError is the refusal."""

@@ -142,9 +142,9 @@ def _size(work: _Work) -> None:
         ("account", "account", values.one_name),
     )
     for option, key, read in fields:
-        found = work.read(option, read)
-        if found is not None:
-            work.spec[key] = found
+        value = work.read(option, read)
+        if value is not None:
+            work.spec[key] = value
     if "tasksPerNode" in work.spec and "ntasks" not in work.given:
         work.spec["tasks"] = work.spec["tasksPerNode"] * work.spec.get("nodes", 1)
     if "hold" in work.given:
@@ -169,27 +169,27 @@ def _tasks_per_node(work: _Work, option: str) -> int | None:
 
 def _resources(work: _Work) -> None:
     """resources of one task, from amounts by node, task, CPU, GPU or job."""
-    found: dict[str, Any] = work.read("tres-per-task", values.tres) or {}
+    needs: dict[str, Any] = work.read("tres-per-task", values.tres) or {}
     gpus = _gpus(work)
     if gpus:
-        found["gpus"] = gpus
-    for option, factor in (("cpus-per-task", 1), ("cpus-per-gpu", found.get("gpus", 0))):
+        needs["gpus"] = gpus
+    for option, factor in (("cpus-per-task", 1), ("cpus-per-gpu", needs.get("gpus", 0))):
         count = work.read(option, values.whole)
         if count and not factor:
             work.wrong(option, "needs a number of GPUs")
         elif count:
-            found["cpus"] = count * factor
-    memory = _memory(work, found.get("cpus", 1), found.get("gpus", 0))
+            needs["cpus"] = count * factor
+    memory = _memory(work, needs.get("cpus", 1), needs.get("gpus", 0))
     if memory:
-        found["memory"] = memory
+        needs["memory"] = memory
     amounts = {}
-    if "cpus" in found:
-        amounts["cpu"] = str(found["cpus"])
-    if "memory" in found:
-        mebibytes, rest = divmod(found["memory"], _MEBI)
-        amounts["memory"] = str(found["memory"]) if rest else f"{mebibytes}Mi"
-    if "gpus" in found:
-        amounts[GPU] = str(found["gpus"])
+    if "cpus" in needs:
+        amounts["cpu"] = str(needs["cpus"])
+    if "memory" in needs:
+        mebibytes, remainder = divmod(needs["memory"], _MEBI)
+        amounts["memory"] = str(needs["memory"]) if remainder else f"{mebibytes}Mi"
+    if "gpus" in needs:
+        amounts[GPU] = str(needs["gpus"])
     if amounts:
         work.spec["resources"] = amounts
 
@@ -236,12 +236,14 @@ def _memory(work: _Work, cpus: int, gpus: int) -> int | None:
 
 def _waiting(work: _Work) -> None:
     """dependsOn, if the Jobs for the ids are known."""
-    found = work.read("dependency", values.dependencies)
-    unknown = dict.fromkeys(job_id for job_id, _ in found or () if job_id not in work.job_names)
+    dependencies = work.read("dependency", values.dependencies)
+    unknown = dict.fromkeys(job_id for job_id, _ in dependencies or () if job_id not in work.job_names)
     for job_id in unknown:
         work.wrong("dependency", f"tell which Job is Slurm's job {job_id}: --job {job_id}=NAME")
-    if found and not unknown:
-        work.spec["dependsOn"] = [{"name": work.job_names[job_id], "when": when} for job_id, when in found]
+    if dependencies and not unknown:
+        work.spec["dependsOn"] = [
+            {"name": work.job_names[job_id], "when": when} for job_id, when in dependencies
+        ]
 
 
 def _preamble(work: _Work) -> str:
@@ -318,11 +320,11 @@ def _describe_differences(work: _Work) -> None:
 
 def _refusals(work: _Work, spec: dict[str, Any]) -> list[Mistake]:
     """Mistakes in the Job itself, with the line of the option that causes them."""
-    found = parse(spec)
-    if not isinstance(found, list):
+    parsed = parse(spec)
+    if not isinstance(parsed, list):
         return []
     mistakes = []
-    for refusal in found:
+    for refusal in parsed:
         path = max((path for path in _LINES if refusal.path.startswith(path)), key=len, default="")
         option = _LINES.get(path, "")
         line = work.given[option].line if option in work.given else 1

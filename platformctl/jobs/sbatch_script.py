@@ -171,20 +171,22 @@ def _beyond(lines: tuple[str, ...], body: int) -> list[Mistake]:
 
 
 def _parse(words: _Words) -> list[Directive]:
-    found = []
+    directives = []
     queue = list(words.words)
     while queue:
         number, word = queue.pop(0)
         if word == "--":
-            words.mistakes += [Mistake(line, f"{rest[:80]!r} is no option of sbatch") for line, rest in queue]
+            words.mistakes += [
+                Mistake(line, f"{extra[:80]!r} is no option of sbatch") for line, extra in queue
+            ]
             break
         if word.startswith("--"):
-            found += _long(words, queue, number, word[2:])
+            directives += _long(words, queue, number, word[2:])
         elif word.startswith("-") and len(word) > 1:
-            found += _short(words, queue, number, word[1:])
+            directives += _short(words, queue, number, word[1:])
         else:
             words.mistakes.append(Mistake(number, f"{word[:80]!r} is no option of sbatch"))
-    return found
+    return directives
 
 
 def _long(words: _Words, queue: list[tuple[int, str]], number: int, word: str) -> list[Directive]:
@@ -206,23 +208,23 @@ def _long(words: _Words, queue: list[tuple[int, str]], number: int, word: str) -
 
 def _short(words: _Words, queue: list[tuple[int, str]], number: int, letters: str) -> list[Directive]:
     """`-n4`, `-n 4`, or several options without a value and one with: `-OHn4`."""
-    found: list[Directive] = []
+    directives: list[Directive] = []
     while letters:
         option, letters = BY_SHORT.get(letters[0]), letters[1:] if letters[0] in BY_SHORT else letters
         if option is None:
             words.mistakes.append(Mistake(number, f"-{letters[0]} is no option of sbatch"))
-            return found
+            return directives
         if option.takes is Takes.NOTHING:
-            found.append(Directive(number, option, ""))
+            directives.append(Directive(number, option, ""))
             continue
         value = letters
         if not value and option.takes is Takes.VALUE:
             if not queue:
                 words.mistakes.append(Mistake(number, f"-{option.short} needs a value"))
-                return found
+                return directives
             _, value = queue.pop(0)
-        return [*found, Directive(number, option, value)]
-    return found
+        return [*directives, Directive(number, option, value)]
+    return directives
 
 
 def _option(words: _Words, number: int, name: str) -> Option | None:

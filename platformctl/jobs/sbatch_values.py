@@ -16,7 +16,7 @@ _TIMES = tuple(
 _SIZE = re.compile(r"(\d{1,15})(?:([KMGTkmgt])[Bb]?)?", re.ASCII)
 _MEBI = {"k": -10, "m": 0, "g": 10, "t": 20}
 _GPUS = re.compile(r"(?:(?P<kind>[A-Za-z][\w.-]*)[:=])?(?P<count>\d{1,6})", re.ASCII)
-_GRES = re.compile(r"(?:gres[/:])?(?P<name>[A-Za-z_]\w*)(?:[:=/](?P<rest>.*))?", re.ASCII)
+_GRES = re.compile(r"(?:gres[/:])?(?P<name>[A-Za-z_]\w*)(?:[:=/](?P<amount>.*))?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _QUOTES = ("'", '"')
@@ -42,13 +42,13 @@ def walltime(text: str) -> str:
     """sbatch's time as a Job's `D-HH:MM:SS`."""
     if text.upper() in ("UNLIMITED", "INFINITE", "-1", "0"):
         raise ValueError("a Job needs a limited wall time: give one")
-    match = next((found for form in _TIMES if (found := form.fullmatch(text))), None)
+    match = next((fitting for form in _TIMES if (fitting := form.fullmatch(text))), None)
     if match is None:
         raise ValueError(f"{text[:40]!r} is no time: minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS")
     parts = {key: int(value or 0) for key, value in match.groupdict().items()}
     seconds = ((parts.get("d", 0) * 24 + parts.get("h", 0)) * 60 + parts.get("m", 0)) * 60 + parts.get("s", 0)
-    days, rest = divmod(seconds, 86400)
-    clock = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
+    days, remainder = divmod(seconds, 86400)
+    clock = f"{remainder // 3600:02}:{remainder // 60 % 60:02}:{remainder % 60:02}"
     return f"{days}-{clock}" if days else clock
 
 
@@ -100,37 +100,37 @@ def gpus(text: str) -> int:
 
 def gres(text: str) -> int:
     """GPUs of a node, as gpu or gpu:2; nothing else is understood."""
-    found = 0
+    total = 0
     for item in text.split(","):
         match = _GRES.fullmatch(item)
         if match is None or match["name"] != "gpu":
             raise ValueError(f"{item[:40]!r} is not supported, only gpu")
-        rest = match["rest"] or "1"
-        found += gpus(rest if re.search(r"(^|[:=])[0-9]+$", rest) else f"{rest}:1")
-    return found
+        amount = match["amount"] or "1"
+        total += gpus(amount if re.search(r"(^|[:=])[0-9]+$", amount) else f"{amount}:1")
+    return total
 
 
 def tres(text: str) -> dict[str, int]:
     """cpus, memory (bytes) and gpus of a task, as cpu=4,mem=2G,gres/gpu:1."""
-    found: dict[str, int] = {}
+    amounts: dict[str, int] = {}
     for item in text.split(","):
         name, _, amount = item.replace("gres:", "gres/").partition("=" if "=" in item else ":")
         if name == "cpu":
-            found["cpus"] = whole(amount)
+            amounts["cpus"] = whole(amount)
         elif name == "mem":
-            found["memory"] = mebibytes(amount) * 2**20
+            amounts["memory"] = mebibytes(amount) * 2**20
         elif name == "gres/gpu":
-            found["gpus"] = gpus(amount or "1")
+            amounts["gpus"] = gpus(amount or "1")
         else:
             raise ValueError(f"{item[:40]!r} is not supported, only cpu, mem and gres/gpu")
-    return found
+    return amounts
 
 
 def dependencies(text: str) -> list[tuple[str, str]]:
     """Slurm job ids and what to wait for; all must happen."""
     if "?" in text:
         raise ValueError("a Job waits for all of its dependencies, not for any of them (?)")
-    found = []
+    pairs = []
     for item in text.split(","):
         kind, *ids = item.split(":")
         if kind not in _WHEN:
@@ -138,13 +138,13 @@ def dependencies(text: str) -> list[tuple[str, str]]:
         for job_id in ids or [""]:
             if not re.fullmatch(r"\d{1,12}", job_id, re.ASCII):
                 raise ValueError(f"{job_id[:40]!r} is no id of a job")
-            found.append((job_id, _WHEN[kind]))
-    return found
+            pairs.append((job_id, _WHEN[kind]))
+    return pairs
 
 
 def exports(text: str) -> dict[str, str]:
     """Variables with their values; NONE and NIL are none."""
-    found = {}
+    variables = {}
     if text in ("NONE", "NIL"):
         return {}
     for item in _quoted_items(text):
@@ -154,8 +154,8 @@ def exports(text: str) -> dict[str, str]:
                 f"{item[:40]!r} would come from the submitting shell, which a Job does not know: "
                 "write NAME=value, or NONE"
             )
-        found[name] = value
-    return found
+        variables[name] = value
+    return variables
 
 
 def _quoted_items(text: str) -> list[str]:

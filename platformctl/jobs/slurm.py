@@ -91,19 +91,19 @@ def _place(job: JobSpec, user: User, queue: Queue | None) -> dict[str, Any]:
 
 
 def _size(job: JobSpec) -> dict[str, Any]:
-    found: dict[str, Any] = {"tasks": job.tasks}
+    fields: dict[str, Any] = {"tasks": job.tasks}
     nodes = job.nodes or (1 if job.tasks == 1 else None)
     if nodes:
-        found["nodes"] = str(nodes)
+        fields["nodes"] = str(nodes)
     each = _tasks_on_a_node(job)
     if each and (job.tasks_per_node or (job.nodes or 1) > 1):
         # Otherwise Slurm may put all tasks on the first node, except one for each other node.
-        found["tasks_per_node"] = each
+        fields["tasks_per_node"] = each
     if job.array:
-        found["array"] = array_text(job.array)
+        fields["array"] = array_text(job.array)
     if job.walltime:
-        found["time_limit"] = _number(-(-job.walltime // 60))
-    return found
+        fields["time_limit"] = _number(-(-job.walltime // 60))
+    return fields
 
 
 def _resources(job: JobSpec) -> dict[str, Any]:
@@ -111,20 +111,20 @@ def _resources(job: JobSpec) -> dict[str, Any]:
 
     By node if it is known how many tasks a node has; otherwise memory by core, rounded up.
     """
-    resources, found = job.resources, dict[str, Any]()
+    resources, fields = job.resources, dict[str, Any]()
     cores = -(-resources.millicores // 1000)
     each = _tasks_on_a_node(job)
     if cores:
-        found["cpus_per_task"] = cores
+        fields["cpus_per_task"] = cores
     if resources.memory and each:
-        found["memory_per_node"] = _number(-(-resources.memory * each // 2**20))
+        fields["memory_per_node"] = _number(-(-resources.memory * each // 2**20))
     elif resources.memory:
-        found["memory_per_cpu"] = _number(-(-resources.memory // ((cores or 1) * 2**20)))
+        fields["memory_per_cpu"] = _number(-(-resources.memory // ((cores or 1) * 2**20)))
     if resources.gpus and each:
-        found["tres_per_node"] = f"gres/gpu:{resources.gpus * each}"
+        fields["tres_per_node"] = f"gres/gpu:{resources.gpus * each}"
     elif resources.gpus:
-        found["tres_per_task"] = f"gres/gpu:{resources.gpus}"
-    return found
+        fields["tres_per_task"] = f"gres/gpu:{resources.gpus}"
+    return fields
 
 
 def _tasks_on_a_node(job: JobSpec) -> int | None:
@@ -138,14 +138,16 @@ def _tasks_on_a_node(job: JobSpec) -> int | None:
 
 def _plain(description: dict[str, Any]) -> dict[str, Any]:
     """For v0.0.38: numbers are plain, nodes are a range, and devices are called gres."""
-    found = {key: value["number"] if isinstance(value, dict) else value for key, value in description.items()}
-    if "nodes" in found:
-        found["nodes"] = [int(found["nodes"])] * 2
-    if "tres_per_node" in found:
-        found["gres"] = found.pop("tres_per_node").removeprefix("gres/")
-    if "tres_per_task" in found:
-        found["gpus_per_task"] = found.pop("tres_per_task").removeprefix("gres/gpu:")
-    return found
+    fields = {
+        key: value["number"] if isinstance(value, dict) else value for key, value in description.items()
+    }
+    if "nodes" in fields:
+        fields["nodes"] = [int(fields["nodes"])] * 2
+    if "tres_per_node" in fields:
+        fields["gres"] = fields.pop("tres_per_node").removeprefix("gres/")
+    if "tres_per_task" in fields:
+        fields["gpus_per_task"] = fields.pop("tres_per_task").removeprefix("gres/gpu:")
+    return fields
 
 
 def _number(value: int) -> dict[str, Any]:

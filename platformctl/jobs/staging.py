@@ -14,11 +14,11 @@ CANNOT_COPY = 74
 
 def copies(transfers: Iterable[Transfer], home: str) -> list[tuple[str, str, str]]:
     """For each copy the absolute source and target, and the folder that the target is in."""
-    found = []
+    resolved = []
     for transfer in transfers:
         source, target = absolute(transfer.source, home), absolute(transfer.target, home)
-        found.append((source, target, target.rpartition("/")[0] or "/"))
-    return found
+        resolved.append((source, target, target.rpartition("/")[0] or "/"))
+    return resolved
 
 
 def absolute(path: str, home: str) -> str:

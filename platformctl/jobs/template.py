@@ -91,28 +91,28 @@ class TemplateReader:
 
     def _container(self, value: Any, path: str) -> Container | None:
         reader = self.reader
-        found = self._known(value, path, "spec.containers[].")
+        fields = self._known(value, path, "spec.containers[].")
         self._known(
-            found.get("securityContext"), f"{path}.securityContext", "spec.containers[].securityContext."
+            fields.get("securityContext"), f"{path}.securityContext", "spec.containers[].securityContext."
         )
-        name = reader.text(found.get("name"), f"{path}.name", 63) or ""
+        name = reader.text(fields.get("name"), f"{path}.name", 63) or ""
         if not _DNS_LABEL.fullmatch(name):
             reader.refuse(f"{path}.name", "must be lower-case letters, digits and '-'")
-        image = reader.text(found.get("image"), f"{path}.image", 512) or ""
+        image = reader.text(fields.get("image"), f"{path}.image", 512) or ""
         if not _IMAGE.fullmatch(image):
             reader.refuse(
                 f"{path}.image", "must be the name of an image, such as docker.io/library/debian:13"
             )
-        command = reader.texts(found.get("command"), f"{path}.command", 1024, 131072)
-        args = reader.texts(found.get("args"), f"{path}.args", 1024, 131072)
+        command = reader.texts(fields.get("command"), f"{path}.command", 1024, 131072)
+        args = reader.texts(fields.get("args"), f"{path}.args", 1024, 131072)
         if not command:
             self.unsupported[Target.SLURM].append(
                 Refusal(f"{path}.command", "must be set: Slurm does not read the image's entry point")
             )
-        pull_policy = found.get("imagePullPolicy")
+        pull_policy = fields.get("imagePullPolicy")
         if pull_policy is not None and pull_policy not in _PULL_POLICIES:
             reader.refuse(f"{path}.imagePullPolicy", f"must be one of {', '.join(_PULL_POLICIES)}")
-        env = self._env(found.get("env"), f"{path}.env")
+        env = self._env(fields.get("env"), f"{path}.env")
         self._bounded(env, (*command, *args), path)
         return Container(
             name=name,
@@ -120,10 +120,10 @@ class TemplateReader:
             command=command,
             args=args,
             env=env,
-            resources=self._resources(found.get("resources"), f"{path}.resources"),
-            working_dir=self._absolute(found.get("workingDir"), f"{path}.workingDir"),
+            resources=self._resources(fields.get("resources"), f"{path}.resources"),
+            working_dir=self._absolute(fields.get("workingDir"), f"{path}.workingDir"),
             pull_policy=pull_policy if pull_policy in _PULL_POLICIES else None,
-            mounts=self._mounts(found.get("volumeMounts"), f"{path}.volumeMounts"),
+            mounts=self._mounts(fields.get("volumeMounts"), f"{path}.volumeMounts"),
         )
 
     def _bounded(self, env: tuple[tuple[str, str], ...], words: tuple[str, ...], path: str) -> None:
@@ -165,8 +165,10 @@ class TemplateReader:
         return tuple(pairs)
 
     def _resources(self, value: Any, path: str) -> Resources:
-        found = self._known(value, path, "spec.containers[].resources.")
-        levels = {level: self._level(found.get(level), f"{path}.{level}") for level in ("requests", "limits")}
+        fields = self._known(value, path, "spec.containers[].resources.")
+        levels = {
+            level: self._level(fields.get(level), f"{path}.{level}") for level in ("requests", "limits")
+        }
         most = {name: max(level.get(name, 0) for level in levels.values()) for name in ("cpu", "memory", GPU)}
         for name, amount in levels["requests"].items():
             if amount > levels["limits"].get(name, amount):
@@ -174,7 +176,7 @@ class TemplateReader:
             if name == GPU and levels["limits"].get(GPU) != amount:
                 self.reader.refuse(f"{path}.requests[{name}]", "must equal the limit: devices are not shared")
         raw = {
-            level: {name: str(found[level][name]) for name in levels[level]}
+            level: {name: str(fields[level][name]) for name in levels[level]}
             for level in levels
             if levels[level]
         }
@@ -188,9 +190,9 @@ class TemplateReader:
 
     def flat_resources(self, value: Any, path: str) -> Resources:
         """What one task of a script needs; each quantity is both request and limit."""
-        found = self.reader.mapping(value, path)
-        level = self._level(found, path)
-        raw = {name: str(found[name]) for name in level}
+        quantities = self.reader.mapping(value, path)
+        level = self._level(quantities, path)
+        raw = {name: str(quantities[name]) for name in level}
         return Resources(level.get("cpu", 0), level.get("memory", 0), level.get(GPU, 0), raw, raw)
 
     def _level(self, value: Any, path: str) -> dict[str, int]:

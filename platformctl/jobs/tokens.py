@@ -31,7 +31,7 @@ class Token:
     def __str__(self) -> str:
         return f"kf:{self.site}:{self.uid}:{self.attempt}" + (f":{self.copy}" if self.copy else "")
 
-    def another_copy(self) -> "Token":
+    def another_submission(self) -> "Token":
         """A token for one more submission of the same attempt."""
         return replace(self, copy=secrets.token_hex(4))
 

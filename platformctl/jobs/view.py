@@ -158,11 +158,11 @@ def resources(job: Mapping[str, Any]) -> dict[str, Any]:
 
 def decision(job: Mapping[str, Any]) -> list[str]:
     """Why this back end: one line for each target."""
-    found = _status(job).get("decision")
-    if not found:
+    text = _status(job).get("decision")
+    if not text:
         accepted = _condition(job, "Accepted")
-        found = accepted.get("message") if accepted and accepted.get("status") == "True" else ""
-    return [line for line in str(found or "").splitlines() if line.strip()]
+        text = accepted.get("message") if accepted and accepted.get("status") == "True" else ""
+    return [line for line in str(text or "").splitlines() if line.strip()]
 
 
 def explain(
@@ -178,11 +178,11 @@ def explain(
     """
     name, state = _metadata(job).get("name"), phase(job)
     sentences = [f"{name} {_STORIES[state]}{_place(job)}."]
-    found = [str(line) for line in (explanation or {}).get("sentences") or []]
-    sentences += [_sentence(line) for line in found or [reason(job)] if line]
+    answers = [str(line) for line in (explanation or {}).get("sentences") or []]
+    sentences += [_sentence(line) for line in answers or [reason(job)] if line]
     if not live(job):
         return " ".join(sentences)
-    if found:
+    if answers:
         behind = _known((explanation or {}).get("behind") or [], others)
         sentences += [f"Among those before it: {_listed(behind)}."] if behind else []
     elif state is not Phase.RUNNING:
@@ -363,10 +363,10 @@ def _time(text: object, now: float) -> str:
 
 
 def _containers(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    found: Sequence[Mapping[str, Any]] = ((spec.get("template") or {}).get("spec") or {}).get(
+    containers: Sequence[Mapping[str, Any]] = ((spec.get("template") or {}).get("spec") or {}).get(
         "containers"
     ) or ()
-    return found
+    return containers
 
 
 def _word(value: object) -> str:

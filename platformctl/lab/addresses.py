@@ -87,10 +87,10 @@ def machine_networks() -> list[IPv4Network]:
     routes = json.loads(
         subprocess.run(["ip", "-json", "-4", "route"], capture_output=True, check=True).stdout
     )
-    found = [destination for route in routes if (destination := route["dst"]) != "default"]
-    found += [route["gateway"] for route in routes if "gateway" in route]
-    found += _name_servers(_RESOLVERS.read_text() if _RESOLVERS.exists() else "")
-    return [IPv4Network(destination, strict=False) for destination in found]
+    used = [destination for route in routes if (destination := route["dst"]) != "default"]
+    used += [route["gateway"] for route in routes if "gateway" in route]
+    used += _name_servers(_RESOLVERS.read_text() if _RESOLVERS.exists() else "")
+    return [IPv4Network(destination, strict=False) for destination in used]
 
 
 def _name_servers(resolvers: str) -> list[str]:

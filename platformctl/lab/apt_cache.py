@@ -109,10 +109,10 @@ def _is_ours(pid: int) -> bool:
 
 def _program() -> str:
     # Debian installs it into a folder that is only in root's PATH.
-    found = shutil.which("apt-cacher-ng", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if not found:
+    program = shutil.which("apt-cacher-ng", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if not program:
         raise PlatformError("apt-cacher-ng is not installed", next="apt-get install apt-cacher-ng")
-    return found
+    return program
 
 
 def _answers() -> bool:

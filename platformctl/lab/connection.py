@@ -62,10 +62,10 @@ def check(inventory: Path, slot: IPv4Network, state: str, remedy: str) -> None:
     effective = Effective(read)
     problems = [str(mistake) for mistake in read.mistakes]
     for host in effective.hosts:
-        found = {name: value for name, value in effective.variables(host).items() if concerns(name)}
-        for name in _differing(found, slot, state):
+        settings = {name: value for name, value in effective.variables(host).items() if concerns(name)}
+        for name in _differing(settings, slot, state):
             place = "is not set"
-            if name in found:
+            if name in settings:
                 place = effective.origin(host, name).mistake((name,), None, "", "").place
             problems.append(f"{host}: {name} is not the lab's ({place})")
     if problems:
@@ -78,13 +78,13 @@ def check(inventory: Path, slot: IPv4Network, state: str, remedy: str) -> None:
         )
 
 
-def _differing(found: Mapping[str, Any], slot: IPv4Network, state: str) -> list[str]:
+def _differing(settings: Mapping[str, Any], slot: IPv4Network, state: str) -> list[str]:
     """Names of one host's connection variables that differ from the lab's values."""
     absent = object()
     expected = variables(state)
-    names = {*expected, *found} - {ADDRESS}
-    wrong = {name for name in names if found.get(name, absent) != expected.get(name, absent)}
-    return sorted(wrong if _within(found.get(ADDRESS), slot) else wrong | {ADDRESS})
+    names = {*expected, *settings} - {ADDRESS}
+    wrong = {name for name in names if settings.get(name, absent) != expected.get(name, absent)}
+    return sorted(wrong if _within(settings.get(ADDRESS), slot) else wrong | {ADDRESS})
 
 
 def _within(address: Any, slot: IPv4Network) -> bool:

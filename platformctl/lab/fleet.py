@@ -81,7 +81,7 @@ def _refuse_other(name: str, source: str) -> None:
 def _network(name: str, size: int) -> network.LabNetwork:
     with state.machine_lock():
         networks = network.every()
-        made = next((found for found in networks if found.lab == name), None)
+        made = next((candidate for candidate in networks if candidate.lab == name), None)
         if made is None:
             made = network.create(name, None, (), routed_hosts=size)
             networks.append(made)
@@ -91,8 +91,8 @@ def _network(name: str, size: int) -> network.LabNetwork:
 
 def _boot(lab: Lab, made: network.LabNetwork, say: Callable[[str], None]) -> None:
     first, last = lab.hosts[0], lab.hosts[-1]
-    found = hosts.states(lab.name).get(_CONTAINER)
-    if found is None:
+    container_state = hosts.states(lab.name).get(_CONTAINER)
+    if container_state is None:
         with state.machine_lock():
             reference = image.ensure(say)
         settings = lab.state / "settings"
@@ -101,7 +101,7 @@ def _boot(lab: Lab, made: network.LabNetwork, say: Callable[[str], None]) -> Non
         (settings / "fleet.json").write_text(json.dumps({"network": str(made.routed), "hosts": names}))
         (settings / "authorized_keys").write_text((lab.state / "id_ed25519.pub").read_text())
         podman.run(*run_command(first, reference, made, settings))
-    elif found != "running":
+    elif container_state != "running":
         podman.run("start", first.container)
     route = ["ip", "route", "replace", str(made.routed), "via", str(_own_address(made))]
     subprocess.run(route, check=True, capture_output=True)

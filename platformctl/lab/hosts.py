@@ -106,5 +106,5 @@ def revive(hosts: Sequence[Host], states: dict[str, str]) -> None:
 
 def states(lab: str) -> dict[str, str]:
     """The state of every container of a lab by host name: running, exited, paused, created."""
-    found = podman.labelled(("ps", "--all"), lab)
-    return {container["Labels"][HOST_LABEL]: container["State"] for container in found}
+    containers = podman.labelled(("ps", "--all"), lab)
+    return {container["Labels"][HOST_LABEL]: container["State"] for container in containers}

@@ -180,7 +180,7 @@ def moved_text(text: str, moved: dict[IPv4Address, IPv4Address]) -> str:
     if not texts:
         return text
     pattern = re.compile(rf"(?<![\d.])({'|'.join(map(re.escape, texts))})(?![\d]|\.\d)")
-    return pattern.sub(lambda found: texts[found[0]], text)
+    return pattern.sub(lambda match: texts[match[0]], text)
 
 
 def _other_addresses(variables: Mapping[str, Any]) -> Iterator[IPv4Address]:
@@ -207,14 +207,14 @@ def _keys(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
     """All keys of a document at any depth: variables may be in hosts, groups, whole files and anchors."""
     waiting, seen = [node], set[int]()
     while waiting:
-        found = waiting.pop()
-        if id(found) in seen:
+        current = waiting.pop()
+        if id(current) in seen:
             continue
-        seen.add(id(found))
-        if isinstance(found, yaml.SequenceNode):
-            waiting += found.value
-        elif isinstance(found, yaml.MappingNode):
-            for key, value in found.value:
+        seen.add(id(current))
+        if isinstance(current, yaml.SequenceNode):
+            waiting += current.value
+        elif isinstance(current, yaml.MappingNode):
+            for key, value in current.value:
                 waiting.append(value)
                 if isinstance(key, yaml.ScalarNode):
                     yield key

@@ -76,15 +76,15 @@ class Lab:
         return ["podman", "exec", "--interactive", *terminal, self._own_container(host), *shell]
 
     def _own_container(self, host: str) -> str:
-        found = self.host(host)
-        if found.shared:
+        target = self.host(host)
+        if target.shared:
             raise PlatformError(
                 f"{host} is a simulated host, which can be reached only by ssh",
                 where=str(self.inventory),
                 next=f"platformctl lab shell {host} --name {self.name}",
                 code=ExitCode.INVALID,
             )
-        return found.container
+        return target.container
 
 
 @dataclass(frozen=True)
@@ -131,19 +131,19 @@ def down(name: str = DEFAULT_NAME, say: Callable[[str], None] = lambda _: None) 
     check_machine()
     with state.lab_lock(name, say):
         removed = []
-        containers = [found["Names"][0] for found in podman.labelled(("ps", "--all"), name)]
+        containers = [container["Names"][0] for container in podman.labelled(("ps", "--all"), name)]
         if containers:
             podman.remove("rm", "--force", "--ignore", "--time", "0", *containers)
             removed.append(f"{len(containers)} containers")
-        volumes = [found["Name"] for found in podman.labelled(("volume", "ls"), name)]
+        volumes = [volume["Name"] for volume in podman.labelled(("volume", "ls"), name)]
         for volume in volumes:
             podman.remove("volume", "rm", "--force", volume)
         if volumes:
             removed.append(f"{len(volumes)} volumes")
         with state.machine_lock():
-            found_network = network.of(name)
-            if found_network:
-                podman.remove("network", "rm", "--force", found_network.name)
+            own_network = network.of(name)
+            if own_network:
+                podman.remove("network", "rm", "--force", own_network.name)
                 removed.append("the network")
             removed += network.guard(network.every())
         if state.folder(name).exists():
@@ -189,7 +189,7 @@ def _settle(name: str, source: Path, light: int) -> tuple[network.LabNetwork, Pa
     in_place = _may_be_in_place(name, source, layout, light)
     with state.machine_lock():
         networks = network.every()
-        made = next((found for found in networks if found.lab == name), None)
+        made = next((candidate for candidate in networks if candidate.lab == name), None)
         if made is None:
             made = network.create(name, layout.slot if in_place else None, layout.inner_networks)
             networks.append(made)

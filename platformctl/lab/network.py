@@ -30,7 +30,7 @@ class LabNetwork:
 
 def of(lab: str) -> LabNetwork | None:
     """The network of a lab, if it has one."""
-    return next((found for found in every() if found.lab == lab), None)
+    return next((candidate for candidate in every() if candidate.lab == lab), None)
 
 
 def every() -> list[LabNetwork]:
@@ -50,7 +50,7 @@ def create(
     machine = addresses.machine_networks()
     addresses.refuse_overlap(inner, machine)
     slot = addresses.choose_slot(own, [*machine, *_podman_networks()])
-    fleets = [found.routed for found in every() if found.routed]
+    fleets = [other.routed for other in every() if other.routed]
     routed = addresses.choose_routed(routed_hosts, [*machine, *fleets]) if routed_hosts else None
     # The slot is part of the name, because netavark names its firewall chains after the network. If a killed
     # host left a chain, a network with the same name in another slot would have its own traffic masqueraded.
@@ -88,12 +88,12 @@ def guard(networks: Sequence[LabNetwork]) -> list[str]:
 
 def _podman_networks() -> list[IPv4Network]:
     """Subnets of all podman networks, also of those without a running host, which have no route yet."""
-    found = []
+    subnets = []
     for network in podman.query("network", "ls"):
         for subnet in network.get("subnets") or ():
             if ":" not in subnet["subnet"]:
-                found.append(IPv4Network(subnet["subnet"]))
-    return found
+                subnets.append(IPv4Network(subnet["subnet"]))
+    return subnets
 
 
 def _from_podman(network: dict[str, object]) -> LabNetwork:

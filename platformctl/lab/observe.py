@@ -34,15 +34,15 @@ class Observed:
 
 def observe(lab: Lab) -> list[Observed]:
     """Every host of the lab's inventory, also without a container; a fleet is one row."""
-    found = {c["Names"][0]: c for c in podman.labelled(("ps", "--all"), lab.name)}
-    running = [name for name, c in found.items() if c["State"] == "running"]
+    containers = {c["Names"][0]: c for c in podman.labelled(("ps", "--all"), lab.name)}
+    running = [name for name, c in containers.items() if c["State"] == "running"]
     memory = _memory(running)
     rows = []
     by_container: dict[str, list[Host]] = {}
     for host in lab.hosts:
         by_container.setdefault(host.container, []).append(host)
     for name, hosts in by_container.items():
-        container = found.get(name)
+        container = containers.get(name)
         state = container["State"] if container else "missing"
         uptime = None
         if container and state == "running":
@@ -65,11 +65,13 @@ def _memory(containers: list[str]) -> dict[str, int]:
 
 
 def _bytes(text: str) -> int:
-    found = re.fullmatch(r"([\d.]+)\s*(\w+)", text)
-    return int(float(found[1]) * _UNITS[found[2]]) if found else 0
+    match = re.fullmatch(r"([\d.]+)\s*(\w+)", text)
+    return int(float(match[1]) * _UNITS[match[2]]) if match else 0
 
 
 def _duration(seconds: int) -> str:
-    minutes, rest = divmod(seconds, 60)
+    minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return (
+        f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    )

@@ -48,8 +48,8 @@ def remove(*arguments: str, seconds: float = 30) -> None:
 
 def query(*arguments: str) -> list[dict[str, Any]]:
     """The list of objects that a podman command prints with --format json."""
-    found: list[dict[str, Any]] | None = json.loads(run(*arguments, "--format", "json").stdout or "[]")
-    return found or []
+    objects: list[dict[str, Any]] | None = json.loads(run(*arguments, "--format", "json").stdout or "[]")
+    return objects or []
 
 
 def labelled(kind: Sequence[str], lab: str | None) -> list[dict[str, Any]]:

@@ -85,13 +85,13 @@ class FrontProxy:
         return Caller(user, tuple(groups), self._extra(request))
 
     def _extra(self, request: web.Request) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
+        extra: dict[str, tuple[str, ...]] = {}
         for header, value in request.headers.items():
             for prefix in self.extra_prefixes:
                 if header.lower().startswith(prefix.lower()):
                     key = header[len(prefix) :].lower()
-                    found[key] = (*found.get(key, ()), value)
-        return found
+                    extra[key] = (*extra.get(key, ()), value)
+        return extra
 
 
 def _common_name(certificate: Mapping[str, Any]) -> str:

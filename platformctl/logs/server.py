@@ -155,8 +155,8 @@ class LogServer:
             },
         }
         kind = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview"}
-        found = await self._client.create(_REVIEWS, {**kind, "spec": spec})
-        if not found["status"].get("allowed"):
+        review = await self._client.create(_REVIEWS, {**kind, "spec": spec})
+        if not review["status"].get("allowed"):
             raise ForbiddenError("only the submitter of a Job may read its output")
 
     async def _pieces(

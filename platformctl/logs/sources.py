@@ -40,8 +40,8 @@ class Watched:
     @property
     def status(self) -> Mapping[str, Any]:
         """The status as it was last read."""
-        found: Mapping[str, Any] = self.job.get("status") or {}
-        return found
+        status: Mapping[str, Any] = self.job.get("status") or {}
+        return status
 
     @property
     def attempt(self) -> int:
@@ -70,15 +70,15 @@ class Watched:
         if attempt == self.attempt:
             return self.status
         records: list[Mapping[str, Any]] = list(self.status.get("attempts") or [])
-        found = next((record for record in records if record.get("attempt") == attempt), None)
-        if found is None:
+        placement = next((record for record in records if record.get("attempt") == attempt), None)
+        if placement is None:
             raise NoOutputError(f"the Job has no attempt {attempt}; its last is {self.attempt}")
-        return found
+        return placement
 
     def first_index(self) -> int:
         """The first index of the array; 0 if the Job is not an array."""
-        found = re.match(r"[0-9]+", str((self.job.get("spec") or {}).get("array", "")))
-        return int(found.group()) if found else 0
+        match = re.match(r"[0-9]+", str((self.job.get("spec") or {}).get("array", "")))
+        return int(match.group()) if match else 0
 
     def over(self, attempt: int) -> bool:
         """Whether the attempt had ended when the Job was last read."""
@@ -222,10 +222,10 @@ class PodSource:
         try:
             async with aclosing(self._client.stream(path, **query)) as pieces:
                 async for piece in pieces:
-                    rest = piece[offset:]
+                    unread = piece[offset:]
                     offset = max(0, offset - len(piece))
-                    if rest:
-                        yield rest
+                    if unread:
+                        yield unread
         except NotFoundError:
             return
         except ApiError as error:

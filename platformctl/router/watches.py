@@ -41,11 +41,11 @@ def of_queues(
 
     def on_change(key: Key, _before: Version | None, after: Version | None, raw: dict[str, Any]) -> None:
         queues.pop(key[1], None)
-        found = parse_queue(key[1], raw.get("spec")) if after is not None else None
-        if isinstance(found, Queue):
-            queues[key[1]] = found
-        elif found:
-            log.error("a Queue is ignored", queue=key[1], why=[str(refusal) for refusal in found])
+        queue = parse_queue(key[1], raw.get("spec")) if after is not None else None
+        if isinstance(queue, Queue):
+            queues[key[1]] = queue
+        elif queue:
+            log.error("a Queue is ignored", queue=key[1], why=[str(refusal) for refusal in queue])
         changed()
 
     return Informer(client, QUEUES, _version, on_change)

@@ -31,11 +31,11 @@ AREAS = (
 
 def by_area(data: Path) -> Mapping[Area, tuple[Variable, ...]]:
     """Variables of every area, without secrets; a prefix of no area makes one of its own."""
-    found: dict[Area, list[Variable]] = {area: [] for area in AREAS}
+    grouped: dict[Area, list[Variable]] = {area: [] for area in AREAS}
     for variable in known(data).values():
         if not variable.secret:
-            found.setdefault(_area_of(variable.name), []).append(variable)
-    return {area: tuple(variables) for area, variables in found.items()}
+            grouped.setdefault(_area_of(variable.name), []).append(variable)
+    return {area: tuple(variables) for area, variables in grouped.items()}
 
 
 def _area_of(name: str) -> Area:

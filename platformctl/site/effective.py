@@ -42,12 +42,12 @@ class Effective:
     @cached_property
     def groups(self) -> dict[str, frozenset[str]]:
         """The groups of every host, without `all`."""
-        found: dict[str, set[str]] = {host: set() for host in self.hosts}
+        by_host: dict[str, set[str]] = {host: set() for host in self.hosts}
         for name, hosts in self.members.items():
             if name != ALL:
                 for host in hosts:
-                    found[host].add(name)
-        return {host: frozenset(names) for host, names in found.items()}
+                    by_host[host].add(name)
+        return {host: frozenset(names) for host, names in by_host.items()}
 
     @cached_property
     def shared(self) -> dict[str, Any]:

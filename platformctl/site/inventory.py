@@ -97,13 +97,13 @@ class Inventory:
 def read_inventory(path: Path) -> Inventory:
     """Read an inventory, given as its folder or its hosts file."""
     folder = path if path.is_dir() else path.parent
-    found = [folder / name for name in HOSTS_FILES if (folder / name).is_file()]
-    if not found:
+    hosts_files = [folder / name for name in HOSTS_FILES if (folder / name).is_file()]
+    if not hosts_files:
         inventory = Inventory(folder, Document(folder / HOSTS_FILES[0], {}))
         inventory.groups[ALL] = Group(ALL)
         inventory.report((), None, "does not exist", "make an inventory with: platformctl init NAME")
         return inventory
-    document, mistakes = read(found[0])
+    document, mistakes = read(hosts_files[0])
     inventory = Inventory(folder, document, mistakes=mistakes)
     inventory.groups[ALL] = Group(ALL)
     for name, body in document.content.items():
@@ -112,7 +112,7 @@ def read_inventory(path: Path) -> Inventory:
     _measure_depths(inventory)
     _read_variable_files(inventory, "group_vars", list(inventory.groups), "group")
     _read_variable_files(inventory, "host_vars", list(inventory.listed), "host")
-    _refuse_other_files(inventory, found[0])
+    _refuse_other_files(inventory, hosts_files[0])
     return inventory
 
 
@@ -234,13 +234,15 @@ def _read_variable_files(inventory: Inventory, section: str, names: list[str], k
 
 def _files_of(folder: Path, name: str, mistakes: list[Mistake]) -> list[Path]:
     """The files of one group or host that Ansible would read: a folder of files or a single file."""
-    found = [path for path in (folder / f"{name}{extension}" for extension in EXTENSIONS) if path.exists()]
-    for unused in found[1:]:
-        problem = f"is not read, because {found[0].name} exists beside it"
-        mistakes.append(Mistake(unused, 0, "", "", problem, f"move its content into {found[0]}"))
-    if not found:
+    candidates = [
+        path for path in (folder / f"{name}{extension}" for extension in EXTENSIONS) if path.exists()
+    ]
+    for unused in candidates[1:]:
+        problem = f"is not read, because {candidates[0].name} exists beside it"
+        mistakes.append(Mistake(unused, 0, "", "", problem, f"move its content into {candidates[0]}"))
+    if not candidates:
         return []
-    return list(_files_below(found[0])) if found[0].is_dir() else found[:1]
+    return list(_files_below(candidates[0])) if candidates[0].is_dir() else candidates[:1]
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

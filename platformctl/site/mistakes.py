@@ -57,8 +57,8 @@ def shown(value: Any, keys: Sequence[Key] = ()) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant."""
-    found = get_close_matches(name, list(known), n=1, cutoff=0.75)
-    return found[0] if found else None
+    matches = get_close_matches(name, list(known), n=1, cutoff=0.75)
+    return matches[0] if matches else None
 
 
 def use_instead(name: str, known: Iterable[str], otherwise: str) -> str:

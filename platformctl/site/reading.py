@@ -53,10 +53,10 @@ class Document:
         """Line of the value under these keys, or of its nearest existing parent; 0 if unknown."""
         node, line = self.node, 0
         for key in keys:
-            found = _child(node, key)
-            if found is None:
+            child = _child(node, key)
+            if child is None:
                 break
-            line, node = found
+            line, node = child
         return line
 
 

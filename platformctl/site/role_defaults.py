@@ -20,11 +20,11 @@ def default[Value](name: str, kind: type[Value]) -> Value:
 
     KeyError: no role has such a default, or it is made by Jinja. TypeError: it is of another type.
     """
-    found = _all()[name]
-    if not isinstance(found, kind):
-        raise TypeError(f"the default of {name} is {found!r} and no {kind.__name__}")
+    value = _all()[name]
+    if not isinstance(value, kind):
+        raise TypeError(f"the default of {name} is {value!r} and no {kind.__name__}")
     # A caller may change what it got.
-    return deepcopy(found)
+    return deepcopy(value)
 
 
 @cache

@@ -38,9 +38,9 @@ def create(target: Path, force: bool = False) -> list[Path]:
     source = paths.data_dir() / "inventories" / EXAMPLE
     written = []
     for path in sorted(source.rglob("*.yml")):
-        copy = target / path.relative_to(source)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(path.read_text().replace(EXAMPLE, name))
-        written.append(copy)
+        destination = target / path.relative_to(source)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        destination.write_text(path.read_text().replace(EXAMPLE, name))
+        written.append(destination)
     secrets.ensure(target)
     return written

@@ -44,16 +44,16 @@ def type_of(variable: Variable, within: str = "") -> Any:
     """The Python type of a variable's values. within: the name of the variable that this is a key of."""
     path = f"{within}.{variable.name}" if within else variable.name
     if path in REFINEMENTS:
-        found = REFINEMENTS[path]
+        kind = REFINEMENTS[path]
     elif variable.type == "list":
-        found = list[_item(variable, path)]  # type: ignore[misc]
+        kind = list[_item(variable, path)]  # type: ignore[misc]
     elif variable.options:
-        found = _mapping(variable, path)
+        kind = _mapping(variable, path)
     elif variable.choices:
-        found = Literal[variable.choices]
+        kind = Literal[variable.choices]
     else:
-        found = _SCALARS[variable.type]
-    return Annotated[found, Field(description=variable.description)] if variable.description else found
+        kind = _SCALARS[variable.type]
+    return Annotated[kind, Field(description=variable.description)] if variable.description else kind
 
 
 def adapters(data: Path) -> Mapping[str, TypeAdapter[Any]]:

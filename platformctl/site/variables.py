@@ -61,7 +61,7 @@ class Role:
         """Variables that the role's callers give, and that no inventory may set."""
         if self.groups:
             return frozenset()
-        own = (found for found in self.variables.values() if found.name.startswith(f"{self.name}_"))
+        own = (variable for variable in self.variables.values() if variable.name.startswith(f"{self.name}_"))
         return frozenset(variable.name for variable in own if variable.required)
 
     def required(self) -> frozenset[str]:
@@ -75,12 +75,12 @@ class Role:
 def roles(data: Path) -> tuple[Role, ...]:
     """All roles below a data folder (with roles/ and playbooks/), by name."""
     groups = _groups_of_roles(data / "playbooks")
-    found = []
+    listed = []
     for path in sorted((data / "roles").glob("*/meta/argument_specs.yml")):
         name = path.parts[-3]
         defaults = _yaml(path.parents[1] / "defaults" / "main.yml")
-        found.append(Role(name, read_specs(path), frozenset(groups.get(name, ())), frozenset(defaults)))
-    return tuple(found)
+        listed.append(Role(name, read_specs(path), frozenset(groups.get(name, ())), frozenset(defaults)))
+    return tuple(listed)
 
 
 @cache
@@ -142,14 +142,14 @@ def _plain(description: str | Iterable[str]) -> str:
 
 
 def _groups_of_roles(playbooks: Path) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
+    by_role: dict[str, set[str]] = {}
     for path in sorted(playbooks.glob("*.yml")):
         plays = yaml.load(path.read_text(), _Loader) or []  # noqa: S506 - a safe loader
         for play in plays:
             for role in play.get("roles") or ():
                 name = role if isinstance(role, str) else role.get("role", role.get("name", ""))
-                found.setdefault(name, set()).add(re.split(r"[\[:,]", play["hosts"])[0])
-    return found
+                by_role.setdefault(name, set()).add(re.split(r"[\[:,]", play["hosts"])[0])
+    return by_role
 
 
 def _yaml(path: Path) -> dict[str, Any]:

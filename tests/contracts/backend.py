@@ -96,7 +96,7 @@ def other(claim: Claim) -> Claim:
 
 def copy_of(ticket: Ticket) -> Ticket:
     """For one more submission of the same attempt."""
-    return replace(ticket, claim=replace(ticket.claim, token=ticket.claim.token.another_copy()))
+    return replace(ticket, claim=replace(ticket.claim, token=ticket.claim.token.another_submission()))
 
 
 async def test_a_submitted_job_is_held_and_found_by_its_token(subject: Subject) -> None:

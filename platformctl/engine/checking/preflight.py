@@ -116,8 +116,8 @@ def _clock(subject: Subject) -> Iterator[Finding]:
         return
     level = Level.ERROR if abs(offset) >= _CLOCK_ERROR else Level.WARNING
     direction = "ahead of" if offset > 0 else "behind"
-    found = f"{abs(offset):.0f} s {direction} this machine"
-    yield Finding(subject.name, "clock", level, found, "set up time synchronisation (chrony) there, or here")
+    gap = f"{abs(offset):.0f} s {direction} this machine"
+    yield Finding(subject.name, "clock", level, gap, "set up time synchronisation (chrony) there, or here")
 
 
 def _space(subject: Subject) -> Iterator[Finding]:
@@ -149,13 +149,13 @@ def _kernel(subject: Subject) -> Iterator[Finding]:
     overrides = subject.setting("kubernetes_kubelet_overrides")
     refuses = overrides if templated(overrides) else overrides.get("failSwapOn", True)
     if subject.probe["swap"] and subject.groups & _KUBERNETES and refuses is not False:
-        found = f"{subject.probe['swap'] / GIB:.1f} GiB of swap"
+        swap = f"{subject.probe['swap'] / GIB:.1f} GiB of swap"
         remedy = (
             "switch swap off (swapoff -a, /etc/fstab), or let the kubelet run with it (failSwapOn: false in "
             "kubernetes_kubelet_overrides)"
         )
         level = Level.WARNING if templated(refuses) else Level.ERROR
-        yield Finding(subject.name, "swap", level, found, remedy)
+        yield Finding(subject.name, "swap", level, swap, remedy)
 
 
 def _ports(subject: Subject) -> Iterator[Finding]:
@@ -192,17 +192,17 @@ def _identity(subject: Subject) -> Iterator[Finding]:
         yield Finding(subject.name, "hostname", Level.ERROR, f"calls itself {hostname}", remedy)
     addresses = subject.probe["addresses"]
     if addresses and subject.address[:1].isdigit() and subject.address not in addresses:
-        found = f"{subject.address} is none of its own ({', '.join(addresses)})"
+        mismatch = f"{subject.address} is none of its own ({', '.join(addresses)})"
         remedy = "give the address that other hosts reach it by as ansible_host"
-        yield Finding(subject.name, "address", Level.WARNING, found, remedy)
+        yield Finding(subject.name, "address", Level.WARNING, mismatch, remedy)
 
 
 def _reach(subject: Subject) -> Iterator[Finding]:
     lost = {name: why for name, why in subject.probe["reach"].items() if why}
     if lost:
-        found = ", ".join(f"{name} ({why})" for name, why in sorted(lost.items()))
+        unreached = ", ".join(f"{name} ({why})" for name, why in sorted(lost.items()))
         remedy = "check routes and firewalls between the hosts"
-        yield Finding(subject.name, "reach", Level.WARNING, f"cannot reach {found}", remedy)
+        yield Finding(subject.name, "reach", Level.WARNING, f"cannot reach {unreached}", remedy)
 
 
 _CHECKS = (_system, _rights, _clock, _space, _kernel, _ports, _foreign, _identity, _reach)

@@ -164,16 +164,16 @@ async def _ask_themselves(fleet: Fleet) -> dict[str, _NodeState]:
 
     async def one(host: Host) -> _NodeState:
         units = dict.fromkeys(unit for group in sorted(_UNITS.keys() & host.groups) for unit in _UNITS[group])
-        script = _SELF.replace("UNITS", " ".join(units) or "''")
+        script = _SELF.replace("UNITS", " ".join(units))
         return _self(await remote.run(host.connection, script, seconds=_SELF_SECONDS))
 
     asked = [host for host in hosts if host.name not in open_ports]
-    said = await remote.together(map(one, asked))
-    found = {host.name: state for host, state in zip(asked, said, strict=True)}
+    states = await remote.together(map(one, asked))
+    by_name = {host.name: state for host, state in zip(asked, states, strict=True)}
     # Where none of those that were asked has anything, the others have nothing either.
-    fresh = bool(found) and all(state.state == NOT_INSTALLED for state in said)
+    fresh = bool(states) and all(state.state == NOT_INSTALLED for state in states)
     knocked = _NodeState(NOT_INSTALLED, False) if fresh else _NodeState("up", True)
-    return {host.name: found.get(host.name, knocked) for host in hosts}
+    return {host.name: by_name.get(host.name, knocked) for host in hosts}
 
 
 def _self(reply: Reply) -> _NodeState:

@@ -109,9 +109,9 @@ async def release(fleet: Fleet, candidates: tuple[str, ...]) -> tuple[dict[str, 
     """
     script = f"[ -d {_LOCK} ] || exit {_NO_LOCK}; cat {_LOCK}/owner 2>/dev/null; rm -rf {_LOCK}"
     replies = await together(run(fleet.hosts[name].connection, script) for name in candidates)
-    found = dict(zip(candidates, replies, strict=True))
-    owners = {name: Owner.read(reply.out) for name, reply in found.items() if reply.code == 0}
-    down = {name: reply.refusal for name, reply in found.items() if reply.code not in (0, _NO_LOCK)}
+    by_host = dict(zip(candidates, replies, strict=True))
+    owners = {name: Owner.read(reply.out) for name, reply in by_host.items() if reply.code == 0}
+    down = {name: reply.refusal for name, reply in by_host.items() if reply.code not in (0, _NO_LOCK)}
     return {name: owner.words if owner else "unknown" for name, owner in owners.items()}, down
 
 
@@ -138,10 +138,10 @@ async def _take(host: Host, me: Owner) -> str:
         reply = await run(host.connection, _TAKE, json.dumps(asdict(me)))
         if reply.code != 0:
             return reply.message
-        head, _, rest = reply.out.partition("\n")
+        head, _, owner_text = reply.out.partition("\n")
         if head == "taken":
             return ""
-        owner, age = Owner.read(rest), int(head.split()[1])
+        owner, age = Owner.read(owner_text), int(head.split()[1])
         if age < STALE_SECONDS and not (owner and owner.gone):
             raise held(f"{host.name}:{_LOCK}", owner, age)
         token = owner.token if owner else ""

@@ -136,7 +136,7 @@ def _included(role: Path) -> tuple[str, ...]:
     texts = [path.read_text() for part in ("tasks", "handlers") for path in (role / part).glob("*.yml")]
     meta = role / "meta" / "main.yml"
     described = (yaml.safe_load(meta.read_text()) or {}) if meta.is_file() else {}
-    dependencies = {str(found["role"]) for found in described.get("dependencies") or []}
+    dependencies = {str(dependency["role"]) for dependency in described.get("dependencies") or []}
     return tuple(sorted(dependencies.union(*map(_INCLUDED_ROLE.findall, texts))))
 
 

@@ -198,8 +198,8 @@ def _losses(stage: Stage, step: Step, running: Running) -> list[str]:
     """In words, the work that ends because things that the stage listed are removed."""
     losses = []
     for reason in step.reasons:
-        kind, _, rest = reason.partition(" ")
-        name, gone, _ = rest.partition(" is gone")
+        kind, _, tail = reason.partition(" ")
+        name, gone, _ = tail.partition(" is gone")
         loss = stage.losses.get(kind) if gone else None
         count = running.get(loss.workload, {}).get(name, 0) if loss else 0
         if loss and count:

@@ -8,14 +8,18 @@ from platformctl.engine.planning.plan import Plan, Step
 _HOSTS, _REASONS = 6, 3
 
 
-def summary(found: Plan, details: bool = False) -> list[str]:
-    """One line a stage; details: also for hosts that nothing was ever applied to, which share a line else."""
-    fresh = set() if details else newcomers(found)
-    lines = [f"{host} {why}" for host, why in found.down.items()]
-    lines += first_installation(found) if fresh else []
+def summary(plan: Plan, details: bool = False) -> list[str]:
+    """One line a stage. Hosts that nothing was ever applied to share a line, as long as details is false.
+
+    What a host lacks that does not answer is a guess: without details only the host is named.
+    """
+    fresh = set() if details else newcomers(plan)
+    left_out = fresh if details else fresh | set(plan.down)
+    lines = [f"{host} {why}" for host, why in plan.down.items()]
+    lines += first_installation(plan) if fresh else []
     by_stage: dict[str, list[Step]] = {}
-    for step in found.steps:
-        if step.host not in fresh:
+    for step in plan.steps:
+        if step.host not in left_out:
             by_stage.setdefault(step.stage, []).append(step)
     return [*lines, *(_line(stage, steps) for stage, steps in by_stage.items())] or [
         "nothing to do: every host has what the inventory says"
@@ -28,11 +32,11 @@ def _line(stage: str, steps: list[Step]) -> str:
     return f"plan: {stage} on {_some(step.host for step in steps)} ({'; '.join(reasons[:_REASONS])}{more})"
 
 
-def newcomers(found: Plan) -> set[str]:
+def newcomers(plan: Plan) -> set[str]:
     """Hosts that nothing was ever applied to; with this machine, where no other host has been installed."""
     fresh: dict[str, bool] = {}
-    for step in found.steps:
-        if step.host not in found.down:
+    for step in plan.steps:
+        if step.host not in plan.down:
             fresh[step.host] = fresh.get(step.host, True) and step.fresh
     hosts = {host for host, new in fresh.items() if new}
     # A step on this machine is as new as the site.
@@ -40,25 +44,25 @@ def newcomers(found: Plan) -> set[str]:
     return hosts - {LOCALHOST} if others or hosts == {LOCALHOST} else hosts
 
 
-def first_installation(found: Plan) -> list[str]:
+def first_installation(plan: Plan) -> list[str]:
     """The line on hosts that nothing was ever applied to; they are named where others are installed."""
-    fresh = newcomers(found)
-    hosts = [host for host in dict.fromkeys(step.host for step in found.steps) if host in fresh - {LOCALHOST}]
+    fresh = newcomers(plan)
+    hosts = [host for host in dict.fromkeys(step.host for step in plan.steps) if host in fresh - {LOCALHOST}]
     if not hosts:
         return []
-    stages = len({step.stage for step in found.steps if step.host in fresh})
-    installed = {step.host for step in found.steps} - fresh - set(found.down)
+    stages = len({step.stage for step in plan.steps if step.host in fresh})
+    installed = {step.host for step in plan.steps} - fresh - set(plan.down)
     which = f" ({_some(hosts)})" if installed else ""
     return [f"first installation: {_counted(stages, 'stage')} on {_counted(len(hosts), 'host')}{which}"]
 
 
-def left_over(found: Plan, fleet: Fleet) -> list[str]:
+def left_over(plan: Plan, fleet: Fleet) -> list[str]:
     """What hosts still do that the inventory no longer asks of them, and how to end it.
 
     Hosts that do the same share a line.
     """
     alike: dict[tuple[str, ...], list[str]] = {}
-    for host, names in found.left.items():
+    for host, names in plan.left.items():
         alike.setdefault(names, []).append(host)
     return [
         f"{', '.join(hosts)}: still at the work of {', '.join(names)}, a group left since; to end it:"

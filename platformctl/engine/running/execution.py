@@ -34,12 +34,15 @@ class Execution:
         self._reporter = reporter
         self._session = Session(fleet, data, journal, verbosity)
         self._context = steps.Context(fleet, data, journal)
+        # Hosts that did not answer, or on which some stage did not end well.
+        self._unfit: set[str] = set()
 
-    async def run(self, stages: Sequence[Stage], found: Plan) -> dict[str, StageResult]:
+    async def run(self, stages: Sequence[Stage], plan: Plan) -> dict[str, StageResult]:
         """Run all of it; returns the results by stage. stages: in graph order."""
-        down = {host: HostResult(Status.UNREACHABLE, CONNECT, why) for host, why in found.down.items()}
+        down = {host: HostResult(Status.UNREACHABLE, CONNECT, why) for host, why in plan.down.items()}
+        self._unfit = set(down)
         targets = {stage.name: stage.targets(self._fleet) for stage in stages}
-        results = await scheduler.run(stages, found.work, self._stage, down, targets)
+        results = await scheduler.run(stages, plan.work, self._stage, down, targets)
         self._reporter.untried(results)
         return results
 
@@ -50,6 +53,7 @@ class Execution:
         except Exception as error:
             # A defect in one stage must not end those that run beside it.
             result = self._defect(stage, hosts, error)
+        self._unfit.update(host for host, end in result.hosts.items() if not end.status.fine)
         self._reporter.stage(result)
         return result
 
@@ -102,6 +106,9 @@ class Execution:
     ) -> StageResult:
         """Record the digest on every host where the stage ended well."""
         if stage.runner is StageRunner.PREFLIGHT:
+            return result
+        if stage.runner is StageRunner.VERIFY and self._unfit:
+            # The digest lists all hosts: recorded now, those that are missing would never be proven.
             return result
 
         async def one(host: str, end: HostResult) -> HostResult:

@@ -153,10 +153,10 @@ class Installation:
                 )
                 journal.emit("remark", message=message)
 
-    def _list(self, found: Plan, journal: Journal) -> None:
+    def _list(self, planned: Plan, journal: Journal) -> None:
         """Say which stages are about to run, on which hosts, and what each waits for."""
         needs = {stage.name: [need.stage for need in stage.needs] for stage in self.stages}
-        stages = {name: {"hosts": hosts, "needs": needs[name]} for name, hosts in found.work.items()}
+        stages = {name: {"hosts": hosts, "needs": needs[name]} for name, hosts in planned.work.items()}
         journal.emit("planned", stages=stages)
 
     def _refuse_harm(self, draft: Draft) -> None:

@@ -58,12 +58,12 @@ def _obstacle(
     """Why the host may not go on, in words; empty when it may."""
     for need in needs:
         hosts = results[need.stage].hosts if need.stage in results else {}
-        unfit = {name: found for name, found in hosts.items() if not found.status.fine}
+        unfit = {name: result for name, result in hosts.items() if not result.status.fine}
         if need.scope is NeedScope.SAME_HOST:
-            unfit = {name: found for name, found in unfit.items() if name == host}
+            unfit = {name: result for name, result in unfit.items() if name == host}
         elif need.scope is NeedScope.ANY and set(unfit) < {*hosts, *targets.get(need.stage, ())}:
             unfit = {}
         if unfit:
-            who = ", ".join(f"{found.status} on {name}" for name, found in unfit.items())
+            who = ", ".join(f"{result.status} on {name}" for name, result in unfit.items())
             return f"needs {need.stage}, which is {who}"
     return ""

@@ -41,13 +41,13 @@ async def explain(
     ticket, backend: where the Job is, once it was submitted. named: the name that people use for a back end's
     id; by default the id.
     """
-    found = await _explanation(job, ticket, backend)
+    explanation = await _explanation(job, ticket, backend)
     answer: dict[str, Any] = {
         "requested": asked(job),
         "time": _time(datetime.now(UTC).timestamp()),
-        "sentences": [_short(sentence) for sentence in found.sentences[:_MAX_SENTENCES]],
-        "behind": [named(job_id) for job_id in found.behind[:_MAX_BEHIND]] or None,
-        "start": _time(found.start) if found.start else None,
+        "sentences": [_short(sentence) for sentence in explanation.sentences[:_MAX_SENTENCES]],
+        "behind": [named(job_id) for job_id in explanation.behind[:_MAX_BEHIND]] or None,
+        "start": _time(explanation.start) if explanation.start else None,
     }
     return {"explanation": answer}
 

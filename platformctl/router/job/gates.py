@@ -63,10 +63,10 @@ class Gates:
         Room in the queue is checked last. If there is room, this call takes it.
         """
         key = (job.namespace, job.name)
-        found = self._before_the_queue(job, ticket.job)
-        if found is not None:
+        closed = self._before_the_queue(job, ticket.job)
+        if closed is not None:
             self._jobs.occupancy.stay_out(key)
-            return found
+            return closed
         if ticket.queue is None:
             return None
         wanted = holding(ticket.queue.name, ticket.user, ticket.job)
@@ -127,11 +127,11 @@ class Gates:
 
 
 def _path_to(name: str, came_from: Mapping[str, str]) -> list[str]:
-    found = []
+    path = []
     while name:
-        found.append(name)
+        path.append(name)
         name = came_from[name]
-    return found[::-1]
+    return path[::-1]
 
 
 def _met(when: When, other: Brief) -> bool:
@@ -157,21 +157,21 @@ _ENDED: dict[Phase | None, str] = {
 
 def _unwelcome(job: JobSpec, user: User, queue: Queue) -> list[Refusal]:
     """Why a queue never accepts a job."""
-    found = []
+    refusals = []
     # Only Slurm knows whether a user may charge another account, and checks it after the submission. So a
     # queue of an account is open to the users who have that account in the site's inventory.
     account = user.account if job.account in (None, user.account) else None
     if (queue.users or queue.accounts) and user.name not in queue.users and account not in queue.accounts:
-        found.append(
+        refusals.append(
             Refusal("spec.queue", f"the queue {queue.name} is not open to {_who(user, job.account)}")
         )
     if queue.max_walltime is not None and (job.walltime or 0) > queue.max_walltime:
         allowed = f"at most {timedelta(seconds=queue.max_walltime)} is allowed in the queue {queue.name}"
-        found.append(Refusal("spec.walltime", allowed))
+        refusals.append(Refusal("spec.walltime", allowed))
     why = excess(holding(queue.name, user, in_queue(job, queue)), queue)
     if why:
-        found.append(Refusal("spec", f"asks for more than the {why}"))
-    return found
+        refusals.append(Refusal("spec", f"asks for more than the {why}"))
+    return refusals
 
 
 def _who(user: User, named: str | None) -> str:

@@ -30,10 +30,10 @@ class Holding:
 
     def accounts(self) -> list[Account]:
         """The users and accounts of the queue that it counts for."""
-        found: list[Account] = [(self.queue, "user", self.user)]
+        accounts: list[Account] = [(self.queue, "user", self.user)]
         if self.account:
-            found.append((self.queue, "account", self.account))
-        return found
+            accounts.append((self.queue, "account", self.account))
+        return accounts
 
 
 @dataclass(slots=True)
@@ -56,12 +56,12 @@ def holding(queue: str, user: User, job: JobSpec) -> Holding:
     are counted.
     """
     elements = len(job.array.indices) if job.array else 1
-    copies = min(job.array.limit or elements, elements) if job.array else 1
-    copies *= job.tasks
+    at_once = min(job.array.limit or elements, elements) if job.array else 1
+    at_once *= job.tasks
     millicores = job.resources.millicores or _DEFAULT_MILLICORES
     if may_give_whole_cores(job):
         millicores = -(-millicores // 1000) * 1000
-    return Holding(queue, user.name, user.account, millicores * copies, job.resources.gpus * copies)
+    return Holding(queue, user.name, user.account, millicores * at_once, job.resources.gpus * at_once)
 
 
 def excess(wanted: Holding, queue: Queue) -> str:

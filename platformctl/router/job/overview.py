@@ -170,10 +170,10 @@ def _is_news(job: JobResource, before: Brief | None, after: Brief) -> bool:
 
 def _dependencies(job: JobResource) -> tuple[Dependency, ...]:
     """The dependencies in a spec; wrong entries are ignored here, because the spec is checked elsewhere."""
-    found = (job.raw.get("spec") or {}).get("dependsOn")
+    entries = (job.raw.get("spec") or {}).get("dependsOn")
     return tuple(
         Dependency(str(item["name"]), _WHEN.get(str(item.get("when")), When.SUCCEEDED))
-        for item in (found if isinstance(found, list) else ())
+        for item in (entries if isinstance(entries, list) else ())
         if isinstance(item, dict) and item.get("name")
     )
 

@@ -41,8 +41,8 @@ class JobResource:
     @property
     def spec(self) -> dict[str, Any]:
         """The object's spec as its user wrote it; empty if it is not a mapping."""
-        found = self.raw.get("spec")
-        return found if isinstance(found, dict) else {}
+        spec = self.raw.get("spec")
+        return spec if isinstance(spec, dict) else {}
 
     @property
     def namespace(self) -> str:
@@ -103,8 +103,8 @@ class JobResource:
     @property
     def phase(self) -> Phase | None:
         """status.phase; None for a Job that was never reconciled."""
-        found = self.status.get("phase")
-        return Phase(found) if found else None
+        phase = self.status.get("phase")
+        return Phase(phase) if phase else None
 
     @property
     def final(self) -> bool:
@@ -122,8 +122,8 @@ class JobResource:
     @property
     def backend(self) -> Target | None:
         """Where the Job was sent, once decided."""
-        found = self.status.get("backend")
-        return Target(found) if found else None
+        backend = self.status.get("backend")
+        return Target(backend) if backend else None
 
     @property
     def backend_id(self) -> str:
@@ -196,6 +196,6 @@ class JobStore:
         return await self._merge(job_path(job.namespace, job.name), {"metadata": metadata})
 
     async def _merge(self, where: str, patch: dict[str, Any]) -> JobResource:
-        found = JobResource(await self._client.merge(where, patch))
-        self._wrote(found)
-        return found
+        merged = JobResource(await self._client.merge(where, patch))
+        self._wrote(merged)
+        return merged

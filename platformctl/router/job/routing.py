@@ -100,10 +100,10 @@ def _form(
 
 async def _loads(backends: Mapping[Target, Backend], targets: frozenset[Target]) -> dict[Target, Load]:
     """The loads that the rules need, of the back ends that answer."""
-    found = {}
+    loads = {}
     for target in targets & backends.keys():
         try:
-            found[target] = await backends[target].load()
+            loads[target] = await backends[target].load()
         except Unavailable:
             continue
-    return found
+    return loads

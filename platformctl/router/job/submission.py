@@ -100,9 +100,9 @@ class Submission:
         if unsure:
             # If there are several, another router may be recording any of them. The sweep cancels the others.
             for claim, job_id in await backend.find(ticket.claim):
-                return _of_copy(ticket, claim.token), job_id
+                return _with_token(ticket, claim.token), job_id
         if not backend.durable:
-            ticket = _of_copy(ticket, ticket.claim.token.another_copy())
+            ticket = _with_token(ticket, ticket.claim.token.another_submission())
         self._unsure.add(uid)
         try:
             job_id = await backend.submit_held(ticket)
@@ -136,5 +136,5 @@ class Submission:
         return await self.release(job, ticket, backend) if sure else 0.0
 
 
-def _of_copy(ticket: Ticket, token: Token) -> Ticket:
+def _with_token(ticket: Ticket, token: Token) -> Ticket:
     return replace(ticket, claim=replace(ticket.claim, token=token))

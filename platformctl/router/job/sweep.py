@@ -58,8 +58,8 @@ class Sweeper:
 
     async def sweep(self, jobs: Mapping[str, Known]) -> int:
         """Cancel unclaimed jobs; returns how many. jobs: all Job resources by uid."""
-        found = await self._backend.claimed()
-        unclaimed = {job_id: claim for claim, job_id in found if not self._belongs(claim, job_id, jobs)}
+        claimed = await self._backend.claimed()
+        unclaimed = {job_id: claim for claim, job_id in claimed if not self._belongs(claim, job_id, jobs)}
         certain = {job_id: claim for job_id, claim in unclaimed.items() if job_id in self._suspects}
         for job_id, claim in certain.items():
             log.warning(

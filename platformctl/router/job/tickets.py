@@ -55,10 +55,10 @@ class Tickets:
 
     def backend(self, job: JobResource) -> Backend:
         """Where the current attempt was sent."""
-        found = self.backends.get(job.backend) if job.backend else None
-        if found is None:
+        backend = self.backends.get(job.backend) if job.backend else None
+        if backend is None:
             raise AbsentError(f"this site no longer has {job.backend}")
-        return found
+        return backend
 
 
 def marks(job: JobResource) -> dict[str, str | int]:

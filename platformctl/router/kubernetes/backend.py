@@ -166,15 +166,15 @@ class KubernetesBackend:
 
     async def claimed(self) -> list[tuple[Claim, str]]:
         """Unfinished batch Jobs of this site's routers."""
-        found = []
+        claims = []
         async for item in self._all():
             token = _token(item)
             if token is None or token.site != self._site or ended(item):
                 continue
             owners = item["metadata"].get("ownerReferences") or [{"name": ""}]
             claim = Claim(token, item["metadata"]["namespace"], owners[0]["name"], "")
-            found.append((claim, _id(item)))
-        return found
+            claims.append((claim, _id(item)))
+        return claims
 
     async def _uid(self, claim: Claim, job_id: str) -> str:
         batch = await self._get(claim, job_id)

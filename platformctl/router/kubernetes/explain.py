@@ -18,20 +18,20 @@ async def explanation(
     client: KubernetesClient, nodes: Nodes, ticket: Ticket, batch: dict[str, Any], pods: list[dict[str, Any]]
 ) -> Explanation:
     """Sentences, most important first. Kubernetes does not estimate the start."""
-    found = seen(batch, pods)
-    if found.phase not in (Phase.QUEUED, Phase.RUNNING) or (
-        found.phase is Phase.RUNNING and not found.reason
+    observed = seen(batch, pods)
+    if observed.phase not in (Phase.QUEUED, Phase.RUNNING) or (
+        observed.phase is Phase.RUNNING and not observed.reason
     ):
-        return Explanation((f"{found.phase} on Kubernetes.",))
+        return Explanation((f"{observed.phase} on Kubernetes.",))
     if held(batch):
         return Explanation(("Kubernetes holds it: it was not released yet.",))
-    sentences = [f"Kubernetes: {found.reason}."] if found.reason else []
+    sentences = [f"Kubernetes: {observed.reason}."] if observed.reason else []
     sentences += [f"{words[0].upper()}{words[1:]}." for words in await _refused_pods(client, batch)]
-    sentences += [f"A task waits: {words}." for words in _containers(pods) if words not in found.reason]
+    sentences += [f"A task waits: {words}." for words in _containers(pods) if words not in observed.reason]
     if not any(pod["spec"].get("nodeName") for pod in pods):
         sentences += await _room(nodes, ticket)
-    if has_tasks(batch) and found.phase is Phase.RUNNING and found.tasks:
-        sentences.append(f"{found.tasks.running} of its tasks run, {found.tasks.waiting} wait.")
+    if has_tasks(batch) and observed.phase is Phase.RUNNING and observed.tasks:
+        sentences.append(f"{observed.tasks.running} of its tasks run, {observed.tasks.waiting} wait.")
     return Explanation(tuple(sentences or ["Kubernetes is about to start its pods."]))
 
 
@@ -56,12 +56,12 @@ async def refusals(client: KubernetesClient, namespace: str, uid: str) -> list[s
 
 
 def _containers(pods: Iterable[dict[str, Any]]) -> list[str]:
-    found = [
+    reasons = [
         waiting_words(item.get("state", {}).get("waiting") or {}, str(item.get("image") or ""))
         for pod in pods
         for item in pod.get("status", {}).get("containerStatuses") or []
     ]
-    return list(dict.fromkeys(words for words in found if words))[:_MAX_EVENTS]
+    return list(dict.fromkeys(words for words in reasons if words))[:_MAX_EVENTS]
 
 
 async def _room(nodes: Nodes, ticket: Ticket) -> list[str]:

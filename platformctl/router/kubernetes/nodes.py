@@ -26,6 +26,8 @@ _REVISION = "controller-revision-hash"
 _COUNTED = ("cpu", "memory", GPU)
 # Prefix of the taints that Kubernetes sets while a node is only temporarily unavailable.
 _PASSING = "node.kubernetes.io/"
+# More devices than any node has.
+_UNKNOWN_DEVICES = Fraction(2**20)
 _COPYING = {name: parse_quantity(text) for name, text in translation.COPY_RESOURCES.items()}
 
 type Labels = frozenset[tuple[str, str]]
@@ -36,7 +38,7 @@ class Node:
     """A node that is meant for jobs. open: it takes some now. strict_groups: see Nodes.
 
     there: what it could give if it were empty. whole: the same with GPUs that are unhealthy or whose plugin
-    is being restarted.
+    does not run.
     """
 
     name: str
@@ -147,13 +149,13 @@ class Nodes:
         }
 
     async def _list(self) -> _Listed:
-        found = []
+        nodes = []
         try:
             async for page in self._client.list_pages("/api/v1/nodes"):
-                found += [_node(item) for item in page["items"] if _for_jobs(item)]
+                nodes += [_node(item) for item in page["items"] if _for_jobs(item)]
         except ApiError as error:
             raise Unavailable(f"Kubernetes does not answer: {error.message}") from error
-        return _Listed(found)
+        return _Listed(nodes)
 
     async def _held_by_pods(self) -> _Held:
         return _sum(await self._pods())
@@ -170,22 +172,22 @@ class Nodes:
 
     async def _pods(self, **selectors: str) -> list[dict[str, Any]]:
         """Those that are on a node and have not ended."""
-        found: list[dict[str, Any]] = []
+        pods: list[dict[str, Any]] = []
         try:
             async for page in self._client.list_pages("/api/v1/pods", fieldSelector=_LIVE, **selectors):
-                found += page["items"]
+                pods += page["items"]
         except ApiError as error:
             raise Unavailable(f"Kubernetes does not answer: {error.message}") from error
-        return found
+        return pods
 
 
 def _sum(pods: Iterable[dict[str, Any]]) -> _Held:
-    found: dict[str, dict[str, Fraction]] = {}
+    by_node: dict[str, dict[str, Fraction]] = {}
     for pod in pods:
-        node = found.setdefault(pod["spec"]["nodeName"], {})
+        node = by_node.setdefault(pod["spec"]["nodeName"], {})
         for name in _COUNTED:
             node[name] = node.get(name, Fraction(0)) + reserved(pod["spec"], name)
-    return _Held(found)
+    return _Held(by_node)
 
 
 def _too_much(job: JobSpec, shapes: Sequence[_Shape]) -> str:
@@ -236,7 +238,10 @@ def selector(ticket: Ticket) -> dict[str, str]:
 def _node(item: dict[str, Any]) -> Node:
     allocatable = item.get("status", {}).get("allocatable") or {}
     there = {name: parse_quantity(value) for name, value in allocatable.items() if name in _COUNTED}
-    devices = parse_quantity((item.get("status", {}).get("capacity") or {}).get(GPU, "0"))
+    capacity = item.get("status", {}).get("capacity") or {}
+    # The kubelet leaves 0 where a plugin has been away for minutes, or is not back after a reboot. It does
+    # not say how many devices there will be.
+    devices = (parse_quantity(capacity[GPU]) or _UNKNOWN_DEVICES) if GPU in capacity else Fraction(0)
     whole = {**there, **({GPU: max(devices, there.get(GPU, devices))} if devices else {})}
     shut = bool((item.get("spec") or {}).get("unschedulable")) or any(True for _ in _closing(item))
     features = item.get("status", {}).get("features") or {}

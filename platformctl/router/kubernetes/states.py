@@ -163,8 +163,10 @@ def _began(pod: dict[str, Any]) -> bool:
     status = pod.get("status", {})
     if status.get("phase") != "Failed":
         return status.get("phase") in ("Running", "Succeeded")
-    found = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-    states = [state for item in found for state in (item.get("state") or {}, item.get("lastState") or {})]
+    containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    states = [
+        state for item in containers for state in (item.get("state") or {}, item.get("lastState") or {})
+    ]
     # If a node dies, its containers stay in the state running.
     return any("running" in state or (state.get("terminated") or {}).get("startedAt") for state in states)
 

@@ -65,7 +65,7 @@ def of_pods(client: KubernetesClient, concerns: Concerns, overview: Mapping[str,
 def differing(batches: Informer[Batch], pods: Informer[Pod]) -> Differing:
     """Finds Jobs whose batch Job ended, disappeared or began to run since the status was written."""
 
-    def found(briefs: Iterable[Brief]) -> Iterator[Key]:
+    def keys(briefs: Iterable[Brief]) -> Iterator[Key]:
         running = {pod[0] for pod in pods.items.values() if pod[1] == "Running"}
         for brief in briefs:
             namespace, _, name = brief.backend_id.partition("/")
@@ -73,7 +73,7 @@ def differing(batches: Informer[Batch], pods: Informer[Pod]) -> Differing:
             if batch is None or batch.ended or (brief.phase is not Phase.RUNNING and brief.uid in running):
                 yield brief.key
 
-    return found
+    return keys
 
 
 def _batch(item: dict[str, Any]) -> Batch:

@@ -106,8 +106,8 @@ def _cause(count: str, text: str) -> str:
                 if any(one in words for one in _HAVE)
                 else ("is" if count == "1" else "are")
             )
-            found = words.format(f"{count} {verb}", *(group.strip() for group in match.groups()))
-            return found.removesuffix(" ()")
+            sentence = words.format(f"{count} {verb}", *(group.strip() for group in match.groups()))
+            return sentence.removesuffix(" ()")
     return f"{count} {text.strip()}"
 
 

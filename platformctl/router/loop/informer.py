@@ -82,15 +82,15 @@ class Informer[T]:
             await asyncio.sleep(self._delay())
 
     async def _list(self) -> None:
-        found: set[Key] = set()
+        listed: set[Key] = set()
         version = ""
         async with aclosing(self._source.list_pages(self.path, **self._query)) as pages:
             async for page in pages:
                 version = page["metadata"]["resourceVersion"]
                 for item in page["items"]:
-                    found.add(self._store(item))
+                    listed.add(self._store(item))
                 self.heard = time.monotonic()
-        for key in self.items.keys() - found:
+        for key in self.items.keys() - listed:
             self._remove(key, {})
         self._version = version
         self.lists += 1

@@ -62,18 +62,18 @@ class Arrays:
         for element in own:
             self._owners[element] = job_id
             array.own.add(element)
-        found: list[Run] = []
+        merged: list[Run] = []
         told: set[int] = set()
         for run in runs:
             fresh = tuple(index for index in run.indices if index not in told)
             told.update(fresh)
             if fresh:
-                found.append(replace(run, indices=fresh))
+                merged.append(replace(run, indices=fresh))
             if run.phase in FINAL:
                 array.ended.update((index, replace(run, indices=(index,))) for index in fresh)
-        found += [run for index, run in array.ended.items() if index not in told]
+        merged += [run for index, run in array.ended.items() if index not in told]
         array.indices |= told
-        return found, bool(array.indices - told - array.ended.keys())
+        return merged, bool(array.indices - told - array.ended.keys())
 
     def forget(self, job_id: int) -> None:
         """Forget an array that has ended or is gone."""
@@ -87,7 +87,7 @@ class Arrays:
         An element that just got an id of its own belongs to no array until the array is read again. But then
         the array's waiting elements are one less, so its digest changes too.
         """
-        found: dict[str, str] = {}
+        digests: dict[str, str] = {}
         elements: dict[int, list[str]] = {}
         for key, state in states.items():
             own, is_element, index = key.partition("_")
@@ -95,10 +95,10 @@ class Arrays:
                 job_id = int(own)
                 elements.setdefault(self._owners.get(job_id, job_id), []).append(f"{index}={state}")
             else:
-                found[own] = state
+                digests[own] = state
         for job_id, some in elements.items():
-            found[str(job_id)] = self._digest(job_id, some, now)
-        return found
+            digests[str(job_id)] = self._digest(job_id, some, now)
+        return digests
 
     def _digest(self, job_id: int, elements: list[str], now: float) -> str:
         array = self._arrays.get(job_id)

@@ -90,9 +90,9 @@ class SlurmBackend:
     async def find(self, claim: Claim) -> list[tuple[Claim, str]]:
         """Found in one list of all states; calls that came before it was requested share it."""
         return [
-            (found, job_id)
-            for found, job_id in await self._ownership.unfinished()
-            if found.token.same_attempt(claim.token) and found.user == claim.user
+            (candidate, job_id)
+            for candidate, job_id in await self._ownership.unfinished()
+            if candidate.token.same_attempt(claim.token) and candidate.user == claim.user
         ]
 
     async def read(self, claim: Claim, job_id: str) -> Seen | None:
@@ -131,9 +131,9 @@ class SlurmBackend:
 
     async def states(self) -> Mapping[str, str]:
         """From GET /jobs/state; a few waiting jobs are marked as changed, so that they are read again."""
-        found = await self._ownership.states()
-        if found != self._digested or self._arrays:
-            self._digests, self._digested = self._arrays.digests(found, time.monotonic()), found
+        states = await self._ownership.states()
+        if states != self._digested or self._arrays:
+            self._digests, self._digested = self._arrays.digests(states, time.monotonic()), states
         return self._waiting.marked(self._digests, self._ownership.ours)
 
     def phase_of(self, state: str) -> Phase | None:

@@ -28,11 +28,11 @@ class _Nodes:
 
     @cached_property
     def by_partition(self) -> dict[str, "_Nodes"]:
-        found: dict[str, list[dict[str, Any]]] = {}
+        by_name: dict[str, list[dict[str, Any]]] = {}
         for node in self.records:
             for name in _partitions(node):
-                found.setdefault(name, []).append(node)
-        return {name: _Nodes(nodes) for name, nodes in found.items()}
+                by_name.setdefault(name, []).append(node)
+        return {name: _Nodes(nodes) for name, nodes in by_name.items()}
 
     @cached_property
     def shapes(self) -> list[fit.Amounts]:
@@ -67,7 +67,7 @@ class Cluster:
 
     async def _partition(self, name: str, seconds: float | None) -> dict[str, Any] | None:
         partitions = await self._partitions.get(seconds)
-        return next((found for found in partitions if found["name"] == name), None)
+        return next((partition for partition in partitions if partition["name"] == name), None)
 
     async def load(self) -> Load:
         """The load of the nodes that accept jobs. Raises Unavailable."""
@@ -86,7 +86,7 @@ class Cluster:
         try:
             partition = await self._partition(name, seconds) if name else None
             if name and partition is None:
-                there = ", ".join(sorted(found["name"] for found in await self._partitions.get()))
+                there = ", ".join(sorted(record["name"] for record in await self._partitions.get()))
                 return f"Slurm has no partition {name}; it has {there}"
             nodes = await self._of(name, seconds)
         except SlurmError as error:
@@ -134,8 +134,8 @@ def _devices(node: dict[str, Any], kind: str) -> int:
 
 
 def _partitions(node: dict[str, Any]) -> list[str]:
-    found = node.get("partitions") or []
-    return found.split(",") if isinstance(found, str) else list(found)
+    names = node.get("partitions") or []
+    return names.split(",") if isinstance(names, str) else list(names)
 
 
 def _free(used: int, there: int) -> float:

@@ -83,10 +83,12 @@ async def _limits(client: SlurmRestClient, reader: str, ticket: Ticket, record: 
     """The limits of the user in the account, as far as the accounting database knows them."""
     account = str(record.get("account") or ticket.job.account or ticket.user.account or "")
     try:
-        found = await client.associations(reader, ticket.user.name, account)
+        associations = await client.associations(reader, ticket.user.name, account)
     except SlurmError:
         return []
-    set_ones = [text for association in found for text in _set_limits(association.get("max") or {}, "")]
+    set_ones = [
+        text for association in associations for text in _set_limits(association.get("max") or {}, "")
+    ]
     if not set_ones:
         return []
     return [f"Limits of {ticket.user.name} in the account {account}: {', '.join(sorted(set(set_ones)))}."]

@@ -47,24 +47,24 @@ class Ownership:
     async def states(self) -> dict[str, str]:
         """All jobs' states. It also notes the live jobs, and clears the cache if a live job was lost."""
         try:
-            found = await self._client.states(self._reader)
+            states = await self._client.states(self._reader)
         except SlurmError as error:
             self._owners.clear()
             raise unavailable(error) from error
         # Most polls find nothing new, and there may be ten thousand jobs.
-        if found == self._listing_before:
-            return found
-        self._listing_before = found
-        listed = {_own(key) for key in found}
+        if states == self._listing_before:
+            return states
+        self._listing_before = states
+        listed = {_own(key) for key in states}
         if not self._live <= listed:
             # slurmctld lost a job that had not ended: it may have issued the id again.
             self._owners.clear()
         self._live = frozenset(
-            _own(key) for key, state in found.items() if slurm_states.phase(state.split(",")) not in FINAL
+            _own(key) for key, state in states.items() if slurm_states.phase(state.split(",")) not in FINAL
         )
         for number in self._owners.keys() - listed:
             del self._owners[number]
-        return found
+        return states
 
     def learn(self, records: Iterable[dict[str, Any]]) -> None:
         """Cache the owners of the jobs in these records."""
@@ -95,8 +95,8 @@ class Ownership:
                 else:
                     await self._identify(unknown)
                 ours = [self._owners.get(number) for number in self._live]
-                found = {job_id: claim for owner in ours if owner for claim, job_id in [owner]}
-                self._listed = [(claim, str(job_id)) for job_id, claim in found.items()]
+                claims = {job_id: claim for owner in ours if owner for claim, job_id in [owner]}
+                self._listed = [(claim, str(job_id)) for job_id, claim in claims.items()]
                 self._listed_at = begun
         return self._listed
 

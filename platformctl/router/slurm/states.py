@@ -248,12 +248,12 @@ def comment_token(record: dict[str, Any]) -> Token | None:
 def parse_indices(text: str) -> tuple[int, ...]:
     """The indices in an array_task_string: `0-5%2`, `1,3,7`, `0-20:5`. If it is cut off, those it names."""
     whole = text.rpartition(",")[0] if text.endswith("...") else text
-    found: list[int] = []
+    indices: list[int] = []
     for part in filter(None, whole.partition("%")[0].strip("[]").split(",")):
         span, _, step = part.partition(":")
         first, _, last = span.partition("-")
-        found += range(int(first), int(last or first) + 1, int(step or 1))
-    return tuple(found)
+        indices += range(int(first), int(last or first) + 1, int(step or 1))
+    return tuple(indices)
 
 
 def _code(state: Sequence[str], value: Any) -> int | None:

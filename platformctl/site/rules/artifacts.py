@@ -8,8 +8,8 @@ from platformctl.site.rules.facts import Facts
 
 def check(facts: Facts) -> Iterator[Mistake]:
     """A mirror without its address."""
-    found = facts.shared_text("artifacts_source")
-    if found and found[1] == "mirror" and facts.shared("artifacts_mirror_url") is None:
+    setting = facts.shared_text("artifacts_source")
+    if setting and setting[1] == "mirror" and facts.shared("artifacts_mirror_url") is None:
         remedy = "set artifacts_mirror_url to the address of the site's server, or take another source"
         problem = "needs artifacts_mirror_url, which is not set"
-        yield found[0].mistake(("artifacts_source",), found[1], problem, remedy)
+        yield setting[0].mistake(("artifacts_source",), setting[1], problem, remedy)

@@ -12,8 +12,8 @@ _ALWAYS = ("site_name", "site_domain")
 
 def existing(facts: Facts) -> bool:
     """Whether the inventory uses an existing cluster."""
-    found = facts.shared("kubernetes_provider")
-    return found is not None and found[1] == "existing"
+    setting = facts.shared("kubernetes_provider")
+    return setting is not None and setting[1] == "existing"
 
 
 def check(facts: Facts) -> Iterator[Mistake]:
@@ -39,16 +39,16 @@ def _existing(facts: Facts) -> Iterator[Mistake]:
 
 def _own(facts: Facts) -> Iterator[Mistake]:
     for variable in _OF_EXISTING:
-        if found := facts.shared(variable):
+        if setting := facts.shared(variable):
             remedy = "remove it, or set kubernetes_provider to existing"
-            yield found[0].mistake((variable,), found[1], "counts for an existing cluster only", remedy)
+            yield setting[0].mistake((variable,), setting[1], "counts for an existing cluster only", remedy)
 
 
 def _slurm(facts: Facts) -> Iterator[Mistake]:
-    found = facts.shared("slurm_rest_url")
-    if found and facts.members("slurm_rest"):
+    setting = facts.shared("slurm_rest_url")
+    if setting and facts.members("slurm_rest"):
         remedy = "remove it, or empty group slurm_rest"
-        yield found[0].mistake(("slurm_rest_url",), found[1], "the site runs a slurmrestd itself", remedy)
+        yield setting[0].mistake(("slurm_rest_url",), setting[1], "the site runs a slurmrestd itself", remedy)
     text = facts.shared_text("slurm_rest_url")
     if text and not text[1].startswith(("https://", "http://")):
         remedy = "write it as https://HOST:6820"

@@ -50,16 +50,16 @@ def _addresses(facts: Facts) -> Iterator[Mistake]:
 
 def _documented(address: str) -> bool:
     try:
-        found = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return any(found in network for network in _NETWORKS)
+    return any(parsed in network for network in _NETWORKS)
 
 
 def _domain(facts: Facts) -> Iterator[Mistake]:
-    found = facts.shared_text("site_domain")
-    if found and found[1].endswith(_DOMAIN):
-        source, domain = found
+    setting = facts.shared_text("site_domain")
+    if setting and setting[1].endswith(_DOMAIN):
+        source, domain = setting
         remedy = f"write the hosts' DNS domain; without one, {domain.removesuffix(_DOMAIN)}.internal will do"
         problem = "is still the example's domain, and cannot be changed once the site is installed"
         yield source.mistake(("site_domain",), domain, problem, remedy)

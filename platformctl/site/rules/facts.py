@@ -79,16 +79,16 @@ class Facts:
 
     def shared_text(self, variable: str) -> tuple[Source, str] | None:
         """The same for a text that needs no templating."""
-        found = self.shared(variable)
-        return found if found and isinstance(found[1], str) and not templated(found[1]) else None
+        setting = self.shared(variable)
+        return setting if setting and isinstance(setting[1], str) and not templated(setting[1]) else None
 
     def records(self, variable: str) -> Iterator[Record]:
         """The mappings of a site-wide list."""
-        found = self.shared(variable)
-        items = found[1] if found and isinstance(found[1], list) else []
+        setting = self.shared(variable)
+        items = setting[1] if setting and isinstance(setting[1], list) else []
         for index, item in enumerate(items):
-            if found and isinstance(item, dict):
-                yield Record(found[0], (variable, index), item)
+            if setting and isinstance(item, dict):
+                yield Record(setting[0], (variable, index), item)
 
     def present(self, variable: str) -> Iterator[Record]:
         """The same, without those whose state is absent."""

@@ -57,12 +57,12 @@ def _addresses(facts: Facts) -> Iterator[Mistake]:
     owners: dict[str, str] = {}
     listed = facts.inventory.groups[ALL].hosts or facts.inventory.listed
     for host in facts.effective.hosts:
-        found = facts.address(host)
-        if not found:
+        setting = facts.address(host)
+        if not setting:
             if "ansible_host" not in facts.variables[host] and host in listed:
                 yield facts.host_mistake(host, f"host {host} has no address", "set its ansible_host")
             continue
-        variable, address = found
+        variable, address = setting
         try:
             ipaddress.ip_address(address)
         except ValueError:

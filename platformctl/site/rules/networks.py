@@ -11,7 +11,7 @@ NETWORKS = {"kubernetes_pod_network": "pods", "kubernetes_service_network": "ser
 NODE_PREFIX = 24
 """Prefix length of each node's part of the pod network, as the controller manager assigns it."""
 
-_Found = tuple[str, Source, ipaddress.IPv4Network]
+_Network = tuple[str, Source, ipaddress.IPv4Network]
 
 
 def check(facts: Facts) -> Iterator[Mistake]:
@@ -22,17 +22,17 @@ def check(facts: Facts) -> Iterator[Mistake]:
     yield from _shares(facts, networks)
 
 
-def _networks(facts: Facts) -> Iterator[_Found]:
+def _networks(facts: Facts) -> Iterator[_Network]:
     for variable in NETWORKS:
-        found = facts.shared_text(variable)
-        if found and "/" in found[1]:
+        setting = facts.shared_text(variable)
+        if setting and "/" in setting[1]:
             try:
-                yield variable, found[0], ipaddress.IPv4Network(found[1])
+                yield variable, setting[0], ipaddress.IPv4Network(setting[1])
             except ValueError:
                 continue  # judged by its type
 
 
-def _overlaps(networks: list[_Found]) -> Iterator[Mistake]:
+def _overlaps(networks: list[_Network]) -> Iterator[Mistake]:
     for index, (variable, source, network) in enumerate(networks):
         for other, _, earlier in networks[:index]:
             if network.overlaps(earlier):
@@ -40,23 +40,23 @@ def _overlaps(networks: list[_Found]) -> Iterator[Mistake]:
                 yield source.mistake((variable,), str(network), problem, "choose networks that are apart")
 
 
-def _hosts_within(facts: Facts, networks: list[_Found]) -> Iterator[Mistake]:
+def _hosts_within(facts: Facts, networks: list[_Network]) -> Iterator[Mistake]:
     for host in facts.effective.hosts:
-        found = facts.address(host)
-        if not found:
+        setting = facts.address(host)
+        if not setting:
             continue
         try:
-            address = ipaddress.ip_address(found[1])
+            address = ipaddress.ip_address(setting[1])
         except ValueError:
             continue  # judged with the hosts
         for variable, _, network in networks:
             if address in network:
                 problem = f"address of {host} lies in {variable} {network}"
                 remedy = f"choose a network for {NETWORKS[variable]} that holds no host"
-                yield facts.variable_mistake(host, found[0], problem, remedy)
+                yield facts.variable_mistake(host, setting[0], problem, remedy)
 
 
-def _shares(facts: Facts, networks: list[_Found]) -> Iterator[Mistake]:
+def _shares(facts: Facts, networks: list[_Network]) -> Iterator[Mistake]:
     nodes = {*facts.members("kubernetes_control_plane"), *facts.members("kubernetes_node")}
     for variable, source, network in networks:
         if variable == "kubernetes_pod_network":

@@ -14,12 +14,12 @@ def check(facts: Facts) -> Iterator[Mistake]:
         for variable in role.required():
             without = {host for host in hosts if variable not in facts.variables[host]}
             if without:
-                needing, found = lacking.setdefault(variable, (set(), set()))
+                needing, hosts_without = lacking.setdefault(variable, (set(), set()))
                 needing.add(role.name)
-                found |= without
-    for variable, (needing, found) in sorted(lacking.items()):
-        everywhere = len(found) == len(facts.effective.hosts)
-        where = "group_vars/all" if everywhere else f"the variables of {_some(sorted(found))}"
+                hosts_without |= without
+    for variable, (needing, hosts_without) in sorted(lacking.items()):
+        everywhere = len(hosts_without) == len(facts.effective.hosts)
+        where = "group_vars/all" if everywhere else f"the variables of {_some(sorted(hosts_without))}"
         problem = f"{variable} is not set, and needed by {', '.join(sorted(needing))}"
         yield facts.inventory.mistake((), None, problem, f"set it in {where}")
 

@@ -136,7 +136,7 @@ async def test_a_job_lost_after_its_release_is_not_started_again(world: World) -
     assert await world.starts(Target.SLURM, job) == 1
 
 
-async def test_another_copy_that_comes_by_the_id_of_the_lost_one_is_not_started(world: World) -> None:
+async def test_another_submission_that_comes_by_the_id_of_the_lost_one_is_not_started(world: World) -> None:
     """A request to submit arrives after slurmctld has forgotten what ran: same attempt, and the same id."""
     job = await world.submit(Target.SLURM)
     executioner = Executioner(1, in_flight=True)

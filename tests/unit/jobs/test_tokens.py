@@ -35,7 +35,7 @@ def test_copies_are_of_one_attempt_whichever_is_compared_with_which() -> None:
         assert not stranger.same_attempt(FIRST)
 
 
-def test_each_copy_is_another() -> None:
-    copies = {Token("lab", UID, 1).another_copy() for _ in range(9)} | {FIRST.another_copy()}
-    assert len(copies) == 10
-    assert all(parse_token(str(token)) == token and token.same_attempt(FIRST) for token in copies)
+def test_each_submission_has_another_token() -> None:
+    tokens = {Token("lab", UID, 1).another_submission() for _ in range(9)} | {FIRST.another_submission()}
+    assert len(tokens) == 10
+    assert all(parse_token(str(token)) == token and token.same_attempt(FIRST) for token in tokens)

@@ -227,6 +227,28 @@ def test_the_question_to_a_host_is_a_script_that_sh_understands(tmp_path: Path) 
     assert ask() == "installed\nslurmd failed\n"
 
 
+def test_a_host_that_is_no_node_is_asked_about_no_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "systemctl"
+    program.write_text("#!/bin/sh\n[ $# -gt 1 ] && echo active\n")
+    program.chmod(0o755)
+    (tmp_path / "digests.json").write_text('{"base": {"digest": "x"}}')
+
+    async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
+        script = script.replace(record.FOLDER, str(tmp_path))
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+        process = await asyncio.create_subprocess_exec(
+            "sh", "-c", script, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        out, errors = await process.communicate()
+        return Reply(process.returncode or 0, out.decode(), errors.decode())
+
+    monkeypatch.setattr(remote, "run", run)
+    found = asyncio.run(gather(make_fleet({"reg1": ("registry",), "login1": ("site_login",)})))
+    assert [(host.state, host.healthy, host.remark) for host in found.hosts] == [("up", True, "")] * 2
+
+
 def test_the_command_says_what_to_do_where_nothing_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def gathered(_: Fleet) -> SiteStatus:
         host = HostStatus("n1", "192.0.2.11", "shared", "not installed", "", "", False)

@@ -426,6 +426,26 @@ def test_plan_shows_a_first_installation_in_one_line(monkeypatch: pytest.MonkeyP
     ]
 
 
+def test_a_host_that_does_not_answer_is_named_once(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
+    plan = make(
+        make_fleet(HOSTS),
+        Records({}, down={"n1": Reply(255, "", "no route"), "n2": Reply(255, "", "refused")}),
+        data,
+    )
+
+    async def draft(_: install.Installation) -> install.Draft:
+        return install.Draft(plan, (), fetched=True)
+
+    monkeypatch.setattr(install.Installation, "draft", draft)
+    monkeypatch.setattr(loading, "load", lambda _: make_fleet(HOSTS))
+    short = CliRunner().invoke(app, ["plan", "-i", "site"])
+    assert short.stdout == "nothing to do: every host that answers has what the inventory says\n"
+    assert [line.split()[0] for line in short.stderr.splitlines()] == ["n1", "n2"]
+    assert short.exit_code == 4
+    assert CliRunner().invoke(app, ["plan", "-i", "site", "-v"]).stdout.count("cannot be asked") == 2
+    assert [line.split()[0] for line in words.summary(plan)] == ["n1", "n2"]
+
+
 def test_install_lists_what_each_stage_waits_for(tmp_path: Path, data: Path) -> None:
     told: list[Event] = []
     fleet = make_fleet(HOSTS)

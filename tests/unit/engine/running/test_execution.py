@@ -6,19 +6,21 @@ from typing import ClassVar
 
 import pytest
 
+from platformctl.engine.fleet import LOCALHOST
 from platformctl.engine.planning import plan, record
 from platformctl.engine.planning.plan import RunSelection
-from platformctl.engine.running import execution
+from platformctl.engine.running import execution, steps
 from platformctl.engine.running.execution import Execution
 from platformctl.engine.running.journal import Journal
 from platformctl.engine.running.outcome import HostResult, StageResult, Status
 from platformctl.engine.running.redact import Redactor
 from platformctl.engine.running.report import Reporter
-from platformctl.engine.stages import Stage, some
+from platformctl.engine.stages import Peers, Stage, StageRunner, some
 from tests.unit.engine.sites import Hosts, make_fleet
 
 STAGES = (Stage("node", "node", ("node",)),)
 AFTER = Stage("after", "after", ("node",), some("node"))
+PROOF = Stage("after", LOCALHOST, (), some("node"), StageRunner.VERIFY, peers=(Peers("all"),), record="node")
 FLEET = make_fleet({"n1": ("node", "after"), "n2": ("node",)})
 OK, FAILED = HostResult(Status.OK), HostResult(Status.FAILED, "task", "message")
 
@@ -97,3 +99,21 @@ async def test_a_stage_needs_any_host_of_the_site_and_not_of_the_plan(
     hosts.down.add(FLEET.hosts["n2"].connection.address)
     ends = await install(stages=(*STAGES, AFTER))
     assert ends == {"n2": Status.UNREACHABLE, "n1": Status.OK}
+
+
+async def test_a_proof_without_some_hosts_is_made_again_when_they_are_back(
+    install: Callable, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def proven(stage: Stage, hosts: tuple[str, ...], _: steps.Context) -> StageResult:
+        return StageResult(stage.name, dict.fromkeys(hosts, OK))
+
+    monkeypatch.setattr(steps, "run", proven)
+    stages = (*STAGES, PROOF)
+    hosts.down.add(FLEET.hosts["n2"].connection.address)
+    assert (await install(stages=stages))[LOCALHOST] is Status.OK
+    hosts.down.clear()
+    Ansible.ends = {"n2": FAILED}
+    assert (await install(stages=stages))[LOCALHOST] is Status.OK
+    Ansible.ends = {}
+    assert await install(stages=stages) == {"n2": Status.OK, LOCALHOST: Status.OK}
+    assert await install(stages=stages) == {}

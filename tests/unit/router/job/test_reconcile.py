@@ -103,7 +103,7 @@ async def test_a_job_that_the_back_end_forgot_may_have_run_and_is_not_started_ag
     assert world.slurm.jobs == {}
 
 
-async def test_another_copy_under_the_recorded_id_is_not_ours() -> None:
+async def test_another_submission_under_the_recorded_id_is_not_ours() -> None:
     """It came by the id of the one that ran and was forgotten: to release it would run the Job twice."""
     world = World()
     world.submit()
@@ -111,7 +111,7 @@ async def test_another_copy_under_the_recorded_id_is_not_ours() -> None:
     assert world.status()["backendId"] == "1"
     ticket = world.slurm.jobs["1"].ticket
     world.slurm.forget("1")
-    other = type(ticket.claim)(ticket.claim.token.another_copy(), "default", "a", "alice")
+    other = type(ticket.claim)(ticket.claim.token.another_submission(), "default", "a", "alice")
     await world.slurm.submit_held(type(ticket)(other, ticket.job, ticket.user))
     await world.settle()
     assert world.slurm.started == []

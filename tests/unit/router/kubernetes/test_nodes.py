@@ -169,6 +169,22 @@ async def test_gpus_are_there_while_their_plugin_is_restarted() -> None:
     assert await nodes.free(ticket("1")) == {"a": {"cpu": 4, GPU: 0}}
 
 
+async def test_gpus_may_come_back_where_a_plugin_was() -> None:
+    """The kubelet says 0 of devices whose plugin has gone, and nothing of those that never were there."""
+    client: Any = Client()
+    gone = {"status": {"allocatable": {"cpu": "4", GPU: "0"}, "capacity": {"cpu": "4", GPU: "0"}}}
+    client.there["/api/v1/nodes"] = [node("a", "4", **gone), node("b", "8")]
+    nodes = Nodes(client)
+    job = replace(ticket("1").job, resources=Resources(gpus=2, limits={GPU: "2"}))
+    assert await nodes.unfit(replace(ticket("1"), job=job)) == ""
+    assert await nodes.free(ticket("1", kind="small")) == {"a": {"cpu": 4, GPU: 0}}
+    elsewhere = ticket("1", kind="large")
+    never = replace(job, pod=elsewhere.job.pod)
+    assert await nodes.unfit(replace(elsewhere, job=never)) == (
+        "no Kubernetes node has nvidia.com/gpu 2 (none has any)"
+    )
+
+
 async def test_nothing_is_refused_for_an_old_list(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr(cached, "time", SimpleNamespace(monotonic=lambda: clock[0]))
