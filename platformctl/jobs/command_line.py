@@ -30,13 +30,18 @@ def as_script(words: Sequence[str]) -> str:
 
 
 def with_context(script: str, variables: Variables, arguments: Sequence[str]) -> str:
-    """The script with variables in its environment and with arguments; unchanged without any."""
+    """The script with variables in its environment and with arguments; unchanged without any.
+
+    A script that names no interpreter is unchanged too, as the check of Jobs refuses it.
+    """
     if not (variables or arguments):
         return script
     for name, _ in variables:
         if not _NAME.fullmatch(name):
             raise UnclearError(f"{name!r} is not the name of a variable: letters, digits and '_'")
     first, _, body = script.partition("\n")
+    if not first.startswith("#!") or not first[2:].strip().startswith("/"):
+        return script
     exports = [f"export {name}={shlex.quote(value)}" for name, value in variables]
     if _program(first) in _SHELLS:
         lines = [*exports, *([f"set -- {shlex.join(arguments)}"] if arguments else [])]

@@ -44,6 +44,10 @@ class Denied(Unavailable):
     """The back end works but rejected this one request; the job itself may be fine."""
 
 
+class NoNodes(Denied):
+    """The back end has no node at all, so what could ever run there is not known yet."""
+
+
 class Refused(Exception):  # noqa: N818  (a verdict of the back end)
     """The back end will never take this job; nothing was left there. The text says why, for people."""
 
@@ -158,7 +162,7 @@ class Backend(Protocol):
 
         Nodes that may come back (down, drained, cordoned) are there. It is asked before each submission, so
         it answers from memory. A Job is refused for what it names, so that rests on a look of the last
-        seconds.
+        seconds. Raises NoNodes where there is nothing to compare with.
         """
         ...
 

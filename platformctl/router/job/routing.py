@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from platformctl.jobs.model import BACKENDS, Refusal, Target
-from platformctl.router.backend import Backend, Load, Ticket, Unavailable
+from platformctl.router.backend import Backend, Load, NoNodes, Ticket, Unavailable
 from platformctl.router.job.routing_rules import DEFAULT_RULES, Rule, measured
 
 
@@ -29,11 +29,18 @@ async def choose(
         return await _named(ticket, backends, barred)
     order, because = _order(ticket, matching)
     passed: list[Refusal] = []
+    bare: NoNodes | None = None
     for number, target in enumerate(order):
-        reasons = await _against(ticket, target, backends, barred)
+        try:
+            reasons = await _against(ticket, target, backends, barred)
+        except NoNodes as error:
+            # Others may run the job meanwhile. If none can, it waits until there are nodes.
+            bare, reasons = error, [Refusal("spec", str(error))]
         if not reasons:
             return Route(target, _told(target, because, passed, order[number + 1 :]))
         passed += [Refusal(refusal.path, f"{target}: {refusal.message}") for refusal in reasons]
+    if bare is not None:
+        raise bare
     return passed
 
 

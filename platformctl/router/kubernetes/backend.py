@@ -28,6 +28,7 @@ from platformctl.router.backend import (
     Denied,
     Explanation,
     Load,
+    NoNodes,
     Refused,
     Seen,
     Ticket,
@@ -65,7 +66,10 @@ class KubernetesBackend:
 
     async def unfit(self, ticket: Ticket) -> str:
         """Compares the request with each node for jobs, as if the node were empty."""
-        return await self._nodes.unfit(ticket)
+        why = await self._nodes.unfit(ticket)
+        if why and await self._nodes.empty():
+            raise NoNodes(why)
+        return why
 
     async def load(self) -> Load:
         """Computed from lists of nodes and pods that are at most half a minute old."""

@@ -116,6 +116,10 @@ class Nodes:
         """Whether every node can ignore the groups of an image's /etc/group (containerd 2 and later)."""
         return (await self._nodes.get()).strict_groups
 
+    async def empty(self) -> bool:
+        """Whether there is no node for jobs at all, not even one that is down."""
+        return not (await self._nodes.get()).nodes
+
     async def unfit(self, ticket: Ticket) -> str:
         """Compares the request with what each node could give if it were empty, cordoned ones too.
 

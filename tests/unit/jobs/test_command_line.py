@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from platformctl.jobs.command_line import UnclearError, as_script, with_context
+from platformctl.jobs.parse import parse
 
 AWKWARD = ("", "a b", "it's", "$HOME `id` $(id)", "*", "-n", "--", "two\nlines", "ü")
 SHOW = {
@@ -53,6 +54,12 @@ def test_a_large_script_and_one_with_the_mark_are_whole(tmp_path: Path) -> None:
 
 def test_without_both_a_script_stays_as_it_is() -> None:
     assert with_context("#!/bin/sh\ndate", [], []) == "#!/bin/sh\ndate"
+
+
+@pytest.mark.parametrize("script", ["echo hi\n", "", "#!\nx\n", "#! env sh\n"])
+def test_a_script_without_an_interpreter_stays_one_that_is_refused(script: str) -> None:
+    changed = with_context(script, [("A", "1")], ["x"])
+    assert isinstance(parse({"script": changed}), list)
 
 
 def test_the_lines_of_a_shells_script_come_after_its_first() -> None:

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from platformctl.jobs.model import JobSpec, Queue, Refusal, Target, User
 from platformctl.jobs.parse import parse
 from platformctl.jobs.tokens import Token
-from platformctl.router.backend import Claim, Load, Ticket, Unavailable
+from platformctl.router.backend import Claim, Load, NoNodes, Ticket, Unavailable
 from platformctl.router.job.routing import Route, choose
 from platformctl.router.job.routing_rules import DEFAULT_RULES, Rule
 
@@ -116,6 +116,30 @@ async def test_a_target_that_is_named_and_cannot_be_asked_is_waited_for() -> Non
     backends: Any = {Target.KUBERNETES: Away()}
     found = await choose(Ticket(claim, job, ALICE), backends)
     assert found == Route(Target.KUBERNETES, "kubernetes: asked for by spec.target")
+
+
+async def test_nothing_is_refused_for_a_target_without_any_node_yet() -> None:
+    class Bare(Backend):
+        async def unfit(self, _ticket: Ticket) -> str:
+            raise NoNodes("no Kubernetes node takes jobs")
+
+    async def chosen(slurm: str, **spec: Any) -> object:
+        job = parse({**pod(), **spec})
+        assert isinstance(job, JobSpec), job
+        claim = Claim(Token("lab", "11924ac8-3932-46d6-ad0c-b5501999851a", 1), "default", "x", "alice")
+        backends: Any = {Target.KUBERNETES: Bare(), Target.SLURM: Backend(slurm)}
+        return await choose(Ticket(claim, job, ALICE), backends)
+
+    asked = "kubernetes: asked for by spec.target"
+    assert await chosen("", target="kubernetes") == Route(Target.KUBERNETES, asked)
+    found = await chosen("")
+    assert isinstance(found, Route)
+    assert (found.target, found.why.splitlines()[1]) == (
+        Target.SLURM,
+        "kubernetes: no Kubernetes node takes jobs",
+    )
+    with pytest.raises(NoNodes):
+        await chosen("no node of Slurm has cpu 8")
 
 
 async def test_what_runs_nowhere_is_refused_with_every_reason() -> None:

@@ -11,7 +11,8 @@ import pytest
 from platformctl.jobs.model import Array, JobSpec, Resources, User
 from platformctl.jobs.parse import parse
 from platformctl.jobs.tokens import Token
-from platformctl.router.backend import Claim, Load, Ticket
+from platformctl.router.backend import Claim, Load, NoNodes, Ticket
+from platformctl.router.kubernetes.backend import KubernetesBackend
 from platformctl.router.kubernetes.nodes import Nodes, wanted
 from platformctl.router.loop import cached
 from platformctl.vocabulary import GPU
@@ -113,6 +114,20 @@ async def test_what_no_node_could_ever_run() -> None:
     ):
         # Twice: the second is answered from what was counted for the first.
         assert [await nodes.unfit(asked) for _ in range(2)] == [expected] * 2
+
+
+async def test_without_any_node_it_is_not_known_what_could_run() -> None:
+    client: Any = Client()
+    backend = KubernetesBackend(client, "lab", "debian:13")
+    control_plane = {
+        "spec": {"taints": [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]}
+    }
+    client.there["/api/v1/nodes"] = [node("a", "4", **control_plane)]
+    with pytest.raises(NoNodes, match="no Kubernetes node takes jobs"):
+        await backend.unfit(ticket("1"))
+    client.there["/api/v1/nodes"] += [node("b", "4", **{"spec": {"unschedulable": True}})]
+    backend = KubernetesBackend(client, "lab", "debian:13")
+    assert "cpu 5" in await backend.unfit(ticket("5"))
 
 
 async def test_what_the_system_runs_on_a_node_is_no_jobs() -> None:
