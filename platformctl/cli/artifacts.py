@@ -40,7 +40,7 @@ InventoryOption = Annotated[
     ),
 ]
 SourceOption = Annotated[
-    Source | None, typer.Option("--source", "-s", help="Instead of the site's artifacts_source.")
+    Source | None, typer.Option("--source", "-s", help="Use this source, not the site's artifacts_source.")
 ]
 
 
@@ -49,7 +49,7 @@ def fetch(
     ctx: typer.Context,
     inventory: InventoryOption = None,
     source: SourceOption = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: pin what has no lock yet.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: pin what no lock pins.")] = False,
 ) -> None:
     """Bring the store up to date: make or download what changed, checked against the site's lock."""
     from platformctl.artifacts import fetch as artifacts
@@ -76,7 +76,7 @@ def fetch(
 def list_artifacts(
     ctx: typer.Context, inventory: InventoryOption = None, source: SourceOption = None
 ) -> None:
-    """List what the store has."""
+    """List the artefacts in the store."""
     from platformctl.artifacts.store import KINDS
 
     output: Output = ctx.obj
@@ -91,7 +91,7 @@ def list_artifacts(
 
 @app.command(cls=SiteCommand)
 def verify(ctx: typer.Context, inventory: InventoryOption = None, source: SourceOption = None) -> None:
-    """Hash every file of the store again and compare."""
+    """Compare every file of the store with its digest."""
     output: Output = ctx.obj
     store = _store(inventory, source)
     checked = store.check_all()
@@ -103,7 +103,7 @@ def verify(ctx: typer.Context, inventory: InventoryOption = None, source: Source
 
 @app.command(cls=SiteCommand)
 def lock(ctx: typer.Context, inventory: InventoryOption = None, source: SourceOption = None) -> None:
-    """Pin what the site's source offers now, in a file beside the inventory."""
+    """Write the site's lock: the digests of what its source offers now, in a file in the inventory."""
     from platformctl.artifacts.fetch import pin
     from platformctl.artifacts.lock import lock_path
 
@@ -126,7 +126,7 @@ def export(
     ctx: typer.Context,
     file: Annotated[Path, typer.Option("--file", "-f", help="The archive to write.")],
     images: Annotated[
-        list[str] | None, typer.Argument(help="Images, by name or its last part; all if none is named.")
+        list[str] | None, typer.Argument(help="Names of images, or their last parts; by default all.")
     ] = None,
     inventory: InventoryOption = None,
     source: SourceOption = None,

@@ -1,4 +1,4 @@
-"""The cluster of a person's kubeconfig, and its errors in words with the next step."""
+"""The cluster of the user's kubeconfig, and its errors as messages with the next step."""
 
 import asyncio
 import os
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 KubeconfigOption = Annotated[
     Path | None,
-    typer.Option("--kubeconfig", help="Instead of KUBECONFIG and ~/.kube/config.", show_default=False),
+    typer.Option("--kubeconfig", help="Use this file, not KUBECONFIG or ~/.kube/config.", show_default=False),
 ]
-ContextOption = Annotated[str, typer.Option("--context", help="Instead of the kubeconfig's current one.")]
+ContextOption = Annotated[str, typer.Option("--context", help="Use this context, not the current one.")]
 NamespaceOption = Annotated[
-    str, typer.Option("--namespace", "-n", help="Instead of the context's namespace.")
+    str, typer.Option("--namespace", "-n", help="Use this namespace, not the context's.")
 ]
 
 
 @dataclass(frozen=True)
 class Access:
-    """Which cluster and namespace, as the options say; empty for the kubeconfig's own."""
+    """The cluster and namespace of the options; empty values for those of the kubeconfig."""
 
     kubeconfig: Path | None = None
     context: str = ""
@@ -50,7 +50,7 @@ async def jobs_of(access: Access) -> AsyncIterator["JobsClient"]:
         context = read_context(files, access.context)
     except (ValueError, OSError) as error:
         raise PlatformError(
-            f"no cluster to ask: {error}",
+            f"no cluster to connect to: {error}",
             where=", ".join(str(path) for path in files),
             next=_other_kubeconfig(files, access),
             code=ExitCode.INVALID,
@@ -80,7 +80,7 @@ _NEW_KUBECONFIG = "ask your site's engineers for one: platformctl kubeconfig -i 
 
 
 def _other_kubeconfig(files: list[Path], access: Access) -> str:
-    """What gets a person a kubeconfig that can be used: another name, another context, or a new file."""
+    """How the user gets a working kubeconfig: another file, another context, or a new kubeconfig."""
     if not any(path.is_file() for path in files):
         named = "--kubeconfig" if access.kubeconfig else "KUBECONFIG" if os.environ.get("KUBECONFIG") else ""
         correct = f"correct {named}, or " if named else ""
@@ -91,7 +91,7 @@ def _other_kubeconfig(files: list[Path], access: Access) -> str:
 
 
 def _names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Names of Jobs for the shell's completion; nothing where the cluster cannot be asked."""
+    """Names of Jobs for the shell's completion; empty if the cluster does not answer."""
     given = ctx.params
     access = Access(given.get("kubeconfig"), given.get("context") or "", given.get("namespace") or "")
 
@@ -104,12 +104,14 @@ def _names(ctx: typer.Context, incomplete: str) -> list[str]:
     return []
 
 
-NameArgument = Annotated[str, typer.Argument(help="The Job.", autocompletion=_names)]
-NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME...", help="Jobs.", autocompletion=_names)]
+NameArgument = Annotated[str, typer.Argument(help="The Job's name.", autocompletion=_names)]
+NamesArgument = Annotated[
+    list[str], typer.Argument(metavar="NAME...", help="Names of Jobs.", autocompletion=_names)
+]
 
 
 def read_text(file: str, next_step: str = "") -> str:
-    """What a file holds, or standard input for `-`. next_step: what to do where it cannot be read."""
+    """The text of a file, or standard input for `-`. next_step: what to do if it cannot be read."""
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -122,24 +124,24 @@ def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:
 
     said = error.message or error.reason
     if "CERTIFICATE_VERIFY_FAILED" in said or "certificate verify failed" in said:
-        what = f"the cluster's certificate is not of the authority that the kubeconfig names: {said}"
-        next_step = "if the cluster was installed anew, or another one has its address now, "
+        what = f"the cluster's certificate is not signed by the kubeconfig's authority: {said}"
+        next_step = "if the cluster was reinstalled, or its address belongs to another one now, "
         return PlatformError(what, where, next_step + _NEW_KUBECONFIG, ExitCode.REFUSED)
     if isinstance(error, UnavailableError):
         what, code = f"the cluster does not answer: {said}", ExitCode.UNREACHABLE
-        return PlatformError(what, where, "try again; what was asked may have been done", code)
+        return PlatformError(what, where, "try again; the request may have been carried out", code)
     if error.code == 401:
         what = "the cluster does not accept your credentials"
         return PlatformError(what, where, _NEW_KUBECONFIG, ExitCode.REFUSED)
     if error.code == 403:
         next_step = f"is {namespace} your namespace? choose one with -n"
         if "cluster scope" in said:
-            next_step = "you may not look into all namespaces: choose one with -n"
+            next_step = "you may not list all namespaces: choose one with -n"
         return PlatformError(f"the cluster refuses: {said}", where, next_step, ExitCode.REFUSED)
     if isinstance(error, NotFoundError):
         if f"jobs.{GROUP}" in said:
             return PlatformError(said, where, f"platformctl job list --all -n {namespace}", ExitCode.FAILED)
-        next_step = f"what the Job has: platformctl job describe NAME -n {namespace}"
+        next_step = f"see what the Job has: platformctl job describe NAME -n {namespace}"
         return PlatformError(said, where, next_step, ExitCode.FAILED)
     if isinstance(error, AlreadyExistsError):
         return PlatformError(
@@ -152,6 +154,6 @@ def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:
         # Only a label selector has requirements.
         of_selector = error.code == 400 and "requirement" in said
         job, selector = "correct the Job; all fields: platformctl docs jobs", "project=wind,stage!=test"
-        next_step = f"a label selector is such as {selector}" if of_selector else job
-        return PlatformError(f"the cluster does not take it: {said}", where, next_step, ExitCode.INVALID)
+        next_step = f"write the label selector as in {selector}" if of_selector else job
+        return PlatformError(f"the cluster rejects the request: {said}", where, next_step, ExitCode.INVALID)
     return PlatformError(f"the cluster says: {said}", where)

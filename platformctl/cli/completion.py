@@ -1,6 +1,6 @@
-"""What the shell offers for inventories, stages, hosts, labs and queues.
+"""The shell's completion of inventories, stages, hosts, labs and queues.
 
-Nothing is offered where something cannot be read: a completion never prints an error, and never waits long.
+If something cannot be read, nothing is offered: a completion never prints an error, and never waits long.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _DEPTH = 3
 
 
 def inventories(incomplete: str) -> list[str]:
-    """Folders with a hosts.yml that begin so, or lie in a folder that does."""
+    """Folders with a hosts.yml whose path begins with the text, or whose parent folder's does."""
     shown: set[str] = set()
     with suppress(OSError, ValueError):
         start = Path(incomplete or ".")
@@ -43,12 +43,12 @@ def _inventories_below(folder: Path, depth: int) -> Iterable[Path]:
 
 
 def _shown(path: Path, incomplete: str) -> str:
-    """The path as it was begun: ./site stays ./site."""
+    """The path in the form that the user typed: ./site stays ./site."""
     return f"./{path}" if incomplete.startswith("./") else str(path)
 
 
 def stages(incomplete: str) -> list[str]:
-    """Names of the stages that begin so."""
+    """Names of the stages that begin with the text."""
     from platformctl.engine.stages import STAGES
 
     return [stage.name for stage in STAGES if stage.name.startswith(incomplete)]
@@ -81,7 +81,7 @@ def labs(incomplete: str) -> list[str]:
 
 
 def lab_hosts(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Hosts of the lab that --name says."""
+    """Hosts of the lab that --name selects."""
     from platformctl import lab
 
     with suppress(OSError, ValueError, PlatformError):
@@ -91,7 +91,7 @@ def lab_hosts(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def queues(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Queues of the cluster that the user's kubeconfig opens."""
+    """Queues of the cluster of the user's kubeconfig."""
     from platformctl.cli import cluster
 
     given = ctx.params
@@ -106,4 +106,4 @@ def queues(ctx: typer.Context, incomplete: str) -> list[str]:
     return []
 
 
-QueueOption = Annotated[str, typer.Option(help="The queue.", autocompletion=queues)]
+QueueOption = Annotated[str, typer.Option(help="The queue to use.", autocompletion=queues)]

@@ -1,6 +1,6 @@
-"""`platformctl docs`: the documentation that this version came with, also where there is no checkout.
+"""`platformctl docs`: the documentation of this version, which needs no checkout.
 
-Messages name a page by this command, because a path would be right in one installation only.
+Messages refer to a page by this command, because its path differs between installations.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 def docs(
     ctx: typer.Context,
-    page: Annotated[str, typer.Argument(help="Print this page; list all pages if not given.")] = "",
+    page: Annotated[str, typer.Argument(help="The page to print; without it, list all pages.")] = "",
 ) -> None:
     """Print a page of the documentation (Markdown), or list the pages.
 
@@ -52,5 +52,5 @@ def _pages() -> dict[str, Path]:
 
 
 def _title(page: Path) -> str:
-    """The heading of a page, without its marks."""
+    """The heading of a page, without markup."""
     return page.read_text().partition("\n")[0].lstrip("# ").replace("`", "")

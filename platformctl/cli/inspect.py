@@ -1,4 +1,4 @@
-"""The commands that look at an installed site and let people in: status, kubeconfig."""
+"""The commands that show an installed site and give access to it: status, kubeconfig."""
 
 import asyncio
 from dataclasses import asdict
@@ -24,9 +24,9 @@ def register(app: typer.Typer) -> None:
 
 
 def status(ctx: typer.Context, inventory: InventoryOption) -> None:
-    """Show the site: hosts under both schedulers, their owner, versions and health.
+    """Show the site's hosts, their state in both schedulers, the services, and what is not healthy.
 
-    Exits with 1 when anything is not as it should be.
+    Exits with 1 if anything is not healthy.
 
     Example: `platformctl status -i mysite`
     """
@@ -51,7 +51,7 @@ def _tables(site: "SiteStatus", output: Output, inventory: Path) -> None:
     ]
     columns = ("host", "address", "owner", "state", "kubernetes", "slurm", "health")
     output.table(f"site {site.site}", columns, hosts, kept=("host", "address"))
-    # Below it: a remark is a sentence, and would leave the columns no room.
+    # Below the table: a remark is a sentence, and would leave no room for the columns.
     for host in site.hosts:
         if host.remark:
             output.say(f"{host.name}: {escape(host.remark)}")
@@ -69,12 +69,14 @@ def _word(healthy: bool) -> str:
 def kubeconfig(
     ctx: typer.Context,
     inventory: InventoryOption,
-    file: Annotated[Path, typer.Option("--file", "-f", help="Where to write it; readable by you only.")],
-    user: Annotated[str, typer.Option(help="For this user of the site, instead of the administrator.")] = "",
+    file: Annotated[Path, typer.Option("--file", "-f", help="The file to write; only you can read it.")],
+    user: Annotated[
+        str, typer.Option(help="For this user of the site; by default for the administrator.")
+    ] = "",
     namespace: Annotated[str, typer.Option(help="The user's namespace.")] = "default",
     days: Annotated[int, typer.Option(min=1, max=365, help="How long a user's certificate is valid.")] = 30,
 ) -> None:
-    """Write the administrator's kubeconfig, or one by which the cluster knows a user of the site.
+    """Write a kubeconfig for the administrator, or with --user for a user of the site.
 
     Example: `platformctl kubeconfig -i mysite --user alice --file alice.kubeconfig`
     """

@@ -1,4 +1,4 @@
-"""`platformctl job`: the Jobs of one person on both schedulers, through their own kubeconfig."""
+"""`platformctl job`: Jobs on both schedulers, with the user's own kubeconfig and rights."""
 
 import asyncio
 import time
@@ -30,7 +30,7 @@ from platformctl.errors import ExitCode, PlatformError
 from platformctl.jobs import view
 
 app = typer.Typer(
-    help="Jobs on either scheduler: submit, follow, explain and end them.", no_args_is_help=True
+    help="Jobs on Slurm and Kubernetes: submit, follow, explain and cancel them.", no_args_is_help=True
 )
 job_submit.register(app)
 job_list.register(app)
@@ -70,13 +70,13 @@ def cancel(
     ctx: typer.Context,
     names: NamesArgument,
     delete: Annotated[
-        bool, typer.Option("--delete", help="Remove the Job as well, with its record.")
+        bool, typer.Option("--delete", help="Also delete the Job object with its status.")
     ] = False,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = "",
     namespace: NamespaceOption = "",
 ) -> None:
-    """End Jobs, waiting or running. What a Job wrote stays; its record stays unless it is deleted.
+    """Cancel Jobs that wait or run. The Job object is kept, unless --delete is given.
 
     Example: `platformctl job cancel train-x7k2p sweep-8h2lq`
 
@@ -99,7 +99,7 @@ def retry(
     context: ContextOption = "",
     namespace: NamespaceOption = "",
 ) -> None:
-    """Run a Job that has ended once more, as a further attempt of the same Job.
+    """Run an ended Job again, as one more attempt of the same Job.
 
     Example: `platformctl job retry train-x7k2p`
     """
@@ -108,7 +108,7 @@ def retry(
     if output.json:
         output.document({"name": name, "attempt": attempt + 1})
         return
-    output.say(f"{name}: attempt {attempt + 1} asked for")
+    output.say(f"{name}: attempt {attempt + 1} requested")
 
 
 @app.command()
@@ -119,7 +119,7 @@ def resume(
     context: ContextOption = "",
     namespace: NamespaceOption = "",
 ) -> None:
-    """Let a Job go that was submitted with `suspend: true`.
+    """Resume a Job that was submitted with `suspend: true`.
 
     Example: `platformctl job resume merge-88s2k`
     """
@@ -180,7 +180,7 @@ async def _retry(access: Access, name: str) -> int:
         if not attempt:
             raise PlatformError(
                 f"{name} was never submitted: {view.reason(job)}",
-                next="correct it and submit it anew: platformctl job submit FILE",
+                next="correct it and submit it again: platformctl job submit FILE",
                 code=ExitCode.REFUSED,
             )
         await jobs.ask(job, {RETRY_REQUESTED: str(attempt), CANCEL_REQUESTED: None})

@@ -1,4 +1,4 @@
-"""`platformctl job enter`: a shell within an interactive Job, by the command of its scheduler."""
+"""`platformctl job enter`: opens a shell in an interactive Job with its scheduler's own command."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ def enter(
     context: ContextOption = "",
     namespace: NamespaceOption = "",
 ) -> None:
-    """Open a shell in an interactive Job of yours that runs, with srun or kubectl of this machine.
+    """Open a shell in your running interactive Job, with this machine's srun or kubectl.
 
     Example: `platformctl job enter notebook-x7k2p`
     """
@@ -36,7 +36,7 @@ def enter(
     if shutil.which(command[0]) is None:
         raise PlatformError(
             f"{command[0]} is not on this machine",
-            next=f"on a host that has it: {shlex.join(command)}",
+            next=f"run this on a host that has it: {shlex.join(command)}",
             code=ExitCode.FAILED,
         )
     os.execvp(command[0], command[:1] + _same_cluster(command[0], access) + command[1:])  # noqa: S606
@@ -53,7 +53,7 @@ def _command(job: dict[str, Any]) -> str:
         )
     if view.phase(job) != "Running":
         raise PlatformError(
-            f"{name} does not run: it is {view.phase(job)}",
+            f"{name} is not running: it is {view.phase(job)}",
             next=f"platformctl job explain {name}",
             code=ExitCode.REFUSED,
         )
@@ -61,7 +61,7 @@ def _command(job: dict[str, Any]) -> str:
 
 
 def _same_cluster(program: str, access: Access) -> list[str]:
-    """What tells kubectl the cluster that the Job was found in."""
+    """The options that make kubectl use the Job's cluster."""
     if program != "kubectl":
         return []
     given = {"--kubeconfig": str(access.kubeconfig or ""), "--context": access.context}

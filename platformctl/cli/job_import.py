@@ -21,20 +21,22 @@ def register(app: typer.Typer) -> None:
 
 def import_script(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="SCRIPT|-", help="A script for sbatch; - reads it here.")],
+    file: Annotated[
+        str, typer.Argument(metavar="SCRIPT|-", help="A script for sbatch; - for standard input.")
+    ],
     submit: Annotated[bool, typer.Option("--submit", help="Submit the Job instead of showing it.")] = False,
-    target: Annotated[Target, typer.Option(help="Where it may run.")] = Target.SLURM,
+    target: Annotated[Target, typer.Option(help="Where it runs; auto: as the site decides.")] = Target.SLURM,
     without: Annotated[
         list[str] | None,
         typer.Option(
-            help="Leave this option out, such as mail-user; repeat or use commas.", show_default=False
+            help="Leave out this sbatch option, such as mail-user; repeat or use commas.", show_default=False
         ),
     ] = None,
     job: Annotated[
         list[str] | None,
         typer.Option(
             metavar="ID=NAME",
-            help="The Job of a Slurm job that --dependency names; repeat.",
+            help="The Job with the Slurm job id that --dependency names; repeat for more.",
             show_default=False,
         ),
     ] = None,
@@ -43,9 +45,9 @@ def import_script(
     context: ContextOption = "",
     namespace: NamespaceOption = "",
 ) -> None:
-    """Turn an #SBATCH script into a Job: every directive is mapped, emulated, or refused with its line.
+    """Convert an #SBATCH script to a Job. Every directive is mapped, emulated, or refused with its line.
 
-    Shows the Job as YAML and what will differ from sbatch; `platformctl docs sbatch` has all options.
+    Prints the Job as YAML, and notes on what differs from sbatch. All options: `platformctl docs sbatch`.
 
     Example: `platformctl job import train.sh > train.yaml`
 
@@ -64,9 +66,9 @@ def import_script(
         converted = convert(text, file_name, {**asyncio.run(_own(access)), **names}, unwanted, target)
     if isinstance(converted, list):
         raise PlatformError(
-            f"{file} cannot be a Job as it is; to change: {len(converted)}",
+            f"{file} cannot be converted to a Job; to change: {len(converted)}",
             details=[f"{file}:{mistake.line}: {mistake.message}" for mistake in converted],
-            next="change the script; or leave options out on purpose: --without OPTION",
+            next="change the script, or leave out an option: --without OPTION",
             code=ExitCode.INVALID,
         )
     for note in converted.notes:
@@ -80,7 +82,7 @@ def import_script(
 
 
 async def _own(access: Access) -> dict[str, str]:
-    """The caller's own Jobs by their id in Slurm. An id that Slurm used again is the newest Job's."""
+    """The caller's own Jobs by their Slurm job id. If Slurm reused an id, the newest Job counts."""
     jobs = sorted(await job_rows.listed(access, False, False), key=job_rows.created)
     pairs = [(job.get("status") or {}, str(job["metadata"]["name"])) for job in jobs]
     return {

@@ -1,4 +1,4 @@
-"""`platformctl job list`: which Jobs, in which order, and as many columns as there is room for."""
+"""`platformctl job list`: which Jobs, in which order, and as many columns as fit the terminal."""
 
 import asyncio
 import os
@@ -18,13 +18,13 @@ from platformctl.jobs import view
 from platformctl.jobs.walltime import parse_walltime
 from platformctl.vocabulary import Phase
 
-# The first to go where the terminal is narrow. Without a name and a phase a line says nothing.
+# Left out in this order if the terminal is narrow. Name and phase are always shown.
 _LESS_IMPORTANT = ("ran", "tasks", "exit", "age", "where", "user", "reason", "namespace")
 _REASON, _GAP = 20, 2
 
 
 class Order(StrEnum):
-    """What a list is sorted by; newest last."""
+    """How a list is sorted; the newest Job is last."""
 
     CREATED = "created"
     NAME = "name"
@@ -39,30 +39,35 @@ def register(app: typer.Typer) -> None:
 
 def list_jobs(
     ctx: typer.Context,
-    everyone: Annotated[bool, typer.Option("--all", "-a", help="Everybody's Jobs, not only yours.")] = False,
-    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")] = False,
+    everyone: Annotated[bool, typer.Option("--all", "-a", help="Jobs of all users.")] = False,
+    everywhere: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="Jobs of all namespaces.")
+    ] = False,
     phase: Annotated[
         list[Phase] | None,
-        typer.Option("--phase", "--state", help="Only in this phase; repeat for more.", case_sensitive=False),
+        typer.Option(
+            "--phase", "--state", help="Only Jobs in this phase; repeat for more.", case_sensitive=False
+        ),
     ] = None,
     labels: Annotated[
-        str, typer.Option("--selector", "-l", help="Only with these labels: project=wind,stage!=test.")
+        str, typer.Option("--selector", "-l", help="Only Jobs with these labels: project=wind,stage!=test.")
     ] = "",
     since: Annotated[
-        str, typer.Option(help="Only created within this time (2h, 1d) or since this date (2026-11-28).")
+        str,
+        typer.Option(help="Only Jobs created in the last 2h, 1d, ... or since a date such as 2026-11-28."),
     ] = "",
-    name: Annotated[str, typer.Option(help="Only with a name like this: 'train-*'.")] = "",
-    sort: Annotated[Order, typer.Option(help="What to sort by.")] = Order.CREATED,
+    name: Annotated[str, typer.Option(help="Only Jobs whose name matches: 'train-*'.")] = "",
+    sort: Annotated[Order, typer.Option(help="The order; the newest Job is last.")] = Order.CREATED,
     wide: Annotated[
-        bool, typer.Option("--wide", "-w", help="All columns, however narrow the terminal.")
+        bool, typer.Option("--wide", "-w", help="All columns, also on a narrow terminal.")
     ] = False,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = "",
     namespace: NamespaceOption = "",
 ) -> None:
-    """List Jobs on both schedulers, yours unless told otherwise.
+    """List Jobs on both schedulers; by default only yours.
 
-    A narrow terminal gets fewer columns; a file or another program gets all of them.
+    On a narrow terminal some columns are left out; in a file or a pipe all of them are written.
 
     Example: `platformctl job list --state running --state queued`
 
@@ -115,13 +120,13 @@ def _earliest(since: str, now: float) -> float:
 
 
 def _hidden(everyone: bool, everywhere: bool) -> set[str]:
-    """Columns that would say the same in every line."""
+    """Columns that would have the same value in every row."""
     return {name for name, shown in (("namespace", everywhere), ("user", everyone)) if not shown}
 
 
 def _table(output: Output, jobs: list[dict[str, Any]], now: float, hidden: set[str], wide: bool) -> None:
     rows = [dict(zip(view.COLUMNS, view.row(job, now), strict=True)) for job in jobs]
-    # Where no terminal is, lines are for programs such as grep, unless COLUMNS says how wide they may be.
+    # Without a terminal, lines are for programs such as grep, unless COLUMNS limits their width.
     wide = wide or not (output.console.is_terminal or os.environ.get("COLUMNS"))
     columns = [name for name in view.COLUMNS if name not in hidden]
     if not wide:
@@ -131,7 +136,7 @@ def _table(output: Output, jobs: list[dict[str, Any]], now: float, hidden: set[s
 
 
 def _fitting(columns: Sequence[str], rows: Sequence[dict[str, str]], width: int) -> list[str]:
-    """Those that fit beside each other, without cutting names and ids."""
+    """The columns that fit into the width, without cutting names and ids."""
     kept = list(columns)
     needed = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
     needed["reason"] = min(needed["reason"], _REASON)

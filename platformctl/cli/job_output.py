@@ -42,23 +42,26 @@ def logs(
     ctx: typer.Context,
     name: NameArgument,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the Job has ended, through all its attempts.")
+        bool,
+        typer.Option("--follow", "-f", help="Continue until the Job has ended, through all its attempts."),
     ] = False,
-    tail: Annotated[int | None, typer.Option(min=0, help="Only the last lines.", show_default=False)] = None,
+    tail: Annotated[
+        int | None, typer.Option(min=0, help="Only this many last lines.", show_default=False)
+    ] = None,
     index: Annotated[
-        int | None, typer.Option(min=0, help="Of this element of an array, or task.", show_default=False)
+        int | None, typer.Option(min=0, help="This element of an array, or this task.", show_default=False)
     ] = None,
     attempt: Annotated[
-        int | None, typer.Option(min=1, help="Of this attempt alone, not the last.", show_default=False)
+        int | None, typer.Option(min=1, help="This attempt; by default the last.", show_default=False)
     ] = None,
     since_start: Annotated[
-        bool, typer.Option("--since-start", help="All of it; without, the last MiB where there is more.")
+        bool, typer.Option("--since-start", help="Everything; by default only the last MiB.")
     ] = False,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = "",
     namespace: NamespaceOption = "",
 ) -> None:
-    """Print what a Job has printed, on whichever scheduler it ran.
+    """Print the output of a Job, whichever scheduler runs it.
 
     Example: `platformctl job logs train-x7k2p --tail 20 -f`
 
@@ -72,9 +75,9 @@ def logs(
 
 @dataclass
 class _Part:
-    """Which part of which output: the last lines, or all, or what fits a page.
+    """Which part of which output: the last lines, or everything, or the last page.
 
-    attempt: None for the last. aside: it goes to standard error, since standard output has a document.
+    attempt: None for the last. aside: print it to standard error, because standard output is a JSON document.
     """
 
     lines: int | None = None
@@ -84,7 +87,7 @@ class _Part:
     aside: bool = False
 
     def of(self, attempt: int) -> dict[str, Any]:
-        """What the client asks for."""
+        """The client's arguments."""
         return {"index": self.index, "attempt": attempt}
 
 
@@ -100,12 +103,12 @@ async def _logs(output: Output, access: Access, name: str, follow: bool, part: _
         if not part.since_start or part.lines is not None:
             start, complete = await _print_first(output, jobs, name, part, attempt)
         if not (start or complete):
-            _tell_not_started(output, job, attempt, "; waits for it")
+            _tell_not_started(output, job, attempt, "; waiting for it")
         await _follow(output, jobs, name, part, attempt, start, complete)
 
 
 async def print_all(output: Output, jobs: "JobsClient", name: str) -> None:
-    """A Job's output from its start to its end; of an array that of the first index."""
+    """Print a Job's output from start to end; of an array, the output of the first index."""
     from platformctl.clients.jobs import NoLogsError
     from platformctl.clients.kubernetes import NotFoundError
 
@@ -118,7 +121,7 @@ async def print_all(output: Output, jobs: "JobsClient", name: str) -> None:
 
 
 def _check(job: dict[str, Any], part: _Part) -> None:
-    """Raise where the Job has no such attempt or index."""
+    """Raise PlatformError if the Job has no such attempt or index."""
     name, last = job["metadata"]["name"], view.attempt(job)
     if part.attempt is not None and part.attempt > last:
         raise PlatformError(
@@ -132,7 +135,7 @@ def _check(job: dict[str, Any], part: _Part) -> None:
 
 
 def _tell_not_started(output: Output, job: dict[str, Any], attempt: int, then: str) -> None:
-    """Say why there is no output yet, if that is because nothing runs."""
+    """Say why there is no output yet, if the Job has not started."""
     if attempt == view.attempt(job) and view.phase(job) in (Phase.PENDING, Phase.QUEUED):
         why = ": ".join(part for part in (view.phase(job), view.reason(job)) if part)
         which = f", attempt {attempt}," if attempt > 1 else ""
@@ -142,7 +145,7 @@ def _tell_not_started(output: Output, job: dict[str, Any], attempt: int, then: s
 async def _print_now(
     output: Output, jobs: "JobsClient", job: dict[str, Any], part: _Part, attempt: int
 ) -> None:
-    """What there is of the part."""
+    """Print what exists of the part now."""
     name = str(job["metadata"]["name"])
     if not part.since_start or part.lines is not None:
         end, complete = await _print_first(output, jobs, name, part, attempt)
@@ -161,7 +164,7 @@ async def _print_now(
 async def _follow(
     output: Output, jobs: "JobsClient", name: str, part: _Part, attempt: int, offset: int, complete: bool
 ) -> None:
-    """From an offset to the end of an attempt, and of those after it unless one was chosen."""
+    """Print from an offset to the end of an attempt, then later attempts unless one was chosen."""
     from platformctl.clients.kubernetes import NotFoundError
 
     while True:
@@ -187,7 +190,7 @@ async def _print_to_end(jobs: "JobsClient", name: str, part: _Part, attempt: int
 
 
 async def _last_attempt(jobs: "JobsClient", name: str) -> int:
-    """Its number; 0 for a Job that is gone."""
+    """The number of the last attempt; 0 if the Job was deleted."""
     from platformctl.clients.kubernetes import NotFoundError
 
     try:
@@ -199,7 +202,7 @@ async def _last_attempt(jobs: "JobsClient", name: str) -> int:
 async def _print_first(
     output: Output, jobs: "JobsClient", name: str, part: _Part, attempt: int
 ) -> tuple[int, bool]:
-    """Print the last lines, or what fits a page; returns where it ends, and whether nothing follows."""
+    """Print the last lines, or the last page; returns its end, and whether nothing follows."""
     size = _PAGE if part.lines is None else min(_PAGE, (part.lines + 1) * _BYTES_A_LINE)
     while True:
         start, body, complete = await _end(jobs, name, size, part.of(attempt))
@@ -214,7 +217,7 @@ async def _print_first(
 
 
 async def _end(jobs: "JobsClient", name: str, size: int, which: dict[str, Any]) -> tuple[int, bytes, bool]:
-    """The last bytes of an output, in as many pages as the server makes of them."""
+    """The last bytes of an output, read page by page."""
     start, body, complete = await jobs.page(name, tail=size, **which)
     while body and not complete and len(body) < size:
         _, more, complete = await jobs.page(name, offset=start + len(body), **which)
@@ -231,7 +234,7 @@ def last_lines(text: bytes, count: int) -> bytes:
 
 
 def _print(text: bytes, aside: bool) -> None:
-    """As the Job printed it, which need not be text; aside: to standard error."""
+    """Print bytes unchanged, because they need not be text. aside: to standard error."""
     stream = sys.stderr if aside else sys.stdout
     stream.flush()
     stream.buffer.write(text)
@@ -245,7 +248,7 @@ def explain(
     context: ContextOption = "",
     namespace: NamespaceOption = "",
 ) -> None:
-    """Say in a paragraph why a Job waits, behind whom, and when it should start; or how it ended.
+    """Explain why a Job waits, behind which Jobs, and when it should start; or how it ended.
 
     Example: `platformctl job explain train-x7k2p`
     """
@@ -273,7 +276,7 @@ async def _explain(
 async def _asked(
     output: Output, jobs: "JobsClient", job: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Have the router ask the scheduler; None where the status must do."""
+    """Have the router ask the scheduler. None: there is no answer, and the status has to be enough."""
 
     from platformctl.clients.kubernetes import ApiError, UnavailableError
     from platformctl.vocabulary import EXPLAIN_REQUESTED

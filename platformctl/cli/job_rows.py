@@ -1,4 +1,4 @@
-"""Rows of tables of Jobs: which Jobs, in which order, and how their cells are written for people."""
+"""Rows of tables of Jobs: the selection, the order, and the text of the cells."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,20 +28,20 @@ def created(job: dict[str, Any]) -> tuple[str, str]:
 
 
 def printable(text: str) -> str:
-    """Text of users and schedulers without commands to a terminal."""
+    """Text of users and schedulers without control characters for the terminal."""
     return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)
 
 
 def plain(text: str) -> str:
-    """The same where markup is understood, of which it holds none."""
+    """Printable text with its markup escaped."""
     return escape(printable(text))
 
 
 def escaped(row: Sequence[str]) -> tuple[str, ...]:
-    """Cells of such text."""
+    """Cells of printable text, escaped."""
     return tuple(plain(cell) for cell in row)
 
 
 def colored(row: Sequence[str]) -> tuple[str, ...]:
-    """The same, with phases in their colour."""
+    """Escaped cells, with phases in their colour."""
     return tuple(f"[{_COLORS[cell]}]{cell}[/]" if cell in _COLORS else plain(cell) for cell in row)

@@ -31,7 +31,7 @@ class WithArguments(TyperCommand):
         return super().parse_args(ctx, args[:end])
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """With the words after `--`."""
+        """Add the words after `--`."""
         return [*super().collect_usage_pieces(ctx), "[-- ARGS...]"]
 
 
@@ -40,28 +40,33 @@ class Asked:
     """The options of both commands, as typed."""
 
     file: Annotated[
-        str, typer.Argument(metavar="FILE|-", help="A manifest or a script; - reads it here.")
+        str, typer.Argument(metavar="FILE|-", help="A manifest or a script; - for standard input.")
     ] = ""
     script: Annotated[
-        bool, typer.Option("--script", help="The file is a script, whatever it begins with.")
+        bool, typer.Option("--script", help="Read the file as a script, whatever it begins with.")
     ] = False
     image: Annotated[
-        str, typer.Option(help="Run ARGS in this image; with a manifest, instead of its container's image.")
+        str, typer.Option(help="Run ARGS in this image; with a manifest, replace its container's image.")
     ] = ""
-    name: Annotated[str, typer.Option(help="The Job's name, instead of one made up.")] = ""
-    target: Annotated[Target | None, typer.Option(help="Where it may run.", show_default=False)] = None
+    name: Annotated[str, typer.Option(help="The Job's name; by default a new one is made.")] = ""
+    target: Annotated[
+        Target | None, typer.Option(help="Where it runs; auto: as the site decides.", show_default=False)
+    ] = None
     queue: QueueOption = ""
     account: Annotated[str, typer.Option(help="The account to charge.")] = ""
     walltime: Annotated[str, typer.Option(help="How long it may run: 5400, 01:30:00, 1h30m.")] = ""
-    cpus: Annotated[str, typer.Option(help="Cores for each task: 4, 500m; 0 takes away a manifest's.")] = ""
+    cpus: Annotated[str, typer.Option(help="Cores for each task: 4, 500m; 0 removes a manifest's.")] = ""
     memory: Annotated[str, typer.Option(help="Memory for each task: 512Mi, 16Gi.")] = ""
     gpus: Annotated[
-        int | None, typer.Option(min=0, help="GPUs for each task; 0 takes away.", show_default=False)
+        int | None,
+        typer.Option(min=0, help="GPUs for each task; 0 removes a manifest's.", show_default=False),
     ] = None
-    nodes: Annotated[int | None, typer.Option(min=1, help="Hosts to spread over.", show_default=False)] = None
-    tasks: Annotated[int | None, typer.Option(min=1, help="Copies at the same time.", show_default=False)] = (
-        None
-    )
+    nodes: Annotated[
+        int | None, typer.Option(min=1, help="Number of hosts to spread over.", show_default=False)
+    ] = None
+    tasks: Annotated[
+        int | None, typer.Option(min=1, help="Number of tasks at the same time.", show_default=False)
+    ] = None
     array: Annotated[str, typer.Option(help="Run it once for each index: 0-99%10, 1,3,7, 0-20:5.")] = ""
     retries: Annotated[
         int | None, typer.Option(min=0, help="Further attempts after a failure.", show_default=False)
@@ -70,7 +75,7 @@ class Asked:
         list[str] | None,
         typer.Option(
             metavar="JOB[:WHEN]",
-            help="Only after this Job has succeeded, or :failed, :finished, :started; repeat or use commas.",
+            help="Start after this Job succeeded, or :failed, :finished, :started; repeat or use commas.",
             show_default=False,
         ),
     ] = None
@@ -78,20 +83,20 @@ class Asked:
         list[str] | None,
         typer.Option(
             metavar="NAME[=VALUE]",
-            help="A variable of its environment; without a value, as it is here; repeat.",
+            help="An environment variable; without a value, copied from your shell; repeat for more.",
             show_default=False,
         ),
     ] = None
     label: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="KEY=VALUE", help="A label, to find it by; repeat or use commas.", show_default=False
+            metavar="KEY=VALUE", help="A label for `job list -l`; repeat or use commas.", show_default=False
         ),
     ] = None
 
 
 def _taking_asked(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the options of Asked before its own, given to it as one."""
+    """The command with the options of Asked before its own; it gets them as one object."""
     names = [field.name for field in fields(Asked)]
 
     def with_options(ctx: typer.Context, **given: Any) -> None:
@@ -127,9 +132,9 @@ def submit(
 ) -> None:
     """Submit Jobs: those of a manifest, or one that runs a script or a command.
 
-    A file that begins with `#!` is a script, and what stands after `--` are its arguments. Without a file,
-    that is a command, run as a script or in an image. Options win over what the manifest says. A script with
-    `#SBATCH` lines is first turned into a Job: `platformctl job import`.
+    A file that begins with `#!` is a script, and the words after `--` are its arguments. Without a file,
+    these words are a command, which runs as a script, or in an image with `--image`. Options take precedence
+    over the manifest. Convert a script with `#SBATCH` lines first: `platformctl job import`.
 
     Exits with 3 if the Job is refused at once, and says why.
 
@@ -152,10 +157,10 @@ def run(
     context: ContextOption = "",
     namespace: NamespaceOption = "",
 ) -> None:
-    """Submit a Job and print its output until it has ended; takes what `submit` takes.
+    """Submit a Job and print its output until it has ended; with the options of `submit`.
 
-    What happens to the Job is told on standard error. Exits with 0 if the Job succeeded, with 1 if not, with
-    3 if it was refused. Ctrl-C leaves the Job running.
+    Messages about the Job go to standard error. Exits with 0 if the Job succeeded, with 1 if not, with 3 if
+    it was refused. Ctrl-C does not cancel the Job.
 
     Example: `platformctl job run --cpus 4 -- make -j4`
 
@@ -213,14 +218,14 @@ def _request(asked: Asked, arguments: tuple[str, ...]) -> Any:
 
 
 def _parts(given: list[str] | None) -> list[str]:
-    """Of an option that may be repeated and takes commas."""
+    """The values of an option that may be repeated and takes commas."""
     return [part for text in given or () for part in text.split(",") if part]
 
 
 def _variable(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals and name not in os.environ:
-        raise typer.BadParameter(f"{name} is not set here; write {name}=VALUE", param_hint="--env")
+        raise typer.BadParameter(f"{name} is not set in your shell; write {name}=VALUE", param_hint="--env")
     return name, value if equals else os.environ[name]
 
 
@@ -241,14 +246,14 @@ def _read_jobs(asked: Asked) -> list[dict[str, Any]]:
 
     file = asked.file
     stem = "stdin" if file == "-" else Path(file).stem
-    text = cluster.read_text(file, f"a command stands after two dashes: platformctl job submit -- {file}")
+    text = cluster.read_text(file, f"write a command after two dashes: platformctl job submit -- {file}")
     if not asked.script and not manifest.is_script(text):
         try:
             return manifest.from_manifest(text, stem)
         except manifest.NotAManifestError as error:
             raise PlatformError(
                 f"{file} {error}",
-                next="a manifest of Jobs, or a script whose first line is its interpreter (#!/bin/bash)",
+                next="give a manifest of Jobs, or a script whose first line is its interpreter (#!/bin/bash)",
                 code=ExitCode.INVALID,
             ) from error
     return [manifest.from_script(text, stem)]

@@ -1,4 +1,4 @@
-"""`platformctl job top`: who holds what on both schedulers."""
+"""`platformctl job top`: who uses which cores and GPUs on both schedulers."""
 
 import asyncio
 import time
@@ -19,14 +19,16 @@ def register(app: typer.Typer) -> None:
 
 def top(
     ctx: typer.Context,
-    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Again and again, until Ctrl-C.")] = False,
-    every: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")] = 2.0,
+    everywhere: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="Jobs of all namespaces.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Repeat until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.5, help="Seconds between two updates.")] = 2.0,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = "",
     namespace: NamespaceOption = "",
 ) -> None:
-    """Show who holds what on both schedulers now: live Jobs and the cores and GPUs they asked for.
+    """Show who uses which cores and GPUs: the live Jobs on both schedulers, and what they asked for.
 
     Example: `platformctl job top -A --watch`
     """
@@ -46,7 +48,7 @@ def top(
 
 
 def _show_top(output: Output, jobs: list[dict[str, Any]], now: float) -> None:
-    """People get a table by user and one by Job; programs one document."""
+    """Print one table by user and one by Job, or one JSON document."""
     users = holding.totals(jobs)
     holders = sorted(jobs, key=lambda job: (-holding.held(job).millicores, *job_rows.created(job)))
     if output.json:

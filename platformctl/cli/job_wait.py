@@ -1,4 +1,4 @@
-"""Submitting Jobs and staying with them: until they are accepted or refused, or until they have ended."""
+"""Submits Jobs and watches them until they are accepted or refused, or until they have ended."""
 
 import asyncio
 import re
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from platformctl.clients.jobs import JobsClient
 
 WatchOption = Annotated[
-    bool, typer.Option("--watch", "-w", help="Wait, and say what happens, until it ends.")
+    bool, typer.Option("--watch", "-w", help="Wait until it ends, and print each change.")
 ]
 
-# What is refused is mostly refused at the router's first look, some tenths of a second after the submission.
+# Most refusals come from the router's first reconcile, some tenths of a second after the submission.
 _FIRST_SECONDS = 5.0
 # A manifest may hold hundreds of Jobs.
 _WATCHES = 16
 _CODES = {Phase.SUCCEEDED: ExitCode.DONE, Phase.REFUSED: ExitCode.REFUSED}
 _INTERRUPTED = 130
-# Where the next refusal begins in a reason: with the path of a field.
+# Each further refusal in a reason begins with the path of a field.
 _ANOTHER = re.compile(r"; (?=spec\b)")
 
 type _Created = tuple["JobsClient", dict[str, Any]]
@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
 
 
 def submit(output: Output, documents: list[dict[str, Any]], access: Access, watch: bool) -> None:
-    """Create Jobs and say so; with watch, exit when all have ended, with the worst of their codes."""
+    """Create Jobs and print their names. With watch, exit when all have ended, with the worst code."""
     raise typer.Exit(asyncio.run(_submit(output, documents, access, watch)))
 
 
@@ -51,7 +51,9 @@ def run(output: Output, document: dict[str, Any], access: Access) -> None:
         code = asyncio.run(_run(output, document, access, names))
     except KeyboardInterrupt:
         for name in names:
-            output.remark(f"{name} goes on; platformctl job logs -f {name}, or platformctl job cancel {name}")
+            output.remark(
+                f"{name} continues; platformctl job logs -f {name}, or platformctl job cancel {name}"
+            )
         raise typer.Exit(_INTERRUPTED) from None
     raise typer.Exit(code)
 
@@ -75,7 +77,7 @@ async def _create(jobs: "JobsClient", document: dict[str, Any], access: Access) 
 
 
 async def _judged(created: list[_Created]) -> list[dict[str, Any]]:
-    """The Jobs once the router has judged them; as they were created where that takes too long."""
+    """The Jobs after the router's first decision; if that takes too long, as they were created."""
     from platformctl.clients.kubernetes import UnavailableError
 
     end = asyncio.get_running_loop().time() + _FIRST_SECONDS
@@ -97,7 +99,7 @@ async def _judged(created: list[_Created]) -> list[dict[str, Any]]:
 
 
 def _tell_submitted(output: Output, seen: list[dict[str, Any]]) -> None:
-    """What was submitted. Raises PlatformError where something was refused."""
+    """Print what was submitted. Raises PlatformError if a Job was refused."""
     refused = [job for job in seen if view.phase(job) is Phase.REFUSED]
     if output.json:
         output.document([view.summary(job) for job in seen])
@@ -112,7 +114,7 @@ def _tell_submitted(output: Output, seen: list[dict[str, Any]]) -> None:
 
 
 def _refusal(refused: list[dict[str, Any]], submitted: int) -> PlatformError:
-    """Why Jobs cannot run, each reason on a line."""
+    """The error for refused Jobs, with each reason on a line."""
     first = refused[0]["metadata"]
     place = f"{first['name']} -n {first['namespace']}"
     if submitted == 1:
@@ -121,7 +123,7 @@ def _refusal(refused: list[dict[str, Any]], submitted: int) -> PlatformError:
         what = f"{len(refused)} of {submitted} Jobs were refused"
         details = [f"{job['metadata']['name']}: {view.reason(job)}" for job in refused]
     details = [job_rows.printable(line) for line in details]
-    next_step = f"correct it and submit it again; its record: platformctl job describe {place}"
+    next_step = f"correct it and submit it again; see platformctl job describe {place}"
     return PlatformError(what, details=details, next=next_step, code=ExitCode.REFUSED)
 
 
@@ -145,7 +147,7 @@ async def _run(output: Output, document: dict[str, Any], access: Access, names: 
 
 
 async def _wait(output: Output, live: list[_Created]) -> ExitCode:
-    """Until all have ended; returns the worst of their codes."""
+    """Wait until all have ended; returns the worst of their exit codes."""
     ended = await asyncio.gather(*(_until_ended(output.say, jobs, job) for jobs, job in live))
     if output.json:
         output.document([view.summary(job) for job in ended])
@@ -155,7 +157,7 @@ async def _wait(output: Output, live: list[_Created]) -> ExitCode:
 async def _until_ended(
     tell: Callable[[str], None], jobs: "JobsClient", job: dict[str, Any]
 ) -> dict[str, Any]:
-    """Tell each change of a Job; returns it as it ended. A Job that is deleted counts as it was last seen."""
+    """Report each change of a Job, and return its last state. A deleted Job is returned as last seen."""
     name, last = str(job["metadata"]["name"]), ""
     async with aclosing(jobs.changes(name)) as changes:
         async for job in changes:
@@ -175,7 +177,7 @@ def wait(
     context: ContextOption = "",
     namespace: NamespaceOption = "",
 ) -> None:
-    """Wait until Jobs have ended, saying what happens; exits with 0 when all succeeded.
+    """Wait until Jobs have ended, and print each change. Exits with 0 if all succeeded.
 
     Example: `platformctl job wait train-x7k2p && platformctl job logs train-x7k2p`
     """

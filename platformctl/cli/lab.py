@@ -14,9 +14,9 @@ from platformctl.cli import completion
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
 
-app = typer.Typer(help="Podman hosts that stand in for bare metal.", no_args_is_help=True)
+app = typer.Typer(help="Labs: podman hosts in place of bare metal, to try a site.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Option("--name", "-n", help="Which lab.", autocompletion=completion.labs)]
+Name = Annotated[str, typer.Option("--name", "-n", help="The lab's name.", autocompletion=completion.labs)]
 
 
 @app.command()
@@ -28,13 +28,13 @@ def up(
         typer.Option(
             "--inventory",
             "-i",
-            help="One host is booted for each host in it.",
+            help="Boot a host for each host of this inventory.",
             autocompletion=completion.inventories,
         ),
     ] = None,
-    light: Annotated[int, typer.Option(help="That many plain hosts more.", min=0, max=50)] = 0,
+    light: Annotated[int, typer.Option(help="Number of plain hosts to add.", min=0, max=50)] = 0,
 ) -> None:
-    """Boot a lab's hosts and wait until ssh answers on all of them; completes a lab that exists."""
+    """Boot a lab's hosts and wait until ssh answers on all of them. An existing lab is completed."""
     output: Output = ctx.obj
     started = time.monotonic()
     _tell_ready(output, labs.up(name, inventory, light, say=output.remark), started)
@@ -46,10 +46,10 @@ def fleet(
     size: Annotated[int, typer.Argument(help="How many hosts.", min=3, max=labs.MOST_SIMULATED)],
     name: Name = labs.DEFAULT_FLEET,
 ) -> None:
-    """Boot simulated hosts, a thousand if you like: they answer ssh and Ansible, and run no services.
+    """Boot simulated hosts, up to a thousand. They answer ssh and Ansible, and run no services.
 
-    They share one container and keep what is written on them in memory, until it stops. Half of them are
-    Kubernetes nodes, half Slurm nodes, and the first is the control host of both.
+    All share one container. Their files are in memory, and lost when it stops. Half of the hosts are
+    Kubernetes nodes, half are Slurm nodes, and the first is the control host of both.
     """
     output: Output = ctx.obj
     started = time.monotonic()
@@ -58,7 +58,7 @@ def fleet(
 
 @app.command()
 def down(ctx: typer.Context, name: Name = labs.DEFAULT_NAME) -> None:
-    """Remove a lab with everything that belongs to it; with the last lab, also what labs share."""
+    """Remove a lab and everything that belongs to it; with the last lab, also what all labs share."""
     output: Output = ctx.obj
     removed = labs.down(name, say=output.remark)
     if output.json:
@@ -84,7 +84,7 @@ def status(ctx: typer.Context, name: Name = labs.DEFAULT_NAME) -> None:
 
 
 class OptionsFirst(TyperCommand):
-    """A command whose options end where a second word begins: those that follow belong to that word."""
+    """A command whose own options end at the second word; later options belong to the command it names."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put `--` before the second word."""
@@ -111,11 +111,11 @@ class OptionsFirst(TyperCommand):
 def shell(
     host: Annotated[str, typer.Argument(help="A host of the lab.", autocompletion=completion.lab_hosts)],
     command: Annotated[
-        list[str] | None, typer.Argument(help="Run this and leave, with its exit code.", show_default=False)
+        list[str] | None, typer.Argument(help="Run this, and exit with its exit code.", show_default=False)
     ] = None,
     name: Name = labs.DEFAULT_NAME,
     console: Annotated[
-        bool, typer.Option("--console", help="As root through podman, for a host whose ssh does not answer.")
+        bool, typer.Option("--console", help="As root through podman, if the host's ssh does not answer.")
     ] = False,
 ) -> None:
     """Open a shell on a host, over ssh as its administrator, or run a command there.
@@ -127,7 +127,7 @@ def shell(
     Example: `platformctl lab shell node1 'journalctl -u slurmd | tail'`
     """
     lab = _existing(name)
-    # One word may be a whole command line; several are words as they were given.
+    # A single word may be a whole command line; several words are passed unchanged.
     text = shlex.join(command) if command and len(command) > 1 else "".join(command or [])
     words = lab.console_command(host, text) if console else lab.ssh_command(host, *([text] if text else []))
     os.execvp(words[0], words)  # noqa: S606 - the shell takes this process's place

@@ -42,8 +42,11 @@ def root(
     output: Annotated[
         Format, typer.Option("--output", "-o", help="Text for people, or JSON for programs.")
     ] = Format.TEXT,
-    color: Annotated[bool, typer.Option("--color/--no-color", help="Colours; NO_COLOR counts too.")] = True,
-    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more.")] = 0,
+    color: Annotated[
+        bool,
+        typer.Option("--color/--no-color", help="Use colours; the variable NO_COLOR turns them off too."),
+    ] = True,
+    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Print more details.")] = 0,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,

@@ -1,8 +1,8 @@
 """The options of the output (-o, -v, --no-color) after a command as well as before it, in every command.
 
 They are declared by the root command. Its group gives a copy of each to all commands below it, so no command
-has to declare them and none can forget them. Where a command has an option of the same name, its own counts,
-and the copy keeps the names that are free.
+has to declare them and none can forget them. If a command has an option of the same name, that one is used,
+and the copy keeps its other names.
 """
 
 import copy
@@ -40,14 +40,14 @@ def _below(commands: Iterable[Any]) -> Iterable[Any]:
 
 
 def _copy(option: Any, others: Sequence[Any]) -> Any:
-    """The option for a command with these parameters; None where all its names are taken."""
+    """The option for a command with these parameters; None if all its names are taken."""
     taken = {name for other in others for name in (*other.opts, *other.secondary_opts)}
     copied = copy.copy(option)
     copied.opts = [name for name in option.opts if name not in taken]
     copied.secondary_opts = [name for name in option.secondary_opts if name not in taken]
     if not copied.opts:
         return None
-    # The command's function does not take it; one that is not given leaves what the root was given.
+    # The command's function does not get it. If it is not given, the root's value stays.
     copied.expose_value = False
     copied.default = 0 if option.count else None
     copied.show_default = False

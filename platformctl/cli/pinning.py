@@ -1,4 +1,4 @@
-"""Asks before a site trusts what publishers offer now, the one time that nothing pins it."""
+"""Asks before a site without a lock trusts what publishers offer now."""
 
 import sys
 from pathlib import Path
@@ -10,9 +10,9 @@ from platformctl.errors import ExitCode, PlatformError
 
 
 def ensure_lock(output: Output, inventory: Path, source: str, mirror: str | None, yes: bool) -> None:
-    """Pin what a site without a lock would download, if the user agrees; a site that has a lock keeps it.
+    """Pin what a site without a lock would download, if the user agrees. An existing lock is kept.
 
-    PlatformError: nobody agreed, so nothing was downloaded.
+    PlatformError: the user did not agree, so nothing was downloaded.
     """
     from platformctl.artifacts.fetch import pin, unpinned
     from platformctl.artifacts.lock import lock_path
@@ -33,7 +33,7 @@ def _ask(output: Output, path: Path, rows: list[tuple[str, str, str]]) -> None:
         raise PlatformError(
             "the site has no lock, and nothing is downloaded without a pin",
             where=str(path),
-            next="platformctl artifacts lock pins what is offered now; then the same command again",
+            next="platformctl artifacts lock pins what is offered now; then run the same command again",
             code=ExitCode.REFUSED,
         )
     output.table("No lock pins these yet", ("name", "version", "from"), rows, folded="from")

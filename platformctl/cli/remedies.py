@@ -1,4 +1,4 @@
-"""Commands on a site: the remedies of their errors name the site, so that a person can paste them."""
+"""Commands on a site: the next steps in their errors name the site, so that people can paste them."""
 
 from typing import Any
 

@@ -32,7 +32,7 @@ LimitOption = Annotated[
     typer.Option(
         "--limit",
         "-l",
-        help="Only these hosts, as Ansible writes it: a,b or a group, n*, group:!b, !b.",
+        help="Only these hosts, by an Ansible pattern: a,b or a group, n*, group:!b, !b.",
         autocompletion=completion.hosts,
     ),
 ]
@@ -40,7 +40,9 @@ StageOption = Annotated[
     list[str] | None,
     typer.Option("--stage", "-s", help="Only this stage; repeat for more.", autocompletion=completion.stages),
 ]
-FullOption = Annotated[bool, typer.Option("--full", help="Run every stage on every host, changed or not.")]
+FullOption = Annotated[
+    bool, typer.Option("--full", help="Run every stage on every host, even if nothing changed.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -63,11 +65,11 @@ def install(
     yes: Annotated[
         bool,
         typer.Option(
-            "--yes", "-y", help="Do not ask: pin downloads, and go on even where users' work would be lost."
+            "--yes", "-y", help="Do not ask: pin downloads, and continue even if users' work would be lost."
         ),
     ] = False,
 ) -> None:
-    """Bring the hosts to what the inventory says; run it again to go on after a failure."""
+    """Install or change the hosts as the inventory says. After a failure, run it again to continue."""
     from platformctl.cli.pinning import ensure_lock
     from platformctl.engine.running.install import Installation, Options
 
@@ -89,7 +91,7 @@ def plan(
     stage: StageOption = None,
     full: FullOption = False,
 ) -> None:
-    """Show what `install` would run on which host, why, and what users would notice. Changes nothing."""
+    """Show what `install` would do on each host, why, and what users would notice. Changes nothing."""
     from platformctl.engine.planning import words
     from platformctl.engine.running.install import Installation, Options
 
@@ -100,7 +102,7 @@ def plan(
     effects = {(impact.host, impact.stage): impact for impact in draft.impacts}
     details = output.json or output.verbose
     fresh = set() if details else words.newcomers(draft.plan)
-    # What a host lacks that does not answer is a guess: it is named once, below.
+    # What a host lacks is not known if it does not answer: it is named once, below.
     left_out = fresh if details else fresh | set(draft.plan.down)
     rows = []
     for step in draft.plan.steps:
@@ -110,7 +112,9 @@ def plan(
         effect = ": ".join(part for part in (impact.running, impact.effect) if part) if impact else ""
         rows.append((step.host, step.stage, "; ".join(step.reasons), effect))
     for host, names in draft.plan.left.items():
-        rows += [(host, name, "not run: the host left this group", "still does its work") for name in names]
+        rows += [
+            (host, name, "not run: the host left this group", "its services still run") for name in names
+        ]
     if fresh:
         for line in words.first_installation(draft.plan):
             output.say(f"{line} (platformctl -v plan names them)")
@@ -132,7 +136,7 @@ def plan(
 
 
 def preflight(ctx: typer.Context, inventory: InventoryOption, limit: LimitOption = None) -> None:
-    """Check whether the hosts can be installed, and say what to do. Changes nothing."""
+    """Check whether the hosts can be installed, and what to do if not. Changes nothing."""
     from platformctl.engine.checking.check import check
     from platformctl.engine.checking.preflight import Level
     from platformctl.engine.limit import hosts_of
@@ -160,16 +164,16 @@ def verify(
     ctx: typer.Context,
     inventory: InventoryOption,
     molecule: Annotated[
-        bool, typer.Option("--molecule", help="Try the roles on a lab made after the site; its hosts rest.")
+        bool, typer.Option("--molecule", help="Test the roles on a lab like the site, not on its hosts.")
     ] = False,
     scenario: Annotated[
         list[str] | None, typer.Option("--scenario", help="Only this molecule scenario; repeat for more.")
     ] = None,
     since: Annotated[
-        str, typer.Option(help="Only scenarios that changes of the checkout since this revision concern.")
+        str, typer.Option(help="Only scenarios that changes since this git revision affect.")
     ] = "",
     listed: Annotated[
-        bool, typer.Option("--list", help="Only say which molecule scenarios these are.")
+        bool, typer.Option("--list", help="List these molecule scenarios, and run none.")
     ] = False,
 ) -> None:
     """Run smoke jobs as a user would: a pod on Kubernetes and a batch job on Slurm."""
@@ -197,7 +201,7 @@ def _try_on_a_lab(output: Output, inventory: Path, names: list[str], since: str,
         output.table("", ("scenario",), [(scenario.name,) for scenario in wanted])
         raise typer.Exit(ExitCode.DONE)
     rows = []
-    # Programs read the results alone.
+    # With JSON, standard output has only the results.
     said = sys.stderr if output.json else sys.stdout
     for scenario in wanted:
         started = time.monotonic()
@@ -209,7 +213,7 @@ def _try_on_a_lab(output: Output, inventory: Path, names: list[str], since: str,
 
 
 def charts(ctx: typer.Context, inventory: InventoryOption) -> None:
-    """Install or upgrade the site's charts, whether or not anything changed."""
+    """Install or upgrade the site's charts, even if nothing changed."""
     from platformctl.engine.cluster import charts as releases
     from platformctl.engine.running.steps import index
 
@@ -223,9 +227,9 @@ def reset(
     ctx: typer.Context,
     inventory: InventoryOption,
     limit: LimitOption = None,
-    yes: Annotated[str, typer.Option("--yes", help="The site's name: do not ask.")] = "",
+    yes: Annotated[str, typer.Option("--yes", help="The site's name, instead of being asked for it.")] = "",
 ) -> None:
-    """Remove from the hosts what `install` put there, and only that, after naming it."""
+    """Remove from the hosts what `install` put there, and only that. Lists it and asks first."""
     from platformctl.engine import graph
     from platformctl.engine.limit import hosts_of
     from platformctl.engine.running import reset as undo
@@ -252,7 +256,7 @@ def reset(
 
 
 def _reset_cluster(output: Output, fleet: Fleet, yes: str) -> None:
-    """Take the charts from a cluster that others made; ends the command."""
+    """Remove the charts from an existing cluster; ends the command."""
     from platformctl.engine.cluster import uninstall
 
     removal = asyncio.run(uninstall.planned_removal(fleet))
@@ -268,7 +272,7 @@ def _reset_cluster(output: Output, fleet: Fleet, yes: str) -> None:
 
 
 def unlock(ctx: typer.Context, inventory: InventoryOption) -> None:
-    """Remove the lock of a run that is certainly over, e.g. of a machine that is gone."""
+    """Remove the lock of a run that has certainly ended, for example because its machine is gone."""
     from platformctl.engine.cluster import cluster_lock
     from platformctl.engine.locking import host_lock
 

@@ -24,12 +24,14 @@ def register(app: typer.Typer) -> None:
 
 def init(
     ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="NAME", help="Folder to make; its name is the site's.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="NAME", help="The folder to make; the site gets its name.")
+    ],
     force: Annotated[
-        bool, typer.Option("--force", help="Write over the example's files in an existing folder.")
+        bool, typer.Option("--force", help="Overwrite the example's files in an existing folder.")
     ] = False,
 ) -> None:
-    """Make the inventory of a new site: documented files to edit, and secrets of its own."""
+    """Make the inventory of a new site: documented files to edit, and new secrets."""
     from platformctl.site import scaffold
 
     output: Output = ctx.obj
@@ -40,13 +42,13 @@ def init(
     output.say(f"Made {folder} with {len(written)} files and new secrets. Next:")
     output.say(f"  edit {folder}/hosts.yml: your hosts, their addresses and tasks")
     output.say(f"  edit {folder}/group_vars/all/: at least site, connection and users")
-    output.say(f"  platformctl validate -i {folder}: names all that is still the example's")
+    output.say(f"  platformctl validate -i {folder}: lists what is still the example's")
     for command in ("preflight", "install"):
         output.say(f"  platformctl {command} -i {folder}")
 
 
 def validate(ctx: typer.Context, inventory: InventoryOption) -> None:
-    """Name every mistake of an inventory at once. Touches no host."""
+    """List all mistakes of an inventory. Connects to no host."""
     from platformctl import site
 
     output: Output = ctx.obj
@@ -73,8 +75,8 @@ def _for_people(mistake: Mistake, folder: Path) -> tuple[str, str, str]:
 
 def schema(
     ctx: typer.Context,
-    area: Annotated[str, typer.Argument(help="One area, as kubernetes; all variables if not given.")] = "",
-    markdown: Annotated[bool, typer.Option("--markdown", help="A page for people instead.")] = False,
+    area: Annotated[str, typer.Argument(help="One area, such as kubernetes; by default all.")] = "",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a page for people instead.")] = False,
 ) -> None:
     """Print the JSON Schema of variables, for editors."""
     from platformctl.site.areas import by_area
@@ -101,7 +103,7 @@ def schema(
 def secrets(
     ctx: typer.Context,
     inventory: InventoryOption,
-    make: Annotated[bool, typer.Option("--make", help="Make those that are missing.")] = False,
+    make: Annotated[bool, typer.Option("--make", help="Generate the missing ones.")] = False,
 ) -> None:
     """List the names of a site's secrets, never their values.
 

@@ -99,7 +99,7 @@ async def test_cancel_and_retry_are_asked_of_the_router(
     job = await read(control_plane, name)
     assert job["metadata"]["annotations"]["kfoundry.io/cancel-requested"] == "true"
     await write_status(control_plane, name, {"phase": "Cancelled", "attempt": 1})
-    assert (await asyncio.to_thread(run, "alice", "retry", name)).stdout == f"{name}: attempt 2 asked for\n"
+    assert (await asyncio.to_thread(run, "alice", "retry", name)).stdout == f"{name}: attempt 2 requested\n"
     annotations = (await read(control_plane, name))["metadata"]["annotations"]
     assert annotations["kfoundry.io/retry-requested"] == "1"
     assert "kfoundry.io/cancel-requested" not in annotations
@@ -239,4 +239,4 @@ def test_what_is_typed_is_taken_by_the_cluster(run: Run) -> None:
         assert found["name"] == name
     error = failed(run("alice", "list", "-l", "project in (a"))
     assert error.code is ExitCode.INVALID
-    assert error.next == "a label selector is such as project=wind,stage!=test"
+    assert error.next == "write the label selector as in project=wind,stage!=test"

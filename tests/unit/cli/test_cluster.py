@@ -49,7 +49,7 @@ def test_without_a_kubeconfig_a_person_is_told_whom_to_ask(
     error = run("job", "list", env={"KUBECONFIG": str(tmp_path / "none")}).exception
     assert isinstance(error, PlatformError)
     assert error.code is ExitCode.INVALID
-    assert error.what == f"no cluster to ask: the file {tmp_path / 'none'} does not exist"
+    assert error.what == f"no cluster to connect to: the file {tmp_path / 'none'} does not exist"
     assert error.where == str(tmp_path / "none")
     assert "platformctl kubeconfig" in error.next
 
@@ -64,7 +64,7 @@ def test_without_a_kubeconfig_a_person_is_told_whom_to_ask(
         (NotFoundError(404, "NotFound", "x not found"), ExitCode.FAILED, "x not found"),
         (AlreadyExistsError(409, "AlreadyExists", "is there"), ExitCode.FAILED, "is there"),
         (ApiError(400, "BadRequest", "unable to parse requirement: x"), ExitCode.INVALID, "label selector"),
-        (ApiError(422, "Invalid", "spec.tasks"), ExitCode.INVALID, "does not take it: spec.tasks"),
+        (ApiError(422, "Invalid", "spec.tasks"), ExitCode.INVALID, "rejects the request: spec.tasks"),
         (ConflictError(409, "Conflict", "changed"), ExitCode.FAILED, "says: changed"),
         (NoJobsError("x"), ExitCode.FAILED, "knows no Jobs"),
         (NoLogsError("x"), ExitCode.FAILED, "does not serve the output"),
@@ -99,7 +99,7 @@ async def test_what_a_job_does_not_have_is_looked_up_at_the_job(config: Path) ->
     missing = await refused(NotFoundError(404, "NotFound", 'jobs.kfoundry.io "x" not found'), config)
     assert missing.next == "platformctl job list --all -n team1"
     index = await refused(NotFoundError(404, "NotFound", "there is no file /home/a/9.out"), config)
-    assert index.next == "what the Job has: platformctl job describe NAME -n team1"
+    assert index.next == "see what the Job has: platformctl job describe NAME -n team1"
 
 
 async def test_an_authority_that_does_not_fit_is_no_reason_to_try_again(config: Path) -> None:
@@ -107,7 +107,7 @@ async def test_an_authority_that_does_not_fit_is_no_reason_to_try_again(config: 
         "ClientConnectorCertificateError: [SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate in chain"
     )
     error = await refused(UnavailableError(0, "Unreachable", said), config)
-    assert "not of the authority that the kubeconfig names" in error.what
+    assert "not signed by the kubeconfig's authority" in error.what
     assert "try again" not in error.next
     assert "platformctl kubeconfig -i SITE --user YOU" in error.next
 
@@ -136,5 +136,5 @@ def test_each_kubeconfig_that_does_not_do_has_its_remedy(
 def test_a_kubeconfig_variable_that_names_no_file_says_so(run: Callable[..., Result], tmp_path: Path) -> None:
     error = run("job", "list", env={"KUBECONFIG": str(tmp_path / "none")}).exception
     assert isinstance(error, PlatformError)
-    assert error.what == f"no cluster to ask: the file {tmp_path / 'none'} does not exist"
+    assert error.what == f"no cluster to connect to: the file {tmp_path / 'none'} does not exist"
     assert error.next.startswith("correct KUBECONFIG, or ask")

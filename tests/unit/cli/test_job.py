@@ -220,7 +220,7 @@ def test_cancelling_asks_the_router_or_deletes(jobs: MemoryJobs, run: Run) -> No
 
 def test_only_what_has_ended_is_tried_again(jobs: MemoryJobs, run: Run) -> None:
     jobs.jobs = [FAILED, QUEUED, REFUSED, UNSEEN]
-    assert run("job", "retry", "bad-9xw4t").stdout == "bad-9xw4t: attempt 2 asked for\n"
+    assert run("job", "retry", "bad-9xw4t").stdout == "bad-9xw4t: attempt 2 requested\n"
     assert jobs.asked == [
         ("bad-9xw4t", {"kfoundry.io/retry-requested": "1", "kfoundry.io/cancel-requested": None})
     ]

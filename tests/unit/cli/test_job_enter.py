@@ -42,7 +42,7 @@ def test_the_schedulers_command_takes_over(jobs: MemoryJobs, run: Run, started: 
 
 def test_what_cannot_be_entered_is_told(jobs: MemoryJobs, run: Run, started: list[list[str]]) -> None:
     jobs.jobs = [RUNNING, job("waits", {**IN_POD, "phase": "Queued"}, interactive=True)]
-    for name, what in (("train-x7k2p", "is not interactive"), ("waits", "does not run: it is Queued")):
+    for name, what in (("train-x7k2p", "is not interactive"), ("waits", "is not running: it is Queued")):
         error = run("job", "enter", name).exception
         assert isinstance(error, PlatformError)
         assert (what in error.what, error.code) == (True, ExitCode.REFUSED)
@@ -56,4 +56,4 @@ def test_without_the_schedulers_program_the_command_is_told(
     jobs.jobs = [job("here", ON_SLURM, interactive=True)]
     error = run("job", "enter", "here").exception
     assert isinstance(error, PlatformError)
-    assert error.next == "on a host that has it: srun --jobid=17 --overlap --pty bash"
+    assert error.next == "run this on a host that has it: srun --jobid=17 --overlap --pty bash"

@@ -195,7 +195,7 @@ def test_a_job_that_has_not_started_says_so(jobs: MemoryJobs, run: Run) -> None:
     assert done.stderr.startswith("fit-2v9dl has not started (Queued: waits for resources [gpu:a100]")
     assert "has not started (Pending" in run("job", "logs", "new-7hq2m", "--since-start").stderr
     done = run("job", "logs", "fit-2v9dl", "-f")
-    assert "; waits for it" in done.stderr
+    assert "; waiting for it" in done.stderr
     assert done.stdout == "and more\n"
 
 

@@ -135,7 +135,8 @@ def test_what_is_unclear_or_wrong_is_refused_in_words(
 
 
 def test_options_in_a_wrong_form_are_usage(jobs: MemoryJobs, run: Run) -> None:
-    for words, what in ((("--env", "NOT_SET_HERE"), "not set here"), (("--label", "x"), "not KEY=VALUE")):
+    unclear = ((("--env", "NOT_SET_HERE"), "not set in your shell"), (("--label", "x"), "not KEY=VALUE"))
+    for words, what in unclear:
         done = run("job", "submit", *words, "--", "date")
         assert done.exit_code == ExitCode.INVALID
         assert what in " ".join(done.stderr.replace("│", " ").split())

@@ -360,11 +360,11 @@ def test_plan_shows_what_a_host_still_does(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(install.Installation, "draft", draft)
     monkeypatch.setattr(loading, "load", lambda _: make_fleet(MOVED, VARIABLES))
     done = CliRunner().invoke(app, ["--output", "json", "plan", "-i", "site"])
-    rows = [row for row in json.loads(done.stdout) if row["impact"] == "still does its work"]
+    rows = [row for row in json.loads(done.stdout) if row["impact"] == "its services still run"]
     assert [(row["host"], row["stage"]) for row in rows] == [("k1", "kubernetes_node")]
     assert "reset -i /tmp/inventory --limit k1" in done.stderr
     text = CliRunner().invoke(app, ["plan", "-i", "site"])
-    assert "still does its work" in text.stdout
+    assert "its services still run" in text.stdout
     assert "reset -i /tmp/inventory --limit k1" in text.stderr
 
 
