@@ -37,15 +37,15 @@ class CSource(Entry):
 
 
 class Published(Entry):
-    """What a publisher has. evidence: how it is known that the publisher has just this version or tag."""
+    """Something at its publisher. evidence: how it is known that this exact version or tag exists there."""
 
     evidence: str = Field(min_length=20)
 
 
 class Download(Published):
-    """A file at its publisher. member: path inside it where it is an archive.
+    """A file at its publisher. member: the path inside it, if it is an archive.
 
-    version: where the publisher has another one than the Go modules.
+    version: the publisher's version, if it differs from that of the Go modules.
     """
 
     url: str
@@ -54,13 +54,16 @@ class Download(Published):
 
 
 class Pull(Published):
-    """An image at its publisher. tag: where the publisher has another one than what is made here."""
+    """An image at its publisher. tag: the publisher's tag, if it differs from that of the image made here."""
 
     tag: str | None = None
 
 
 class Program(Entry):
-    """A static program. use: on hosts and by the operator it is a file, for images it goes into them only."""
+    """A static program.
+
+    use: for `hosts` and the `operator` a program is delivered as a file; else it is only part of images.
+    """
 
     version: str
     use: Literal["hosts", "operator", "images"] = Field(default="images", alias="for")
@@ -77,7 +80,7 @@ class Program(Entry):
         return self
 
     def published(self) -> Self:
-        """The program as its publisher has it: its version, and that version filled in where it names it."""
+        """The program with its publisher's version, which is also filled into the URL and the member."""
         if self.upstream is None:
             return self
         version = self.upstream.version or self.version
@@ -107,7 +110,7 @@ class Root(Entry):
 class Image(Entry):
     """An image made here. programs: name to path in the image; wheels: folder of a lock below images/.
 
-    sources: it carries platformctl itself. ours: every source makes it here. upstream: what the sources
+    sources: it contains platformctl itself. ours: every source makes it here. upstream: what the sources
     `upstream` and `mirror` pull instead.
     """
 

@@ -1,7 +1,7 @@
 """Filling the store: make or download what changed, and nothing else.
 
-An artefact's key is the digest of everything it is made from. Where the store has an artefact of the
-same key it is left alone, so a fetch with nothing to do only compares keys.
+An artefact's key is the digest of everything it is made from. If the store has an artefact with the
+same key, it is not made again; so a fetch with nothing to do only compares keys.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ from platformctl.artifacts.store import Store, open_store
 from platformctl.console import Output
 from platformctl.paths import cache_dir
 
-# Where a program stands in the index, by what it is for.
+# The section of the index for each use of a program.
 SECTIONS = {"hosts": "binaries", "operator": "tools"}
 
 
@@ -40,7 +40,7 @@ class Result:
 def fetch(source: str, output: Output, *, lock: Path | None = None, mirror: str | None = None) -> Result:
     """Bring the store of a source up to date.
 
-    lock: the site's lock file; what differs from it is refused before anything is made or downloaded.
+    lock: the site's lock file; a difference from it is refused before anything is made or downloaded.
     mirror: address of the site's server, for the source `mirror`.
     """
     folder = cache_dir() / "artifacts"
@@ -66,7 +66,7 @@ def fetch(source: str, output: Output, *, lock: Path | None = None, mirror: str 
 
 
 def pin(source: str, lock: Path, *, mirror: str | None = None) -> Lock:
-    """Write the lock of a source: what it offers now is what may be installed from then on."""
+    """Write the lock of a source: from then on only what it offers now may be installed."""
     folder = cache_dir() / "artifacts"
     origin = find_source(source, catalogues.load(), folder, mirror=mirror)
     pinned = Lock(source, origin.pins())
@@ -75,14 +75,14 @@ def pin(source: str, lock: Path, *, mirror: str | None = None) -> Lock:
 
 
 def unpinned(source: str, lock: Path, *, mirror: str | None = None) -> list[Offer]:
-    """What a lock would pin, where the source needs one and the site has none yet."""
+    """What a lock would pin, if the source needs one and the site has none yet; otherwise nothing."""
     if lock.exists():
         return []
     return find_source(source, catalogues.load(), cache_dir() / "artifacts", mirror=mirror).offers()
 
 
 def _needed(origin: Source, artefacts: list[str]) -> set[str]:
-    """The programs that making these artefacts takes."""
+    """The programs that are needed to make these artefacts."""
     needed: set[str] = set()
     for kind, _, name in (artefact.partition(":") for artefact in artefacts):
         if kind in SECTIONS.values():

@@ -1,6 +1,6 @@
 """Images made here: a shared root, static programs, wheels and our own sources, one layer each.
 
-Every layer is known by the key of its inputs, so that only what changed is made again.
+Layers are cached by the key of their inputs, so only what changed is made again.
 """
 
 import shutil
@@ -36,9 +36,9 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where images are made.
+    """What is needed to make images.
 
-    folder: the cache; programs: by name, the key of what each is made from and where it lies.
+    folder: the cache. programs: by name, the key of each program's inputs, and its path.
     """
 
     catalogue: Catalogue
@@ -52,7 +52,7 @@ class Workshop:
         return self.folder / "roots"
 
     def wheels_folder(self, image: Image) -> Path:
-        """Where the installed wheels of an image lie."""
+        """The folder with the installed wheels of an image."""
         assert image.wheels is not None
         assert image.root is not None
         key = wheels.wheels_key(image.wheels, roots.root_key(self.catalogue.roots[image.root]))
@@ -78,13 +78,13 @@ def image_key(workshop: Workshop, name: str) -> str:
 
 
 def source_files() -> dict[str, Path]:
-    """The modules of ours that run inside the cluster, by their path below the package."""
+    """The modules of platformctl that run inside the cluster, by their path below the package."""
     modules = [path for pattern in SOURCE_PATTERNS for path in SOURCES.glob(pattern)]
     return {path.relative_to(SOURCES).as_posix(): path for path in sorted(modules)}
 
 
 def source_key() -> str:
-    """Digest of the modules of ours that run inside the cluster."""
+    """Digest of the modules of platformctl that run inside the cluster."""
     return hash_value({name: hash_file(path) for name, path in source_files().items()})
 
 
@@ -108,7 +108,7 @@ def make_image(workshop: Workshop, name: str) -> Repository:
 
 
 class _Versions(dict[str, str]):
-    """What a tag may name; a name that is not given is a package in the wheels' lock."""
+    """Values for the names in a tag. A name that is not known is a package in the wheels' lock."""
 
     def __init__(self, image: Image, **known: str) -> None:
         super().__init__(known)

@@ -1,13 +1,13 @@
-"""A site's lock: the digests that its artefacts must have, one a line, to be kept with the inventory.
+"""A site's lock: the digests that its artefacts must have, one per line. It is kept with the inventory.
 
     # comment
     source modules
     <hex sha256>  gomodules/tools
     <hex sha256>  wheels/job-router
 
-For `modules` it pins the locks that the builds are made from (go.sum, whose lines the Go checksum
-database vouches for, and the wheels' hashes); for `upstream` and `mirror` every file and image.
-The file's name ends in .txt, which Ansible leaves alone in an inventory folder.
+For `modules` it pins the lock files of the builds: go.sum, whose lines were checked against the Go
+checksum database, and the hashes of the wheels. For `upstream` and `mirror` it pins every file and image.
+The file's name ends in .txt, because Ansible ignores such files in an inventory folder.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Lock:
 
 
 def lock_path(inventory: Path) -> Path:
-    """Where the lock of an inventory lies."""
+    """The path of an inventory's lock."""
     return (inventory if inventory.is_dir() else inventory.parent) / NAME
 
 
@@ -41,7 +41,7 @@ def write_lock(path: Path, lock: Lock) -> None:
 
 
 def read_lock(path: Path) -> Lock | None:
-    """Read a lock; None where there is none."""
+    """Read a lock; None if the file does not exist."""
     if not path.exists():
         return None
     source = ""
@@ -65,7 +65,7 @@ def read_lock(path: Path) -> Lock | None:
 
 
 def check_pins(path: Path, lock: Lock, source: str, pins: Mapping[str, str]) -> None:
-    """Refuse a lock of another source, or one that pins something else than what would be used."""
+    """Refuse a lock of another source, or one whose digests differ from what would be used."""
     remedy = "review the change, then `platformctl artifacts lock`"
     if lock.source != source:
         raise PlatformError(

@@ -38,7 +38,7 @@ class Build:
 
 
 def plan(catalogue: Catalogue, names: Iterable[str], toolchain: str) -> list[Build]:
-    """The builds of the named programs. toolchain: what `go version` says."""
+    """The builds of the named programs. toolchain: the output of `go version`."""
     modules = {folder.name: module_key(folder) for folder in MODULES.iterdir() if folder.is_dir()}
     builds = []
     for name in names:
@@ -62,12 +62,12 @@ def module_sources(folder: Path, name: str) -> Path:
 
 
 def has_go() -> bool:
-    """Whether there is a Go on PATH."""
+    """Whether `go` is on PATH."""
     return shutil.which("go") is not None
 
 
 def go_version() -> str:
-    """What `go version` says; an error with the remedy where there is no Go."""
+    """The output of `go version`. Raises PlatformError if there is no Go."""
     if not has_go():
         raise PlatformError(
             "the source `modules` builds programs with Go, and no `go` is on PATH",
@@ -90,7 +90,7 @@ def linker_flags(catalogue: Catalogue, program: Program) -> str:
 def build(catalogue: Catalogue, builds: list[Build], destination: Path, progress: Progress) -> None:
     """Make the programs as destination/<filename>.
 
-    Programs that may share one `go build` command do, since links then overlap with compilation.
+    Programs share one `go build` command if they may, because linking then overlaps with compilation.
     """
     groups: dict[tuple[str, bool, str], list[Build]] = {}
     for item in builds:
@@ -152,7 +152,7 @@ def keep(built: Path, destination: Path) -> None:
 
 
 def checked(program: Path) -> Path:
-    """A program of the cache, if it still is what was built."""
+    """A program in the cache. Raises PlatformError if it is not what was built."""
     if hash_file(program) != program.with_name(program.name + ".sha256").read_text():
         raise PlatformError(
             "a built program in the cache was damaged",

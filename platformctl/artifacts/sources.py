@@ -1,10 +1,10 @@
-"""Where artefacts come from. A source gives programs and images; everything else is the same for all.
+"""Where artefacts come from. A source provides programs and images; the rest is the same for all sources.
 
     modules   programs are built from Go modules, images are made of them
     upstream  programs and images are downloaded from their publishers, pinned by the site's lock
-    mirror    the same from a site's own server: files at <mirror>/<publisher's host>/<path>, images by the
-              registry protocol at <mirror>/v2/<publisher's host>/<name>
-Images that are `ours` in the catalogue are made here with every source.
+    mirror    like upstream, but from the site's own server: files at <mirror>/<publisher's host>/<path>,
+              images by the registry protocol at <mirror>/v2/<publisher's host>/<name>
+Images that are `ours` in the catalogue are made on this machine with every source.
 """
 
 import tarfile
@@ -29,7 +29,7 @@ from platformctl.errors import ExitCode, PlatformError
 
 @dataclass(frozen=True)
 class Offer:
-    """Something that a publisher has: what a lock would pin. address: where it is downloaded from."""
+    """A program or image of a publisher that a lock would pin. address: where it is downloaded from."""
 
     name: str
     version: str
@@ -37,25 +37,25 @@ class Offer:
 
 
 class Source(Protocol):
-    """What fetching and locking ask of a source."""
+    """What fetching and locking need from a source."""
 
     catalogue: Catalogue
     """With the versions and tags of this source."""
 
     def offers(self) -> list[Offer]:
-        """What is only downloaded when a lock pins it."""
+        """Everything that is downloaded only if a lock pins it."""
 
     def pins(self) -> Mapping[str, str]:
-        """What a lock pins now: hex sha256 by name. May download."""
+        """What a lock would pin now: hex sha256 by name. This may download files."""
 
     def local_pins(self) -> Mapping[str, str]:
-        """The part of the pins that is known without downloading, to hold against the site's lock."""
+        """The pins that are known without downloading, to compare with the site's lock."""
 
     def workshop(self) -> Workshop:
-        """What the programs are made from and where they lie once `provide` was told to provide them."""
+        """What images are made from: the key of each program, and its path after `provide` was called."""
 
     def provide(self, workshop: Workshop, names: Collection[str], progress: Progress) -> None:
-        """Make or download those of the named programs that are not in the cache."""
+        """Make or download the named programs that are not in the cache."""
 
     def image_key(self, workshop: Workshop, name: str) -> str:
         """Digest of what an image is made from, or the digest that it is pulled by."""
@@ -70,7 +70,7 @@ class Source(Protocol):
 class Modules:
     """Programs from Go modules, images made of them.
 
-    toolchain: the file that keeps what `go version` said, so that a store that is complete needs no Go.
+    toolchain: a file with the last output of `go version`, so that a complete store needs no Go.
     """
 
     def __init__(self, catalogue: Catalogue, folder: Path, toolchain: Path) -> None:
@@ -94,7 +94,7 @@ class Modules:
     local_pins = pins
 
     def workshop(self) -> Workshop:
-        """The keys of the programs: by this machine's Go, or where it has none, by that of the last fetch."""
+        """Keys of programs depend on the Go version: this machine's, or without Go that of the last fetch."""
         built = self.folder / "programs"
         placed = {item.name: (item.key, built / item.filename) for item in self._builds()}
         return Workshop(self.catalogue, self.folder, BlobStore(self.folder), placed)
@@ -117,7 +117,7 @@ class Modules:
         return images.image_key(workshop, name)
 
     def image_programs(self, name: str) -> Collection[str]:
-        """Those that it has inside."""
+        """The programs that the image contains."""
         return self.catalogue.images[name].programs
 
     def image(self, workshop: Workshop, name: str) -> Repository:
@@ -165,7 +165,7 @@ class Remote:
         return [*programs_offered, *images_offered]
 
     def pins(self) -> dict[str, str]:
-        """Download what publishers offer now and say what it is."""
+        """Download what publishers offer now, and return its digests."""
         pins = {f"binaries/{name}": digest for name, digest in self._downloaded().items()}
         for name, image in self._pulled().items():
             source = registries.remote(name, self.mirror)
@@ -173,7 +173,7 @@ class Remote:
         return {**pins, **self.local_pins()}
 
     def local_pins(self) -> dict[str, str]:
-        """Wheels are the only thing that is not downloaded by the lock itself."""
+        """Only the pins of the wheels are known without downloading."""
         return wheel_pins(self.catalogue)
 
     def workshop(self) -> Workshop:
@@ -203,17 +203,17 @@ class Remote:
             _unpack(file, self._recipes()[name], workshop.programs[name][1])
 
     def image_key(self, workshop: Workshop, name: str) -> str:
-        """What is made here has a key of inputs, what is pulled its pinned digest."""
+        """The key of its inputs if it is made here; its pinned digest if it is pulled."""
         image = self.catalogue.images[name]
         return images.image_key(workshop, name) if image.ours else self._pin(_image_pin(name, image))
 
     def image_programs(self, name: str) -> Collection[str]:
-        """A pulled image needs none."""
+        """The programs that the image contains; none if it is pulled."""
         image = self.catalogue.images[name]
         return image.programs if image.ours else ()
 
     def image(self, workshop: Workshop, name: str) -> Repository:
-        """Pull an image, or make it where every source does."""
+        """Pull the image, or make it if it is `ours`."""
         image = self.catalogue.images[name]
         if image.ours:
             return images.make_image(workshop, name)
@@ -231,18 +231,18 @@ class Remote:
         return mirrored(recipe.url, self.mirror)
 
     def _file(self, name: str, recipe: Download) -> File:
-        """The download of a pinned program, to a place named by its digest."""
+        """The download of a pinned program, to a file named by its digest."""
         digest = self._pin(f"binaries/{name}")
         return File(name, self._url(recipe), self.folder / "downloads" / digest, digest)
 
     def _downloaded(self) -> dict[str, str]:
-        """The digests of all programs as they are offered now; what was downloaded is kept for the fetch."""
+        """The digests of all programs that are offered now. The downloads are kept for the fetch."""
         downloads = self.folder / "downloads"
         files = {}
         for name, recipe in self._recipes().items():
             url = self._url(recipe)
             place = downloads / f"unpinned-{hash_bytes(url.encode())}"
-            # Half a file that was left there may be of another file, which only a pin could tell.
+            # A partial file may be the rest of another version; without a pin this cannot be detected.
             place.with_name(f"{place.name}.partial").unlink(missing_ok=True)
             files[name] = File(name, url, place)
         download(list(files.values()))
@@ -252,7 +252,7 @@ class Remote:
         return digests
 
     def _check_pinned(self) -> None:
-        """Refuse a lock that does not pin everything; all at once, before anything is downloaded."""
+        """Refuse a lock that does not pin everything. Names all missing pins, before any download."""
         names = [f"binaries/{name}" for name in self._recipes()]
         names += [_image_pin(name, image) for name, image in self._pulled().items()]
         pins = self.pinned.pins if self.pinned else {}
@@ -278,7 +278,7 @@ def _image_pin(name: str, image: Image) -> str:
 
 
 def _unpack(file: File, recipe: Download, program: Path) -> None:
-    """The program itself: the download, or one member of it."""
+    """Put the program in its place: it is the download, or one member of it."""
     if hash_file(file.destination) != file.sha256:
         raise PlatformError(
             f"the download of {file.name} in the cache was damaged",
@@ -304,7 +304,7 @@ def _member(archive: tarfile.TarFile, name: str, file: File) -> bytes:
         raise PlatformError(
             f"the archive of {file.name} has no file {name}",
             where=file.url,
-            next="report it: platformctl's catalogue names another file than the publisher has",
+            next="report it: platformctl's catalogue names a file that the publisher's archive does not have",
         )
     return content.read()
 
@@ -312,7 +312,7 @@ def _member(archive: tarfile.TarFile, name: str, file: File) -> bytes:
 def find_source(
     name: str, catalogue: Catalogue, folder: Path, lock: Path | None = None, mirror: str | None = None
 ) -> Source:
-    """The source of a name that a site may ask for. lock: the site's lock file, which need not exist."""
+    """The source with a name, as in artifacts_source. lock: the site's lock file, which need not exist."""
     pinned = read_lock(lock) if lock else None
     if name == "modules":
         return Modules(catalogue, folder, open_store(name).folder / "toolchain")
@@ -331,7 +331,7 @@ def find_source(
 
 
 def mirrored(url: str, mirror: str | None) -> str:
-    """A publisher's address, or the place of the same file on the mirror."""
+    """A publisher's address, or the address of the same file on the mirror."""
     if mirror is None:
         return url
     parts = urlsplit(url)

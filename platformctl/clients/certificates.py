@@ -1,7 +1,7 @@
 """Users' kubeconfigs: each holds a client certificate that the cluster issued.
 
-It is asked for by the cluster's CertificateSigningRequest API, so that the API server knows the user by name
-and the cluster's CA key never leaves its host. The private key is made here and never sent.
+The certificate is requested through the cluster's CertificateSigningRequest API. So the API server knows the
+user by name, and the cluster's CA key never leaves its host. The private key is made here and never sent.
 """
 
 import base64
@@ -24,9 +24,9 @@ _SIGNER = "kubernetes.io/kube-apiserver-client"
 def user_kubeconfig(
     admin: dict[str, Any], user: str, namespace: str = "default", days: int = 30, wait_seconds: float = 30
 ) -> dict[str, Any]:
-    """A kubeconfig by which the API server knows `user`, a member of the group platform:users.
+    """A kubeconfig that makes its owner known to the API server as `user`, in the group platform:users.
 
-    Raises PlatformError when the cluster's signer does not issue the certificate within wait_seconds.
+    Raises PlatformError if the cluster's signer does not issue the certificate within wait_seconds.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name(
@@ -57,7 +57,7 @@ def _issue(
     days: int,
     wait_seconds: float,
 ) -> bytes:
-    """Have the cluster sign `request`: create, approve, wait; the request object is removed after."""
+    """Have the cluster sign `request`: create, approve, wait. The request object is removed afterwards."""
     body = client.V1CertificateSigningRequest(
         metadata=client.V1ObjectMeta(generate_name=f"platform-user-{user}-"),
         spec=client.V1CertificateSigningRequestSpec(
@@ -75,7 +75,7 @@ def _issue(
             type="Approved",
             status="True",
             reason="SiteUser",
-            message="Asked for by the site's operator with platformctl",
+            message="Requested by the site's operator with platformctl",
         )
         created.status = client.V1CertificateSigningRequestStatus(conditions=[approved])
         certificates.replace_certificate_signing_request_approval(name, created)
@@ -90,5 +90,5 @@ def _issue(
     raise PlatformError(
         f"the cluster did not issue a certificate for {user} within {wait_seconds:.0f} s",
         where=f"CertificateSigningRequest {name}",
-        next="see whether kube-controller-manager runs: platformctl status -i SITE",
+        next="check whether kube-controller-manager runs: platformctl status -i SITE",
     )

@@ -1,4 +1,4 @@
-"""The context of a person's own kubeconfig: which API server, as whom, in which namespace.
+"""The context of a user's own kubeconfig: the API server, the credentials and the namespace.
 
 Files are found as kubectl finds them: one named file, or those of KUBECONFIG, or ~/.kube/config.
 """
@@ -14,7 +14,7 @@ from platformctl.clients.kubernetes import Connection, connect
 
 @dataclass(frozen=True)
 class Context:
-    """A connection with the namespace that counts where none is named. source: the files, for people."""
+    """A connection, and the namespace to use if none is given. source: the files, for messages."""
 
     connection: Connection
     namespace: str
@@ -31,7 +31,7 @@ def kubeconfig_files(given: Path | None, environment: Mapping[str, str]) -> list
 
 
 def read_context(files: list[Path], name: str = "") -> Context:
-    """The named context, or the current one. ValueError in words when there is none that can be used."""
+    """The named context, or the current one. ValueError: none can be used; its message says why."""
     there = [path for path in files if path.is_file()]
     if not there:
         raise ValueError(_none_there(files))
@@ -48,4 +48,4 @@ def read_context(files: list[Path], name: str = "") -> Context:
 def _none_there(files: list[Path]) -> str:
     if len(files) > 1:
         return f"none of the files {', '.join(map(str, files))} exists"
-    return f"{files[0]} is no file" if files[0].exists() else f"the file {files[0]} does not exist"
+    return f"{files[0]} is not a file" if files[0].exists() else f"the file {files[0]} does not exist"

@@ -1,7 +1,7 @@
-"""Kubeconfigs: read, merged, made self-contained and written in this one place.
+"""Reads, merges, inlines and writes kubeconfigs. No other module does.
 
-Several files are merged as kubectl does: the first that names a thing decides. Relative paths in a file are
-relative to its folder.
+Several files are merged as kubectl does: the first file that has an entry takes precedence. Relative paths in
+a file are relative to its folder.
 """
 
 import base64
@@ -42,7 +42,7 @@ class Entries:
 
     @property
     def namespace(self) -> str:
-        """The context's namespace; `default` where it has none."""
+        """The context's namespace; `default` if it has none."""
         return str(self.context.get("namespace") or "default")
 
     def document(self) -> Document:
@@ -58,17 +58,17 @@ class Entries:
 
 
 def read(files: Sequence[Path], context: str = "") -> Entries:
-    """A context of these files, merged; the current one if none is named. ValueError in words without one."""
+    """A context of these files, merged; by default the current one. ValueError: why there is none."""
     return _select([_file(path) for path in files], context)
 
 
 def entries(document: Document, context: str = "") -> Entries:
-    """Likewise of one document, whose paths are absolute."""
+    """A context of one document, whose paths are absolute; by default the current one."""
     return _select([_named(document, Path())], context)
 
 
 def of_file(path: Path, context: str = "") -> Document:
-    """One context of a file as a document that needs no other file. ValueError or OSError: unusable."""
+    """One context of a file, as a document that needs no other file. ValueError, OSError: it is unusable."""
     entries = read([path], context)
     return replace(entries, cluster=_inlined(entries.cluster), user=_inlined(entries.user)).document()
 
@@ -86,13 +86,13 @@ def for_operator(admin: str, address: str, server_name: str) -> Document:
 
 
 def credentials(user: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A user's entry with what its program prints, if it names one. ValueError: the program gave nothing."""
+    """A user's entry, with the credentials of its program if it names one. ValueError: it printed none."""
     return {**user, **_run(user["exec"])} if user.get("exec") else user
 
 
 @contextmanager
 def private_file(document: Document) -> Iterator[Path]:
-    """A kubeconfig as a file that only this user reads, for programs that take no other; gone afterwards."""
+    """A temporary file that only this user can read, for programs that need the kubeconfig as a file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kubeconfig"
         write(document, path)

@@ -27,16 +27,16 @@ from platformctl.clients.nesting import shallow
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 FIELD_MANAGER = "platformctl"
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
-# A watch may be silent for as long as it lasts. A server that is gone is noticed by TCP: after so many
-# seconds of silence it asks, so many seconds apart, so many times.
+# A watch may be silent until its end, so TCP keepalive detects a server that is gone: seconds of silence
+# before the first probe, seconds between probes, and the number of probes.
 _WATCH_GRACE = 30
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
-# A log may be silent for long.
+# A log may be silent for a long time.
 _STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=900)
-# Pages grow and shrink to about this many bytes, whatever their objects weigh.
+# The number of objects in a page is adjusted so that it has about this many bytes.
 _PAGE_BYTES, _FIRST_PAGE, _MAX_PAGE = 2 * 2**20, 5, 1000
 _TOKEN_SECONDS = 10.0
-# Levels; orjson takes 1,024, and no object of the API needs a tenth of this.
+# Levels of nesting. orjson accepts 1,024; no object of the API needs a tenth of this.
 _DEEPEST = 500
 
 
@@ -55,7 +55,7 @@ class NotFoundError(ApiError):
 
 
 class AlreadyExistsError(ApiError):
-    """An object of that name is there (409 on create)."""
+    """An object of that name exists (409 on create)."""
 
 
 class ConflictError(ApiError):
@@ -67,15 +67,18 @@ class ExpiredError(ApiError):
 
 
 class UnavailableError(ApiError):
-    """No usable answer: unreachable, timed out, overloaded (429) or failing (5xx). It may have worked."""
+    """No usable answer: unreachable, timed out, overloaded (429) or failing (5xx).
+
+    The request may have been carried out.
+    """
 
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the API server is and who asks.
+    """The address of the API server, and the client's credentials.
 
-    token_file is read again and again: it rotates. server_name is the name expected in the server's
-    certificate, where it is reached by another.
+    token_file is read again regularly, because its token rotates. server_name is the name expected in the
+    server's certificate, if it differs from the one in the address.
     """
 
     server: str
@@ -85,7 +88,7 @@ class Connection:
     server_name: str | None = None
 
     def bearer(self) -> str:
-        """The token as it is now; empty when a certificate speaks for the client."""
+        """The current token; empty if the client has a certificate instead."""
         return self.token_file.read_text().strip() if self.token_file else self.token
 
 
@@ -97,7 +100,7 @@ def in_cluster(host: str, port: str, folder: Path = SERVICE_ACCOUNT) -> Connecti
 
 
 def from_environment() -> Connection:
-    """The pod's own cluster; outside of one, what KUBECONFIG names."""
+    """The pod's own cluster; outside a pod, the cluster of KUBECONFIG."""
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     return in_cluster(host, port) if host else from_kubeconfig(Path(os.environ["KUBECONFIG"]))
 
@@ -108,12 +111,12 @@ def from_kubeconfig(path: Path) -> Connection:
 
 
 def from_document(document: kubeconfig.Document) -> Connection:
-    """Likewise of a kubeconfig that is no file."""
+    """The connection of the current context of a kubeconfig that is not in a file."""
     return connect(kubeconfig.entries(document))
 
 
 def connect(entries: kubeconfig.Entries) -> Connection:
-    """The connection of a kubeconfig's cluster and user: certificates, tokens and programs are understood."""
+    """The connection of a kubeconfig's cluster and user, by certificate, token or credential program."""
     cluster, user = entries.cluster, kubeconfig.credentials(entries.user)
     tls = None
     if cluster["server"].startswith("https:"):
@@ -141,7 +144,7 @@ def _tls(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> ssl.SSLContext:
 
 
 def _data(entry: Mapping[str, Any], name: str) -> bytes:
-    """A kubeconfig value given in place (base64, or as it is under -pem) or as the path of a file."""
+    """A kubeconfig value: inline (PEM under -pem, base64 under -data), or read from the named file."""
     if entry.get(f"{name}-pem"):
         return str(entry[f"{name}-pem"]).encode()
     if entry.get(f"{name}-data"):
@@ -150,9 +153,9 @@ def _data(entry: Mapping[str, Any], name: str) -> bytes:
 
 
 class KubernetesClient:
-    """Requests to one API server over kept-open connections. Use as an asynchronous context manager.
+    """Requests to one API server over persistent connections. Use as an asynchronous context manager.
 
-    traces: aiohttp's hooks, for those who count requests.
+    traces: aiohttp's hooks, for callers that count requests.
     """
 
     def __init__(self, connection: Connection, traces: Sequence[aiohttp.TraceConfig] = ()) -> None:
@@ -180,7 +183,7 @@ class KubernetesClient:
         return await self._request("GET", path, query)
 
     async def list_pages(self, path: str, **query: str) -> AsyncGenerator[dict[str, Any]]:
-        """A collection in list objects of a bounded size, together as it was at one moment.
+        """A collection in list objects of a bounded size, all of the same moment.
 
         ExpiredError: reading took so long that the rest is no longer known.
         """
@@ -198,7 +201,7 @@ class KubernetesClient:
     async def watch(
         self, path: str, version: str, seconds: int, **query: str
     ) -> AsyncGenerator[dict[str, Any]]:
-        """The events of a collection after a resourceVersion, bookmarks among them, for so many seconds.
+        """The events of a collection after a resourceVersion, including bookmarks, for this many seconds.
 
         ExpiredError: the version is too old. UnavailableError: the stream broke. Close it when done.
         """
@@ -217,14 +220,14 @@ class KubernetesClient:
 
     @asynccontextmanager
     async def answer(self, path: str, **query: str) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer that is no object, such as a log, with its headers; its body is read as it comes."""
+        """An answer that is not an object, such as a log, with its headers; its body is a stream."""
         async with self._response("GET", path, query, timeout=_STREAM_TIMEOUT) as response:
             if response.status >= 400:
                 raise _error(response.status, await response.read())
             yield response
 
     async def stream(self, path: str, **query: str) -> AsyncGenerator[bytes]:
-        """The body of such an answer in pieces as they come. Close it when done."""
+        """The body of such an answer in pieces as they arrive. Close it when done."""
         async with self.answer(path, **query) as response:
             async for piece in response.content.iter_any():
                 yield piece
@@ -242,12 +245,12 @@ class KubernetesClient:
         return await self._request("PATCH", path, query, patch, "application/merge-patch+json")
 
     async def apply(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Server-side apply: create the object or make our fields of it as given."""
+        """Server-side apply: create the object, or set our fields of it to the given values."""
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return await self._request("PATCH", path, query, body, "application/apply-patch+yaml")
 
     async def delete(self, path: str, uid: str = "", propagation: str = "Background") -> None:
-        """Delete an object; with uid, only that one and not a later one of the same name. Absent is fine."""
+        """Delete an object, if it exists; with uid, only that one and not a later one of the same name."""
         body: dict[str, Any] = {"propagationPolicy": propagation}
         if uid:
             body["preconditions"] = {"uid": uid}
@@ -288,9 +291,9 @@ class KubernetesClient:
         query: dict[str, str],
         body: dict[str, Any] | None = None,
         content_type: str = "application/json",
-        timeout: aiohttp.ClientTimeout = _TIMEOUT,  # noqa: ASYNC109  (handed on to aiohttp)
+        timeout: aiohttp.ClientTimeout = _TIMEOUT,  # noqa: ASYNC109  (passed on to aiohttp)
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer that is being read; whatever breaks on the way is an UnavailableError."""
+        """An answer that is being read; every failure of the connection becomes an UnavailableError."""
         if self._session is None:
             raise RuntimeError("the client is not open")
         try:
@@ -317,7 +320,7 @@ class KubernetesClient:
 
 
 async def lines(stream: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
-    """The whole lines of a stream, of any length; a part of a line at its end is dropped."""
+    """The complete lines of a stream, of any length; an incomplete line at its end is dropped."""
     parts: list[bytes] = []
     async for chunk in stream.iter_any():
         first, *more = chunk.split(b"\n")
@@ -338,16 +341,16 @@ def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
 
 
 def _document(text: bytes) -> dict[str, Any]:
-    """The object in an answer; what a user nested absurdly deep in it is null."""
+    """The object in an answer. A value that a user nested too deeply is replaced by null."""
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError:
         try:
             document = orjson.loads(shallow(text, _DEEPEST))
         except orjson.JSONDecodeError as error:
-            raise UnavailableError(0, "Unreadable", f"the answer is no JSON: {error}") from error
+            raise UnavailableError(0, "Unreadable", f"the answer is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise UnavailableError(0, "Unreadable", "the answer is no JSON object")
+        raise UnavailableError(0, "Unreadable", "the answer is not a JSON object")
     return document
 
 

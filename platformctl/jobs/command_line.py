@@ -1,7 +1,7 @@
-"""A command line as a script, and a script with arguments and variables: a Job has no fields for these.
+"""Turns a command line into a script, and adds arguments and variables to a script: a Job has no such fields.
 
-In a shell's script they are set by lines after the first. Any other interpreter is started by a shell, which
-sets the variables and hands it the program text as /dev/fd/3, so that standard input stays what it was.
+In a shell script, lines after the first set them. Any other interpreter is started by a shell that sets the
+variables and passes the program text as /dev/fd/3, so that standard input does not change.
 """
 
 import re
@@ -17,11 +17,11 @@ type Variables = Sequence[tuple[str, str]]
 
 
 class UnclearError(ValueError):
-    """What was asked for has no meaning, or more than one; the text says what to write instead."""
+    """A request has no meaning, or more than one; the text says what to write instead."""
 
 
 def as_script(words: Sequence[str]) -> str:
-    """A script that runs one command. Each word reaches it as it is."""
+    """A script that runs one command. The shell passes each word unchanged."""
     if len(words) == 1 and re.search(r"\s", words[0]):
         raise UnclearError(
             f"{words[0]!r} is one word: write the command without quotes, or -- sh -c {shlex.quote(words[0])}"
@@ -53,7 +53,7 @@ def with_context(script: str, variables: Variables, arguments: Sequence[str]) ->
 
 
 def _program(first_line: str) -> str:
-    """The interpreter's name, also where env looks for it."""
+    """The interpreter's name, also if it is started by env."""
     words = [word.rpartition("/")[2] for word in first_line[2:].split()]
     if words[:1] == ["env"]:
         words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]

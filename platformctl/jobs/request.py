@@ -1,7 +1,7 @@
-"""What a person asks for on a command line, applied to a Job: options win over what a manifest says.
+"""Applies the options of a command line to a Job. Options take precedence over the manifest.
 
-Where a Job has no place for an option, or an option could mean two things, it is refused in words. What is
-asked for need not be allowed: `parse` tells.
+If a Job has no field for an option, or the option could mean two things, it is refused with the reason.
+`parse` checks later whether the resulting Job is allowed.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ _CONTAINER = "main"
 
 @dataclass(frozen=True)
 class Request:
-    """Empty for what was not given.
+    """The options of a command line. Those that were not given are empty.
 
-    fields: of the spec, which take the place of a Job's own. amounts: of cpu, memory and GPUs for one task;
-    "0" takes one away. after: NAME or NAME:WHEN of other Jobs. arguments: what stands after `--`.
+    fields: of the spec; they replace the Job's own. amounts: of cpu, memory and GPUs for one task; "0"
+    removes the Job's. after: NAME or NAME:WHEN of other Jobs. arguments: the words after `--`.
     """
 
     name: str = ""
@@ -50,7 +50,7 @@ def from_request(asked: Request) -> dict[str, Any]:
 
 
 def applied(job: Mapping[str, Any], asked: Request) -> dict[str, Any]:
-    """The Job of a file with the options."""
+    """The Job of a file, changed by the options."""
     metadata, spec = job.get("metadata") or {}, job.get("spec") or {}
     if not isinstance(metadata, dict) or not isinstance(spec, dict):
         raise UnclearError("metadata and spec of a Job must be mappings")
@@ -65,7 +65,7 @@ def applied(job: Mapping[str, Any], asked: Request) -> dict[str, Any]:
 
 
 def _without_words(asked: Request) -> Request:
-    """What is left to apply once image and arguments have become the Job."""
+    """The options that still apply after image and arguments have become the Job."""
     kept = ("name", "fields", "amounts", "after", "variables", "labels")
     return Request(**{name: getattr(asked, name) for name in kept})
 
@@ -118,7 +118,7 @@ def _of_container(spec: dict[str, Any], asked: Request) -> dict[str, Any]:
 
 
 def _container(template: Any) -> dict[str, Any] | None:
-    """The one container of a template, as far as that is one."""
+    """The container of a template; None unless there is exactly one."""
     pod = template.get("spec") if isinstance(template, dict) else None
     containers = pod.get("containers") if isinstance(pod, dict) else None
     if not isinstance(containers, list) or len(containers) != 1 or not isinstance(containers[0], dict):
@@ -127,18 +127,18 @@ def _container(template: Any) -> dict[str, Any] | None:
 
 
 def _kept(text: str) -> str:
-    """A container's text that stays as typed, but for references to variables: `$$` would be read as `$`."""
+    """Text for a container. Kubernetes reads `$$` as `$`, so it is doubled; $(NAME) keeps its meaning."""
     return text.replace("$$", "$$$$")
 
 
 def _environment(given: Any, variables: Mapping[str, str]) -> list[Any]:
-    """The container's, without those that have a new value, and these after them."""
+    """The container's variables without those that have a new value, followed by the new ones."""
     kept = [item for item in given or [] if not (isinstance(item, dict) and item.get("name") in variables)]
     return [*kept, *({"name": name, "value": value} for name, value in variables.items())]
 
 
 def _amounts(given: Any, asked: Mapping[str, str]) -> Any:
-    """With the amounts that were asked for; what is no mapping stays, and is refused later."""
+    """The given amounts with those of the options. What is not a mapping stays, and is refused later."""
     if given and not isinstance(given, dict):
         return given
     amounts = {**(given or {}), **asked}
@@ -146,6 +146,6 @@ def _amounts(given: Any, asked: Mapping[str, str]) -> Any:
 
 
 def amounts_of(cpus: str, memory: str, gpus: int | None) -> dict[str, str]:
-    """By the names that Kubernetes has for them."""
+    """The amounts by Kubernetes' resource names."""
     given = {"cpu": cpus, "memory": memory, GPU: "" if gpus is None else str(gpus)}
     return {name: amount for name, amount in given.items() if amount}

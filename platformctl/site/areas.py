@@ -30,7 +30,7 @@ AREAS = (
 
 
 def by_area(data: Path) -> Mapping[Area, tuple[Variable, ...]]:
-    """Variables of every area, without secrets; a prefix of no area makes one of its own."""
+    """Variables of every area, without secrets. A prefix that belongs to no area gets its own."""
     grouped: dict[Area, list[Variable]] = {area: [] for area in AREAS}
     for variable in known(data).values():
         if not variable.secret:

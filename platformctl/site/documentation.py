@@ -13,12 +13,12 @@ _HEAD = f"""# Variables
 
 Every variable that an inventory may set. Made by `platformctl schema --markdown`; do not edit this page.
 
-Variables stand in the files of `group_vars`, in `host_vars`, or beside hosts and groups in `hosts.yml`; the
-closer to the host, the stronger. An unknown name is a mistake, unless it begins with `{OWN_PREFIX}`: that is
-the site's own. `inventories/example-site` shows all of them in place.
+Set variables in the files of `group_vars`, in `host_vars`, or at hosts and groups in `hosts.yml`. A value
+that is closer to the host takes precedence. An unknown name is a mistake, unless it begins with
+`{OWN_PREFIX}`: such variables are the site's own. `inventories/example-site` shows all variables in place.
 
-For completion in an editor: `platformctl schema > schema.json`, and as the first line of a file
-`# yaml-language-server: $schema=schema.json` with the path to it.
+For completion in an editor, run `platformctl schema > schema.json`, and begin each file of variables with the
+line `# yaml-language-server: $schema=schema.json`, with the path of schema.json.
 """
 
 
@@ -44,8 +44,8 @@ def markdown(data: Path) -> str:
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-_SECRETS = f"""Generated once into `group_vars/all/secrets.vault`, whose key lies outside the inventory; never
-set by hand: {", ".join(f"`{name}`" for name in NAMES)}."""
+_SECRETS = f"""They are generated once into `group_vars/all/secrets.vault`. Its key is outside the inventory.
+Do not set them by hand: {", ".join(f"`{name}`" for name in NAMES)}."""
 
 
 def _table(variables: tuple[Variable, ...]) -> Iterator[str]:

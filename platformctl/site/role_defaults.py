@@ -1,7 +1,7 @@
-"""What the roles declare as defaults, for code that needs a value where the inventory sets none.
+"""The defaults of the roles, for code that needs the value of a variable that the inventory does not set.
 
-The roles' defaults/main.yml are the only place of such a value. One made by Jinja has no value here: what
-it comes to is known only on a host.
+Such a value is written only in a role's defaults/main.yml. A default with a Jinja template is not available
+here, because its value is known only on a host.
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ from platformctl.site.values import templated
 def default[Value](name: str, kind: type[Value]) -> Value:
     """The default of a role's variable, for instance `default("slurm_rest_port", int)`.
 
-    KeyError: no role has such a default, or it is made by Jinja. TypeError: it is of another type.
+    KeyError: no role has such a default, or it is a Jinja template. TypeError: it is of another type.
     """
     value = _all()[name]
     if not isinstance(value, kind):
-        raise TypeError(f"the default of {name} is {value!r} and no {kind.__name__}")
+        raise TypeError(f"the default of {name} is {value!r}, not of type {kind.__name__}")
     # A caller may change what it got.
     return deepcopy(value)
 

@@ -92,7 +92,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_context([tmp_path / "a"])
     with pytest.raises(ValueError, match=f"^none of the files {tmp_path / 'a'}, {tmp_path / 'b'} exists$"):
         read_context([tmp_path / "a", tmp_path / "b"])
-    with pytest.raises(ValueError, match=f"^{tmp_path} is no file$"):
+    with pytest.raises(ValueError, match=f"^{tmp_path} is not a file$"):
         read_context([tmp_path])
     there = write(tmp_path / "one", "one", current="one")
     with pytest.raises(ValueError, match=rf"contexts are: one; not read, .*: {tmp_path / 'a'}$"):

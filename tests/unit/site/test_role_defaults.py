@@ -24,7 +24,7 @@ def test_what_is_no_default_or_no_value_here_is_refused() -> None:
         default("slurm_rest_prot", int)
     with pytest.raises(KeyError):
         default("slurm_node_image_registry", str)  # made by Jinja
-    with pytest.raises(TypeError, match="slurm_rest_port is 6820 and no str"):
+    with pytest.raises(TypeError, match="slurm_rest_port is 6820, not of type str"):
         default("slurm_rest_port", str)
 
 
