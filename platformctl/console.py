@@ -57,9 +57,9 @@ class Output:
     ) -> None:
         """Print a table for people, or a JSON list of objects keyed by the column names.
 
-        folded: the one column that is wrapped where the terminal is narrow; all when not given, except kept.
-        whole: nothing is wrapped, however narrow it is. A long table is written without colours and wrapping,
-        which would take seconds.
+        folded: the only column that is wrapped if the terminal is narrow; by default all but those of kept.
+        whole: no column is wrapped, even if the terminal is narrow. A long table is written without colours
+        and wrapping, which would take seconds.
         """
         rows = list(rows)
         if self.json:

@@ -126,7 +126,7 @@ class JobsClient:
         index: int | None = None,
         attempt: int | None = None,
     ) -> tuple[int, bytes, bool]:
-        """A bounded part of an attempt's output: where it begins, its bytes, and whether nothing follows."""
+        """A page of an attempt's output: its offset, its bytes, and whether nothing follows."""
         async with self._answer(name, **_query(offset, tail, index, attempt)) as response:
             start = int(response.headers.get("Kfoundry-Offset", offset or 0))
             body = await response.read()
@@ -135,7 +135,7 @@ class JobsClient:
     async def follow(
         self, name: str, offset: int = 0, index: int | None = None, attempt: int | None = None
     ) -> AsyncGenerator[bytes]:
-        """An attempt's output as it comes, until its end. A stream that breaks is taken up again."""
+        """An attempt's output as it is written, until the attempt has ended. A broken stream is resumed."""
         while True:
             before = offset
             with suppress(UnavailableError):

@@ -1,9 +1,10 @@
-"""The hosts that `--limit` means, in Ansible's patterns.
+"""The hosts that `--limit` selects, by Ansible's patterns.
 
-A pattern is a host, a group, `all`, a name with wildcards (`n*`), a regular expression after `~`, and for a
-group a position or a range of positions (`slurm_node[0]`, `slurm_node[1:3]`, both ends counted). Commas and
-colons join patterns; `!` before one leaves its hosts out, `&` keeps only those that are in it too. Whatever
-their order: first the hosts, then `&`, then `!`; without any hosts, all of them.
+A pattern is a host, a group, `all`, a name with wildcards (`n*`), or a regular expression after `~`. A group
+may have a position or a range of positions (`slurm_node[0]`, `slurm_node[1:3]`, both ends included). Commas
+and colons join patterns. `!` before a pattern excludes its hosts; `&` keeps only hosts that match it too.
+Patterns without a sign are always applied first (if there are none, all hosts are selected), then those with
+`&`, then those with `!`.
 """
 
 import fnmatch
@@ -20,10 +21,10 @@ _LISTED = 12
 
 
 def hosts_of(fleet: Fleet, limit: Sequence[str]) -> list[str]:
-    """The hosts that the limit leaves, in inventory order; all where there is no limit.
+    """The hosts that the limit selects, in inventory order; all if there is no limit.
 
-    limit: patterns, each of which may hold several. Raises PlatformError where a name is unknown, and where
-    no host is left.
+    limit: patterns, or several joined in one text. Raises PlatformError if a name is unknown, or if no
+    host is left.
     """
     words = [word for part in limit for word in _words(part)]
     if unknown := [word for word in words if _matches(fleet, word.lstrip("!&")) is None]:
@@ -41,19 +42,19 @@ def hosts_of(fleet: Fleet, limit: Sequence[str]) -> list[str]:
         raise PlatformError(
             f"--limit {','.join(limit)} leaves no host of the site",
             where=str(fleet.inventory),
-            next="leave the option out for all hosts, or name some that are left",
+            next="leave out the option for all hosts, or select at least one host",
             code=ExitCode.INVALID,
         )
     return [host for host in fleet.hosts if host in chosen]
 
 
 def _words(part: str) -> list[str]:
-    """The patterns in one text; a regular expression may hold commas and colons, and is one by itself."""
+    """The patterns in one text. A regular expression may contain commas and colons, so it is not split."""
     return [part] if part.lstrip("!&").startswith("~") else _WORD.findall(part)
 
 
 def _matches(fleet: Fleet, pattern: str) -> Sequence[str] | None:
-    """The hosts of one pattern, in inventory order; None where it names nothing in the inventory."""
+    """The hosts of one pattern, in inventory order; None if it matches nothing in the inventory."""
     if pattern in fleet.hosts:
         return (pattern,)
     if pattern in ("all", "*") or pattern in fleet.groups:

@@ -1,4 +1,4 @@
-"""Why ssh did not get to a host, as its own words tell, and what helps against each cause."""
+"""Why ssh could not reach a host, from ssh's own message, and the remedy for each cause."""
 
 import re
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ _FORGET = re.compile(r'ssh-keygen -f "?(?P<file>[^"\s]+)"? -R "?(?P<name>[^"\s]+
 
 @dataclass(frozen=True)
 class Cause:
-    """sign: what ssh says. words: what the host does, as the rest of a sentence. remedy: with {fields}."""
+    """sign: part of ssh's message. words: the rest of a sentence about the host. remedy: with {fields}."""
 
     sign: str
     words: str
     remedy: str
 
 
-# The first whose sign is found counts.
+# The first one whose sign is in the message applies.
 _CAUSES = (
     Cause(
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
         "shows another ssh key than before",
-        "if it was installed anew: {forget}, then accept its new key: {ssh}; if it was not, "
+        "if it was reinstalled: {forget}, then accept its new key: {ssh}; if it was not, "
         "another machine may be using its address",
     ),
     Cause(
@@ -43,7 +43,7 @@ _CAUSES = (
     ),
     Cause(
         "Could not resolve hostname",
-        "has an address that nobody knows",
+        "has an address that cannot be resolved",
         "set its ansible_host to an address, or to a name that this machine can look up",
     ),
     Cause(
@@ -63,7 +63,7 @@ def cause(said: str) -> Cause:
 
 
 def remedy(said: str, connection: Connection) -> str:
-    """What helps."""
+    """The remedy for a connection that failed."""
     return cause(said).remedy.format(**_fields(said, connection))
 
 

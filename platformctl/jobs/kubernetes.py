@@ -1,9 +1,9 @@
 """Translates a JobSpec to a batch/v1 Job of Kubernetes, suspended until the router releases it.
 
-The pod runs as the submitter's uid, gid and groups with no privilege and no API token. Where the user has a
-home claim the home is mounted at its path; else an empty folder stands for it, gone with the pod. A script is
-mounted from a ConfigMap that the batch Job owns, and starts in the home. The user's name and groups are
-files from the pod's annotations, mounted over the image's.
+The pod runs as the submitter's uid, gid and groups with no privilege and no API token. If the user has a home
+claim, the home is mounted at its path; otherwise there is an empty folder that is deleted with the pod. A
+script is mounted from a ConfigMap that the batch Job owns, and starts in the home. The names of the user and
+the user's groups are files from the pod's annotations, mounted over the image's files.
 
 Tasks are an indexed Job. Kubernetes places their pods one by one; the back end makes sure before the release
 that all can start together. An array is an indexed Job too, and each index may fail without the others.

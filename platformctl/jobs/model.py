@@ -35,8 +35,8 @@ class Refusal:
 class User:
     """A user of the site as on every host; from the inventory's users_accounts.
 
-    groups are supplementary gids; account is the Slurm account jobs are charged to unless they name one.
-    group_names: by gid, as far as the site names its groups.
+    groups: supplementary gids. account: the Slurm account for jobs that name none. group_names: by gid, for
+    groups that the site has named.
     """
 
     name: str

@@ -162,9 +162,9 @@ class LogServer:
     async def _pieces(
         self, watched: Watched, attempt: int, wanted: Parameters, offset: int
     ) -> AsyncGenerator[bytes]:
-        """The output, waited for if it is followed and not yet decided where the attempt runs."""
+        """The output. With follow, it first waits until the router has decided where the attempt runs."""
         while True:
-            # Looked at before the source: what ends in the meantime may have run after all.
+            # Read before the source: an attempt that ends in between may still have run.
             ended = await watched.ended(attempt)
             source = self._source(watched, attempt, wanted.index)
             if source is not None:

@@ -45,7 +45,7 @@ class Denied(Unavailable):
 
 
 class NoNodes(Denied):
-    """The back end has no node at all, so what could ever run there is not known yet."""
+    """The back end has no node at all, so it is not known yet what could ever run there."""
 
 
 class Refused(Exception):  # noqa: N818  (a verdict of the back end)
@@ -160,9 +160,9 @@ class Backend(Protocol):
     async def unfit(self, ticket: Ticket) -> str:
         """Why no node of the scheduler could ever run the job; empty if one could.
 
-        Nodes that may come back (down, drained, cordoned) are there. It is asked before each submission, so
-        it answers from memory. A Job is refused for what it names, so that rests on a look of the last
-        seconds. Raises NoNodes where there is nothing to compare with.
+        Nodes that may come back (down, drained, cordoned) count. It is called before each submission, so it
+        answers from memory. But a Job is refused because of this answer, so an answer that is not empty comes
+        from data that is only seconds old. Raises NoNodes if there is no node to compare with.
         """
         ...
 

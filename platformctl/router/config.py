@@ -40,7 +40,7 @@ class UserEntry(_Strict):
     home_claim: str | None = None
 
     def user(self, group_names: Mapping[int, str]) -> User:
-        """The user as translations need it."""
+        """The user in the form that translations need."""
         return User(
             self.name,
             self.uid,
@@ -110,7 +110,7 @@ class RouterConfig(_Strict):
     stage_paths: list[Annotated[str, Field(pattern=r"^(/[^/\x00-\x1f]+)+$")]] = []
 
     def by_name(self) -> dict[str, User]:
-        """Users by the name that the API server knows them by."""
+        """Users by their names in the Kubernetes API."""
         names = {entry.gid: entry.name for entry in self.groups}
         return {entry.name: entry.user(names) for entry in self.users}
 

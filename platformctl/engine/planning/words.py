@@ -9,9 +9,9 @@ _HOSTS, _REASONS = 6, 3
 
 
 def summary(plan: Plan, details: bool = False) -> list[str]:
-    """One line a stage. Hosts that nothing was ever applied to share a line, as long as details is false.
+    """One line for each stage. Without details, hosts to which nothing was ever applied share one line.
 
-    What a host lacks that does not answer is a guess: without details only the host is named.
+    What a host lacks is not known if it does not answer: without details only its name is in a line.
     """
     fresh = set() if details else newcomers(plan)
     left_out = fresh if details else fresh | set(plan.down)
@@ -33,7 +33,7 @@ def _line(stage: str, steps: list[Step]) -> str:
 
 
 def newcomers(plan: Plan) -> set[str]:
-    """Hosts that nothing was ever applied to; with this machine, where no other host has been installed."""
+    """Hosts to which nothing was ever applied; also this machine, if no other host has been installed."""
     fresh: dict[str, bool] = {}
     for step in plan.steps:
         if step.host not in plan.down:
@@ -45,7 +45,7 @@ def newcomers(plan: Plan) -> set[str]:
 
 
 def first_installation(plan: Plan) -> list[str]:
-    """The line on hosts that nothing was ever applied to; they are named where others are installed."""
+    """The line about hosts to which nothing was ever applied. It names them if others are installed."""
     fresh = newcomers(plan)
     hosts = [host for host in dict.fromkeys(step.host for step in plan.steps) if host in fresh - {LOCALHOST}]
     if not hosts:
@@ -57,16 +57,17 @@ def first_installation(plan: Plan) -> list[str]:
 
 
 def left_over(plan: Plan, fleet: Fleet) -> list[str]:
-    """What hosts still do that the inventory no longer asks of them, and how to end it.
+    """Services that still run although the host left their group, and how to remove them.
 
-    Hosts that do the same share a line.
+    Hosts that left the same groups share a line.
     """
     alike: dict[tuple[str, ...], list[str]] = {}
     for host, names in plan.left.items():
         alike.setdefault(names, []).append(host)
     return [
-        f"{', '.join(hosts)}: still at the work of {', '.join(names)}, a group left since; to end it:"
-        f" platformctl reset -i {fleet.inventory} --limit {','.join(hosts)} (takes all of it from there),"
+        f"{', '.join(hosts)}: services of {', '.join(names)} still run, but the inventory no longer asks for"
+        f" them; to remove them: platformctl reset -i {fleet.inventory} --limit {','.join(hosts)} (removes"
+        " everything that install put there),"
         f" then platformctl install -i {fleet.inventory}"
         for names, hosts in alike.items()
     ]

@@ -1,6 +1,6 @@
-"""What a person sees of a run on a terminal: a line a stage, redrawn, and when all of it will be done.
+"""Shows a run on a terminal: one line for each stage, redrawn, and the remaining time.
 
-No line is longer than the terminal is wide: what does not fit is cut from the last column alone.
+No line is longer than the terminal is wide: only the last column is cut.
 """
 
 import time
@@ -21,7 +21,7 @@ from platformctl.engine.running.journal import Event
 
 _NARROW = 80
 _LEAST_NOTE = 6
-# The worst end of a stage on any host comes first.
+# The worst end first.
 _ENDS = {"failed": "red", "unreachable": "red", "blocked": "yellow", "changed": "green", "ok": "green"}
 _MARKS = {"done": "✓", "running": "●", "waiting": "·", "bad": "✗"}
 _PLAIN_MARKS = {"done": "+", "running": ">", "waiting": ".", "bad": "x"}
@@ -29,7 +29,7 @@ _PLAIN_MARKS = {"done": "+", "running": ">", "waiting": ".", "bad": "x"}
 
 @dataclass
 class _Row:
-    """One stage. needs: of the stages on the board; at: when it began; ends: how many hosts ended how."""
+    """One stage. needs: stages on the board that it needs. at: when it began. ends: hosts by end."""
 
     hosts: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
@@ -49,9 +49,9 @@ class _Row:
 
 
 class Board:
-    """A line for each stage of the run; what went wrong stays above them. say: an event in words, or nothing.
+    """A line for each stage of the run. Failures stay above the lines.
 
-    expected: seconds by stage.
+    say: an event in words, or nothing. expected: seconds by stage.
     """
 
     def __init__(
@@ -78,12 +78,12 @@ class Board:
         self._live.stop()
 
     def show(self, event: Event) -> None:
-        """Change the stage's line; what a person must read moves above the lines and stays."""
+        """Change the stage's line. A message that people must read is printed above the lines and stays."""
         self._take(event)
         kind = event["event"]
         if kind == "finished":
             self._finished = True
-            self._live.stop()  # the lines stay, and the sum comes after them
+            self._live.stop()  # the lines stay, and the summary comes after them
         if kind in ("started", "remark", "host", "finished") and (text := self._say(event)):
             self._live.console.print(text)
 
@@ -103,7 +103,7 @@ class Board:
         if kind == "stage_started":
             row = self._rows.setdefault(event["stage"], _Row(tuple(event["hosts"])))
             row.at = self._clock()
-        elif kind == "artifact":  # they are fetched before anything else is done
+        elif kind == "artifact":  # artefacts are fetched before everything else
             for waiting in self._rows.values():
                 waiting.task = f"{event['done']} of {event['of']}: {event['name']}"
         elif row is None:
@@ -151,13 +151,13 @@ class Board:
         return table
 
     def _shown(self) -> dict[str, _Row]:
-        """All stages; on a terminal that is not high enough, those at work and what went wrong."""
+        """All stages; if the terminal has too few lines, only those that run or failed."""
         if len(self._rows) + 1 < self._console.height or not self._live.is_started:
             return self._rows
         return {name: row for name, row in self._rows.items() if row.state in ("running", "bad")}
 
     def _cells(self, name: str, row: _Row) -> tuple[str, str, str, str]:
-        """The stage, how it goes, its time, and what remains of it with the task it is at."""
+        """The stage, its progress, its time, and the remaining time with the current task."""
         if row.over or row.state == "bad":
             return name, _result(row), durations.clock(row.seconds) if row.over else "", ""
         expected = self._expected.get(name, 0.0)
@@ -173,7 +173,7 @@ class Board:
     def _total(self) -> str:
         over = sum(row.over for row in self._rows.values())
         now = self._clock()
-        # What is blocked is not waited for.
+        # The remaining time does not include failed and blocked stages.
         open_rows = {name: row for name, row in self._rows.items() if not row.over and row.state != "bad"}
         left = durations.remaining(
             {name: row.needs for name, row in open_rows.items()},
@@ -185,7 +185,7 @@ class Board:
 
 
 def _result(row: _Row) -> str:
-    """The worst end, and on how many hosts."""
+    """The worst end, and the number of hosts with it."""
     total = row.ends.total()
     worst = next((end for end in _ENDS if row.ends[end]), "")
     number = row.ends[worst]

@@ -1,4 +1,4 @@
-"""How long stages take, and so how long a run still will: from earlier runs, or from values shipped here."""
+"""How long stages take, and the remaining time of a run: from earlier runs, or from default values."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ class Durations:
         self._path = folder / "durations.json"
 
     def load(self) -> dict[str, float]:
-        """By stage; the shipped ones where a stage did not run yet."""
+        """The durations by stage; default values for stages that have not run yet."""
         return {**TYPICAL, **self._measured()}
 
     def _measured(self) -> dict[str, float]:
@@ -50,10 +50,10 @@ class Durations:
 def remaining(
     needs: Mapping[str, Sequence[str]], durations: Mapping[str, float], spent: Mapping[str, float]
 ) -> float:
-    """Seconds until the last stage ends, where each begins as soon as what it needs has ended.
+    """Seconds until the last stage ends, if each begins as soon as the stages that it needs have ended.
 
-    needs: of every stage that has not ended yet, in graph order; those that have ended are left out. spent:
-    seconds that a stage has been running for. A stage that takes longer than expected counts as nearly done.
+    needs: of every stage that has not ended yet, in graph order. spent: seconds that a stage has run so far.
+    A stage that takes longer than expected counts as nearly done.
     """
     ends: dict[str, float] = {}
     for stage, needed in needs.items():
@@ -63,7 +63,7 @@ def remaining(
 
 
 def words(seconds: float) -> str:
-    """A remaining time as people say it."""
+    """A remaining time for people."""
     return f"{max(1, round(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"
 
 

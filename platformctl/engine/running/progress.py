@@ -1,6 +1,6 @@
 """Shows the events of a run: live lines on a terminal, plain lines elsewhere, JSON for programs.
 
-The journal passes every event to one of these; they keep nothing but what they show.
+The journal passes every event to one of these views. They keep only what they show.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from platformctl.console import Output
 from platformctl.engine.running.board import Board
 from platformctl.engine.running.journal import Event
 
-# A task of a playbook is too much for plain lines; the log has it.
+# Plain lines leave out the tasks of playbooks; the log has them.
 _QUIET = ("task", "task_done")
 _MARKS = {"ok": "[green]ok[/]", "failed": "[red]failed[/]", "unreachable": "[red]unreachable[/]"}
 
@@ -28,7 +28,7 @@ class View(Protocol):
 
 
 class Lines:
-    """One line an event, through `write`."""
+    """One line for each event, through `write`."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
@@ -46,7 +46,7 @@ class Lines:
 
 
 class Json:
-    """Events as they are, one a line, on standard output."""
+    """Events as JSON on standard output, one per line."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -99,11 +99,11 @@ def _stage_finished(event: Event) -> str:
 
 def _finished(event: Event) -> str:
     if "error" in event:
-        return ""  # printed as every error is, with what to do
+        return ""  # printed like every error, with the next step
     counts = (
         f"{_counted(event['changed'])} changed, {event['failed']} failed, {event['unreachable']} unreachable"
     )
-    # What changed here follows from the hosts; it is news only where they did not change.
+    # Changes on this machine follow from those on hosts; they are reported only if no host changed.
     told = {name: ends for name, ends in event["local"].items() if name != "changed" or not event["changed"]}
     local = "".join(f"; also {state}: {', '.join(names)}" for state, names in told.items() if names)
     stages = "1 stage" if event["stages"] == 1 else f"{event['stages']} stages"

@@ -69,7 +69,7 @@ def _told(target: Target, because: str, passed: Sequence[Refusal], later: Sequen
 async def _named(
     ticket: Ticket, backends: Mapping[Target, Backend], barred: Mapping[Target, str]
 ) -> Route | list[Refusal]:
-    """The target that the Job names. One that cannot be asked now is taken: the Job waits for it."""
+    """The target that the Job names. If it does not answer now, it is chosen anyway: the Job waits for it."""
     target = ticket.job.target
     refusals = _form(ticket, target, backends, barred)
     if refusals:

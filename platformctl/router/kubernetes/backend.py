@@ -42,7 +42,7 @@ from platformctl.router.kubernetes.words import refusal_words
 from platformctl.vocabulary import JOB_UID_LABEL, TOKEN_ANNOTATION, Phase
 
 _REMEMBERED = 4096
-# Answers about one object, not about the router's rights or the server.
+# HTTP codes about one object, not about the router's rights or the server.
 _ABOUT_ONE = (400, 404, 409, 422)
 _MAX_PODS = 500
 

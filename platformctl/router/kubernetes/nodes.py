@@ -18,7 +18,7 @@ from platformctl.router.loop.cached import Cached
 from platformctl.vocabulary import GPU
 
 _NODES_SECONDS, _HELD_SECONDS, _SYSTEM_SECONDS = 15.0, 30.0, 60.0
-# What a job is refused for must not rest on an older look.
+# A refusal must not be based on older lists.
 _REFUSAL_SECONDS = 2.0
 _LIVE = "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!="
 # A label that the pods of DaemonSets have, and few others.
@@ -35,9 +35,9 @@ type Labels = frozenset[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Node:
-    """A node that is meant for jobs. open: it takes some now. strict_groups: see Nodes.
+    """A node for jobs. open: it accepts jobs now. strict_groups: see Nodes.
 
-    there: what it could give if it were empty. whole: the same with GPUs that are unhealthy or whose plugin
+    there: its resources if it were empty. whole: the same, including GPUs that are unhealthy or whose plugin
     does not run.
     """
 
@@ -62,7 +62,7 @@ class _Listed:
 
 @dataclass(frozen=True, eq=False)
 class _Held:
-    """What live pods request, by node, in one list of them."""
+    """What the live pods of one list request, by node."""
 
     by_node: Mapping[str, fit.Amounts]
 
@@ -72,7 +72,7 @@ class _Held:
 
 @dataclass(frozen=True)
 class _Shape:
-    """So many nodes that are alike. left: what the system's own pods leave of the whole."""
+    """Nodes with the same resources, and their number. left: whole without the system's own pods."""
 
     whole: fit.Amounts
     left: fit.Amounts
@@ -85,7 +85,7 @@ class _Empty:
     def __init__(self, listed: _Listed, system: _Held) -> None:
         self._listed = listed
         self._system = system
-        # By labels, of which people ask for few.
+        # By labels; Jobs ask for only a few different ones.
         self.shapes = lru_cache(maxsize=128)(self._shapes)
 
     def _shapes(self, labels: Labels) -> list[_Shape]:
@@ -108,7 +108,7 @@ class Nodes:
         self._nodes = Cached(self._list, _NODES_SECONDS)
         self._held = Cached(self._held_by_pods, _HELD_SECONDS)
         self._system = Cached(self._held_by_system, _SYSTEM_SECONDS)
-        # Of the last two lists.
+        # Computed from the last two lists.
         self._load = lru_cache(maxsize=1)(_load)
         self._empty = lru_cache(maxsize=1)(_Empty)
 
@@ -121,9 +121,9 @@ class Nodes:
         return not (await self._nodes.get()).nodes
 
     async def unfit(self, ticket: Ticket) -> str:
-        """Compares the request with what each node could give if it were empty, cordoned ones too.
+        """Compares the request with each node as if it were empty; also with cordoned nodes.
 
-        What DaemonSets run on a node stays there, so it is no job's.
+        The pods of DaemonSets stay on a node, so no job can have what they request.
         """
         return await self._unfit(ticket, None) and await self._unfit(ticket, _REFUSAL_SECONDS)
 
@@ -165,7 +165,7 @@ class Nodes:
         return _sum(await self._pods())
 
     async def _held_by_system(self) -> _Held:
-        """Of each DaemonSet one pod on each node: while it is updated there may be two."""
+        """One pod of each DaemonSet on each node, because there may be two during an update."""
         pods = {
             (pod["spec"]["nodeName"], owner["uid"]): pod
             for pod in await self._pods(labelSelector=_REVISION)
@@ -175,7 +175,7 @@ class Nodes:
         return _sum(pods.values())
 
     async def _pods(self, **selectors: str) -> list[dict[str, Any]]:
-        """Those that are on a node and have not ended."""
+        """Pods that are on a node and have not ended."""
         pods: list[dict[str, Any]] = []
         try:
             async for page in self._client.list_pages("/api/v1/pods", fieldSelector=_LIVE, **selectors):
@@ -195,7 +195,7 @@ def _sum(pods: Iterable[dict[str, Any]]) -> _Held:
 
 
 def _too_much(job: JobSpec, shapes: Sequence[_Shape]) -> str:
-    """What of a job is beyond all nodes, and beyond all of them together where its tasks start together."""
+    """What no node has for a task; or how few tasks fit on all nodes, if they start together."""
     request = wanted(job)
     lacking = fit.lack(request, [shape.left for shape in shapes])
     if lacking:
@@ -243,8 +243,8 @@ def _node(item: dict[str, Any]) -> Node:
     allocatable = item.get("status", {}).get("allocatable") or {}
     there = {name: parse_quantity(value) for name, value in allocatable.items() if name in _COUNTED}
     capacity = item.get("status", {}).get("capacity") or {}
-    # The kubelet leaves 0 where a plugin has been away for minutes, or is not back after a reboot. It does
-    # not say how many devices there will be.
+    # The capacity is 0 if a plugin has not run for minutes, or does not run yet after a reboot. So the number
+    # of devices is not known.
     devices = (parse_quantity(capacity[GPU]) or _UNKNOWN_DEVICES) if GPU in capacity else Fraction(0)
     whole = {**there, **({GPU: max(devices, there.get(GPU, devices))} if devices else {})}
     shut = bool((item.get("spec") or {}).get("unschedulable")) or any(True for _ in _closing(item))

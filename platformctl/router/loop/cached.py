@@ -17,7 +17,7 @@ class Cached[T]:
         self._value: list[T] = []
 
     async def get(self, seconds: float | None = None) -> T:
-        """The answer, at most so many seconds old; seconds: for a caller who needs a younger one."""
+        """The answer, at most this many seconds old; by default as old as the cache allows."""
         oldest = self._seconds if seconds is None else min(seconds, self._seconds)
         async with self._asking:
             if not self._value or time.monotonic() >= self._begun + oldest:

@@ -77,7 +77,7 @@ class Cluster:
             raise Unavailable(f"Slurm does not answer: {error.message}") from error
 
     async def unfit(self, ticket: Ticket) -> str:
-        """Why no partition or node could ever run the job; empty when one could. Raises Unavailable."""
+        """Why no partition or node could ever run the job; empty if one could. Raises Unavailable."""
         return await self._unfit(ticket, None) and await self._unfit(ticket, _REFUSAL_SECONDS)
 
     async def _unfit(self, ticket: Ticket, seconds: float | None) -> str:

@@ -45,10 +45,10 @@ ENDINGS: dict[str, str] = {
     "CANCELLED": "was cancelled",
 }
 
-# Ends of jobs that need not have begun. Slurm gives these a start time and the exit code 0 even so.
+# Jobs with these ends may not have started. Slurm gives them a start time and the exit code 0 anyway.
 _BEFORE_A_START = frozenset({"CANCELLED", "DEADLINE", "BOOT_FAIL"})
 
-# Ends that another attempt may mend: the job did nothing wrong.
+# Failures after which another attempt may succeed: the job did nothing wrong.
 AGAIN = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "LAUNCH_FAILED"})
 
 # What slurmrestd writes for an element that has no number yet: NO_VAL in a file name's %a.

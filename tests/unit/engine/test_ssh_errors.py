@@ -34,7 +34,11 @@ Host key verification failed.
             "ssh root@192.0.2.11",
         ),
         ("root@192.0.2.11: Permission denied (publickey).", "not let its user in", "authorized_keys of root"),
-        ("ssh: Could not resolve hostname n1: Name or service not known", "nobody knows", "ansible_host"),
+        (
+            "ssh: Could not resolve hostname n1: Name or service not known",
+            "cannot be resolved",
+            "ansible_host",
+        ),
         ("ssh: connect to host 192.0.2.11 port 22: Connection refused", "no ssh server", "ssh server"),
         ("ssh: connect to host 192.0.2.11 port 22: No route to host", "does not answer", "start it"),
         ("no answer within 8 s", "does not answer", "start it"),
@@ -64,6 +68,6 @@ def test_the_remedy_against_a_changed_key_takes_the_old_one_away(tmp_path: Path)
     known.write_text(f"192.0.2.11 {key}192.0.2.12 {key}")
     said = CHANGED.replace("/home/ops/.ssh/known_hosts", str(known))
     remedy = ssh_errors.remedy(said, Connection("192.0.2.11", "ops"))
-    command = remedy.partition("anew: ")[2].partition(", then")[0]
+    command = remedy.partition("reinstalled: ")[2].partition(", then")[0]
     subprocess.run(shlex.split(command), check=True, capture_output=True)
     assert [line.split()[0] for line in known.read_text().splitlines()] == ["192.0.2.12"]

@@ -335,7 +335,7 @@ def test_what_a_host_still_does_for_a_group_it_left_is_named() -> None:
     assert moved().left == {"k1": ("kubernetes_node",)}
     assert moved({"n1"}).left == {}
     (line,) = words.left_over(moved(), make_fleet(MOVED))
-    assert line.startswith("k1: still at the work of kubernetes_node")
+    assert line.startswith("k1: services of kubernetes_node still run")
     assert "platformctl reset -i /tmp/inventory --limit k1 " in line
 
 
