@@ -57,7 +57,7 @@ def list_jobs(
         typer.Option(help="Only Jobs created in the last 2h, 1d, ... or since a date such as 2026-11-28."),
     ] = "",
     name: Annotated[str, typer.Option(help="Only Jobs whose name matches: 'train-*'.")] = "",
-    sort: Annotated[Order, typer.Option(help="The order; the newest Job is last.")] = Order.CREATED,
+    sort: Annotated[Order, typer.Option(help="Sort by this; the newest Job is last.")] = Order.CREATED,
     wide: Annotated[
         bool, typer.Option("--wide", "-w", help="All columns, also on a narrow terminal.")
     ] = False,

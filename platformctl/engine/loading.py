@@ -15,7 +15,7 @@ from platformctl.engine.fleet import Connection, Fleet, Host
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.site import secrets
 
-# Variables named so hold secrets wherever they stand; those of the vault are secret by their place.
+# Variables with this prefix are secret in every file; those of the vault are all secret.
 _SECRET_PREFIX = "secret_"  # noqa: S105 - a name, no secret
 _SECRET_SUFFIXES = ("_password", "_pass", "_token", "_secret")
 _PUBLIC_SUFFIX = "_certificate"
@@ -79,7 +79,7 @@ def _connection(name: str, variables: Mapping[str, Any], inventory: Path) -> Con
 
 
 def evaluated(fleet: Fleet) -> Fleet:
-    """The fleet with variables that are evaluated when they are read, for values that leave the engine.
+    """The fleet with variables that are evaluated when they are read, for values used outside the engine.
 
     Reading a variable raises PlatformError when its Jinja needs what only a play knows, such as facts.
     """
@@ -120,7 +120,7 @@ class _Evaluated(Mapping[str, Any]):
 
 
 def _evaluator(variables: Mapping[str, Any], inventory: Path) -> Evaluate:
-    """Evaluates Jinja as Ansible does; Ansible is imported only when there is some."""
+    """Evaluates Jinja as Ansible does. Ansible is imported only if there is Jinja."""
     templar: list[Any] = []
 
     def evaluate(value: Any) -> Any:
@@ -147,7 +147,7 @@ def _loader(inventory: Path) -> Any:
 
 
 def _trusted(value: Any, trust: Callable[[str], str]) -> Any:
-    """The site's own variables may hold Jinja: Ansible asks for each text to be marked so."""
+    """Mark texts of the site as trusted: Ansible evaluates Jinja only in such texts."""
     if isinstance(value, str):
         return trust(value)
     if isinstance(value, Mapping):

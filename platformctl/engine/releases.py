@@ -48,7 +48,7 @@ def _job_router(fleet: Fleet) -> dict[str, Any]:
 
 
 def _slurm(fleet: Fleet) -> dict[str, Any]:
-    """The slurmrestd that takes Jobs: the site's own, or one of others."""
+    """The slurmrestd for Jobs: the site's own, or one elsewhere."""
     variables = fleet.variables
     if not fleet.has_slurm:
         return {"enabled": False}

@@ -18,7 +18,7 @@ from platformctl.engine import ssh_errors
 from platformctl.engine.fleet import Connection, Host
 from platformctl.errors import ExitCode, PlatformError
 
-# No compression: hosts are on a fast network, and zlib made a transfer of images ten times as long.
+# No compression: hosts are on a fast network, and zlib made the transfer of images ten times slower.
 SSH_ARGUMENTS = (
     "-o ControlMaster=auto -o ControlPersist=300s -o ServerAliveInterval=5 -o ServerAliveCountMax=4"
 )
@@ -32,7 +32,7 @@ _UNREACHABLE = 255
 
 
 def control_folder() -> Path:
-    """Where ssh keeps the sockets of shared connections: Ansible's folder, where its path is short enough.
+    """The folder for ssh's sockets of shared connections: Ansible's, if its path is short enough.
 
     PlatformError: a folder in the shared place for temporary files is another user's.
     """
@@ -62,7 +62,7 @@ def control_path() -> str:
 
 @dataclass(frozen=True)
 class Reply:
-    """code: exit status of the command, 255 when the host was not reached."""
+    """code: exit status of the command; 255 if the host was not reached."""
 
     code: int
     out: str
@@ -70,7 +70,7 @@ class Reply:
 
     @property
     def unreachable(self) -> bool:
-        """Whether ssh did not get to the host at all."""
+        """Whether ssh could not reach the host at all."""
         return self.code == _UNREACHABLE
 
     @property
@@ -80,7 +80,7 @@ class Reply:
 
     @property
     def message(self) -> str:
-        """The last lines of what it said, in one line."""
+        """The last lines of its output, in one line."""
         lines = (self.err.strip() or self.out.strip()).splitlines()
         return " / ".join(line.strip() for line in lines[-3:]) or f"exit status {self.code}"
 
@@ -124,7 +124,7 @@ async def run(connection: Connection, script: str, data: str = "", seconds: floa
 
 
 async def knock(connection: Connection, seconds: float) -> bool:
-    """Whether the host's ssh server shows itself within `seconds`, without a login.
+    """Whether the host's ssh server answers within `seconds`, without a login.
 
     False also where only ssh knows the way, such as through a jump host.
     """

@@ -17,7 +17,7 @@ _ADDRESS = ("ansible_host", "base_address")
 
 
 class NeedScope(StrEnum):
-    """Which hosts of a needed stage must be fine before a host may go on."""
+    """On which hosts a needed stage must have ended well before a stage may run on a host."""
 
     SAME_HOST = "same host"
     ALL = "all hosts"
@@ -66,7 +66,7 @@ class Peers:
 
 @dataclass(frozen=True)
 class Loss:
-    """The work that ends when a thing that the stage lists is removed from the site.
+    """The work that ends if something that the stage lists is removed from the site.
 
     workload: what is counted, by the name of the thing. words: what happens to it; the count stands before.
     """

@@ -11,7 +11,7 @@ from platformctl.site.schema import OWN_PREFIX
 
 
 class Opened:
-    """Opens all values that it is given.
+    """Decrypts values.
 
     texts: every text that was encrypted, so that it can be kept out of logs. closed: why a value could not
     be opened, by the name of its variable; it stays encrypted. Variables that the site invented (x_*) are not
@@ -24,7 +24,7 @@ class Opened:
         self.closed: dict[str, str] = {}
 
     def of(self, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """The variables with all values open, at any depth."""
+        """The variables with all values decrypted, at any depth."""
         return {name: self._value(name, value) for name, value in variables.items()}
 
     def _value(self, name: str, value: Any) -> Any:

@@ -145,7 +145,7 @@ def _form(lines: tuple[str, ...]) -> tuple[Mistake, ...]:
         if "\r" in line:
             return (Mistake(index + 1, "ends as on Windows, which sbatch refuses: convert it (dos2unix)"),)
         if "\0" in line:
-            return (Mistake(index + 1, "holds a NUL byte: this is no script"),)
+            return (Mistake(index + 1, "holds a NUL byte: this is not a script"),)
     return ()
 
 
@@ -177,7 +177,7 @@ def _parse(words: _Words) -> list[Directive]:
         number, word = queue.pop(0)
         if word == "--":
             words.mistakes += [
-                Mistake(line, f"{extra[:80]!r} is no option of sbatch") for line, extra in queue
+                Mistake(line, f"{extra[:80]!r} is not an option of sbatch") for line, extra in queue
             ]
             break
         if word.startswith("--"):
@@ -185,7 +185,7 @@ def _parse(words: _Words) -> list[Directive]:
         elif word.startswith("-") and len(word) > 1:
             directives += _short(words, queue, number, word[1:])
         else:
-            words.mistakes.append(Mistake(number, f"{word[:80]!r} is no option of sbatch"))
+            words.mistakes.append(Mistake(number, f"{word[:80]!r} is not an option of sbatch"))
     return directives
 
 
@@ -212,7 +212,7 @@ def _short(words: _Words, queue: list[tuple[int, str]], number: int, letters: st
     while letters:
         option, letters = BY_SHORT.get(letters[0]), letters[1:] if letters[0] in BY_SHORT else letters
         if option is None:
-            words.mistakes.append(Mistake(number, f"-{letters[0]} is no option of sbatch"))
+            words.mistakes.append(Mistake(number, f"-{letters[0]} is not an option of sbatch"))
             return directives
         if option.takes is Takes.NOTHING:
             directives.append(Directive(number, option, ""))
@@ -234,6 +234,8 @@ def _option(words: _Words, number: int, name: str) -> Option | None:
     candidates = sorted({ALIASES.get(full, full) for full in BY_NAME if name and full.startswith(name)})
     if len(candidates) == 1:
         return BY_NAME[candidates[0]]
-    said = f"could be any of --{', --'.join(candidates)}" if candidates else "is no option of sbatch 24.11"
+    said = (
+        f"could be any of --{', --'.join(candidates)}" if candidates else "is not an option of sbatch 24.11"
+    )
     words.mistakes.append(Mistake(number, f"--{name[:80]} {said}"))
     return None

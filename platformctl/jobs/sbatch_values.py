@@ -26,7 +26,7 @@ _WHEN = {"after": "started", "afterany": "finished", "afternotok": "failed", "af
 def whole(text: str) -> int:
     """A number above zero."""
     if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or int(text) < 1:
-        raise ValueError(f"{text[:40]!r} is no number above zero")
+        raise ValueError(f"{text[:40]!r} is not a number above zero")
     return int(text)
 
 
@@ -44,7 +44,9 @@ def walltime(text: str) -> str:
         raise ValueError("a Job needs a limited wall time: give one")
     match = next((fitting for form in _TIMES if (fitting := form.fullmatch(text))), None)
     if match is None:
-        raise ValueError(f"{text[:40]!r} is no time: minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS")
+        raise ValueError(
+            f"{text[:40]!r} is not a time: minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS"
+        )
     parts = {key: int(value or 0) for key, value in match.groupdict().items()}
     seconds = ((parts.get("d", 0) * 24 + parts.get("h", 0)) * 60 + parts.get("m", 0)) * 60 + parts.get("s", 0)
     days, remainder = divmod(seconds, 86400)
@@ -55,7 +57,7 @@ def walltime(text: str) -> str:
 def array(text: str) -> str:
     """The same text for a Job; the Job's own check comes later."""
     if not re.fullmatch(r"[0-9,:%-]+", text):
-        raise ValueError(f"{text[:40]!r} is no list of indices, such as 0-99%10")
+        raise ValueError(f"{text[:40]!r} is not a list of indices, such as 0-99%10")
     return text
 
 
@@ -64,7 +66,7 @@ def one_name(text: str) -> str:
     if "," in text:
         raise ValueError("a Job has only one, and this is a list: choose one")
     if not _NAME.fullmatch(text):
-        raise ValueError(f"{text[:40]!r} is no name: letters, digits, '.', '_' and '-'")
+        raise ValueError(f"{text[:40]!r} is not a name: letters, digits, '.', '_' and '-'")
     return text
 
 
@@ -79,7 +81,7 @@ def mebibytes(text: str) -> int:
     """Slurm's memory, in MiB unless it has a unit; rounded up."""
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text[:40]!r} is no amount of memory, such as 4000M or 16G")
+        raise ValueError(f"{text[:40]!r} is not an amount of memory, such as 4000M or 16G")
     amount, shift = int(match[1]), _MEBI[(match[2] or "m").lower()]
     if not amount:
         raise ValueError("0 means all memory of a node, which a Job cannot ask for: give an amount")
@@ -90,7 +92,7 @@ def gpus(text: str) -> int:
     """A number of GPUs without a type."""
     match = _GPUS.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text[:40]!r} is no number of GPUs")
+        raise ValueError(f"{text[:40]!r} is not a number of GPUs")
     if match["kind"]:
         raise ValueError(
             f"the queue decides the type: write {match['count']}, and name the queue with {match['kind']}"
@@ -137,7 +139,7 @@ def dependencies(text: str) -> list[tuple[str, str]]:
             raise ValueError(f"{kind[:40]!r} is not supported, only {', '.join(_WHEN)}")
         for job_id in ids or [""]:
             if not re.fullmatch(r"\d{1,12}", job_id, re.ASCII):
-                raise ValueError(f"{job_id[:40]!r} is no id of a job")
+                raise ValueError(f"{job_id[:40]!r} is not the id of a job")
             pairs.append((job_id, _WHEN[kind]))
     return pairs
 

@@ -20,13 +20,13 @@ _TAKE_ON = f"umask 077 && mkdir -p {record.FOLDER} && cat > {record.FOLDER}/mana
 
 @dataclass(frozen=True)
 class Verdict:
-    """Findings of the hosts that were probed, and those that could not be: unreachable or without rights."""
+    """Findings for all hosts: those that were probed, and those that are unreachable or deny root."""
 
     findings: tuple[Finding, ...]
     unreachable: frozenset[str]
 
     def errors(self, host: str) -> list[Finding]:
-        """What stands in the way on a host."""
+        """The errors of a host."""
         return [finding for finding in self.findings if finding.host == host and finding.level is Level.ERROR]
 
 

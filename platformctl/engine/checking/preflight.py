@@ -1,6 +1,6 @@
 """Judges what host_probe found on all hosts: can platformctl install them, and if not, what to do.
 
-Pure: takes probes and says findings. The command and the role's filter plugin use the same judgement.
+Pure: makes findings from probes. The command and the role's filter plugin use the same judgement.
 """
 
 from collections import defaultdict
@@ -32,7 +32,7 @@ _CLOCK_ERROR, _CLOCK_WARNING = 30.0, 5.0
 
 
 class Level(StrEnum):
-    """error: the host cannot be installed. warning: it can, and somebody should look."""
+    """error: the host cannot be installed. warning: it can, but somebody should check it."""
 
     OK = "ok"
     WARNING = "warning"
@@ -62,7 +62,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Finding:
-    """One check of one host: what was found, and the remedy where it is not well."""
+    """One check of one host: what was found, and the remedy if it is not ok."""
 
     host: str
     check: str
@@ -227,7 +227,7 @@ def _duplicates(subjects: Sequence[Subject]) -> Iterable[Finding]:
 def peers_of(name: str, addresses: Mapping[str, str], most: int = 8) -> dict[str, str]:
     """The other hosts a host should try to reach: its next neighbours in the inventory's circle, at most 8.
 
-    Bounded, so that the cost by host does not grow with the fleet; every host is somebody's neighbour.
+    Bounded, so that the cost per host does not grow with the fleet. Every host is a neighbour of another.
     """
     names = list(addresses)
     start = names.index(name) + 1

@@ -1,4 +1,4 @@
-"""The molecule scenarios: which there are, what each proves, and running them for a site.
+"""The molecule scenarios: lists them, knows what each one tests, and runs them for a site.
 
 A scenario is a folder of `molecule/` with a molecule.yml. Its converge.yml imports playbooks of stages, so
 the stage table says which roles it tests. A scenario without a converge.yml is a variant of another one.
@@ -51,7 +51,7 @@ def touched(scenarios: Iterable[Scenario], changed: Iterable[str]) -> tuple[Scen
 def concerned(scenarios: Iterable[Scenario], data: Path, revision: str) -> tuple[Scenario, ...]:
     """The scenarios that changes since a revision concern.
 
-    PlatformError: there is none, so that there is nothing to try; or git cannot tell.
+    PlatformError: there is none, so nothing would be tested; or git fails.
     """
     concerned_ones = touched(scenarios, changed_since(data, revision))
     if not concerned_ones:
@@ -81,7 +81,7 @@ def chosen(scenarios: Iterable[Scenario], names: Iterable[str]) -> tuple[Scenari
 def changed_since(data: Path, revision: str) -> list[str]:
     """Files of the checkout that differ from a revision, also those not committed yet; relative paths.
 
-    PlatformError: git cannot tell.
+    PlatformError: git fails.
     """
     tracked = ["git", "diff", "--name-only", "--relative", revision, "--"]
     new = ["git", "ls-files", "--others", "--exclude-standard"]

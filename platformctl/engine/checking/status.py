@@ -1,7 +1,7 @@
 """What a site looks like now: every host under both schedulers, and every service with its health.
 
 Asks the first host of each control group once, whatever the size of the fleet, and every host one short
-question of its own: Kubernetes and Slurm notice a host without power only after a while.
+question: Kubernetes and Slurm notice only after a while that a host has no power.
 """
 
 import asyncio
@@ -25,22 +25,22 @@ echo '}'
 """
 # %T state, %v slurmd's version, %E reason: one line for each node and partition, `|` between.
 _SLURM = "scontrol ping && echo -- && sinfo --noheader --Node --format='%N|%T|%v|%P|%E'"
-# Of these services more is asked than whether systemd runs them.
+# For these services it is not enough that systemd runs them.
 _QUESTIONS = {
     "slurmctld": _SLURM,
     "slurmdbd": "sacctmgr --noheader --parsable2 show cluster format=cluster",
 }
-# slurmdbd's own host has neither sacctmgr nor a slurm.conf where it is none of Slurm's other hosts.
+# A host with only slurmdbd has neither sacctmgr nor a slurm.conf.
 _ASKED_FROM = {"slurmdbd": "slurm_controller"}
-# What a host says of itself: whether anything of a site is applied there, and which units do not run.
+# What a host reports: whether anything of a site is applied there, and which units do not run.
 _SELF = f"""
 grep -qs '"digest"' {record.FOLDER}/digests.json && echo installed || echo nothing
 for unit in UNITS; do state=$(systemctl is-active $unit); [ "$state" = active ] || echo "$unit $state"; done
 """
-# A host that is up answers in tens of milliseconds; one that is not must not hold up the others.
+# A host that is up answers in tens of milliseconds; one that is down must not delay the others.
 _SELF_SECONDS = 8
 _KNOCK_SECONDS = 3
-# Of more hosts, opening all ssh connections would take minutes.
+# With more hosts, opening all ssh connections would take minutes.
 _ASKED_EACH = 200
 _UNITS = {
     "kubernetes_control_plane": ("containerd", "kubelet"),
@@ -80,7 +80,7 @@ class HostStatus:
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """One service of the site: where it runs, what it says, whether that is as it should be."""
+    """One service of the site: where it runs, its state, and whether it is healthy."""
 
     name: str
     where: str
@@ -98,7 +98,7 @@ class SiteStatus:
 
     @property
     def healthy(self) -> bool:
-        """Whether every host and service is as it should be."""
+        """Whether every host and service is healthy."""
         return all(host.healthy for host in self.hosts) and all(service.healthy for service in self.services)
 
 
@@ -150,7 +150,7 @@ async def gather(fleet: Fleet) -> SiteStatus:
 
 
 async def _ask_themselves(fleet: Fleet) -> dict[str, _NodeState]:
-    """What each host says of itself, by name.
+    """The state that each host reports, by name.
 
     On a large site, a host that shows an ssh server is up: only the others, and one of each group, are asked.
     """
@@ -170,7 +170,7 @@ async def _ask_themselves(fleet: Fleet) -> dict[str, _NodeState]:
     asked = [host for host in hosts if host.name not in open_ports]
     states = await remote.together(map(one, asked))
     by_name = {host.name: state for host, state in zip(asked, states, strict=True)}
-    # Where none of those that were asked has anything, the others have nothing either.
+    # If none of the hosts that were asked has anything, the others have nothing either.
     fresh = bool(states) and all(state.state == NOT_INSTALLED for state in states)
     knocked = _NodeState(NOT_INSTALLED, False) if fresh else _NodeState("up", True)
     return {host.name: by_name.get(host.name, knocked) for host in hosts}
@@ -189,7 +189,7 @@ def _self(reply: Reply) -> _NodeState:
 
 
 def _in_words(service: ServiceStatus, themselves: Mapping[str, _NodeState]) -> ServiceStatus:
-    """A service on a host that nothing is applied to is not installed, whatever the shell there says."""
+    """A service on a host to which nothing was applied is not installed, whatever its shell prints."""
     host = themselves.get(service.where)
     if service.healthy or host is None or host.state != NOT_INSTALLED:
         return service
@@ -283,7 +283,7 @@ def _workload(item: Mapping[str, Any]) -> ServiceStatus:
 
 
 def _slurm_nodes(reply: Reply | None) -> dict[str, _NodeState]:
-    """The nodes by name, as slurmctld's host lists them; none where it does not answer."""
+    """The nodes by name, as slurmctld's host lists them; none if it does not answer."""
     if reply is None or reply.code != 0:
         return {}
     nodes: dict[str, _NodeState] = {}

@@ -19,7 +19,7 @@ _POD_IMAGE = "docker.io/library/debian:13"
 async def verify(fleet: Fleet) -> list[Proof]:
     """Run the smoke jobs of the schedulers that the site has, at the same time.
 
-    A site without users has nobody who could submit a job: those are skipped, and the proofs say so.
+    On a site without users nobody can submit a job: such jobs are skipped, and the results say so.
     """
     user = _user(fleet)
     jobs = []
@@ -102,7 +102,7 @@ exit $code
 
 
 def _user(fleet: Fleet) -> str:
-    """The first user whom the site does not want gone; empty without one."""
+    """The first user that the site does not remove; empty if there is none."""
     accounts = fleet.variables.get("users_accounts") or []
     present = (str(account["name"]) for account in accounts if account.get("state") != "absent")
     return next(present, "")

@@ -30,7 +30,7 @@ class Kubectl:
 
 @asynccontextmanager
 async def kubectl(fleet: Fleet) -> AsyncIterator[Kubectl | None]:
-    """The site's kubectl: on its control plane, or on this machine for a cluster that others made.
+    """The site's kubectl: on its control plane, or on this machine for an existing cluster.
 
     None: the site has no Kubernetes. Raises PlatformError when the inventory's kubeconfig is not usable.
     """
@@ -54,7 +54,7 @@ async def kubectl(fleet: Fleet) -> AsyncIterator[Kubectl | None]:
 
 
 def given_kubeconfig(fleet: Fleet) -> Path:
-    """The kubeconfig of a cluster that others made; one that is relative is so to the inventory."""
+    """The kubeconfig of an existing cluster; a relative path is relative to the inventory."""
     given = Path(str(fleet.variables["kubernetes_kubeconfig"])).expanduser()
     return given if given.is_absolute() else fleet.folder / given
 
@@ -75,7 +75,7 @@ def _given_kubeconfig(fleet: Fleet) -> kubeconfig.Document:
 async def admin_kubeconfig(fleet: Fleet) -> kubeconfig.Document:
     """The cluster's admin.conf, made to work from this machine; the API's certificate stays verified.
 
-    Of a cluster that others made, the kubeconfig that the inventory names. Raises PlatformError when the site
+    For an existing cluster, the kubeconfig that the inventory names. Raises PlatformError when the site
     has no control plane, it cannot be reached, or it is not installed.
     """
     if fleet.foreign_cluster:
@@ -106,7 +106,7 @@ async def admin_kubeconfig(fleet: Fleet) -> kubeconfig.Document:
 
 
 async def user_kubeconfig(fleet: Fleet, user: str, namespace: str, days: int) -> kubeconfig.Document:
-    """A kubeconfig by which the cluster knows a user of the site, valid for `days`.
+    """A kubeconfig for a user of the site, valid for `days`.
 
     Raises PlatformError (code INVALID) for a name that is not in the inventory's users_accounts.
     """

@@ -1,4 +1,4 @@
-"""The charts stage: what runs inside the cluster, brought to what the inventory and the artefacts say."""
+"""The charts stage: installs in the cluster what the inventory and the artefacts say."""
 
 import asyncio
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ async def apply(fleet: Fleet, index: Mapping[str, Any]) -> list[str]:
 
 
 def helm_release(chart: ChartRelease, fleet: Fleet, index: Mapping[str, Any]) -> Release:
-    """What Helm is asked for: the packaged chart of the store, with the site's values."""
+    """What Helm installs: the packaged chart of the store, with the site's values."""
     images = {key: _image(fleet, index, image) for key, image in chart.images.items()}
     packaged = fleet.store / str(_entry(index, "charts", chart.name)["path"])
     return Release(chart.name, NAMESPACE, packaged, {**images, **chart.values(fleet)})
@@ -54,7 +54,7 @@ async def _queues(fleet: Fleet, client: KubernetesClient) -> bool:
 
 
 async def _prepare(fleet: Fleet, client: KubernetesClient) -> None:
-    """The namespace, and the Secret with Slurm's key: no chart value, so that no release holds it."""
+    """The namespace, and the Secret with Slurm's key. It is not a chart value, so no release contains it."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted", "app.kubernetes.io/part-of": "platformctl"}
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
     secret = {
@@ -76,7 +76,7 @@ async def _prepare(fleet: Fleet, client: KubernetesClient) -> None:
 
 
 def _image(fleet: Fleet, index: Mapping[str, Any], image: str) -> dict[str, str]:
-    """Values that name an image of ours: its tag, and its repository where it is not the chart's own."""
+    """Values for an image of platformctl: its tag, and its repository if it differs from the chart's."""
     tag = {"tag": str(_entry(index, "images", image)["tag"])}
     registry = fleet.variables.get("kubernetes_image_registry")
     return tag | ({"repository": f"{registry.rstrip('/')}/{image.rpartition('/')[2]}"} if registry else {})

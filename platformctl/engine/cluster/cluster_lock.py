@@ -61,7 +61,7 @@ async def hold(fleet: Fleet, command: str) -> AsyncIterator[None]:
 
 
 async def release(fleet: Fleet) -> str:
-    """Remove the Lease by hand; returns who held it, empty when nobody did."""
+    """Remove the Lease by hand; returns its holder, empty if there was none."""
     async with _client(fleet) as client:
         try:
             lease = await client.get(_PATH)

@@ -1,7 +1,8 @@
-"""The site's queues: a Queue resource for each Slurm partition, and what Kubernetes takes.
+"""The site's queues: a Queue resource for each Slurm partition, and for Kubernetes.
 
 The resources are applied once the router's chart has defined them, by server-side apply, so that fields
-the inventory does not speak of stay as somebody set them. A queue that left the inventory is deleted.
+that the inventory does not set keep the values that somebody gave them. A queue that is no longer in the
+inventory is deleted.
 """
 
 import re
@@ -76,7 +77,7 @@ def _resource(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _name(partition: str) -> str:
-    """A partition's name as Kubernetes writes names: no capitals, no underscores."""
+    """A partition's name as a Kubernetes name: no capitals, no underscores."""
     return partition.lower().replace("_", "-").strip("-")
 
 

@@ -1,7 +1,7 @@
-"""Removes the charts, and the objects of the kinds that they define, from a cluster made by others.
+"""Removes the charts, and the objects of the kinds that they define, from an existing cluster.
 
 The objects are deleted first, while their controllers still run. The router cancels the work of a deleted Job
-on the schedulers and removes its finalizer; without it, the Job and its definition would stay for ever.
+on the schedulers and removes its finalizer. Without the router, the Job and its definition would stay.
 """
 
 import asyncio

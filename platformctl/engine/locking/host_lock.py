@@ -1,4 +1,4 @@
-"""One run a site at a time: a lock that every operator sees, since it lies on a host of the site.
+"""One run per site at a time: a lock on a host of the site, so that every operator sees it.
 
 A folder on the first reachable host of the inventory (making a folder is atomic), with the owner in it;
 the owner touches it every 15 seconds. A lock is stale, and is taken over, when its process on this machine
@@ -105,7 +105,7 @@ async def hold(fleet: Fleet, candidates: tuple[str, ...], command: str) -> Async
 async def release(fleet: Fleet, candidates: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
     """Remove the lock by hand from every host that has one.
 
-    Returns what its owner said, and what the hosts do that could not be asked, each by host.
+    Returns the owners of the locks, and why other hosts could not be asked, both by host.
     """
     script = f"[ -d {_LOCK} ] || exit {_NO_LOCK}; cat {_LOCK}/owner 2>/dev/null; rm -rf {_LOCK}"
     replies = await together(run(fleet.hosts[name].connection, script) for name in candidates)
@@ -133,7 +133,7 @@ async def _take_first(fleet: Fleet, candidates: tuple[str, ...], me: Owner) -> H
 
 
 async def _take(host: Host, me: Owner) -> str:
-    """Take the lock there; returns why the host cannot keep it. Raises when it is held by a living run."""
+    """Take the lock there; returns why the host cannot keep it. Raises if a live run holds it."""
     for _ in range(_TRIES):
         reply = await run(host.connection, _TAKE, json.dumps(asdict(me)))
         if reply.code != 0:

@@ -1,4 +1,4 @@
-"""Ends a run cleanly when it is asked to stop: playbooks end, locks are given back, the journal is closed."""
+"""Ends a run cleanly after a signal: playbooks end, locks are released, the journal is closed."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ def ends_cleanly(command: str) -> Iterator[None]:
         if not came:
             raise
         raise PlatformError(
-            f"{came[0].name} ended the run", next=f"{command} goes on where it stopped"
+            f"{came[0].name} ended the run", next=f"{command} continues where it stopped"
         ) from None
     finally:
         for number in _SIGNALS:

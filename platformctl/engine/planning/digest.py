@@ -83,7 +83,7 @@ class StageDigest:
 
 
 def differences(old: Parts, new: Parts) -> tuple[str, ...]:
-    """In words, which parts differ: `variable slurm_partitions changed`."""
+    """The parts that differ, in words: `variable slurm_partitions changed`."""
     verbs = {
         name: "changed" if name in old and name in new else ("is new" if name in new else "is gone")
         for name in {*old, *new}
@@ -120,7 +120,7 @@ def declared(role: Path) -> frozenset[str]:
 
 
 def with_included(roles: Iterable[str], folder: Path) -> tuple[str, ...]:
-    """The roles, those they include and those they depend on, once each."""
+    """The roles, and the roles that they include or depend on, once each."""
     names: dict[str, None] = {}
     waiting = list(roles)
     while waiting:
@@ -141,12 +141,12 @@ def _included(role: Path) -> tuple[str, ...]:
 
 
 def _variables_host(stage: Stage, host: str, fleet: Fleet) -> Host | None:
-    """Whose variables count: the host's own; for a step on this machine those of the recording host."""
+    """The host whose variables count: for a step on this machine, the host that records it."""
     return fleet.hosts.get(stage.recorded_on(fleet, host) if host == LOCALHOST else host)
 
 
 def _reached(names: Iterable[str], variables: Mapping[str, Any]) -> Iterator[str]:
-    """Those of `names` that are set, and every variable that their Jinja mentions in turn."""
+    """The variables of `names` that are set, and all variables that their Jinja mentions, recursively."""
     seen: set[str] = set()
     waiting = [name for name in names if name in variables]
     while waiting:

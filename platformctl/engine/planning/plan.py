@@ -195,7 +195,7 @@ def impacts(stages: Iterable[Stage], plan: Plan, running: Running) -> tuple[Impa
 
 
 def _losses(stage: Stage, step: Step, running: Running) -> list[str]:
-    """In words, the work that ends because things that the stage listed are removed."""
+    """The work that ends because things that the stage lists are removed, in words."""
     losses = []
     for reason in step.reasons:
         kind, _, tail = reason.partition(" ")

@@ -1,4 +1,4 @@
-"""What a host remembers of platformctl: the digests of the stages applied to it.
+"""What a host records about platformctl: the digests of the stages applied to it.
 
 Kept on the host (/var/lib/platformctl, root only), not on the operator's machine, so that every operator sees
 the same and a reinstalled host is new again. The marker file `managed` names the site the host belongs to.
@@ -17,7 +17,7 @@ from platformctl.engine.remote import Reply, run, run_all
 
 FOLDER = "/var/lib/platformctl"
 _READ = f"cat {FOLDER}/digests.json 2>/dev/null || true"
-# The new file is complete before it takes the old one's name, so a host that dies in between keeps the old.
+# The new file is complete before it gets the old one's name, so a host that dies in between keeps the old.
 _WRITE = (
     f"umask 077 && mkdir -p {FOLDER} && cat > {FOLDER}/digests.json.new && sync {FOLDER}/digests.json.new"
     f" && mv {FOLDER}/digests.json.new {FOLDER}/digests.json"
@@ -35,21 +35,21 @@ class Records:
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     def parts(self, host: str, stage: str) -> Mapping[str, str] | None:
-        """The digest parts of a stage that ended well there and was not begun again since, or None."""
+        """The digest parts of a stage that ended well and was not started again; otherwise None."""
         entry = self.stages.get(host, {}).get(stage) or {}
         return entry.get("parts")
 
     def age(self, host: str, stage: str) -> timedelta:
-        """How long ago a stage that ended well did so; a record that does not say when is taken to be old."""
+        """How long ago a stage ended well; a record without a time counts as old."""
         entry = self.stages.get(host, {}).get(stage) or {}
         return datetime.now(UTC) - datetime.fromisoformat(entry.get("at") or "2000-01-01T00:00:00+00:00")
 
     def begun(self, host: str, stage: str) -> bool:
-        """Whether a stage was ever begun there, however it ended."""
+        """Whether a stage was ever started there, even if it failed."""
         return stage in self.stages.get(host, {})
 
     async def begin(self, host: Host, stage: str) -> Reply:
-        """Record that a stage is at work: until it ends well, nothing is known of what it left."""
+        """Record that a stage has started. Until it ends well, the state of the host is unknown."""
         return await self._change(host, lambda stages: stages.__setitem__(stage, {"begun": _now()}))
 
     async def store(self, host: Host, stage: str, parts: Mapping[str, str]) -> Reply:
@@ -79,7 +79,7 @@ async def read(fleet: Fleet, names: tuple[str, ...]) -> Records:
 
 
 def _parse(text: str) -> Stages:
-    """The stages of a digests.json; none when it is damaged, so that all run again, which is safe."""
+    """The stages of a digests.json. If it is damaged there are none, so all run again, which is safe."""
     try:
         stages = json.loads(text)
     except ValueError:

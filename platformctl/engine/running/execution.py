@@ -1,7 +1,7 @@
 """Runs a plan: each stage by Ansible or by the engine itself, with the hosts' records kept true.
 
-Before a stage its digest is taken back on its hosts, and written again only where the stage ended well, so
-that a run that is killed at any moment leaves hosts that the next run finds unfinished.
+Before a stage runs, its digest is removed from its hosts. It is written again only if the stage ended well.
+So if a run is killed at any moment, the next run sees which hosts are unfinished.
 """
 
 import traceback
@@ -51,7 +51,7 @@ class Execution:
         try:
             result = await self._apply(stage, hosts)
         except Exception as error:
-            # A defect in one stage must not end those that run beside it.
+            # A defect in one stage must not end stages that run at the same time.
             result = self._defect(stage, hosts, error)
         self._unfit.update(host for host, end in result.hosts.items() if not end.status.fine)
         self._reporter.stage(result)
@@ -73,7 +73,7 @@ class Execution:
         return StageResult(stage.name, {**refused, **result.hosts}, result.seconds)
 
     def _defect(self, stage: Stage, hosts: Sequence[str], error: Exception) -> StageResult:
-        """An error nobody expected, as the end of a stage; the traceback goes to the stage's log."""
+        """An unexpected error as the result of a stage; the traceback goes to the stage's log."""
         log_name = f"{stage.name}.log"
         with private(self._journal.folder / log_name) as log:
             log.write(self._journal.redactor.text("".join(traceback.format_exception(error))))
@@ -83,9 +83,9 @@ class Execution:
         )
 
     async def _begin(self, stage: Stage, hosts: Sequence[str]) -> dict[str, HostResult]:
-        """Take back the digests before anything changes; returns the hosts where that failed.
+        """Remove the digests before anything changes; returns the hosts where that failed.
 
-        Such a host is left alone: it would keep the old digest beside a state that nobody knows.
+        The stage does not run on such a host: it would keep the old digest although its state is unknown.
         """
         if stage.runner is StageRunner.PREFLIGHT:
             return {}
@@ -108,7 +108,7 @@ class Execution:
         if stage.runner is StageRunner.PREFLIGHT:
             return result
         if stage.runner is StageRunner.VERIFY and self._unfit:
-            # The digest lists all hosts: recorded now, those that are missing would never be proven.
+            # The digest lists all hosts: if it were recorded now, the missing hosts would never be proven.
             return result
 
         async def one(host: str, end: HostResult) -> HostResult:

@@ -68,7 +68,7 @@ class Installation:
 
     @property
     def fetches(self) -> bool:
-        """Whether this run brings the artefacts up to date."""
+        """Whether this run fetches the artefacts."""
         return bool(self._artifacts)
 
     async def draft(self) -> Draft:
@@ -97,7 +97,7 @@ class Installation:
             return reporter.finish(results, time.monotonic() - started)
 
     async def _carry_out(self, journal: Journal, reporter: Reporter) -> dict[str, StageResult]:
-        """All stages that differ, or only the artefacts where those are not as they must be."""
+        """Run all stages that differ; only the artefacts' stage, if fetching them failed."""
         results = await self._fetch(journal, reporter)
         if not _fine(results):
             return results
@@ -113,7 +113,7 @@ class Installation:
     async def _fetch(self, journal: Journal, reporter: Reporter) -> dict[str, StageResult]:
         """Fetch and check the artefacts before anything else: the plan compares hosts with them.
 
-        A wrong byte ends the run here, before any host is touched.
+        If an artefact has a wrong digest, the run ends here, before any host is changed.
         """
         results = {}
         for stage in self._artifacts:
@@ -125,7 +125,7 @@ class Installation:
 
     @property
     def _artifacts(self) -> list[Stage]:
-        """The chosen stages that bring artefacts."""
+        """The chosen stages that fetch artefacts."""
         chosen = [stage for stage in self.stages if stage.name in self.selection.stages]
         return [stage for stage in chosen if stage.runner is StageRunner.ARTIFACTS]
 
@@ -172,7 +172,7 @@ class Installation:
 
 @asynccontextmanager
 async def _lock(fleet: Fleet) -> AsyncIterator[None]:
-    """The site's lock: on one of its hosts, or in the cluster of others if it has none."""
+    """The site's lock: on one of its hosts, or in the existing cluster if it has no hosts."""
     if fleet.hosts:
         async with host_lock.hold(fleet, tuple(fleet.hosts), "install"):
             yield

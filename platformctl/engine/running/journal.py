@@ -1,4 +1,4 @@
-"""The journal of a run: one event a line, without secrets, readable while the run goes on.
+"""The journal of a run: one event per line, without secrets, readable during the run.
 
 Everything that happens is an event (a dictionary with the key `event`); the journal adds the time, hides
 secret values, writes the line, and passes the same event to whoever shows it.

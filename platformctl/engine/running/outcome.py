@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """The end of one stage on one host. Blocked: not tried, since something it needs is not fine."""
+    """The end of one stage on one host. Blocked: not tried, because something that it needs failed."""
 
     OK = "ok"
     CHANGED = "changed"
@@ -16,7 +16,7 @@ class Status(StrEnum):
 
     @property
     def fine(self) -> bool:
-        """Whether what needs this may go on."""
+        """Whether stages that need this one may run."""
         return self in (Status.OK, Status.CHANGED)
 
 

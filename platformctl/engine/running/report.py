@@ -39,7 +39,7 @@ class Reporter:
             raise
 
     def stage(self, result: StageResult) -> None:
-        """Every host of a stage, then the sum."""
+        """Report every host of a stage, then the totals."""
         self._seen[result.stage] = result
         counts = dict.fromkeys(Status, 0)
         for host, end in result.hosts.items():
@@ -62,7 +62,7 @@ class Reporter:
                     self._host(name, host, end)
 
     def finish(self, results: Mapping[str, StageResult], seconds: float) -> ExitCode:
-        """The sum of the run, in hosts; returns the exit code."""
+        """Report the totals of the run, counted in hosts; returns the exit code."""
         counts = _sum(results)
         self._journal.emit("finished", **counts, seconds=round(seconds, 1))
         failed = _hosts(results)[Status.FAILED]
@@ -89,7 +89,7 @@ class Reporter:
 
 
 def _hosts(results: Mapping[str, StageResult]) -> dict[Status, set[str]]:
-    """The hosts on which some stage ended so."""
+    """The hosts on which a stage ended with this status."""
     hosts_by_status: dict[Status, set[str]] = {status: set() for status in Status}
     for result in results.values():
         for host, end in result.hosts.items():

@@ -45,7 +45,7 @@ class HostReset:
 async def planned_reset(
     fleet: Fleet, hosts: tuple[str, ...], stages: Sequence[Stage], data: Path
 ) -> HostReset:
-    """Read from the hosts what they have."""
+    """Read from the hosts which roles were applied to them."""
     records = await record.read(fleet, hosts)
     roles_by_host = {}
     for host, begun in records.stages.items():
@@ -83,7 +83,7 @@ async def _reset(fleet: Fleet, planned: HostReset, data: Path, output: Output) -
             # different hosts and run at once.
             async with host_lock.hold(fleet, tuple(fleet.hosts), "reset"):
                 journal.emit("stage_started", stage="reset", hosts=list(hosts))
-                # Bare hosts are named as well: a role can tell that no host of the site keeps anything.
+                # Bare hosts are included too: so a role can see that no host of the site keeps anything.
                 roles = {host: list(planned.roles.get(host, ())) for host in (*hosts, *planned.bare)}
                 result = await Session(fleet, data, journal).run("reset", hosts, {"reset_roles": roles})
                 reporter.stage(result)

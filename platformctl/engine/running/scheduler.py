@@ -1,7 +1,8 @@
 """Runs stages in the order of their needs, independent ones at the same time.
 
-Knows nothing of Ansible: `execute` runs one stage on some hosts. A host goes on only where what it needs is
-fine by the rule in the stage table; hosts that need nothing of a failed one are not held up.
+Knows nothing of Ansible: `execute` runs one stage on some hosts. A stage runs on a host only if the
+stages that it needs ended well, by the rule in the stage table. Hosts that need nothing from a failed host
+continue.
 """
 
 import asyncio
@@ -39,7 +40,7 @@ async def run(
                 stopped[host] = HostResult(Status.BLOCKED, message=reason)
         ready = tuple(host for host in work.get(stage.name, ()) if host not in stopped)
         result = await execute(stage, ready) if ready else StageResult(stage.name, {})
-        # A host that went away is not tried by later stages: each try would cost a timeout.
+        # Later stages do not try a host that stopped answering: each attempt would cost a timeout.
         lost.update({host: end for host, end in result.hosts.items() if end.status is Status.UNREACHABLE})
         return StageResult(stage.name, {**stopped, **result.hosts}, result.seconds)
 
@@ -55,7 +56,7 @@ def _obstacle(
     results: Mapping[str, StageResult],
     targets: Mapping[str, tuple[str, ...]],
 ) -> str:
-    """Why the host may not go on, in words; empty when it may."""
+    """Why the stage may not run on the host, in words; empty if it may."""
     for need in needs:
         hosts = results[need.stage].hosts if need.stage in results else {}
         unfit = {name: result for name, result in hosts.items() if not result.status.fine}

@@ -1,8 +1,8 @@
 """Runs one stage's playbook with ansible-runner and turns its events into results.
 
 The runner works in a thread and its handler only enqueues (a slow handler stalls Ansible). The playbook runs
-under guard.py, so that it ends with this process. Nothing that Ansible writes stays on disk but a log without
-secrets.
+under guard.py, so that it ends with this process. Of Ansible's files only a log without
+secrets is kept.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ _HINTS = {
 
 @dataclass
 class _Collected:
-    """What the events said so far."""
+    """The results from the events so far."""
 
     failures: dict[str, HostResult] = field(default_factory=dict)
     changes: dict[str, list[str]] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class Session:
         return self._journal.folder / f".{stage}"
 
     def _stop(self, stage: str) -> None:
-        """End the playbook and all it started."""
+        """End the playbook and all processes that it started."""
         with contextlib.suppress(OSError, ValueError):
             os.kill(int((self._folder(stage) / "pid").read_text()), signal.SIGTERM)
 
@@ -154,7 +154,7 @@ class Session:
             "ANSIBLE_GATHERING": "explicit",
             "ANSIBLE_INJECT_FACT_VARS": "false",
             "ANSIBLE_SSH_ARGS": remote.SSH_ARGUMENTS,
-            # Ansible fills in its own fields with %.
+            # Ansible formats this text with %.
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(remote.control_folder()),
             "ANSIBLE_SSH_CONTROL_PATH": remote.control_path().replace("%", "%%"),
             "ANSIBLE_SSH_RETRIES": "1",
@@ -228,7 +228,7 @@ def _message(result: Mapping[str, Any]) -> str:
 
 
 def with_hint(text: str) -> str:
-    """The message, led by what it means where that is known."""
+    """The message, with its meaning before it if that is known."""
     hint = next((words for sign, words in _HINTS.items() if sign in text), "")
     return f"{hint}: {text}" if hint else text
 
