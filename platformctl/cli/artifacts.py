@@ -49,7 +49,9 @@ def fetch(
     ctx: typer.Context,
     inventory: InventoryOption = None,
     source: SourceOption = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: pin what no lock pins.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask: without a lock, pin what is offered.")
+    ] = False,
 ) -> None:
     """Bring the store up to date: make or download what changed, checked against the site's lock."""
     from platformctl.artifacts import fetch as artifacts

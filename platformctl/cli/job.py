@@ -76,7 +76,7 @@ def cancel(
     context: ContextOption = "",
     namespace: NamespaceOption = "",
 ) -> None:
-    """Cancel Jobs that wait or run. The Job object is kept, unless --delete is given.
+    """Cancel Jobs that wait or run. Files that a Job wrote are kept; so is the Job object without --delete.
 
     Example: `platformctl job cancel train-x7k2p sweep-8h2lq`
 

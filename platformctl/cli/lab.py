@@ -46,7 +46,7 @@ def fleet(
     size: Annotated[int, typer.Argument(help="How many hosts.", min=3, max=labs.MOST_SIMULATED)],
     name: Name = labs.DEFAULT_FLEET,
 ) -> None:
-    """Boot simulated hosts, up to a thousand. They answer ssh and Ansible, and run no services.
+    """Boot simulated hosts, for example a thousand. They answer ssh and Ansible, and run no services.
 
     All share one container. Their files are in memory, and lost when it stops. Half of the hosts are
     Kubernetes nodes, half are Slurm nodes, and the first is the control host of both.

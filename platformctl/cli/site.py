@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 def init(
     ctx: typer.Context,
     folder: Annotated[
-        Path, typer.Argument(metavar="NAME", help="The folder to make; the site gets its name.")
+        Path, typer.Argument(metavar="NAME", help="The folder to make; the site gets the same name.")
     ],
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite the example's files in an existing folder.")
