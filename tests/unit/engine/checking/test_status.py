@@ -205,11 +205,14 @@ def test_a_host_that_is_no_node_is_asked_about_no_unit(
     program.chmod(0o755)
     (tmp_path / "digests.json").write_text('{"base": {"digest": "x"}}')
 
-    async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
+    def answer(script: str) -> Reply:
         script = script.replace(record.FOLDER, str(tmp_path))
         environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
         done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True)
         return Reply(done.returncode, done.stdout, done.stderr)
+
+    async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
+        return answer(script)
 
     monkeypatch.setattr(remote, "run", run)
     found = asyncio.run(gather(make_fleet({"reg1": ("registry",), "login1": ("site_login",)})))
