@@ -76,13 +76,14 @@ async def _create(jobs: "JobsClient", document: dict[str, Any], access: Access) 
 
 async def _judged(created: list[_Created]) -> list[dict[str, Any]]:
     """The Jobs once the router has judged them; as they were created where that takes too long."""
-    from platformctl.clients.kubernetes import UnavailableError
+    from platformctl.clients.kubernetes import ApiError
 
     end = asyncio.get_running_loop().time() + _FIRST_SECONDS
     watches = asyncio.Semaphore(_WATCHES)
 
     async def judged(jobs: "JobsClient", job: dict[str, Any]) -> dict[str, Any]:
-        with suppress(TimeoutError, UnavailableError):
+        # The Job is submitted: whoever may not read it is not told that it failed.
+        with suppress(TimeoutError, ApiError):
             async with (
                 asyncio.timeout_at(end),
                 watches,
