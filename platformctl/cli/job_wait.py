@@ -78,13 +78,14 @@ async def _create(jobs: "JobsClient", document: dict[str, Any], access: Access) 
 
 async def _judged(created: list[_Created]) -> list[dict[str, Any]]:
     """The Jobs after the router's first decision; if that takes too long, as they were created."""
-    from platformctl.clients.kubernetes import UnavailableError
+    from platformctl.clients.kubernetes import ApiError
 
     end = asyncio.get_running_loop().time() + _FIRST_SECONDS
     watches = asyncio.Semaphore(_WATCHES)
 
     async def judged(jobs: "JobsClient", job: dict[str, Any]) -> dict[str, Any]:
-        with suppress(TimeoutError, UnavailableError):
+        # The Job is submitted, so a user who may not read it must not get an error.
+        with suppress(TimeoutError, ApiError):
             async with (
                 asyncio.timeout_at(end),
                 watches,

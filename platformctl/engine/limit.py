@@ -27,6 +27,14 @@ def hosts_of(fleet: Fleet, limit: Sequence[str]) -> list[str]:
     host is left.
     """
     words = [word for part in limit for word in _words(part)]
+    if limit and not words:
+        # An empty variable in a script must not select the whole site, above all not for `reset`.
+        raise PlatformError(
+            "--limit is empty, so it names no host",
+            where=str(fleet.inventory),
+            next="leave out the option for all hosts, or name some",
+            code=ExitCode.INVALID,
+        )
     if unknown := [word for word in words if _matches(fleet, word.lstrip("!&")) is None]:
         raise _unknown(fleet, [word.lstrip("!&") for word in unknown])
     by_word = {word: set(_matches(fleet, word.lstrip("!&")) or ()) for word in words}

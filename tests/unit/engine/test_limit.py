@@ -34,7 +34,6 @@ def ansible(tmp_path_factory: pytest.TempPathFactory) -> InventoryManager:
 @pytest.mark.parametrize(
     ("given", "hosts"),
     [
-        ("", "ctl1 n1 n2 b1"),
         ("all", "ctl1 n1 n2 b1"),
         ("*", "ctl1 n1 n2 b1"),
         ("n2,ctl1", "ctl1 n2"),
@@ -98,3 +97,14 @@ def test_a_limit_that_leaves_no_host_is_refused(given: str) -> None:
     with pytest.raises(PlatformError) as caught:
         limit.hosts_of(FLEET, [given])
     assert caught.value.code is ExitCode.INVALID
+
+
+@pytest.mark.parametrize("given", [[""], [" "], [",", ""]])
+def test_an_empty_limit_is_not_the_whole_site(given: list[str]) -> None:
+    with pytest.raises(PlatformError, match="--limit is empty") as caught:
+        limit.hosts_of(FLEET, given)
+    assert caught.value.code is ExitCode.INVALID
+
+
+def test_without_a_limit_all_hosts_are_meant() -> None:
+    assert limit.hosts_of(FLEET, []) == ["ctl1", "n1", "n2", "b1"]

@@ -1,5 +1,5 @@
 {{- define "job-router.config" -}}
-{{- $config := dict "site" .Values.site "users" (include "job-router.users" . | fromJsonArray) "groups" .Values.groups "script_image" .Values.scriptImage "sweep_seconds" .Values.sweepSeconds -}}
+{{- $config := dict "site" .Values.site "users" (include "job-router.users" . | fromJsonArray) "groups" (.Values.groups | default list) "script_image" .Values.scriptImage "sweep_seconds" .Values.sweepSeconds -}}
 {{- $priorities := dict -}}
 {{- range $name, $class := .Values.priorities -}}
 {{- $_ := set $priorities $name (dict "qos" $class.qos "nice" ($class.nice | default 0) "pod_priority_class" $class.podPriorityClass) -}}

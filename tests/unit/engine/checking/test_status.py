@@ -235,7 +235,7 @@ def test_a_host_that_is_no_node_is_asked_about_no_unit(
     program.chmod(0o755)
     (tmp_path / "digests.json").write_text('{"base": {"digest": "x"}}')
 
-    async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
+    def answer(script: str) -> Reply:
         script = script.replace(record.FOLDER, str(tmp_path))
         environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
         process = await asyncio.create_subprocess_exec(
@@ -243,6 +243,9 @@ def test_a_host_that_is_no_node_is_asked_about_no_unit(
         )
         out, errors = await process.communicate()
         return Reply(process.returncode or 0, out.decode(), errors.decode())
+
+    async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
+        return answer(script)
 
     monkeypatch.setattr(remote, "run", run)
     found = asyncio.run(gather(make_fleet({"reg1": ("registry",), "login1": ("site_login",)})))
