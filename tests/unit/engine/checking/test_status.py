@@ -238,11 +238,8 @@ def test_a_host_that_is_no_node_is_asked_about_no_unit(
     def answer(script: str) -> Reply:
         script = script.replace(record.FOLDER, str(tmp_path))
         environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-        process = await asyncio.create_subprocess_exec(
-            "sh", "-c", script, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        out, errors = await process.communicate()
-        return Reply(process.returncode or 0, out.decode(), errors.decode())
+        done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True)
+        return Reply(done.returncode, done.stdout, done.stderr)
 
     async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
         return answer(script)
