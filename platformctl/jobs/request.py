@@ -93,8 +93,8 @@ def _of_script(spec: dict[str, Any], asked: Request) -> dict[str, Any]:
 def _of_container(spec: dict[str, Any], asked: Request) -> dict[str, Any]:
     if asked.arguments:
         raise UnclearError(
-            "the manifest says what its container runs: change command or args there; what stands after -- "
-            "is for a script, or for --image without a file"
+            "the manifest says what its container runs: change command or args there; words after -- "
+            "are for a script, or for --image without a file"
         )
     if not (asked.image or asked.amounts or asked.variables):
         return spec

@@ -310,7 +310,7 @@ def _place(job: Mapping[str, Any]) -> str:
 def _start(start: object, now: float) -> str:
     at = epoch(start)
     if at is None:
-        return "When it starts cannot be told."
+        return "Its start cannot be estimated."
     when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return (
         f"It should start at {when}, in {duration(at - now)}."

@@ -195,7 +195,7 @@ class KubernetesBackend:
         except AlreadyExistsError:
             there = await self._client.get(f"{path}/{name}")
             if there.get("data") != body["data"] or not there.get("immutable"):
-                raise Refused(f"the ConfigMap {name} holds something else than the script") from None
+                raise Refused(f"the ConfigMap {name} contains something other than the script") from None
 
     async def _get(self, claim: Claim, job_id: str) -> dict[str, Any] | None:
         try:

@@ -158,7 +158,7 @@ def test_who_may_not_ask_gets_the_status(jobs: MemoryJobs, run: Run, monkeypatch
     ("found", "text"),
     [
         (RUNNING, "train-x7k2p is running on slurm, queue gpu."),
-        (UNSEEN, "new-7hq2m is pending. The router has not seen it yet. When it starts cannot be told."),
+        (UNSEEN, "new-7hq2m is pending. The router has not seen it yet. Its start cannot be estimated."),
         (FAILED, "bad-9xw4t has failed on kubernetes. The container ended with exit code 3."),
         (REFUSED, "no-5tq8z was refused. Slurm: unknown queue [red]; kubernetes: no node has 4000 cores."),
     ],

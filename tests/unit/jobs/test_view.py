@@ -41,7 +41,7 @@ def rows(shown: Any, title: str = "") -> dict[str, str]:
         ("2026-01-01T12:05:00Z", "It should start at 2026-01-01 12:05 UTC, in 5m."),
         ("2026-01-01T11:00:00Z", "It should have started at 2026-01-01 11:00 UTC."),
         ("2026-01-01T12:00:00Z", "It should have started at 2026-01-01 12:00 UTC."),
-        (None, "When it starts cannot be told."),
+        (None, "Its start cannot be estimated."),
     ],
 )
 def test_when_a_job_should_start(start: str | None, said: str) -> None:
