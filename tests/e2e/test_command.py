@@ -110,7 +110,7 @@ def test_a_running_job_is_cancelled_and_tried_again(job: Job, target: str) -> No
     job("cancel", "--delete", name)
 
 
-def test_what_no_node_has_is_explained(job: Job) -> None:
+def test_what_no_node_has_is_refused_at_once_and_explained(job: Job) -> None:
     template = {
         "spec": {
             "containers": [
@@ -125,7 +125,9 @@ def test_what_no_node_has_is_explained(job: Job) -> None:
     }
     spec = {"template": template, "target": "kubernetes"}
     document = {"apiVersion": "kfoundry.io/v1alpha1", "kind": "Job", "metadata": {"generateName": "gpu-"}}
-    (made,) = json.loads(job("submit", "-", text=json.dumps({**document, "spec": spec}), output="json"))
+    text = json.dumps({**document, "spec": spec})
+    (made,) = json.loads(job("submit", "-", code=3, text=text, output="json"))
+    assert made["phase"] == "Refused"
     assert "nvidia.com/gpu" in job("explain", made["name"])
     job("cancel", "--delete", made["name"])
 

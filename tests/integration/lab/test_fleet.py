@@ -83,7 +83,7 @@ def test_another_size_and_what_only_booted_hosts_have_are_refused(fleet: labs.La
     assert refused.value.code == ExitCode.REFUSED
     with pytest.raises(PlatformError, match="was made from another inventory"):
         labs.up(fleet.name)
-    with pytest.raises(PlatformError, match="only ssh gets to"):
+    with pytest.raises(PlatformError, match="can be reached only by ssh"):
         fleet.exec("n0001", ["true"])
 
 
