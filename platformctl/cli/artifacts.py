@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from platformctl.cli import completion
 from platformctl.cli.remedies import SiteCommand
+from platformctl.cli.run import INVENTORY
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
 
@@ -29,16 +29,7 @@ class Source(StrEnum):
     MIRROR = "mirror"
 
 
-InventoryOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--inventory",
-        "-i",
-        envvar="PLATFORMCTL_INVENTORY",
-        help="The site: an Ansible inventory.",
-        autocompletion=completion.inventories,
-    ),
-]
+InventoryOption = Annotated[Path | None, INVENTORY]
 SourceOption = Annotated[
     Source | None, typer.Option("--source", "-s", help="Use this source, not the site's artifacts_source.")
 ]

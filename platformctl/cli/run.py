@@ -17,16 +17,14 @@ from platformctl.console import Output
 from platformctl.engine.fleet import Fleet
 from platformctl.errors import ExitCode, PlatformError
 
-InventoryOption = Annotated[
-    Path,
-    typer.Option(
-        "--inventory",
-        "-i",
-        envvar="PLATFORMCTL_INVENTORY",
-        help="The site: an Ansible inventory.",
-        autocompletion=completion.inventories,
-    ),
-]
+INVENTORY = typer.Option(
+    "--inventory",
+    "-i",
+    envvar="PLATFORMCTL_INVENTORY",
+    help="The site: an Ansible inventory.",
+    autocompletion=completion.inventories,
+)
+InventoryOption = Annotated[Path, INVENTORY]
 LimitOption = Annotated[
     list[str] | None,
     typer.Option(
