@@ -1,7 +1,7 @@
 # Everything a person types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-down test lint unit molecule mutation kind kind-down kind-test conformance bench docs pictures source lock wheel release
+.PHONY: help setup demo lab-down test lint unit cases molecule mutation dirt kind kind-down kind-test conformance bench docs pictures source lock wheel release
 
 PLATFORMCTL := .venv/bin/platformctl
 LAB := inventories/lab
@@ -38,10 +38,17 @@ lint: setup ## Lint and types only
 unit: setup ## Unit tests only: no lab, no root
 	@.venv/bin/pytest --numprocesses=2 --no-loadscope-reorder tests/unit tests/properties
 
+cases: setup ## Count which scripts and manifests are accepted (CASES=FOLDER), and run them both ways (RUN=LAB)
+	@.venv/bin/python -m tests.cases $(if $(CASES),'$(CASES)') --files $(if $(RUN),--run '$(RUN)')
+
 molecule: setup ## Try every role on labs of its own (SINCE=REVISION: only what changed concerns)
 	@$(PLATFORMCTL) verify --molecule --list -i $(LAB) $(if $(SINCE),--since '$(SINCE)')
 	@$(PLATFORMCTL) artifacts fetch -i $(LAB)
 	@$(PLATFORMCTL) verify --molecule -i $(LAB) $(if $(SINCE),--since '$(SINCE)')
+
+dirt: setup ## Try every situation of dirty hosts, on labs of its own (SEED=N: the same pairs again)
+	@$(PLATFORMCTL) artifacts fetch -i $(LAB)
+	@PLATFORMCTL_SEED=$(SEED) .venv/bin/pytest --dirt tests/e2e/test_dirt.py tests/e2e/test_removal.py tests/e2e/test_move.py
 
 mutation: setup ## Change the code in small ways and tell what no test notices (MODULE=PATH: only there)
 	@nice -n 15 .venv/bin/python -m tests.mutation $(MODULE)

@@ -19,10 +19,18 @@ SITE_COMMANDS = (
     "charts",
     "install",
     "kubeconfig",
+    "node describe",
+    "node drain",
+    "node list",
+    "node move",
+    "node remove",
+    "node undrain",
     "plan",
     "preflight",
     "reset",
-    "secrets",
+    "secrets list",
+    "secrets make",
+    "secrets rotate",
     "status",
     "unlock",
     "validate",
@@ -30,7 +38,9 @@ SITE_COMMANDS = (
 )
 """The commands that take a site's inventory; a remedy may name them without it, or with `-i SITE`."""
 
-_WITHOUT_SITE = re.compile(rf"(platformctl (?:{'|'.join(SITE_COMMANDS)}))\b(?: -i SITE\b|(?! -i))")
+# Not where the option follows later in the same command.
+_NAMED_LATER = r"(?:(?!platformctl )[^;])*? -i "
+_WITHOUT_SITE = re.compile(rf"(platformctl (?:{'|'.join(SITE_COMMANDS)}))\b(?: -i SITE\b|(?!{_NAMED_LATER}))")
 
 
 class ExitCode(IntEnum):

@@ -6,10 +6,28 @@ They follow the XDG base directories, which are read at each call so that tests 
 import os
 from pathlib import Path
 
+from platformctl.errors import ExitCode, PlatformError
+
+VARIABLES = ("XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME")
+"""The variables that move these folders, one for each."""
+
+
+def home() -> Path:
+    """The user's home folder. PlatformError: neither HOME nor the system knows one."""
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise PlatformError(
+            "this user has no home folder",
+            next="set HOME to a folder that you can write",
+            code=ExitCode.INVALID,
+        ) from error
+
 
 def _xdg(variable: str, fallback: str) -> Path:
     value = os.environ.get(variable)
-    return (Path(value) if value else Path.home() / fallback) / "platformctl"
+    # A relative path would be another folder in each working folder; the XDG specification ignores it.
+    return (Path(value) if value and Path(value).is_absolute() else home() / fallback) / "platformctl"
 
 
 def cache_dir() -> Path:

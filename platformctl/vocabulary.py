@@ -37,8 +37,15 @@ ENTERABLE_PREFIX = "kfoundry-enter-"
 # Names of containers and volumes that begin with this are the router's.
 OWN_PREFIX = "kfoundry-"
 
+# Of the chart's objects for users: the table of their numbers, whose an object is, and the claims of homes.
+USERS_TABLE = "kfoundry-users"
+USER_LABEL = f"{GROUP}/user"
+HOME_CLAIM_PREFIX = "kfoundry-home-"
+
 USERS_GROUP = "platform:users"
 GPU = "nvidia.com/gpu"
+# Labels of nodes that say which devices they have: DEVICE_LABELS/gpu-type is a100.
+DEVICE_LABELS = "devices.platformctl.io"
 
 
 class Phase(StrEnum):

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import ansible.module_utils
 import jinja2
 import yaml
 from ansible.parsing.dataloader import DataLoader
@@ -17,15 +18,38 @@ from ansible.template import Templar, trust_as_template
 
 from platformctl import paths
 
+# As Ansible finds what is beside the playbooks.
+ansible.module_utils.__path__.append(str(paths.data_dir() / "playbooks/module_utils"))
+
 
 def load(path: str) -> ModuleType:
     source = paths.data_dir() / path
+    # As Ansible does: what our modules share is found below ansible.module_utils.
+    shared = str(paths.data_dir() / "playbooks/module_utils")
+    if shared not in ansible.module_utils.__path__:
+        ansible.module_utils.__path__.append(shared)
     spec = importlib.util.spec_from_file_location(source.stem, source)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+# As Ansible does: what is in module_utils beside the playbooks becomes a part of ansible.module_utils.
+_RUN_MODULE = """
+import runpy, sys
+import ansible.module_utils
+module = sys.argv.pop()
+ansible.module_utils.__path__.append(sys.argv.pop())
+runpy.run_path(module, run_name="__main__")
+"""
+
+
+def module_command(path: str) -> list[str]:
+    """The command that runs a module of the playbooks, with its arguments as JSON on standard input."""
+    data = paths.data_dir()
+    return [sys.executable, "-c", _RUN_MODULE, str(data / "playbooks/module_utils"), str(data / path)]
 
 
 def rendered(path: str, **variables: Any) -> str:

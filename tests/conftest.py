@@ -20,6 +20,11 @@ _number = itertools.count(1)
 LabFactory = Callable[..., labs.Lab]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The hook for options: `--dirt` of `make dirt`."""
+    parser.addoption("--dirt", action="store_true", help="Every situation of tests/e2e/test_dirt.py.")
+
+
 def light_inventory(folder: Path, hosts: list[str]) -> Path:
     """The lab's inventory with these plain hosts in place of its own."""
     shutil.copytree(

@@ -13,6 +13,7 @@ import aiohttp
 
 from platformctl.artifacts.hashing import hash_file
 from platformctl.errors import PlatformError
+from platformctl.surroundings import proxy_for
 
 PARALLEL = 4
 ATTEMPTS = 5
@@ -105,7 +106,7 @@ async def _attempt(session: aiohttp.ClientSession, file: File, received: Receive
     partial.parent.mkdir(parents=True, exist_ok=True)
     have = partial.stat().st_size if partial.exists() else 0
     headers = {**file.headers, **({"Range": f"bytes={have}-"} if have else {})}
-    async with session.get(file.url, headers=headers) as response:
+    async with session.get(file.url, headers=headers, proxy=proxy_for(file.url)) as response:
         if response.status == 416:
             partial.unlink()
             raise _BrokenError("the server has fewer bytes than were received before")

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from platformctl import surroundings
 from platformctl.errors import PlatformError
 
 POLL_SECONDS = 0.5
@@ -21,14 +22,15 @@ def run(
 ) -> str:
     """Run a command at low priority and return its standard output.
 
-    idle is called about twice a second while it runs. A failure becomes a PlatformError with the last lines.
+    environment: by default what downloads and builds get. idle is called about twice a second while it
+    runs. A failure becomes a PlatformError with the last lines.
     """
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         try:
             process = subprocess.Popen(
                 ["nice", *command],
                 cwd=folder,
-                env=dict(environment) if environment is not None else None,
+                env=dict(surroundings.outward() if environment is None else environment),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,

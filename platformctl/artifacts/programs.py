@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from platformctl import surroundings
 from platformctl.artifacts.catalogue import PACKAGE, Catalogue, CSource, Program
 from platformctl.artifacts.hashing import hash_file, hash_value
 from platformctl.artifacts.process import run
@@ -162,8 +163,9 @@ def checked(program: Path) -> Path:
     return program
 
 
-def go_environment(cgo: bool, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+def go_environment(cgo: bool, environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """The caller's environment without what could weaken the checks or change the result."""
+    environment = surroundings.outward() if environment is None else environment
     dropped = {"GOFLAGS", "GONOSUMDB", "GONOSUMCHECK", "GOINSECURE", "GOWORK"}
     if environment.get("GOSUMDB") == "off":
         dropped.add("GOSUMDB")

@@ -24,7 +24,7 @@ class Progress:
     def __init__(self, output: Output, history: Path) -> None:
         self.output = output
         self.history = history
-        self.measured: dict[str, float] = json.loads(history.read_text()) if history.exists() else {}
+        self.measured = _measured(history)
         self.durations: dict[str, float] = {**json.loads(TYPICAL.read_text()), **self.measured}
         self.waiting: list[str] = []
         self.doing = ""
@@ -106,3 +106,11 @@ class Progress:
 
 def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
+
+
+def _measured(history: Path) -> dict[str, float]:
+    """The durations of earlier runs; none if the file is damaged, since they only make estimates better."""
+    try:
+        return dict(json.loads(history.read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}

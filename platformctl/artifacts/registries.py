@@ -17,6 +17,7 @@ from platformctl.artifacts.download import CONNECT, File, Policy, download
 from platformctl.artifacts.hashing import hash_bytes
 from platformctl.artifacts.registry_layout import MANIFEST_TYPE, Repository
 from platformctl.errors import PlatformError
+from platformctl.surroundings import proxy_for
 
 INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
@@ -112,7 +113,7 @@ async def _get(
     sent = dict(headers)
     try:
         for _ in range(2):
-            async with session.get(url, headers={**accept, **sent}) as response:
+            async with session.get(url, headers={**accept, **sent}, proxy=proxy_for(url)) as response:
                 if response.status == 401 and not sent:
                     sent = await _token(session, response.headers.get("WWW-Authenticate", ""))
                     continue
@@ -132,7 +133,7 @@ async def _token(session: aiohttp.ClientSession, challenge: str) -> dict[str, st
     realm = fields.pop("realm", "")
     if not realm:
         return {}
-    async with session.get(realm, params=fields) as response:
+    async with session.get(realm, params=fields, proxy=proxy_for(realm)) as response:
         if response.status != 200:
             raise PlatformError(f"the registry gives no anonymous token: {response.status}", where=realm)
         # Whatever type the server calls it.

@@ -65,7 +65,7 @@ class Store:
             raise PlatformError(
                 "no artefacts here yet", where=str(self.folder), next="platformctl artifacts fetch"
             )
-        index: dict[str, Any] = json.loads(self.index_path.read_text())
+        index: dict[str, Any] = _read_json(self.index_path)
         return index
 
     def stamp(self, path: str) -> str:
@@ -157,9 +157,12 @@ class Store:
         path = self.folder / "state.json"
         if not path.exists():
             return State()
-        raw = json.loads(path.read_text())
-        files = {name: Stamp(**stamp) for name, stamp in raw["files"].items()}
-        return State(raw["keys"], raw["records"], files)
+        raw = _read_json(path)
+        try:
+            files = {name: Stamp(**stamp) for name, stamp in raw["files"].items()}
+            return State(raw["keys"], raw["records"], files)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise _damaged(path, error) from error
 
     def _write_state(self) -> None:
         state = self.state
@@ -178,3 +181,18 @@ def _write_json(path: Path, value: Any) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
     partial.replace(path)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> PlatformError:
+    return PlatformError(
+        f"a file of the artefact store cannot be read: {error}",
+        where=str(path),
+        next=f"rm {path}, then: platformctl artifacts fetch",
+    )

@@ -128,7 +128,8 @@ def _in_words(error: "ApiError", namespace: str, where: str) -> PlatformError:
         next_step = "if the cluster was reinstalled, or its address belongs to another one now, "
         return PlatformError(what, where, next_step + _NEW_KUBECONFIG, ExitCode.REFUSED)
     if isinstance(error, UnavailableError):
-        what, code = f"the cluster does not answer: {said}", ExitCode.UNREACHABLE
+        what = said if said.startswith("the logs API") else f"the cluster does not answer: {said}"
+        code = ExitCode.UNREACHABLE
         return PlatformError(what, where, "try again; the request may have been carried out", code)
     if error.code == 401:
         what = "the cluster does not accept your credentials"

@@ -71,6 +71,22 @@ def hosts(ctx: typer.Context, incomplete: str) -> list[str]:
     return []
 
 
+def nodes(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Hosts of the inventory that are nodes of a scheduler and not named yet."""
+    from platformctl.site.effective import Effective
+    from platformctl.site.inventory import read_inventory
+
+    inventory = ctx.params.get("inventory") or os.environ.get("PLATFORMCTL_INVENTORY")
+    if not inventory:
+        return []
+    with suppress(Exception):  # an inventory may hold any mistake
+        members = Effective(read_inventory(Path(inventory))).members
+        found = [*members.get("kubernetes_node", ()), *members.get("slurm_node", ())]
+        named = ctx.params.get("names") or ()
+        return [name for name in dict.fromkeys(found) if name.startswith(incomplete) and name not in named]
+    return []
+
+
 def labs(incomplete: str) -> list[str]:
     """Names of the labs of this machine."""
     from platformctl import lab

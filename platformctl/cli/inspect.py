@@ -32,13 +32,17 @@ def status(ctx: typer.Context, inventory: InventoryOption) -> None:
     """
     from platformctl.engine.checking.status import gather
     from platformctl.engine.loading import load
+    from platformctl.engine.planning import vault_check
 
     output: Output = ctx.obj
-    site = asyncio.run(gather(load(inventory)))
+    fleet = load(inventory)
+    site = asyncio.run(gather(fleet))
     if output.json:
         output.document({**asdict(site), "healthy": site.healthy})
     else:
         _tables(site, output, inventory)
+    for line in vault_check.unfinished(fleet):
+        output.remark(line)
     raise typer.Exit(ExitCode.DONE if site.healthy else ExitCode.FAILED)
 
 
@@ -58,6 +62,8 @@ def _tables(site: "SiteStatus", output: Output, inventory: Path) -> None:
     output.say("")
     services = [(item.name, item.where, escape(item.state), _word(item.healthy)) for item in site.services]
     output.table("", ("service", "where", "state", "health"), services)
+    for stray in site.strays:
+        output.say(escape(stray.words(inventory)))
     if site.hosts and all(host.state == NOT_INSTALLED for host in site.hosts):
         output.remark(f"nothing is installed yet: platformctl install -i {inventory}")
 
@@ -69,7 +75,14 @@ def _word(healthy: bool) -> str:
 def kubeconfig(
     ctx: typer.Context,
     inventory: InventoryOption,
-    file: Annotated[Path, typer.Option("--file", "-f", help="The file to write; only you can read it.")],
+    file: Annotated[
+        str,
+        typer.Option(
+            "--file",
+            "-f",
+            help="The file to write; only you can read it. What else it has stays.",
+        ),
+    ],
     user: Annotated[
         str, typer.Option(help="For this user of the site; by default for the administrator.")
     ] = "",
@@ -78,19 +91,39 @@ def kubeconfig(
 ) -> None:
     """Write a kubeconfig for the administrator, or with --user for a user of the site.
 
+    A file that has other contexts keeps them, and its current context.
+
     Example: `platformctl kubeconfig -i mysite --user alice --file alice.kubeconfig`
     """
-    from platformctl.clients import kubeconfig as kubeconfigs
+    from platformctl.clients import kubeconfig_merge
     from platformctl.engine.cluster.access import admin_kubeconfig, user_kubeconfig
     from platformctl.engine.loading import load
 
     output: Output = ctx.obj
+    path = kubeconfig_merge.chosen(file)
     fleet = load(inventory)
+    kubeconfig_merge.check(path)
     if user:
         document = asyncio.run(user_kubeconfig(fleet, user, namespace, days))
     else:
         document = asyncio.run(admin_kubeconfig(fleet))
-    kubeconfigs.write(document, file)
+    done = kubeconfig_merge.add(document, path)
+    owner = user or "the administrator"
     if output.json:
-        output.document({"kubeconfig": file, "user": user or "administrator"})
-    output.say(f"kubeconfig of {user or 'the administrator'} written to {file}")
+        named = {"kubeconfig": path, "user": user or "administrator", "context": done.context}
+        output.document({**named, "current-context": done.current, "copy": done.copy})
+        return
+    output.say(
+        f"kubeconfig of {escape(owner)} written to {escape(str(path))}: context {escape(done.context)}"
+    )
+    for kind, old, new in done.renamed:
+        output.say(f"its {kind} is named {escape(new)}: {escape(old)} is another cluster's and stays")
+    if done.kept:
+        output.say(
+            f"kept: {escape(', '.join(done.kept))}; the file as it was: {escape(str(done.copy or path))}"
+        )
+    if done.current != done.context:
+        output.say(
+            f"the current context stays {escape(done.current)}: kubectl --context {escape(done.context)}, or "
+            f"kubectl config use-context {escape(done.context)} with this file"
+        )

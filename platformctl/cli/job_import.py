@@ -1,14 +1,23 @@
-"""`platformctl job import`: an #SBATCH script as a Job."""
+"""`platformctl job import`: a script for sbatch with a command line, or a manifest of batch/v1, as a Job."""
 
 import asyncio
-from pathlib import Path
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from platformctl.cli import cluster, job_rows, job_wait
-from platformctl.cli.cluster import Access, ContextOption, KubeconfigOption, NamespaceOption
-from platformctl.cli.job_wait import WatchOption
+from platformctl.cli import job_rows, job_wait, sbatch_words
+from platformctl.cli.cluster import Access
+from platformctl.cli.job_import_manifest import import_manifest
+from platformctl.cli.sbatch import (
+    LongContext,
+    LongKubeconfig,
+    LongNamespace,
+    WithoutOption,
+    left_out,
+    sbatch_access,
+)
+from platformctl.cli.sbatch_words import Request, SbatchAnywhere
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.jobs.model import Target
@@ -16,69 +25,88 @@ from platformctl.jobs.model import Target
 
 def register(app: typer.Typer) -> None:
     """Add the command to `platformctl job`."""
-    app.command(name="import")(import_script)
+    app.command(name="import", cls=SbatchAnywhere)(import_script)
 
 
 def import_script(
     ctx: typer.Context,
-    file: Annotated[
-        str, typer.Argument(metavar="SCRIPT|-", help="A script for sbatch; - for standard input.")
-    ],
     submit: Annotated[bool, typer.Option("--submit", help="Submit the Job instead of showing it.")] = False,
-    target: Annotated[Target, typer.Option(help="Where it runs; auto: as the site decides.")] = Target.SLURM,
-    without: Annotated[
-        list[str] | None,
+    target: Annotated[
+        Target | None,
         typer.Option(
-            help="Leave out this sbatch option, such as mail-user; repeat or use commas.", show_default=False
+            "--target",
+            help="Where it runs; auto: as the site decides. By default slurm, or what a manifest says.",
+            show_default=False,
         ),
     ] = None,
+    without: WithoutOption = None,
     job: Annotated[
         list[str] | None,
         typer.Option(
+            "--job",
             metavar="ID=NAME",
             help="The Job with the Slurm job id that --dependency names; repeat for more.",
             show_default=False,
         ),
     ] = None,
-    watch: WatchOption = False,
-    kubeconfig: KubeconfigOption = None,
-    context: ContextOption = "",
-    namespace: NamespaceOption = "",
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Wait until it ends, and print each change.")
+    ] = False,
+    kubeconfig: LongKubeconfig = "",
+    context: LongContext = "",
+    namespace: LongNamespace = "",
 ) -> None:
-    """Convert an #SBATCH script to a Job. Every directive is mapped, emulated, or refused with its line.
+    """Convert a script for sbatch, or a manifest of batch/v1, to a Job.
 
-    Prints the Job as YAML, and notes on what differs from sbatch. All options: `platformctl docs sbatch`.
+    Every option of a script is mapped, emulated, or refused with its line. A manifest gets another
+    apiVersion, and keeps its fields.
+
+    For a script it takes the options of sbatch and the script's arguments, as `platformctl sbatch` does; `-`
+    is standard input. Words behind `--` are the script's. Prints the Job as YAML, and notes on what differs
+    from sbatch. All options: `platformctl docs sbatch`.
 
     Example: `platformctl job import train.sh > train.yaml`
 
-    Example: `platformctl job import train.sh --without mail-type,mail-user --submit --watch`
+    Example: `platformctl job import job.yaml --submit`
+
+    Example: `platformctl job import --array 1-9 train.sh input.txt --submit --watch`
     """
+    from platformctl.jobs.batch_import import is_manifest
     from platformctl.jobs.manifest import as_yaml
-    from platformctl.jobs.sbatch import convert
 
     output: Output = ctx.obj
-    unwanted = {name.strip().lstrip("-") for part in without or () for name in part.split(",")} - {""}
-    file_name = "sbatch" if file == "-" else Path(file).name
-    text, names = cluster.read_text(file), _names(job or [])
-    access = Access(kubeconfig, context, namespace)
-    converted = convert(text, file_name, names, unwanted, target)
-    if submit and isinstance(converted, list) and any("--job " in mistake.message for mistake in converted):
-        converted = convert(text, file_name, {**asyncio.run(_own(access)), **names}, unwanted, target)
-    if isinstance(converted, list):
-        raise PlatformError(
-            f"{file} cannot be converted to a Job; to change: {len(converted)}",
-            details=[f"{file}:{mistake.line}: {mistake.message}" for mistake in converted],
-            next="change the script, or leave out an option: --without OPTION",
-            code=ExitCode.INVALID,
-        )
-    for note in converted.notes:
+    access = sbatch_access(kubeconfig, context, namespace)
+    names = _names(job or [])
+    request = Request(sbatch_words.words_of(ctx), target or Target.SLURM, left_out(without), names)
+    found = sbatch_words.read(request)
+    if is_manifest(found.text):
+        _without_sbatch(found.file, request)
+        import_manifest(output, found.file, found.text, target, access if submit else None, watch)
+        return
+    if submit and "dependency" in found.named:
+        request = replace(request, job_names={**asyncio.run(_own(access)), **names})
+    made = sbatch_words.converted(found, request, sbatch_words.caller(whole=submit))
+    if isinstance(made, list):
+        raise sbatch_words.refusal(found.file, made)
+    for note in (*found.notes, *made.notes):
         output.remark(job_rows.plain(f"note: {note}"))
     if submit:
-        job_wait.submit(output, [converted.job], access, watch)
+        job_wait.submit(output, [made.job], access, watch)
     if output.json:
-        output.document({"job": converted.job, "notes": list(converted.notes)})
+        output.document({"job": made.job, "notes": [*found.notes, *made.notes]})
         return
-    print(as_yaml(converted.job), end="")
+    print(as_yaml(made.job), end="")
+
+
+def _without_sbatch(file: str, request: Request) -> None:
+    """Refuse what means nothing for a manifest."""
+    given = [*request.words[1:], *sorted(request.without), *request.job_names]
+    if given:
+        raise PlatformError(
+            f"{file} is a manifest, which takes no options of sbatch and no arguments: {' '.join(given)}",
+            next=f"platformctl job import {file} [--target TARGET] [--submit] [--watch]",
+            code=ExitCode.INVALID,
+        )
 
 
 async def _own(access: Access) -> dict[str, str]:

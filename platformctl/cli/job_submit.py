@@ -1,7 +1,6 @@
 """`platformctl job submit` and `job run`: Jobs from manifests, scripts and command lines."""
 
 import inspect
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand
 
+from platformctl import surroundings
 from platformctl.cli import cluster, job_wait
 from platformctl.cli.cluster import Access, ContextOption, KubeconfigOption, NamespaceOption
 from platformctl.cli.completion import QueueOption
@@ -224,9 +224,9 @@ def _parts(given: list[str] | None) -> list[str]:
 
 def _variable(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
-    if not equals and name not in os.environ:
+    if not equals and name not in surroundings.given():
         raise typer.BadParameter(f"{name} is not set in your shell; write {name}=VALUE", param_hint="--env")
-    return name, value if equals else os.environ[name]
+    return name, value if equals else surroundings.given()[name]
 
 
 def _label(text: str) -> tuple[str, str]:

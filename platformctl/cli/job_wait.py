@@ -69,6 +69,22 @@ async def _submit(output: Output, documents: list[dict[str, Any]], access: Acces
         return await _wait(output, created)
 
 
+async def create(document: dict[str, Any], access: Access) -> dict[str, Any]:
+    """Create a Job; returns it after the router's first decision. Raises PlatformError if it was refused."""
+    async with cluster.jobs_of(access) as jobs:
+        (seen,) = await _judged([await _create(jobs, document, access)])
+        if view.phase(seen) is Phase.REFUSED:
+            raise _refusal([seen], 1)
+        return seen
+
+
+async def until_ended(name: str, access: Access, namespace: str) -> dict[str, Any]:
+    """A Job after its end; nothing is printed."""
+    async with cluster.jobs_of(access) as jobs:
+        here = jobs.at(namespace)
+        return await _until_ended(lambda _: None, here, await here.get(name))
+
+
 async def _create(jobs: "JobsClient", document: dict[str, Any], access: Access) -> _Created:
     metadata = document["metadata"]
     here = jobs.at("" if access.namespace else str(metadata.get("namespace") or ""))

@@ -1,16 +1,17 @@
-"""The `platformctl` command: the root, its options, and how errors become exit codes."""
+"""The `platformctl` command: the root, its options and the commands below it."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from platformctl import __version__
-from platformctl.cli import artifacts, docs, inspect, job, lab, site
+from platformctl.cli import artifacts, docs, inspect, job, lab, node, sbatch, secrets, site
 from platformctl.cli import run as runs
 from platformctl.cli.output_options import RootGroup
+from platformctl.cli.start import run
 from platformctl.console import Format, Output
-from platformctl.errors import PlatformError
+
+__all__ = ["app", "run"]
 
 app = typer.Typer(
     name="platformctl",
@@ -24,10 +25,13 @@ app = typer.Typer(
 app.add_typer(artifacts.app, name="artifacts")
 app.add_typer(lab.app, name="lab")
 app.add_typer(job.app, name="job")
+app.add_typer(node.app, name="node")
+app.add_typer(secrets.app, name="secrets")
 runs.register(app)
 site.register(app)
 inspect.register(app)
 docs.register(app)
+sbatch.register(app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -53,12 +57,3 @@ def root(
 ) -> None:
     """Choose the output, before the command or after it."""
     ctx.obj = Output(format=output, color=color, verbose=verbose)
-
-
-def run() -> None:
-    """Entry point: run the command, print an expected error with its remedy, exit with its code."""
-    try:
-        app()
-    except PlatformError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.code)

@@ -2,7 +2,7 @@
 
 They are declared by the root command. Its group gives a copy of each to all commands below it, so no command
 has to declare them and none can forget them. If a command has an option of the same name, that one is used,
-and the copy keeps its other names.
+and the copy keeps its other names. A command that keeps all its words for another program gets none.
 """
 
 import copy
@@ -29,6 +29,8 @@ class RootGroup(TyperGroup):
         super().__init__(**attributes)
         own = [param for param in self.params if param.name in _CHANGES]
         for command in _below(self.commands.values()):
+            if getattr(command, "keeps_words", False):
+                continue
             command.params += [copied for option in own if (copied := _copy(option, command.params))]
 
 

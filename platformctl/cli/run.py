@@ -6,17 +6,24 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from platformctl import paths
 from platformctl.cli import completion
-from platformctl.cli.remedies import SiteCommand
+from platformctl.cli.remedies import AGREED, AgreeingCommand, SiteCommand
 from platformctl.console import Output
 from platformctl.engine.fleet import Fleet
 from platformctl.errors import ExitCode, PlatformError
 
+if TYPE_CHECKING:
+    from platformctl.engine.checking.check import Verdict
+    from platformctl.engine.checking.proofs.health_check import Answer
+    from platformctl.engine.checking.proofs.waiting import Say
+
+_PATIENT_SECONDS = 3
 INVENTORY = typer.Option(
     "--inventory",
     "-i",
@@ -45,7 +52,7 @@ FullOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
-    app.command(cls=SiteCommand)(install)
+    app.command(cls=AgreeingCommand)(install)
     app.command(cls=SiteCommand)(plan)
     app.command(cls=SiteCommand)(preflight)
     app.command(cls=SiteCommand)(verify)
@@ -63,9 +70,13 @@ def install(
     yes: Annotated[
         bool,
         typer.Option(
-            "--yes", "-y", help="Do not ask: pin downloads, and continue even if users' work would be lost."
+            "--yes",
+            "-y",
+            help="Do not ask: pin downloads, and continue even if users' work would be lost. With a NAME,"
+            " only: let the installation take over what has this name; repeat for more.",
         ),
     ] = False,
+    agreed: Annotated[list[str] | None, typer.Option(AGREED, hidden=True)] = None,
 ) -> None:
     """Install or change the hosts as the inventory says. After a failure, run it again to continue."""
     from platformctl.cli.pinning import ensure_lock
@@ -73,12 +84,14 @@ def install(
 
     output: Output = ctx.obj
     details = output.json or output.verbose > 0
-    options = Options(tuple(limit or ()), tuple(stage or ()), full, yes, output.verbose, details)
+    options = Options(
+        tuple(limit or ()), tuple(stage or ()), full, yes, output.verbose, details, tuple(agreed or ())
+    )
     fleet = _load(inventory)
     installation = Installation(fleet, options)
     if installation.fetches:
         mirror = fleet.variables.get("artifacts_mirror_url")
-        ensure_lock(output, inventory, fleet.artifacts_source, mirror and str(mirror), yes)
+        ensure_lock(output, inventory, fleet.artifacts_source, mirror and str(mirror), yes or bool(agreed))
     raise typer.Exit(asyncio.run(installation.run(output)))
 
 
@@ -90,7 +103,7 @@ def plan(
     full: FullOption = False,
 ) -> None:
     """Show what `install` would do on each host, why, and what users would notice. Changes nothing."""
-    from platformctl.engine.planning import words
+    from platformctl.engine.planning import identity, vault_check, words
     from platformctl.engine.running.install import Installation, Options
 
     output: Output = ctx.obj
@@ -113,6 +126,11 @@ def plan(
         rows += [
             (host, name, "not run: the host left this group", "its services still run") for name in names
         ]
+    rows += [
+        (stray.name, stray.scheduler, "not in the inventory", f"still its node: {stray.state}, {stray.load}")
+        for stray in draft.strays
+    ]
+    rows += _takeovers(draft.verdict)
     if fresh:
         for line in words.first_installation(draft.plan):
             output.say(f"{line} (platformctl -v plan names them)")
@@ -127,29 +145,51 @@ def plan(
         )
     for line in [
         *(f"{host} {why}" for host, why in draft.plan.down.items()),
+        *identity.remedies(fleet, draft.plan.renamed),
         *words.left_over(draft.plan, fleet),
+        *vault_check.unfinished(fleet),
+        *(stray.words(fleet.inventory) for stray in draft.strays),
+        *(user.words for user in draft.leaving.users),
+        *(away.sentence for away in draft.away),
     ]:
         output.remark(line)
     raise typer.Exit(ExitCode.UNREACHABLE if draft.plan.down else ExitCode.DONE)
 
 
+def _takeovers(verdict: "Verdict") -> list[tuple[str, str, str, str]]:
+    """What the installation would take from others, as rows of a plan."""
+    from platformctl.engine.checking.findings import Level
+
+    refusal = {Level.ERROR: "install will refuse: "}
+    return [
+        (
+            finding.host,
+            finding.check,
+            escape(finding.found),
+            escape(refusal.get(finding.level, "") + finding.remedy),
+        )
+        for finding in verdict.takeovers
+    ]
+
+
 def preflight(ctx: typer.Context, inventory: InventoryOption, limit: LimitOption = None) -> None:
     """Check whether the hosts can be installed, and what to do if not. Changes nothing."""
     from platformctl.engine.checking.check import check
-    from platformctl.engine.checking.preflight import Level
+    from platformctl.engine.checking.findings import Level
     from platformctl.engine.limit import hosts_of
 
     output: Output = ctx.obj
     fleet = _load(inventory)
-    verdict = asyncio.run(check(fleet, tuple(hosts_of(fleet, limit or ())), paths.data_dir()))
+    names = tuple(hosts_of(fleet, limit or ()))
+    verdict = asyncio.run(check(fleet, names, paths.data_dir(), everywhere=True))
     colors = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
     rows = [
         (
             finding.host,
             finding.check,
             finding.level.value if output.json else f"[{colors[finding.level]}]{finding.level}[/]",
-            finding.found,
-            finding.remedy,
+            finding.found if output.json else escape(finding.found),
+            finding.remedy if output.json else escape(finding.remedy),
         )
         for finding in verdict.findings
     ]
@@ -174,16 +214,35 @@ def verify(
         bool, typer.Option("--list", help="List these molecule scenarios, and run none.")
     ] = False,
 ) -> None:
-    """Run smoke jobs as a user would: a pod on Kubernetes and a batch job on Slurm."""
+    """Ask every host and service whether it works, and run smoke jobs as a user would on both schedulers."""
     from platformctl.engine.checking.verify import verify as prove
+    from platformctl.engine.planning import vault_check
 
     output: Output = ctx.obj
     if molecule or scenario or since or listed:
         _try_on_a_lab(output, inventory, scenario or [], since, listed)
-    proofs = asyncio.run(prove(_load(inventory)))
+    fleet = _load(inventory)
+    asyncio.run(vault_check.check(fleet))
+    proofs = asyncio.run(prove(fleet, _waiting(output)))
     rows = [(proof.name, proof.result, proof.found, proof.seconds) for proof in proofs]
-    output.table("", ("job", "result", "output", "seconds"), rows)
+    output.table("", ("proof", "result", "found", "seconds"), rows)
     raise typer.Exit(ExitCode.DONE if all(proof.fine for proof in proofs) else ExitCode.FAILED)
+
+
+def _waiting(output: Output) -> "Say":
+    """Says what is waited for, when it changes, to somebody who has waited for some seconds."""
+    from platformctl.engine.checking.proofs.waiting import waits
+
+    told = ""
+
+    def say(bad: "Sequence[Answer]", seconds: float) -> None:
+        nonlocal told
+        words = waits(bad)
+        if seconds > _PATIENT_SECONDS and words != told:
+            told = words
+            output.remark(words)
+
+    return say
 
 
 def _try_on_a_lab(output: Output, inventory: Path, names: list[str], since: str, listed: bool) -> None:
@@ -213,10 +272,12 @@ def _try_on_a_lab(output: Output, inventory: Path, names: list[str], since: str,
 def charts(ctx: typer.Context, inventory: InventoryOption) -> None:
     """Install or upgrade the site's charts, even if nothing changed."""
     from platformctl.engine.cluster import charts as releases
+    from platformctl.engine.planning import vault_check
     from platformctl.engine.running.steps import index
 
     output: Output = ctx.obj
     fleet = _load(inventory)
+    asyncio.run(vault_check.check(fleet))
     changed = asyncio.run(releases.apply(fleet, index(fleet)))
     output.table("", ("changed release",), [(name,) for name in changed])
 
@@ -237,7 +298,8 @@ def reset(
     fleet, data = _load(inventory), paths.data_dir()
     if fleet.foreign_cluster and not fleet.hosts:
         _reset_cluster(output, fleet, yes)
-    hosts = tuple(hosts_of(fleet, limit or ()))
+    gone = "A node that the inventory no longer has is ended by: platformctl node remove"
+    hosts = tuple(hosts_of(fleet, limit or (), gone))
     planned = asyncio.run(undo.planned_reset(fleet, hosts, graph.ordered(STAGES), data))
     for host, why in planned.down.items():
         output.remark(f"{host} is left as it is: it {why}")

@@ -1,4 +1,4 @@
-"""The commands on a site's inventory: init, validate, schema, secrets. None of them touches a host."""
+"""The commands on a site's inventory: init, validate, schema. None of them touches a host."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +19,6 @@ def register(app: typer.Typer) -> None:
     app.command()(init)
     app.command(cls=SiteCommand)(validate)
     app.command()(schema)
-    app.command(cls=SiteCommand)(secrets)
 
 
 def init(
@@ -98,23 +97,3 @@ def schema(
     variables = [variable for entry in chosen for variable in areas[entry]]
     document: dict[str, Any] = json_schema(variables, area or "variables")
     output.document(document)
-
-
-def secrets(
-    ctx: typer.Context,
-    inventory: InventoryOption,
-    make: Annotated[bool, typer.Option("--make", help="Generate the missing ones.")] = False,
-) -> None:
-    """List the names of a site's secrets, never their values.
-
-    Example: `platformctl secrets -i mysite --make`
-    """
-    from platformctl.site import secrets as vault
-
-    output: Output = ctx.obj
-    if make:
-        vault.ensure(inventory)
-    held = vault.load(inventory)
-    rows = [(name, "set" if name in held else "missing") for name in sorted({*vault.NAMES, *held})]
-    output.table("", ("secret", "state"), rows)
-    output.remark(f"vault: {vault.vault_path(inventory)}")

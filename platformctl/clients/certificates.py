@@ -5,6 +5,7 @@ user by name, and the cluster's CA key never leaves its host. The private key is
 """
 
 import base64
+import json
 import time
 from typing import Any
 
@@ -13,9 +14,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from kubernetes import client, config
+from urllib3.exceptions import HTTPError
 
 from platformctl.clients import kubeconfig
-from platformctl.errors import PlatformError
+from platformctl.errors import ExitCode, PlatformError
 from platformctl.vocabulary import USERS_GROUP
 
 _SIGNER = "kubernetes.io/kube-apiserver-client"
@@ -36,8 +38,17 @@ def user_kubeconfig(
         ]
     )
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-    with config.new_client_from_config_dict(admin) as api:
-        certificate = _issue(client.CertificatesV1Api(api), user, request, days, wait_seconds)
+    server = kubeconfig.entries(admin).cluster["server"]
+    try:
+        with config.new_client_from_config_dict(admin) as api:
+            certificate = _issue(client.CertificatesV1Api(api), user, request, days, wait_seconds)
+    except (client.ApiException, HTTPError, config.ConfigException, OSError, ValueError) as error:
+        raise PlatformError(
+            f"the Kubernetes API did not issue a certificate for {user}: {_said(error)}",
+            where=server,
+            next="see whether the API answers: platformctl status -i SITE",
+            code=ExitCode.FAILED if isinstance(error, client.ApiException) else ExitCode.UNREACHABLE,
+        ) from error
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -48,6 +59,17 @@ def user_kubeconfig(
         "client-key-data": base64.b64encode(private).decode(),
     }
     return kubeconfig.Entries(user, context, given.cluster, credentials).document()
+
+
+def _said(error: Exception) -> str:
+    """The server's own words, or why it was not reached."""
+    if isinstance(error, client.ApiException):
+        try:
+            message = str(json.loads(error.body or "")["message"])
+        except (ValueError, KeyError, TypeError):
+            message = str(error.reason)
+        return f"{message} (HTTP {error.status})"
+    return str(getattr(error, "reason", "") or error)
 
 
 def _issue(

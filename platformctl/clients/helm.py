@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,8 +111,15 @@ class Helm:
                     where=str(self._executable),
                     next="platformctl artifacts fetch -i SITE",
                 )
-            # Its constructor runs `helm version` and waits for it.
-            self._client = await asyncio.to_thread(
-                pyhelm3.Client, executable=str(self._executable), kubeconfig=self._kubeconfig
-            )
+            try:
+                # Its constructor runs `helm version` and waits for it.
+                self._client = await asyncio.to_thread(
+                    pyhelm3.Client, executable=str(self._executable), kubeconfig=self._kubeconfig
+                )
+            except (OSError, ValueError, subprocess.SubprocessError, errors.Error) as error:
+                raise PlatformError(
+                    f"the helm program does not run: {error}",
+                    where=str(self._executable),
+                    next="remove it, then: platformctl artifacts fetch -i SITE",
+                ) from error
         return self._client

@@ -17,6 +17,8 @@ from platformctl.vocabulary import API, JOBS, LOGS_API, job_path, log_path
 _WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _WATCH_SECONDS = 300
 _STILL_SECONDS = 5
+# The API server's answer for an API behind it that is away.
+_NO_SERVICE = 503
 
 
 class NoJobsError(Exception):
@@ -172,6 +174,11 @@ class JobsClient:
             except NotFoundError:
                 raise NoLogsError(str(error)) from None
             raise
+        except UnavailableError as error:
+            if error.code != _NO_SERVICE:
+                raise
+            what = f"the logs API, which serves the output of Jobs, does not answer: {error.message}"
+            raise UnavailableError(error.code, error.reason, what) from error
 
     async def _missing(self, error: NotFoundError) -> Exception:
         """The exception for a 404: either the Job is missing, or the whole API."""

@@ -1,4 +1,4 @@
-"""Reads, merges, inlines and writes kubeconfigs. No other module does.
+"""Reads, merges, inlines and writes kubeconfigs. No module but kubeconfig_merge does.
 
 Several files are merged as kubectl does: the first file that has an entry takes precedence. Relative paths in
 a file are relative to its folder.
@@ -6,7 +6,6 @@ a file are relative to its folder.
 
 import base64
 import json
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from platformctl import private_files, surroundings
 
 Document = dict[str, Any]
 
@@ -77,9 +78,12 @@ def for_operator(admin: str, address: str, server_name: str) -> Document:
     """The cluster's admin.conf as a kubeconfig that works where the API's name does not resolve.
 
     admin: the text of admin.conf. address: a control-plane host's address. server_name: the name in
-    the API server's certificate, which is still verified.
+    the API server's certificate, which is still verified. ValueError: the text is no kubeconfig.
     """
-    given = entries(yaml.safe_load(admin))
+    try:
+        given = entries(yaml.safe_load(admin))
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"it is not a kubeconfig: {error}") from error
     port = given.cluster["server"].rsplit(":", 1)[-1]
     reachable = {"server": f"https://{address}:{port}", "tls-server-name": server_name}
     return replace(given, cluster={**given.cluster, **reachable}).document()
@@ -102,14 +106,7 @@ def private_file(document: Document) -> Iterator[Path]:
 def write(document: Document, path: Path) -> None:
     """Write a kubeconfig readable by its owner only, in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            yaml.safe_dump(document, file, sort_keys=False)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    private_files.replace(path, yaml.safe_dump(document, sort_keys=False).encode())
 
 
 def _file(path: Path) -> Document:
@@ -171,10 +168,16 @@ def _run(plugin: Mapping[str, Any]) -> dict[str, Any]:
     words = [str(plugin.get("command", "")), *(str(word) for word in plugin.get("args") or [])]
     wanted = {str(item["name"]): str(item["value"]) for item in plugin.get("env") or []}
     info = {"apiVersion": plugin.get("apiVersion"), "kind": "ExecCredential", "spec": {"interactive": False}}
-    environment = {**os.environ, **wanted, "KUBERNETES_EXEC_INFO": json.dumps(info)}
+    environment = {**surroundings.given(), **wanted, "KUBERNETES_EXEC_INFO": json.dumps(info)}
     try:
         done = subprocess.run(
-            words, env=environment, stdout=subprocess.PIPE, check=True, timeout=_EXEC_SECONDS, text=True
+            words,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            check=True,
+            timeout=_EXEC_SECONDS,
+            text=True,
         )
         status = json.loads(done.stdout)["status"]
     except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:

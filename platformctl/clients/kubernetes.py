@@ -23,6 +23,7 @@ import orjson
 
 from platformctl.clients import kubeconfig
 from platformctl.clients.nesting import shallow
+from platformctl.errors import ExitCode, PlatformError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 FIELD_MANAGER = "platformctl"
@@ -111,8 +112,16 @@ def from_kubeconfig(path: Path) -> Connection:
 
 
 def from_document(document: kubeconfig.Document) -> Connection:
-    """The connection of the current context of a kubeconfig that is not in a file."""
-    return connect(kubeconfig.entries(document))
+    """The connection of the current context of a kubeconfig that is not in a file.
+
+    PlatformError: its credentials or certificates cannot be used.
+    """
+    try:
+        return connect(kubeconfig.entries(document))
+    except (ValueError, OSError) as error:
+        what = f"the credentials for the Kubernetes API cannot be used: {error}"
+        next_step = "make the kubeconfig again, or correct the one that kubernetes_kubeconfig names"
+        raise PlatformError(what, next=next_step, code=ExitCode.INVALID) from error
 
 
 def connect(entries: kubeconfig.Entries) -> Connection:

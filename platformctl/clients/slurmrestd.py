@@ -138,6 +138,11 @@ class SlurmRestClient:
                 self._accounts = f"/slurmdb/{self._dialect}/job/{{job_id}}" in document["paths"]
         return self._dialect
 
+    async def cluster(self, user: str) -> str:
+        """The name of Slurm's cluster; empty if slurmrestd does not say it (v0.0.38)."""
+        meta = (await self._slurm("GET", "ping/", user)).get("meta") or {}
+        return str((meta.get("slurm") or {}).get("cluster") or "")
+
     async def submit(self, user: str, body: dict[str, Any]) -> int:
         """Submit a job as `user`; returns Slurm's id. The body is in the dialect that `dialect` named."""
         answer = await self._slurm("POST", "job/submit", user, body)
@@ -147,8 +152,9 @@ class SlurmRestClient:
         return job_id
 
     async def records(self, user: str, job_id: int) -> list[dict[str, Any]]:
-        """A job's record, or those of an array's elements; UnknownJobError if slurmctld has none.
+        """A job's record; UnknownJobError if slurmctld has none.
 
+        Of an array those of its elements; of a heterogeneous job those of its components, in their order.
         The waiting elements of an array share one record (array_task_string names them). Each of the others
         has an id of its own, and the array's id in array_job_id.
         """
@@ -156,11 +162,12 @@ class SlurmRestClient:
         matching = [
             dict(record)
             for record in answer.get("jobs", [])
-            if job_id in (record.get("job_id"), number(record.get("array_job_id")))
+            if job_id
+            in (record.get("job_id"), number(record.get("array_job_id")), number(record.get("het_job_id")))
         ]
         if not matching:
             raise UnknownJobError(_UNKNOWN_JOB, f"no job {job_id}")
-        return matching
+        return sorted(matching, key=lambda record: number(record.get("het_job_offset")) or 0)
 
     async def jobs(self, user: str) -> list[dict[str, Any]]:
         """All jobs' records: about 8 kB each, so not for many."""
@@ -176,7 +183,11 @@ class SlurmRestClient:
             return states_of(await self.jobs(user), job_id)
         query = "" if job_id is None else f"?job_id={job_id}"
         answer = await self._slurm("GET", f"jobs/state/{query}", user)
-        return {str(record["job_id"]): states(record.get("state")) for record in answer.get("jobs", [])}
+        # A component of a heterogeneous job is `N+OFFSET`.
+        return {
+            str(record["job_id"]).partition("+")[0]: states(record.get("state"))
+            for record in answer.get("jobs", [])
+        }
 
     async def nodes(self, user: str) -> list[dict[str, Any]]:
         """All nodes' records: about 2 kB each."""

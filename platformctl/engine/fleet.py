@@ -47,6 +47,7 @@ class Fleet:
     """All hosts of a site in inventory order; `groups` maps a group to its hosts in that order.
 
     shared: variables of the whole site. secrets: values that must never be written anywhere by the engine.
+    guests: hosts that are not in the inventory, by name, such as one that is being removed.
     """
 
     site: str
@@ -55,6 +56,7 @@ class Fleet:
     groups: Mapping[str, tuple[str, ...]]
     shared: Mapping[str, Any] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    guests: tuple[str, ...] = ()
 
     @property
     def variables(self) -> Mapping[str, Any]:

@@ -20,11 +20,11 @@ _POSITIONS = re.compile(r"^(?P<group>[^\[]+)\[(?P<first>-?\d+)(?P<range>[:-](?P<
 _LISTED = 12
 
 
-def hosts_of(fleet: Fleet, limit: Sequence[str]) -> list[str]:
+def hosts_of(fleet: Fleet, limit: Sequence[str], gone: str = "") -> list[str]:
     """The hosts that the limit selects, in inventory order; all if there is no limit.
 
-    limit: patterns, or several joined in one text. Raises PlatformError if a name is unknown, or if no
-    host is left.
+    limit: patterns, or several joined in one text. gone: what else to do for a name that is unknown. Raises
+    PlatformError if a name is unknown, or if no host is left.
     """
     words = [word for part in limit for word in _words(part)]
     if limit and not words:
@@ -36,7 +36,7 @@ def hosts_of(fleet: Fleet, limit: Sequence[str]) -> list[str]:
             code=ExitCode.INVALID,
         )
     if unknown := [word for word in words if _matches(fleet, word.lstrip("!&")) is None]:
-        raise _unknown(fleet, [word.lstrip("!&") for word in unknown])
+        raise _unknown(fleet, [word.lstrip("!&") for word in unknown], gone)
     by_word = {word: set(_matches(fleet, word.lstrip("!&")) or ()) for word in words}
     named = [hosts for word, hosts in by_word.items() if word[0] not in "!&"]
     chosen = set().union(*named) if named else set(fleet.hosts)
@@ -104,7 +104,7 @@ def _positions(fleet: Fleet, match: re.Match[str]) -> Sequence[str] | None:
     return hosts[first : int(match["last"]) + 1 if match["last"] else None]
 
 
-def _unknown(fleet: Fleet, words: Sequence[str]) -> PlatformError:
+def _unknown(fleet: Fleet, words: Sequence[str], gone: str) -> PlatformError:
     names = [*fleet.hosts, *fleet.groups]
     stems = [word.partition("[")[0] for word in words]
     meant = [near for stem in stems for near in get_close_matches(stem, names, n=3, cutoff=0.5)]
@@ -113,6 +113,7 @@ def _unknown(fleet: Fleet, words: Sequence[str]) -> PlatformError:
     return PlatformError(
         f"the inventory has no host or group {', '.join(words)}",
         where=str(fleet.inventory),
-        next=f"did you mean {' or '.join(dict.fromkeys(meant))}?" if meant else choice,
+        next=(f"did you mean {' or '.join(dict.fromkeys(meant))}?" if meant else choice)
+        + (f" {gone} {' '.join(words)}" if gone else ""),
         code=ExitCode.INVALID,
     )

@@ -18,7 +18,8 @@ from platformctl.site import secrets
 # Variables with this prefix are secret in every file; those of the vault are all secret.
 _SECRET_PREFIX = "secret_"  # noqa: S105 - a name, no secret
 _SECRET_SUFFIXES = ("_password", "_pass", "_token", "_secret")
-_PUBLIC_SUFFIX = "_certificate"
+# The names of encryption keys are in etcd, and must not be struck out of logs wherever they stand.
+_PUBLIC_SUFFIXES = ("_certificate", "_key_name", "_key_name_next", "_key_name_previous", "_key_name_retired")
 
 Evaluate = Callable[[Any], Any]
 
@@ -163,7 +164,7 @@ def _secrets(places: Iterable[Mapping[str, Any]], hosts: Mapping[str, Host]) -> 
         str(value)
         for variables in places
         for name, value in variables.items()
-        if (name.startswith(_SECRET_PREFIX) and not name.endswith(_PUBLIC_SUFFIX))
+        if (name.startswith(_SECRET_PREFIX) and not name.endswith(_PUBLIC_SUFFIXES))
         or name.endswith(_SECRET_SUFFIXES)
     }
     return (named | {host.connection.become_password for host in hosts.values()}) - {""}

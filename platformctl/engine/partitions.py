@@ -1,10 +1,12 @@
-"""The nodes and partitions of slurm.conf, as role slurm_controller makes them from the inventory."""
+"""The nodes, partitions and generic resources of slurm.conf, as role slurm_controller makes them."""
 
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from platformctl.engine.fleet import Fleet
+from platformctl.site import devices
 from platformctl.site.role_defaults import default
+from platformctl.vocabulary import GPU
 
 
 def nodes(fleet: Fleet) -> dict[str, tuple[str, ...]]:
@@ -22,6 +24,19 @@ def partitions(fleet: Fleet) -> dict[str, tuple[str, ...]]:
         return {}
     known = nodes(fleet)
     return {str(one.get("name")): tuple(dict.fromkeys(_nodes(one, fleet, known))) for one in given}
+
+
+def resources(fleet: Fleet) -> dict[str, str]:
+    """The generic resources of Slurm by the name that their devices have in Kubernetes.
+
+    Without GPUs of NVIDIA, which every site knows. Rows of tables that are made by Jinja are left out.
+    """
+    hosts = (fleet.hosts[name] for name in nodes(fleet))
+    tables = (devices.on_host(host.variables, host.groups) for host in hosts)
+    rows = (row for table in tables for row in devices.owned(table, devices.SLURM))
+    return {
+        row.resource: row.name for row in sorted(rows, key=lambda row: row.resource) if row.resource != GPU
+    }
 
 
 def _nodes(partition: Mapping[str, Any], fleet: Fleet, known: Container[str]) -> Iterable[str]:

@@ -4,11 +4,14 @@ The stage table takes artefacts and variables from here, engine.cluster installs
 Values come from the inventory alone; nothing here asks a cluster.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from platformctl.engine import partitions
 from platformctl.engine.fleet import Fleet
+from platformctl.site import rotations, secrets
 from platformctl.site.role_defaults import default
 
 NAMESPACE = "platform-system"
@@ -41,7 +44,11 @@ def _job_router(fleet: Fleet) -> dict[str, Any]:
         "users": _users(variables),
         "groups": _groups(variables),
         "slurm": _slurm(fleet),
+        "slurmOptions": _slurm_options(variables),
+        "templates": _templates(variables),
     }
+    if resources := partitions.resources(fleet):
+        values["templates"] = {"devices": resources}
     if variables.get("shared_home_kubernetes", default("shared_home_kubernetes", bool)):
         values["home"] = {"path": _home(variables)}
     return values
@@ -63,9 +70,35 @@ def _slurm(fleet: Fleet) -> dict[str, Any]:
         address = {
             "address": f"https://rest.{variables['site_domain']}:{port}",
             "hostAddress": str(rest_host.variables.get("base_address") or rest_host.connection.address),
-            "certificateAuthority": str(variables["secret_site_ca_certificate"]),
+            "certificateAuthority": "".join(rotations.trusted(secrets.CA_CERTIFICATE, variables)),
         }
-    return {"enabled": True, "keySecret": SLURM_KEY_SECRET, **address}
+    key = str(variables.get(rotations.JWT_KEY, ""))
+    return {"enabled": True, "keySecret": SLURM_KEY_SECRET, "keyDigest": _slow_digest(key), **address}
+
+
+def _slurm_options(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What the site decides about the fields of slurm in Jobs. All homes are on the shared file system."""
+    decided = variables.get("slurm_job_options") or {}
+    kept = {name: value for name, value in decided.items() if name not in _OF_TEMPLATES}
+    return {**kept, "folders": [_home(variables), *(decided.get("folders") or [])]}
+
+
+_OF_TEMPLATES = {
+    "node_features": "nodeFeatures",
+    "claim_folders": "claimFolders",
+    "secrets": "slurmSecrets",
+}
+
+
+def _templates(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What parts of pod templates mean on Slurm."""
+    decided = variables.get("slurm_job_options") or {}
+    return {value: decided[name] for name, value in _OF_TEMPLATES.items() if name in decided}
+
+
+def _slow_digest(key: str) -> str:
+    """What tells a key from another and is no help in guessing it."""
+    return hashlib.scrypt(key.encode(), salt=SLURM_KEY_SECRET.encode(), n=2**12, r=8, p=1, dklen=16).hex()
 
 
 def _users(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -114,7 +147,11 @@ RELEASES: tuple[ChartRelease, ...] = (
             "shared_home_kubernetes",
             "slurm_rest_url",
             "slurm_rest_certificate_authority",
+            "slurm_job_options",
             "secret_site_ca_certificate",
+            "secret_site_ca_certificate_next",
+            "secret_site_ca_certificate_previous",
+            "secret_slurm_jwt_key",
         ),
     ),
     ChartRelease("dask-operator", images={"image": "ghcr.io/dask/dask-kubernetes-operator"}),

@@ -1,11 +1,15 @@
 """Why ssh could not reach a host, from ssh's own message, and the remedy for each cause."""
 
+import contextlib
 import re
+import shlex
 from dataclasses import dataclass
 
 from platformctl.engine.fleet import Connection
 
-_FORGET = re.compile(r'ssh-keygen -f "?(?P<file>[^"\s]+)"? -R "?(?P<name>[^"\s]+)"?')
+# Older versions quote with ", newer ones with '.
+_REMOVE = re.compile(r"ssh-keygen -f .* -R .*\S")
+_OFFENDING = re.compile(r"^Offending .*? in (?P<file>.+):\d+\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,11 @@ _CAUSES = (
         "answers, but has no ssh server on that port",
         "start its ssh server, or set ansible_port to the port it listens on",
     ),
+    Cause(
+        "no answer within",
+        "does not answer in time",
+        "start it if it is off; if it runs, see what slows it or the network down: {ssh} uptime",
+    ),
 )
 _SILENT = Cause(
     "", "does not answer", "start it, and check that the network lets {ssh} through from this machine"
@@ -68,14 +77,26 @@ def remedy(said: str, connection: Connection) -> str:
 
 
 def _fields(said: str, connection: Connection) -> dict[str, str]:
-    port = "" if connection.port == 22 else f"-p {connection.port} "
-    user = f"{connection.user}@" if connection.user else ""
-    name = connection.address if connection.port == 22 else f"[{connection.address}]:{connection.port}"
-    match = _FORGET.search(said)
-    file, name = (f"-f {match['file']} ", match["name"]) if match else ("", name)
     return {
-        "ssh": f"ssh {port}{user}{connection.address}",
-        "forget": f"ssh-keygen {file}-R '{name}'",
+        "ssh": _command(connection),
+        "forget": _forget(said, connection),
         "user": connection.user or "you",
         "key": connection.key or "the key file",
     }
+
+
+def _command(connection: Connection) -> str:
+    """How ssh connects there, with the inventory's options: they may name another file of known hosts."""
+    port = [] if connection.port == 22 else ["-p", str(connection.port)]
+    user = f"{connection.user}@" if connection.user else ""
+    return shlex.join(["ssh", *connection.arguments, *port, f"{user}{connection.address}"])
+
+
+def _forget(said: str, connection: Connection) -> str:
+    """The command that removes the old key: ssh's own, else by the file in which ssh found that key."""
+    if match := _REMOVE.search(said):
+        with contextlib.suppress(ValueError):
+            return shlex.join(shlex.split(match[0]))
+    name = connection.address if connection.port == 22 else f"[{connection.address}]:{connection.port}"
+    place = _OFFENDING.search(said)
+    return shlex.join(["ssh-keygen", *(["-f", place["file"]] if place else []), "-R", name])

@@ -65,6 +65,20 @@ class Peers:
 
 
 @dataclass(frozen=True)
+class Sized:
+    """Hosts whose measured size ends up in this stage's result, where the inventory does not give it.
+
+    given: variables of a host that make measuring it needless. margin: variable with the part of the memory,
+    in per cent, that is kept back. passed: variable by which the playbook gets the sizes.
+    """
+
+    group: str
+    given: tuple[str, ...]
+    margin: str
+    passed: str
+
+
+@dataclass(frozen=True)
 class Loss:
     """The work that ends if something that the stage lists is removed from the site.
 
@@ -76,20 +90,42 @@ class Loss:
 
 
 @dataclass(frozen=True)
+class Port:
+    """A port that the hosts of a stage listen on.
+
+    number: or the name of the variable that says which, or a function of the host's variables (0: none).
+    use: what listens there, for people. reached_from: groups whose hosts connect to it; without any, only the
+    host itself does. warning: some sites do without it. remedy: instead of the usual one.
+    """
+
+    number: int | str | Callable[[Mapping[str, Any]], int]
+    use: str
+    reached_from: tuple[str, ...] = ()
+    udp: bool = False
+    warning: bool = False
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
 class Stage:
     """One row of the table.
 
     group: hosts it runs on; LOCALHOST for a step on the operator's machine. roles: applied in this order.
     artifacts: patterns over names of the artefact index. folders: further files it is made of, relative to
-    the data folder. variables: read though no role declares them (a role's argument_specs name its own).
+    the data folder. modules: of platformctl, that filters of the roles use.
+    variables: read though no role declares them (a role's argument_specs name its own).
     listed: further things of the site that its result contains, by kind; for each name, what belongs to it.
-    inhabited: groups that count only as empty or not empty.
+    sized: hosts whose measured size it contains. inhabited: groups that count only as empty or not empty.
     record: for LOCALHOST, the group whose first host keeps the digest, so that every operator sees it; where
     that group is empty, the first host of the site does. cluster: it needs a Kubernetes.
     certificates: it signs certificates with the site's authority, so it must run again before they expire.
-    services: systemd units of its hosts that `status` shows, as the first of them says. ports: TCP ports that
-    must be free on its hosts; a name is that of the variable that says which.
+    services: systemd units of its hosts that `status` shows, as the first of them says. units: further units
+    that must run. ports: what its hosts listen on; preflight tries whether these ports are free and can be
+    reached from the hosts that need them.
+    proofs: the health checks (engine/checking/proofs) that must pass before it is done on a host.
+    unproven: why it has none. one_by_one: its hosts vote, so only one of them at a time may be changed.
     fleetwide: it disturbs that workload on all hosts, not only on its own.
+    accounts: it knows the site's users, so users who leave the site leave here.
     effect: what users notice when it runs on a host in service. harms: variables whose change ends running
     work, and how. losses: by kind of `listed`, the work that ends when one of these things is removed.
     """
@@ -103,16 +139,23 @@ class Stage:
     artifacts: tuple[str, ...] = ()
     peers: tuple[Peers, ...] = ()
     folders: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     listed: Mapping[str, Callable[[Fleet], Mapping[str, Any]]] = field(default_factory=dict)
+    sized: Sized | None = None
     inhabited: tuple[str, ...] = ()
     record: str = ""
     cluster: bool = False
     certificates: bool = False
     services: tuple[str, ...] = ()
-    ports: tuple[int | str, ...] = ()
+    units: tuple[str, ...] = ()
+    proofs: tuple[str, ...] = ()
+    unproven: str = ""
+    one_by_one: bool = False
+    ports: tuple[Port, ...] = ()
     workload: Workload = Workload.NONE
     fleetwide: bool = False
+    accounts: bool = False
     effect: str = ""
     harms: Mapping[str, str] = field(default_factory=dict)
     losses: Mapping[str, Loss] = field(default_factory=dict)
@@ -127,6 +170,11 @@ class Stage:
     def abandoned(self, host: Host) -> bool:
         """Whether the host has left the stage's group. Staying in it, but no longer first, is not leaving."""
         return self.group != LOCALHOST and self.group not in host.groups
+
+    @property
+    def restarts(self) -> bool:
+        """Whether it may restart something on hosts in service, so that one is tried before the others."""
+        return self.runner is StageRunner.PLAYBOOK and bool(self.effect)
 
     def recorded_on(self, fleet: Fleet, host: str) -> str:
         """The host that keeps the digest of this stage for `host`; empty when nothing is recorded."""
@@ -153,12 +201,42 @@ def some(*names: str) -> tuple[Need, ...]:
 
 _NETWORKS_HARM = "the networks of pods and services cannot change under running pods"
 _PORT_HARM = "what runs on the nodes reports to the old port, so running jobs are lost"
-_KUBELET_PORT = 10250
+_CONTROL_PLANE, _KUBERNETES = ("kubernetes_control_plane",), ("kubernetes_control_plane", "kubernetes_node")
+_KUBELET = Port(10250, "the kubelet", _KUBERNETES)
+_POD_NETWORK = Port(8472, "the network of the pods, flannel", _KUBERNETES, udp=True)
+
+
+def _srun_port(variables: Mapping[str, Any]) -> int:
+    """The first port of SrunPortRange, at which srun listens for the nodes of its job."""
+    options = variables.get("slurm_controller_options")
+    given = str(options.get("SrunPortRange", "")) if isinstance(options, Mapping) else ""
+    first = given.partition("-")[0]
+    return int(first) if first.isdigit() else 0
+
+
+def _any_port(variables: Mapping[str, Any]) -> int:
+    """One of the ports that srun takes where the site sets no range."""
+    return 0 if _srun_port(variables) else 60001
+
+
+_PARTS = ("node_owner", "node_slurm_cpus", "node_slurm_memory_mib", "node_devices")
+_NODE_PARTS = ("platformctl.site.devices", "platformctl.site.processors")
 _NODE_BINARIES = ("kubeadm", "kubelet", "kubectl", "flannel-cni")
 
 STAGES: tuple[Stage, ...] = (
-    Stage("preflight", "all", ("preflight",), runner=StageRunner.PREFLIGHT),
-    Stage("artifacts", LOCALHOST, runner=StageRunner.ARTIFACTS),
+    Stage(
+        "preflight",
+        "all",
+        ("preflight",),
+        runner=StageRunner.PREFLIGHT,
+        unproven="it brings nothing up: its findings are the result",
+    ),
+    Stage(
+        "artifacts",
+        LOCALHOST,
+        runner=StageRunner.ARTIFACTS,
+        unproven="it brings nothing up: every artefact is compared with its digest",
+    ),
     Stage(
         "base",
         "all",
@@ -171,6 +249,8 @@ STAGES: tuple[Stage, ...] = (
             Peers("registry", first=True),
             Peers("slurm_rest", first=True),
         ),
+        proofs=("names", "home"),
+        accounts=True,
     ),
     Stage(
         "registry",
@@ -181,13 +261,16 @@ STAGES: tuple[Stage, ...] = (
         variables=("ansible_host",),  # in its certificate
         certificates=True,
         services=("docker-registry",),
-        ports=("registry_port",),
+        proofs=("registry",),
+        ports=(Port("registry_port", "the registry", ("containerd", "slurm_node")),),
     ),
     Stage(
         "containerd",
         "containerd",
         ("containerd",),
         each("base"),
+        units=("containerd",),
+        proofs=("containerd",),
         workload=Workload.PODS,
         effect="containerd may restart; containers keep running",
     ),
@@ -196,9 +279,25 @@ STAGES: tuple[Stage, ...] = (
         "kubernetes_control_plane",
         ("kubernetes_control_plane",),
         each("containerd") + every("registry"),
+        modules=_NODE_PARTS,
         artifacts=(*_NODE_BINARIES, "etcdctl", "*/kube-*", "*/etcd", "*/coredns", "*/pause"),
         peers=(Peers("kubernetes_control_plane"),),
-        ports=(6443, 2379, 2380, _KUBELET_PORT, 10257, 10259),
+        units=(
+            "kubelet",
+            "platformctl-kubelet-certificates.timer",
+            "platformctl-kubernetes-certificates.timer",
+        ),
+        proofs=("api", "etcd", "kubelet", "pull"),
+        one_by_one=True,
+        ports=(
+            Port(6443, "the Kubernetes API", _KUBERNETES),
+            Port(2379, "etcd", _CONTROL_PLANE),
+            Port(2380, "etcd's members", _CONTROL_PLANE),
+            Port(10257, "the controller manager"),
+            Port(10259, "the scheduler"),
+            _KUBELET,
+            _POD_NETWORK,
+        ),
         workload=Workload.PODS,
         fleetwide=True,
         effect="the Kubernetes API may be away for seconds; pods keep running",
@@ -213,9 +312,12 @@ STAGES: tuple[Stage, ...] = (
         "kubernetes_node",
         ("kubernetes_node",),
         each("containerd") + every("kubernetes_control_plane"),
+        modules=_NODE_PARTS,
         artifacts=(*_NODE_BINARIES, "*/kube-proxy", "*/pause"),
         variables=("ansible_host",),  # the kubelet's own address
-        ports=(_KUBELET_PORT,),
+        units=("kubelet",),
+        proofs=("kubelet", "pull", "node", "service_address", "pod_network"),
+        ports=(_KUBELET, _POD_NETWORK),
         workload=Workload.PODS,
         effect="kubelet may restart; pods keep running",
     ),
@@ -226,6 +328,7 @@ STAGES: tuple[Stage, ...] = (
         every("kubernetes_control_plane"),
         first=True,
         artifacts=("*/flannel",),
+        proofs=("node", "flannel", "service_address", "pod_network"),
     ),
     Stage(
         "kubernetes_addons",
@@ -233,7 +336,10 @@ STAGES: tuple[Stage, ...] = (
         ("kubernetes_addons",),
         every("kubernetes_network"),
         first=True,
-        artifacts=("*/metrics-server", "*/local-path-provisioner", "*/busybox"),
+        artifacts=("*/metrics-server", "*/local-path-provisioner", "*/busybox", "*/device-plugin"),
+        modules=_NODE_PARTS,
+        peers=(Peers("kubernetes_node", ("node_devices", "node_owner")),),
+        proofs=("addons", "devices", "cluster_names"),
         certificates=True,
     ),
     Stage(
@@ -241,6 +347,8 @@ STAGES: tuple[Stage, ...] = (
         "munge",
         ("munge",),
         each("base"),
+        units=("munge",),
+        proofs=("munge",),
         workload=Workload.JOBS,
         effect="munged may restart; Slurm retries for seconds",
         harms={"secret_munge_key": "jobs that run under the old key lose their Slurm daemons"},
@@ -251,7 +359,9 @@ STAGES: tuple[Stage, ...] = (
         ("slurm_accounting",),
         each("munge"),
         services=("slurmdbd",),
-        ports=("slurm_accounting_port",),
+        units=("mariadb",),
+        proofs=("slurmdbd", "accounting"),
+        ports=(Port("slurm_accounting_port", "slurmdbd", ("slurm_controller",)),),
         effect="slurmdbd may restart; slurmctld keeps records until it is back",
     ),
     Stage(
@@ -259,16 +369,31 @@ STAGES: tuple[Stage, ...] = (
         "slurm_controller",
         ("slurm_controller",),
         each("munge") + every("slurm_accounting"),
+        modules=_NODE_PARTS,
         peers=(
-            Peers("slurm_node", (*_ADDRESS, "slurm_node_*", "node_owner")),
+            Peers("slurm_node", (*_ADDRESS, "slurm_node_*", *_PARTS)),
             Peers("slurm_controller"),
             Peers("slurm_accounting"),
         ),
         services=("slurmctld",),
-        ports=("slurm_controller_port",),
+        proofs=("slurmctld", "drains", "accounting"),
+        ports=(
+            Port(
+                "slurm_controller_port",
+                "the Slurm controller",
+                ("slurm_node", "slurm_rest", "slurm_accounting", "slurm_controller"),
+            ),
+        ),
         listed={"node": partitions.nodes, "partition": partitions.partitions},
+        sized=Sized(
+            "slurm_node",
+            ("slurm_node_cpus", "slurm_node_memory_mib"),
+            "slurm_node_memory_margin_percent",
+            "_slurm_controller_measured",
+        ),
         workload=Workload.JOBS,
         fleetwide=True,
+        accounts=True,
         effect="slurmctld reads its configuration again; jobs keep running",
         harms={
             "slurm_cluster_name": "Slurm refuses the state of a cluster with another name",
@@ -287,8 +412,21 @@ STAGES: tuple[Stage, ...] = (
         "slurm_node",
         ("slurm_node",),
         each("munge") + some("slurm_controller"),  # a backup serves the configuration as well
+        modules=_NODE_PARTS,
         peers=(Peers("slurm_controller"),),
-        ports=("slurm_node_port",),
+        units=("slurmd", "platform-images.timer"),
+        proofs=("slurm_node", "job_step", "container_command"),
+        ports=(
+            Port("slurm_node_port", "slurmd", ("slurm_controller", "slurm_node")),
+            Port(_srun_port, "srun, by SrunPortRange", ("slurm_node",)),
+            Port(
+                _any_port,
+                "srun, which takes any port",
+                ("slurm_node",),
+                warning=True,
+                remedy="for srun, set SrunPortRange in slurm_controller_options and open that range",
+            ),
+        ),
         workload=Workload.JOBS,
         effect="slurmd may restart; jobs keep running",
     ),
@@ -300,7 +438,8 @@ STAGES: tuple[Stage, ...] = (
         variables=("ansible_host",),  # in its certificate
         certificates=True,
         services=("slurmrestd", "slurm-rest-tls"),
-        ports=("slurm_rest_port",),
+        proofs=("slurmrestd",),
+        ports=(Port("slurm_rest_port", "slurmrestd", _KUBERNETES),),
         effect="the Slurm REST service may be away for seconds",
     ),
     Stage(
@@ -311,18 +450,21 @@ STAGES: tuple[Stage, ...] = (
         artifacts=releases.ARTIFACTS,
         peers=(Peers("slurm_rest", (*_ADDRESS, "slurm_rest_port"), first=True),),
         folders=("charts",),
+        modules=_NODE_PARTS,
+        listed={"resource": partitions.resources},
         inhabited=("kubernetes_node",),
         variables=(
             *releases.VARIABLES,
             "slurm_partitions",  # become queues
-            "secret_slurm_jwt_key",
             "kubernetes_provider",
             "kubernetes_kubeconfig",
             "kubernetes_context",
             "kubernetes_image_registry",
         ),
+        proofs=("platform", "admission"),
         record="kubernetes_control_plane",
         cluster=True,
+        accounts=True,
     ),
     # Its digest is the list of hosts: a fresh site or a new host is proven; `platformctl verify` any time.
     Stage(
@@ -331,6 +473,7 @@ STAGES: tuple[Stage, ...] = (
         runner=StageRunner.VERIFY,
         needs=every("charts") + some("slurm_node"),
         peers=(Peers("all"),),
+        unproven="it is itself the proof of all others",
         record="kubernetes_control_plane",
         cluster=True,
     ),

@@ -1,4 +1,4 @@
-"""Which outputs a Job has by index: elements of an array, and on Kubernetes tasks of a Job of several."""
+"""Which outputs a Job has by index: elements of an array, completions, and on Kubernetes tasks of several."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,9 +17,18 @@ def indices(job: Mapping[str, Any]) -> Sequence[int]:
         except ValueError:
             return ()
     tasks, backend = spec.get("tasks"), status.get("backend")
-    # Where the output is a file, all tasks write into it.
-    one_file = backend in BACKENDS and BACK_ENDS[Target(backend)].output is OutputIn.FILE
-    return range(tasks) if isinstance(tasks, int) and tasks > 1 and not one_file else ()
+    in_files = backend in BACKENDS and BACK_ENDS[Target(backend)].output is OutputIn.FILE
+    if isinstance(tasks, int) and tasks > 1:
+        # Where the output is a file, all tasks write into it.
+        return () if in_files else range(tasks)
+    count, indexed = (
+        spec.get("completions") or spec.get("parallelism"),
+        spec.get("completionMode") == "Indexed",
+    )
+    if not isinstance(count, int) or (count == 1 and not indexed):
+        return ()
+    # Pods without an index have no names of their own; files have.
+    return range(count) if indexed or in_files else ()
 
 
 def wrong_index(job: Mapping[str, Any], index: int | None) -> str:

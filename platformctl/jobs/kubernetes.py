@@ -5,18 +5,23 @@ claim, the home is mounted at its path; otherwise there is an empty folder that 
 script is mounted from a ConfigMap that the batch Job owns, and starts in the home. The names of the user and
 the user's groups are files from the pod's annotations, mounted over the image's files.
 
+The containers and volumes of a template are passed on as the user wrote them: the reader of templates has
+checked every field. What isolates users is written over them.
+
 Tasks are an indexed Job. Kubernetes places their pods one by one; the back end makes sure before the release
 that all can start together. An array is an indexed Job too, and each index may fail without the others.
 """
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from platformctl.jobs import names
+from platformctl.jobs import names, pod_fields, selectors
 from platformctl.jobs.batch_script import INDEX
 from platformctl.jobs.model import Array, Container, JobSpec, Queue, Resources, Transfer, User
-from platformctl.jobs.staging import CANNOT_COPY, copies
+from platformctl.jobs.slurm_block import kept_variables
+from platformctl.jobs.staging import CANNOT_COPY, absolute, copies
 from platformctl.jobs.tokens import Token
 from platformctl.vocabulary import (
     API_VERSION,
@@ -37,7 +42,14 @@ _NAMES_VOLUME = f"{OWN_PREFIX}names"
 _SCRIPT_FOLDER = "/kfoundry"
 # Files of the pod's annotations, which take the place of the image's.
 _NAMES = {"/etc/passwd": ("passwd", PASSWD_ANNOTATION), "/etc/group": ("group", GROUP_ANNOTATION)}
-_INDEX_ANNOTATION = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
+# Fields of a pod's spec that are written here and not taken from the template as they are.
+_OWN_FIELDS = frozenset(
+    {
+        *("restartPolicy", "serviceAccountName", "serviceAccount", "automountServiceAccountToken"),
+        *("securityContext", "containers", "initContainers", "volumes", "nodeSelector", "priorityClassName"),
+        *("activeDeadlineSeconds", "terminationGracePeriodSeconds"),
+    }
+)
 
 # The arguments are source, target and the target's folder for each copy: data, never part of the program.
 _COPY = f"""\
@@ -71,7 +83,7 @@ COPY_RESOURCES = {"cpu": "100m", "memory": "128Mi"}
 _STAGE_OUT_SECONDS = 300
 # Only the first process gets SIGTERM when a pod ends. It passes the signal on, and waits again for its child.
 _RUN_AND_STAGE_OUT = f"""\
-{_SCRIPT_FOLDER}/script &
+COMMAND &
 child=$!
 trap 'kill -TERM "$child"' TERM
 wait "$child"
@@ -127,15 +139,20 @@ def batch_job(
     batch = batch_name(name, token, user if job.interactive else None)
     spec: dict[str, Any] = {
         "suspend": True,
-        **(_elements(job.array) if job.array else _tasks(job.tasks)),
+        **_runs(job),
         # A pod is replaced only when the old one is certainly dead, so that no task runs twice at once.
         "podReplacementPolicy": "Failed",
         "template": {
             "metadata": {
                 "labels": labels,
-                "annotations": {PASSWD_ANNOTATION: names.passwd(user), GROUP_ANNOTATION: names.group(user)},
+                "annotations": {
+                    PASSWD_ANNOTATION: names.passwd(user),
+                    GROUP_ANNOTATION: names.group(user),
+                    **pod_fields.annotations(job),
+                },
             },
-            "spec": _pod(job, user, script_image, batch, queue, strict_groups),
+            "spec": _pod(job, user, script_image, batch, queue, strict_groups)
+            | selectors.of_the_job(job.pod.given, token.uid),
         },
     }
     return {
@@ -178,48 +195,52 @@ def script_config_map(script: str, batch: str, batch_uid: str, token: Token) -> 
     }
 
 
-def _tasks(count: int) -> dict[str, Any]:
-    """Fields for tasks that run together: if one fails, all fail."""
-    mode = "Indexed" if count > 1 else "NonIndexed"
-    return {"backoffLimit": 0, "completions": count, "parallelism": count, "completionMode": mode}
+def _runs(job: JobSpec) -> dict[str, Any]:
+    """How often the pod runs, how many run at once, and what a failure of one means."""
+    batch = job.batch
+    if job.array is None:
+        mode = "Indexed" if job.tasks > 1 else "NonIndexed"
+        # If one of the tasks that run together fails, all fail.
+        runs = {"backoffLimit": 0, "completions": job.tasks, "parallelism": job.tasks, "completionMode": mode}
+    else:
+        runs = _elements(job, job.array)
+    if batch.per_index is not None:
+        runs["backoffLimitPerIndex"] = batch.per_index
+        if not job.retries:
+            # As in batch/v1: without a number of its own it is no limit.
+            runs.pop("backoffLimit", None)
+    if batch.max_failed is not None:
+        runs["maxFailedIndexes"] = batch.max_failed
+    return {**runs, **batch.given}
 
 
-def _elements(array: Array) -> dict[str, Any]:
-    """Fields for the elements of an array: each runs once, even if others fail."""
+def _elements(job: JobSpec, array: Array) -> dict[str, Any]:
+    """Each element of an array runs once, even if others fail. Completions share the retries of the Job."""
     count = len(array.indices)
-    return {
-        "completionMode": "Indexed",
-        "completions": count,
+    runs = {
+        "completionMode": "Indexed" if job.batch.indexed else "NonIndexed",
         "parallelism": min(array.limit or count, count),
-        "backoffLimitPerIndex": 0,
-        "maxFailedIndexes": count,
+        **({"completions": count} if job.batch.counted else {}),
     }
+    if job.batch.completions:
+        return {**runs, "backoffLimit": job.retries}
+    return {**runs, "backoffLimitPerIndex": 0, "maxFailedIndexes": count}
 
 
 def _pod(
     job: JobSpec, user: User, script_image: str, config_map: str, queue: Queue | None, strict_groups: bool
 ) -> dict[str, Any]:
+    containers = [container for container in (job.container, *job.pod.beside) if container]
+    init = [_container(job, container, user) for container in job.pod.init]
     pod: dict[str, Any] = {
+        **{name: value for name, value in job.pod.given.items() if name not in _OWN_FIELDS},
         "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
+        **_service_account(job),
         "enableServiceLinks": False,
-        "securityContext": {
-            "runAsUser": user.uid,
-            "runAsGroup": user.gid,
-            # fsGroup would change owner and mode of every file of a home.
-            **({} if user.home_claim else {"fsGroup": user.gid}),
-            "supplementalGroups": list(user.groups),
-            **({"supplementalGroupsPolicy": "Strict"} if strict_groups else {}),
-            "runAsNonRoot": True,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [
-            _container(job.container, user) if job.container else _script(job, user, script_image)
-        ],
-        "initContainers": _stages(job, user, script_image),
-        # With a container that copies, the grace period is long. A main process that ignores SIGTERM would
-        # use it all.
-        **({"shareProcessNamespace": True} if copies_beside(job) else {}),
+        "securityContext": _pod_security(job, user, strict_groups),
+        "containers": [_container(job, container, user) for container in containers]
+        or [_script(job, user, script_image)],
+        "initContainers": [*_stages(job, user, script_image), *init],
         "volumes": _volumes(job, user, config_map),
         "nodeSelector": {**job.pod.node_selector, **(queue.node_selector if queue else {})},
         "priorityClassName": (job.priority.pod_priority_class if job.priority else None)
@@ -229,10 +250,39 @@ def _pod(
         "activeDeadlineSeconds": job.walltime,
         "terminationGracePeriodSeconds": _grace(job),
     }
-    if job.array:
-        for container in pod["containers"]:
+    if copies_beside(job):
+        # With a container that copies, the grace period is long. A main process that ignores SIGTERM would
+        # use it all.
+        pod["shareProcessNamespace"] = True
+    if job.array and job.batch.indexed:
+        for container in [*pod["containers"], *init]:
             container["env"] = [*container.get("env", ()), _index()]
     return {key: value for key, value in pod.items() if value not in ([], {}, None)}
+
+
+def _service_account(job: JobSpec) -> dict[str, Any]:
+    """No token of the API, except that of an account that the site allows to Jobs."""
+    if job.pod.service_account is None:
+        return {"automountServiceAccountToken": False}
+    automount = job.pod.given.get("automountServiceAccountToken", True)
+    return {"serviceAccountName": job.pod.service_account, "automountServiceAccountToken": automount}
+
+
+def _pod_security(job: JobSpec, user: User, strict_groups: bool) -> dict[str, Any]:
+    """The submitter's ids; of the template what the site has compared with them, or what grants nothing."""
+    given = job.pod.given.get("securityContext") or {}
+    kept = ("fsGroupChangePolicy", "appArmorProfile")
+    return {
+        **{name: given[name] for name in kept if name in given},
+        "runAsUser": user.uid,
+        "runAsGroup": given.get("runAsGroup", user.gid),
+        # fsGroup would change owner and mode of every file of a home.
+        **({} if user.home_claim else {"fsGroup": given.get("fsGroup", user.gid)}),
+        "supplementalGroups": list(user.groups),
+        **({"supplementalGroupsPolicy": "Strict"} if strict_groups else {}),
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
 
 
 def _grace(job: JobSpec) -> int | None:
@@ -244,15 +294,20 @@ def _grace(job: JobSpec) -> int | None:
 
 def _script(job: JobSpec, user: User, image: str) -> dict[str, Any]:
     """The container of a script: the user's program, or the program that runs it and copies its results."""
-    command = [f"{_SCRIPT_FOLDER}/script"]
+    command = [f"{_SCRIPT_FOLDER}/script", *job.args]
     if job.stage_out:
-        command = ["/bin/sh", "-c", _RUN_AND_STAGE_OUT, "script", *_arguments(job.stage_out, user)]
+        program = _RUN_AND_STAGE_OUT.replace("COMMAND", shlex.join(command), 1)
+        command = ["/bin/sh", "-c", program, "script", *_arguments(job.stage_out, user)]
     container: dict[str, Any] = {
         "name": "script",
         "image": image,
         "command": [_literal(word) for word in command],
-        "workingDir": user.home,
-        "env": [{"name": "HOME", "value": user.home}, {"name": "USER", "value": user.name}],
+        "workingDir": absolute(job.slurm.get("chdir", ""), user.home).rstrip("/"),
+        "env": [
+            {"name": "HOME", "value": user.home},
+            {"name": "USER", "value": user.name},
+            *({"name": name, "value": _literal(text)} for name, text in kept_variables(job.slurm).items()),
+        ],
         "volumeMounts": [
             {"name": _SCRIPT_VOLUME, "mountPath": _SCRIPT_FOLDER, "readOnly": True},
             {"name": _HOME_VOLUME, "mountPath": user.home},
@@ -264,28 +319,24 @@ def _script(job: JobSpec, user: User, image: str) -> dict[str, Any]:
     return container | ({"resources": levels} if levels else {})
 
 
-def _container(container: Container, user: User) -> dict[str, Any]:
-    env = [{"name": name, "value": value} for name, value in container.env]
-    mounts = [{"name": name, "mountPath": path} for name, path in container.mounts]
-    if user.home_claim and user.home not in {path.rstrip("/") for _, path in container.mounts}:
+def _container(job: JobSpec, container: Container, user: User) -> dict[str, Any]:
+    """A container of the template with the home, the user's names and no privilege."""
+    env = pod_fields.environment(job, container)
+    mounts = [dict(mount) for mount in container.given.get("volumeMounts") or ()]
+    taken = {mount.path.rstrip("/") for mount in container.mounts}
+    if user.home_claim and user.home not in taken:
         mounts.append({"name": _HOME_VOLUME, "mountPath": user.home})
         if "HOME" not in {name for name, _ in container.env}:
             env.insert(0, {"name": "HOME", "value": user.home})
-    mounts += _names_mounts(path for _, path in container.mounts)
+    security = container.given.get("securityContext") or {}
+    kept = ("readOnlyRootFilesystem", "runAsUser", "runAsGroup", "appArmorProfile")
     fields: dict[str, Any] = {
-        "name": container.name,
-        "image": container.image,
-        "command": list(container.command),
-        "args": list(container.args),
+        **container.given,
         "env": env,
         "resources": _levels(container.resources),
-        "volumeMounts": mounts,
-        "securityContext": _unprivileged(),
+        "volumeMounts": mounts + _names_mounts(taken),
+        "securityContext": {name: security[name] for name in kept if name in security} | _unprivileged(),
     }
-    if container.working_dir:
-        fields["workingDir"] = container.working_dir
-    if container.pull_policy:
-        fields["imagePullPolicy"] = container.pull_policy
     return {key: value for key, value in fields.items() if value not in ([], {})}
 
 
@@ -343,7 +394,7 @@ def _volumes(job: JobSpec, user: User, config_map: str) -> list[dict[str, Any]]:
     elif job.container is None:
         volumes.append({"name": _HOME_VOLUME, "emptyDir": {}})
     volumes.append(_names_volume())
-    return volumes + [{"name": volume, "emptyDir": {}} for volume in job.pod.volumes]
+    return volumes + pod_fields.volumes(job)
 
 
 def _names_volume() -> dict[str, Any]:
@@ -366,7 +417,7 @@ def _names_mounts(taken: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def _index() -> dict[str, Any]:
-    return {"name": INDEX, "valueFrom": {"fieldRef": {"fieldPath": _INDEX_ANNOTATION}}}
+    return {"name": INDEX, "valueFrom": {"fieldRef": {"fieldPath": pod_fields.INDEX_FIELD}}}
 
 
 def _levels(resources: Resources) -> dict[str, dict[str, str]]:

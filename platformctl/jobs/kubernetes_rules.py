@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from platformctl.jobs import staging
+from platformctl.jobs import slurm_block, staging
 from platformctl.jobs.model import JobSpec, Refusal, User
 from platformctl.jobs.reader import Reader
 
@@ -36,11 +36,33 @@ def unsupported(job: JobSpec) -> list[Refusal]:
             f"{_ALONE} for the tasks of a container or the elements of an array of it, which end one by one",
         ),
     )
-    return [Refusal(f"spec.{name}", why) for holds, name, why in rules if holds]
+    return [*(Refusal(f"spec.{name}", why) for holds, name, why in rules if holds), *slurm_block.needs(job)]
+
+
+def attempts(job: JobSpec) -> int:
+    """Of several completions, Kubernetes itself runs those again that failed."""
+    if job.batch.completions or job.batch.per_index is not None:
+        return 1
+    return 1 + job.retries
 
 
 def unsupported_for(job: JobSpec, user: User) -> list[Refusal]:
     """What the job's user cannot use there: only the home is mounted, and only if it has a claim."""
+    return [*_folder(job, user), *_transfers(job, user)]
+
+
+def _folder(job: JobSpec, user: User) -> list[Refusal]:
+    """Where a script starts must be mounted."""
+    folder = staging.absolute(job.slurm.get("chdir", ""), user.home).rstrip("/")
+    if folder == user.home or (user.home_claim and folder.startswith(f"{user.home}/")):
+        return []
+    if user.home_claim is None:
+        return [Refusal("spec.slurm.chdir", f"{_ALONE}, where the home of {user.name} is not mounted")]
+    return [Refusal("spec.slurm.chdir", f"{_ALONE}, where only the home is mounted: name a folder below it")]
+
+
+def _transfers(job: JobSpec, user: User) -> list[Refusal]:
+    """Files that are copied must be in the home."""
     if user.home_claim is None:
         why = f"{_ALONE}, where the home of {user.name} is not mounted"
         given = (("stageIn", job.stage_in), ("stageOut", job.stage_out))
@@ -49,6 +71,12 @@ def unsupported_for(job: JobSpec, user: User) -> list[Refusal]:
         Refusal(refusal.path, f"{_ALONE}, where only the home is mounted: {refusal.message}")
         for refusal in staging.outside(job, user, ())
     ]
+
+
+def dropped(job: JobSpec) -> list[Refusal]:
+    """Wishes in fields of a Job that have no effect on Kubernetes."""
+    why = "has no effect on kubernetes: only Slurm has it"
+    return [Refusal(path, why) for path in slurm_block.without_effect(job.slurm)]
 
 
 def queue_options(reader: Reader, options: dict[str, Any], path: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ It changes only what the user asked for, except that a Job without a name gets o
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -13,6 +13,9 @@ from platformctl.jobs.model import Refusal
 from platformctl.vocabulary import API_VERSION, JOB_KIND
 
 _STEM = 40
+_INDENT = 2
+# What a block can hold as it is: no control characters, and none of Unicode's line ends.
+_HELD = re.compile("[\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*")
 
 
 class NotAManifestError(Exception):
@@ -61,8 +64,44 @@ def override(job: dict[str, Any], name: str, fields: Mapping[str, Any]) -> dict[
 
 
 def as_yaml(value: Any) -> str:
-    """Any document as YAML for people: texts of several lines are written as blocks."""
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    """Any document as YAML for people: texts of several lines are written as blocks.
+
+    PyYAML writes a text with a tab, or with a blank at the end of a line, in quotes on one line. A block can
+    hold both, so blocks are written here, in the place of words that stand for them.
+    """
+    texts: list[str] = []
+    mark = "BLOCK_"
+    while mark in str(value):
+        mark += "_"
+    marked = value if isinstance(value, str) else _marked(value, mark, texts)
+    shown = yaml.dump(marked, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return re.sub(rf"(?m)^( *)((?:- )*)(.*?){mark}(\d+)$", lambda line: _block(line, texts), shown)
+
+
+def _marked(value: Any, mark: str, texts: list[str]) -> Any:
+    """The value with words in the place of texts that a block can hold; texts: these, in order."""
+    if isinstance(value, dict):
+        return {key: _marked(item, mark, texts) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_marked(item, mark, texts) for item in value]
+    if not isinstance(value, str) or "\n" not in value or not _HELD.fullmatch(value):
+        return value
+    texts.append(value)
+    return f"{mark}{len(texts) - 1}"
+
+
+def _block(line: re.Match[str], texts: Sequence[str]) -> str:
+    text = texts[int(line[4])]
+    body = text.rstrip("\n")
+    ends = len(text) - len(body)
+    chomping = "-" if not ends else "" if ends == 1 and body else "+"
+    # A reader takes the indentation from the first line that is not empty, unless it is said.
+    said = str(_INDENT) if re.match(r"\n*[ \t]", text) or not body else ""
+    # Behind a key it is indented more than the key, otherwise more than the last dash.
+    margin = " " * (len(line[1]) + len(line[2]) + (_INDENT if line[3] else 0))
+    lines = [f"{margin}{part}" if part else "" for part in (body.split("\n") if body else [])]
+    kept = [""] * (ends - 1 if body else ends)
+    return "\n".join([f"{line[1]}{line[2]}{line[3]}|{said}{chomping}", *lines, *kept])
 
 
 def name_stem(text: str) -> str:
@@ -89,11 +128,8 @@ def _jobs(document: object) -> list[dict[str, Any]]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks."""
+    """Without anchors, which people do not read."""
 
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _text)
+    def ignore_aliases(self, _data: Any) -> bool:
+        """Every value is written out."""
+        return True

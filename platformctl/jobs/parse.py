@@ -1,12 +1,15 @@
 """Turns the spec of a kfoundry.io/v1alpha1 Job into a checked JobSpec, or a list of all mistakes."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
+from platformctl.jobs import batch
 from platformctl.jobs.array import parse_array
 from platformctl.jobs.model import (
+    Array,
     Container,
     Dependency,
     JobSpec,
@@ -18,22 +21,27 @@ from platformctl.jobs.model import (
     When,
 )
 from platformctl.jobs.reader import Reader
-from platformctl.jobs.sbatch_script import DIRECTIVE
+from platformctl.jobs.sbatch_script import first_directive
+from platformctl.jobs.slurm_block import WHOLE_JOB, clashes, read_block, task_resources
 from platformctl.jobs.targets import BACK_ENDS
 from platformctl.jobs.template import TemplateReader
+from platformctl.jobs.template_resources import read_flat_resources, together
 from platformctl.jobs.walltime import parse_walltime
 
 MAX_SCRIPT = 512 * 1024
-MAX_NODES, MAX_TASKS, MAX_RETRIES, MAX_DEPENDENCIES, MAX_TRANSFERS = 10_000, 100_000, 10, 64, 32
+MAX_NODES, MAX_TASKS, MAX_DEPENDENCIES, MAX_TRANSFERS = 10_000, 100_000, 64, 32
+MAX_ARGS, MAX_ARG = 1024, 131_072
 DIRECTIVES_REFUSED = "lines are not read here; use the fields of the Job"
 FIELDS = (
     "template", "script", "resources", "target", "queue", "account", "priorityClassName", "walltime", "nodes",
     "tasks", "tasksPerNode", "array", "dependsOn", "interactive", "retries", "suspend", "managedBy",
-    "ttlAfterFinished", "stageIn", "stageOut",
+    "ttlAfterFinished", "stageIn", "stageOut", "args", "slurm", *batch.FIELDS,
 )  # fmt: skip
 
 _RESOURCE_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 _MANAGER = re.compile(r"[a-z0-9][a-z0-9.-]*/[A-Za-z0-9][A-Za-z0-9/._~-]*", re.ASCII)
+_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
+_BATCH_CONTROLLER = "kubernetes.io/job-controller"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -43,41 +51,73 @@ def parse(spec: object) -> JobSpec | list[Refusal]:
     fields = reader.mapping(spec, "spec")
     for key in fields:
         if key not in FIELDS:
-            reader.refuse(f"spec.{str(key)[:63]}", f"is not a field of a Job; fields are {', '.join(FIELDS)}")
+            near = get_close_matches(str(key)[:63], FIELDS, 1)
+            hint = f"did you mean {near[0]}?" if near else "`platformctl docs jobs` lists them"
+            reader.refuse(f"spec.{str(key)[:63]}", f"is not a field of a Job; {hint}")
+    array = reader.convert(fields.get("array"), "spec.array", parse_array)
+    more, same = batch.read_batch(reader, fields, array)
+    template = TemplateReader(reader)
     walltime = reader.convert(fields.get("walltime"), "spec.walltime", parse_walltime)
     interactive = reader.flag(fields.get("interactive"), "spec.interactive")
-    template = TemplateReader(reader)
-    script, container, pod = _what(reader, template, fields, interactive, walltime)
+    script, container, pod = _what(reader, template, fields, interactive, walltime or same.walltime)
     nodes, tasks, tasks_per_node = _size(reader, fields)
-    array = reader.convert(fields.get("array"), "spec.array", parse_array)
+    array = array or same.array
     if array and interactive:
-        reader.refuse("spec.interactive", "is for one job, not for an array")
+        reader.refuse("spec.interactive", "is for one job, not for an array or for several completions")
     reader.convert(fields.get("managedBy"), "spec.managedBy", _manager)
+    resources = _resources(reader, template, fields, container, pod)
+    block = read_block(reader, fields.get("slurm"))
+    clashes(reader, block, {**fields, "template.spec.activeDeadlineSeconds": pod.deadline}, resources)
     job = JobSpec(
         script=script,
         container=container,
         pod=pod,
-        resources=_resources(reader, template, fields, container),
+        resources=task_resources(block, resources, tasks),
         target=_target(reader, fields.get("target")),
         queue=reader.name(fields.get("queue"), "spec.queue"),
-        walltime=walltime,
+        walltime=batch.agreed(
+            reader,
+            ("spec.walltime", walltime),
+            ("spec.activeDeadlineSeconds", same.walltime),
+            ("spec.template.spec.activeDeadlineSeconds", pod.deadline),
+            unit=" seconds",
+        ),
         nodes=nodes,
         tasks=tasks,
         tasks_per_node=tasks_per_node,
         array=array,
         depends_on=_dependencies(reader, fields.get("dependsOn")),
-        account=reader.name(fields.get("account"), "spec.account"),
-        priority_class=_priority_class(reader, fields.get("priorityClassName")),
+        account=_account(reader, fields.get("account")),
+        priority_class=_priority_class(reader, fields.get("priorityClassName"), pod.priority_class),
         interactive=interactive,
-        retries=reader.whole(fields.get("retries"), "spec.retries", 0, MAX_RETRIES) or 0,
+        retries=_retries(reader, fields, same.retries, pod),
         suspend=reader.flag(fields.get("suspend"), "spec.suspend"),
-        ttl_after_finished=reader.convert(
-            fields.get("ttlAfterFinished"), "spec.ttlAfterFinished", parse_walltime
+        ttl_after_finished=batch.agreed(
+            reader,
+            (
+                "spec.ttlAfterFinished",
+                reader.convert(fields.get("ttlAfterFinished"), "spec.ttlAfterFinished", parse_walltime),
+            ),
+            ("spec.ttlSecondsAfterFinished", same.ttl),
+            unit=" seconds",
         ),
         stage_in=_transfers(reader, fields.get("stageIn"), "spec.stageIn"),
         stage_out=_transfers(reader, fields.get("stageOut"), "spec.stageOut"),
+        args=_args(reader, fields),
+        components=_components(reader, block, array),
+        slurm=block,
+        batch=more,
     )
-    return reader.refusals or replace(job, unsupported=_unsupported(job, template))
+    if more.failure and pod.on_failure:
+        why = "must be Never with podFailurePolicy, which says itself what is tried again"
+        reader.refuse("spec.template.spec.restartPolicy", why)
+    replacing = batch.dropped(fields)
+    wishes = {
+        target: (*template.fields.dropped[target], *back_end.dropped(job), *replacing)
+        for target, back_end in BACK_ENDS.items()
+    }
+    dropped = {target: found for target, found in wishes.items() if found}
+    return reader.refusals or replace(job, unsupported=_unsupported(job, template), dropped=dropped)
 
 
 def _what(
@@ -125,10 +165,53 @@ def _script(reader: Reader, value: Any) -> str | None:
     first = text.split("\n", 1)[0]
     if not first.startswith("#!") or not first[2:].strip().startswith("/") or "\r" in first:
         reader.refuse("spec.script", "must begin with its interpreter, for example #!/bin/bash")
-    directive = DIRECTIVE.search(text)
+    directive = first_directive(text)
     if directive:
-        line = text.count("\n", 0, directive.start()) + 1
-        reader.refuse("spec.script", f"line {line}: #{directive[1]} {DIRECTIVES_REFUSED}")
+        line, name = directive
+        reader.refuse("spec.script", f"line {line}: #{name} {DIRECTIVES_REFUSED}")
+    return text
+
+
+_OF_COMPONENT = (
+    "nodes", "tasks", "tasksPerNode", "resources", "queue", "account", "walltime", "slurm",
+)  # fmt: skip
+
+
+def _components(reader: Reader, block: Mapping[str, Any], array: Array | None) -> tuple[JobSpec, ...]:
+    """The further components of a heterogeneous job, which have the fields of a Job that say its size."""
+    components = []
+    if "components" in block and array:
+        reader.refuse(
+            "spec.slurm.components", "is for one job, not for an array: leave out array or components"
+        )
+    for number, item in enumerate(block.get("components", ())):
+        here = f"spec.slurm.components[{number}]"
+        fields = reader.only(reader.mapping(item, here), here, _OF_COMPONENT)
+        found = parse({**fields, "script": "#!/bin/sh\n"})
+        if isinstance(found, list):
+            reader.refusals += [
+                Refusal(refusal.path.replace("spec", here, 1), refusal.message) for refusal in found
+            ]
+        else:
+            for name in WHOLE_JOB & found.slurm.keys():
+                reader.refuse(f"{here}.slurm.{name}", f"is for the whole job: write it as spec.slurm.{name}")
+            components.append(found)
+    return tuple(components)
+
+
+def _args(reader: Reader, fields: dict[str, Any]) -> tuple[str, ...]:
+    """The arguments of the script."""
+    if fields.get("args") is not None and fields.get("script") is None:
+        reader.refuse("spec.args", "is for scripts; write them in the container's args")
+    return reader.texts(fields.get("args"), "spec.args", MAX_ARGS, MAX_ARG)
+
+
+def _account(reader: Reader, value: Any) -> str | None:
+    """The name of an account. Slurm's may contain '@'."""
+    text = reader.text(value, "spec.account", 64)
+    if text is not None and not _ACCOUNT.fullmatch(text):
+        reader.refuse("spec.account", "must be letters, digits, '.', '_', '-' and '@'")
+        return None
     return text
 
 
@@ -156,12 +239,27 @@ def most_on_a_node(each: int, tasks: int, nodes: int | None) -> int:
 
 
 def _resources(
-    reader: Reader, template: TemplateReader, fields: dict[str, Any], container: Container | None
+    reader: Reader,
+    template: TemplateReader,
+    fields: dict[str, Any],
+    container: Container | None,
+    pod: PodOptions,
 ) -> Resources:
     given = fields.get("resources")
     if given is not None and fields.get("template") is not None:
         reader.refuse("spec.resources", "is for scripts; ask in the container's resources")
-    return container.resources if container else template.flat_resources(given, "spec.resources")
+    if container:
+        return together((container, *pod.beside), pod.init)
+    return read_flat_resources(template.fields, given, "spec.resources")
+
+
+def _retries(reader: Reader, fields: dict[str, Any], limit: int | None, pod: PodOptions) -> int:
+    """retries, or backoffLimit; OnFailure without either means as many as in batch/v1."""
+    own = reader.whole(fields.get("retries"), "spec.retries", 0, batch.MAX_RETRIES)
+    given = batch.agreed(reader, ("spec.retries", own), ("spec.backoffLimit", limit))
+    if given is None:
+        return batch.DEFAULT_RETRIES if pod.on_failure else 0
+    return given
 
 
 def _target(reader: Reader, value: Any) -> Target:
@@ -178,18 +276,23 @@ def _one_of[T](kind: Callable[[Any], T]) -> Callable[[Any], T]:
     return convert
 
 
-def _priority_class(reader: Reader, value: Any) -> str | None:
-    text = reader.text(value, "spec.priorityClassName", 253)
-    if text is not None and not _RESOURCE_NAME.fullmatch(text):
-        reader.refuse("spec.priorityClassName", "must be lower-case letters, digits, '.' and '-'")
-        return None
-    return text
+def _priority_class(reader: Reader, value: Any, of_pod: str | None) -> str | None:
+    own = reader.text(value, "spec.priorityClassName", 253)
+    there = (("spec.priorityClassName", own), ("spec.template.spec.priorityClassName", of_pod))
+    for path, text in there:
+        if text is not None and not _RESOURCE_NAME.fullmatch(text):
+            reader.refuse(path, "must be lower-case letters, digits, '.' and '-'")
+    return batch.agreed(reader, *there)
 
 
 def _manager(value: Any) -> str:
     if not isinstance(value, str) or len(value) > 63 or not _MANAGER.fullmatch(value):
         raise ValueError(
             "must be a name with a domain, such as example.com/controller, of at most 63 characters"
+        )
+    if value == _BATCH_CONTROLLER:
+        raise ValueError(
+            "names the controller of batch/v1, which does not run Jobs of this kind; leave it out"
         )
     return value
 
@@ -244,7 +347,7 @@ def _topmost(refusals: Sequence[Refusal]) -> list[Refusal]:
 def _unsupported(job: JobSpec, template: TemplateReader) -> dict[Target, tuple[Refusal, ...]]:
     """For each back end, why it cannot run the job: fields of its template, then fields of the Job."""
     by_target = {
-        target: (*_topmost(template.unsupported[target]), *back_end.unsupported(job))
+        target: (*_topmost(template.fields.unsupported[target]), *back_end.unsupported(job))
         for target, back_end in BACK_ENDS.items()
     }
     return {target: refusals for target, refusals in by_target.items() if refusals}

@@ -1,7 +1,7 @@
 """Kubernetes resource quantities (`500m`, `16Gi`, `1e3`) as exact numbers.
 
-The grammar is that of k8s.io/apimachinery's resource.Quantity. There are no floats, so nothing is rounded
-twice.
+The grammar is that of k8s.io/apimachinery's resource.Quantity. As in Kubernetes, a plain number of a manifest
+(`cpu: 0.5`) means its decimal digits. All arithmetic is exact.
 """
 
 import re
@@ -23,7 +23,7 @@ _QUANTITY = re.compile(
 
 def parse_quantity(value: object) -> Fraction:
     """The number of a quantity, zero or more; ValueError, with a text for people, if it is not one."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError('must be a quantity such as "4", "500m" or "16Gi"')
     match = _QUANTITY.fullmatch(str(value))
     if match is None:

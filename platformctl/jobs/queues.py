@@ -43,9 +43,15 @@ def parse_queue(name: str, spec: object) -> Queue | list[Refusal]:
 
 
 def pick(queues: Mapping[str, Queue], name: str | None) -> Queue | Refusal | None:
-    """The queue that a Job names, or the default one; None if there is no queue to use."""
+    """The queue that a Job names, or the default one; None if there is no queue to use.
+
+    The name of a partition means the queue that leads there: names of queues have no capitals and no '_'.
+    """
     if name is None:
         return next((queues[key] for key in sorted(queues) if queues[key].default), None)
+    leading = [queue for queue in queues.values() if queue.partition == name]
+    if name not in queues and len(leading) == 1:
+        return leading[0]
     if queues and name not in queues:
         return Refusal("spec.queue", f"there is no queue {name}; there are {', '.join(sorted(queues))}")
     return queues.get(name)

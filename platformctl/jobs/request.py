@@ -4,15 +4,20 @@ If a Job has no field for an option, or the option could mean two things, it is 
 `parse` checks later whether the resulting Job is allowed.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from platformctl.jobs import manifest
-from platformctl.jobs.command_line import UnclearError, Variables, as_script, with_context
+from platformctl.jobs.command_line import UnclearError, as_script
 from platformctl.vocabulary import GPU
 
 _CONTAINER = "main"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+type Variables = Sequence[tuple[str, str]]
+"""Names with their values, in order."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +88,24 @@ def _of_script(spec: dict[str, Any], asked: Request) -> dict[str, Any]:
         )
     if asked.amounts:
         spec["resources"] = _amounts(spec.get("resources"), asked.amounts)
-    if asked.variables or asked.arguments:
-        if not isinstance(spec.get("script"), str):
-            raise UnclearError("the Job runs nothing that takes arguments or variables")
-        spec["script"] = with_context(spec["script"], asked.variables, asked.arguments)
+    if (asked.variables or asked.arguments) and not isinstance(spec.get("script"), str):
+        raise UnclearError("the Job runs nothing that takes arguments or variables")
+    if asked.arguments:
+        spec["args"] = list(asked.arguments)
+    if asked.variables:
+        spec["slurm"] = _with_variables(spec.get("slurm"), asked.variables)
     return spec
+
+
+def _with_variables(block: Any, variables: Variables) -> Any:
+    """The fields of Slurm with variables of the script. What is no mapping stays, and is refused later."""
+    for name, _ in variables:
+        if not _NAME.fullmatch(name):
+            raise UnclearError(f"{name!r} is not the name of a variable: letters, digits and '_'")
+    given = (block or {}).get("environment") or {} if isinstance(block or {}, dict) else None
+    if not isinstance(given, dict):
+        return block
+    return {**(block or {}), "environment": {**given, **dict(variables)}}
 
 
 def _of_container(spec: dict[str, Any], asked: Request) -> dict[str, Any]:

@@ -1,24 +1,34 @@
-"""Reads the #SBATCH lines of a script as sbatch 24.11 does (checked against the real sbatch).
+"""Reads the #SBATCH lines of a script, and command lines, as sbatch 24.11 does (checked against sbatch).
 
 Directives are the lines that begin with `#SBATCH` (or the old `#SLURM`), from the second line to the first
 command. They are split into words much as in a shell: quotes, backslashes, and `#` for a comment. An empty
 word, such as `''`, ends the line. The words of all lines form one command line, so a value may be in the next
-directive. Names may be abbreviated if only one option matches.
+directive. Names may be abbreviated if only one option matches. sbatch reads no directive behind the first
+command, so nothing here looks at the text from there on.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
-from platformctl.jobs.sbatch_options import ALIASES, BY_NAME, BY_SHORT, Option, Takes
+from platformctl.jobs.sbatch_options import ALIASES, BY_NAME, BY_SHORT, PLUGIN_OPTIONS, Option, Takes
+
+# The line number of options that were typed, not read from the script.
+TYPED = 0
 
 # Lines that some version of Slurm reads as directives, with any content.
-DIRECTIVE = re.compile(r"^#(SBATCH|SLURM|PBS|BSUB|HETJOB)\b", re.MULTILINE)
+DIRECTIVE = re.compile(r"#(SBATCH|SLURM|PBS|BSUB|HETJOB)\b")
 
 _OURS = re.compile(r"#(SBATCH|SLURM)")
 _REMARK = re.compile(r"[ \t\v\f\r]*(#|$)")
 _FOREIGN = re.compile(r"#(PBS|BSUB)\b")
-_PARTS = re.compile(r"(hetjob|packjob)(?!\S)", re.IGNORECASE | re.ASCII)
-_PARTS_REFUSED = "a job of several parts (hetjob) is not supported: submit a Job for each part"
+# Begins the next component of a heterogeneous job as the first word of a line; sbatch skips it elsewhere.
+_PART = re.compile(r"(hetjob|packjob)(?!\S)", re.IGNORECASE | re.ASCII)
+_PART_BEGINS = re.compile(r"[ \t\v\f\r]*(hetjob|packjob)(?!\S)", re.IGNORECASE | re.ASCII)
+_UNKNOWN = (
+    "is not an option of sbatch 24.11: correct it, or leave it out (--without {name}); "
+    "if a plugin of your site has it, leave it out and write slurm.plugins: {{{name}: VALUE}} in the Job"
+)
 # Of Unicode's spaces only these separate words, and a backslash escapes only the blank.
 _SPACE = (" ", "\t", "\v", "\f", "\r")
 _ENDS = ("", *_SPACE[1:])
@@ -26,13 +36,16 @@ _ENDS = ("", *_SPACE[1:])
 
 @dataclass(frozen=True)
 class Mistake:
-    """A line of the script, counted from 1, and what is wrong with it or what to do instead."""
+    """A line of the script, counted from 1, and what is wrong with it or what to do instead.
+
+    line: TYPED for the command line.
+    """
 
     line: int
     message: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.message}"
+        return f"line {self.line}: {self.message}" if self.line else self.message
 
 
 @dataclass(frozen=True)
@@ -48,21 +61,39 @@ class Directive:
 class Script:
     """The lines of a script without their ends, and what its directives say.
 
-    foreign: lines, counted from 1, of other schedulers' directives, which sbatch reads too.
+    header: how many lines are before the first command. foreign: lines, counted from 1, of other schedulers'
+    directives, which sbatch reads too. directives: of the job, or of the first component of a heterogeneous
+    job. components: of the others.
     """
 
     lines: tuple[str, ...]
+    header: int
     directives: tuple[Directive, ...]
+    components: tuple[tuple[Directive, ...], ...]
     foreign: tuple[int, ...]
     mistakes: tuple[Mistake, ...]
 
 
-class _Words:
-    """The words of all directive lines, with the line of each."""
+@dataclass(frozen=True)
+class CommandLine:
+    """Options of a command line, and the words behind them: the script and its arguments.
 
-    def __init__(self) -> None:
-        self.words: list[tuple[int, str]] = []
-        self.mistakes: list[Mistake] = []
+    components: options of the further components of a heterogeneous job, which stand behind colons.
+    """
+
+    options: tuple[Directive, ...] = ()
+    components: tuple[tuple[Directive, ...], ...] = ()
+    rest: tuple[str, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+
+
+@dataclass
+class _Words:
+    """The words of all directive lines, with the line of each. without: options that are left out."""
+
+    without: Collection[str] = ()
+    words: list[tuple[int, str]] = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
 
     def add(self, number: int, text: str) -> None:
         try:
@@ -71,24 +102,71 @@ class _Words:
             self.mistakes.append(Mistake(number, str(error)))
 
 
-def read_script(text: str) -> Script:
-    """The script's directives, and everything in them that sbatch would refuse."""
+def read_script(text: str, without: Collection[str] = ()) -> Script:
+    """The script's directives, and everything in them that sbatch would refuse.
+
+    without: names of options that sbatch does not know and that are to be left out.
+    """
     lines = tuple(text.split("\n"))
     if form := _form(lines):
-        return Script(lines, (), (), form)
-    words = _Words()
+        return Script(lines, 0, (), (), (), form)
+    parts = [_Words(without)]
     foreign = []
-    body = len(lines)
-    for index, line in enumerate(lines):
+    header = _header(lines)
+    for index, line in enumerate(lines[:header]):
         if ours := _OURS.match(line):
-            words.add(index + 1, line[ours.end() :])
+            if _PART_BEGINS.match(line, ours.end()):
+                parts.append(_Words(without))
+            parts[-1].add(index + 1, line[ours.end() :])
         elif _FOREIGN.match(line):
             foreign.append(index + 1)
-        elif not _REMARK.match(line):
-            body = index
-            break
-    directives = _parse(words)
-    return Script(lines, tuple(directives), tuple(foreign), (*words.mistakes, *_beyond(lines, body)))
+    found = [tuple(_directives(words)) for words in parts]
+    mistakes = tuple(mistake for words in parts for mistake in words.mistakes)
+    return Script(lines, header, found[0], tuple(found[1:]), tuple(foreign), mistakes)
+
+
+def read_command_line(typed: Sequence[str], without: Collection[str] = ()) -> CommandLine:
+    """The options at the beginning of a command line, up to the first word that is none."""
+    parts: list[tuple[Directive, ...]] = []
+    mistakes: list[Mistake] = []
+    rest = list(typed)
+    while not parts or rest[:1] == [":"]:
+        words = _Words(without, [(TYPED, word) for word in (rest[1:] if parts else rest)])
+        options, left = _parse(words)
+        parts.append(tuple(options))
+        mistakes += words.mistakes
+        rest = [word for _, word in left]
+    return CommandLine(parts[0], tuple(parts[1:]), tuple(rest), tuple(mistakes))
+
+
+def _directives(words: _Words) -> list[Directive]:
+    """The options of the words; a word that is none is a mistake."""
+    directives, rest = _parse(words)
+    words.mistakes += [Mistake(line, f"{word[:80]!r} is not an option of sbatch") for line, word in rest]
+    return directives
+
+
+def option_length(typed: Sequence[str]) -> int:
+    """How many words the option at the beginning has; 0 if the first word is none."""
+    if not typed or typed[0] == "--" or not typed[0].startswith("-") or len(typed[0]) == 1:
+        return 0
+    words = _Words(words=[(TYPED, word) for word in typed[:2]])
+    _first(words, words.words)
+    return len(typed[:2]) - len(words.words)
+
+
+def first_directive(text: str) -> tuple[int, str] | None:
+    """The line, counted from 1, and the name of the first directive that some version of Slurm would read."""
+    lines = text.split("\n")
+    for index in range(_header(lines)):
+        if match := DIRECTIVE.match(lines[index]):
+            return index + 1, match[1]
+    return None
+
+
+def _header(lines: Sequence[str]) -> int:
+    """How many lines are before the first command."""
+    return next((index for index, line in enumerate(lines) if not _REMARK.match(line)), len(lines))
 
 
 def split_words(text: str) -> list[str]:
@@ -107,9 +185,8 @@ def _start(text: str, index: int) -> int:
         index += 1
     if text.startswith(":", index):
         raise ValueError("a word begins with a colon, which sbatch refuses: put it in quotes")
-    if _PARTS.match(text, index):
-        raise ValueError(_PARTS_REFUSED)
-    return index
+    part = _PART.match(text, index)
+    return _start(text, part.end()) if part else index
 
 
 def _word(text: str, index: int) -> tuple[str, int]:
@@ -149,49 +226,33 @@ def _form(lines: tuple[str, ...]) -> tuple[Mistake, ...]:
     return ()
 
 
-def _beyond(lines: tuple[str, ...], body: int) -> list[Mistake]:
-    """Lines after the first command that look like directives and may be part of a here-document.
-
-    sbatch reads such lines as comments. The import turns them into another form of comment, which would
-    change the text of a here-document. So if one may be in a here-document, the user has to decide.
-    """
-    text = "\n".join(lines[:body])
-    mistakes = []
-    for index in range(body, len(lines)):
-        if DIRECTIVE.match(lines[index]) and "<<" in text:
-            mistakes.append(
-                Mistake(
-                    index + 1,
-                    "may be text of a here-document, which a Job must not change: write it with printf, "
-                    "or delete the line if it is a comment",
-                )
-            )
-        text += "\n" + lines[index]
-    return mistakes
-
-
-def _parse(words: _Words) -> list[Directive]:
-    directives = []
-    queue = list(words.words)
-    while queue:
-        number, word = queue.pop(0)
-        if word == "--":
-            words.mistakes += [
-                Mistake(line, f"{extra[:80]!r} is not an option of sbatch") for line, extra in queue
-            ]
+def _parse(words: _Words) -> tuple[list[Directive], list[tuple[int, str]]]:
+    """The options, and the words from the first one that is not an option."""
+    directives: list[Directive] = []
+    queue = words.words
+    while queue and queue[0][1].startswith("-") and len(queue[0][1]) > 1:
+        if queue[0][1] == "--":
+            queue.pop(0)
             break
-        if word.startswith("--"):
-            directives += _long(words, queue, number, word[2:])
-        elif word.startswith("-") and len(word) > 1:
-            directives += _short(words, queue, number, word[1:])
-        else:
-            words.mistakes.append(Mistake(number, f"{word[:80]!r} is not an option of sbatch"))
-    return directives
+        directives += _first(words, queue)
+    return directives, queue
+
+
+def _first(words: _Words, queue: list[tuple[int, str]]) -> list[Directive]:
+    """The option or the options that the first word is."""
+    number, word = queue.pop(0)
+    if word.startswith("--"):
+        return _long(words, queue, number, word[2:])
+    return _short(words, queue, number, word[1:])
 
 
 def _long(words: _Words, queue: list[tuple[int, str]], number: int, word: str) -> list[Directive]:
     """`--name`, `--name=value` or `--name value`."""
     name, equals, value = word.partition("=")
+    if name in words.without and name not in BY_NAME and name not in PLUGIN_OPTIONS:
+        if not equals and queue and queue[0][0] == number and not queue[0][1].startswith("-"):
+            queue.pop(0)
+        return []
     option = _option(words, number, name)
     if option is None:
         return []
@@ -229,13 +290,13 @@ def _short(words: _Words, queue: list[tuple[int, str]], number: int, letters: st
 
 def _option(words: _Words, number: int, name: str) -> Option | None:
     """The option of that name, or of the one name that begins so."""
+    if name in PLUGIN_OPTIONS:
+        return PLUGIN_OPTIONS[name]
     if name in BY_NAME:
         return BY_NAME[ALIASES.get(name, name)]
     candidates = sorted({ALIASES.get(full, full) for full in BY_NAME if name and full.startswith(name)})
     if len(candidates) == 1:
         return BY_NAME[candidates[0]]
-    said = (
-        f"could be any of --{', --'.join(candidates)}" if candidates else "is not an option of sbatch 24.11"
-    )
+    said = f"could be any of --{', --'.join(candidates)}" if candidates else _UNKNOWN.format(name=name[:80])
     words.mistakes.append(Mistake(number, f"--{name[:80]} {said}"))
     return None

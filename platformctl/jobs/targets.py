@@ -25,6 +25,14 @@ def _nothing(*_: object) -> list[Refusal]:
     return []
 
 
+def _no_name(*_: object) -> str:
+    return ""
+
+
+def _first_and_retries(job: JobSpec) -> int:
+    return 1 + job.retries
+
+
 @dataclass(frozen=True)
 class BackEnd:
     """One row: the fixed facts about a back end.
@@ -33,6 +41,9 @@ class BackEnd:
     output. entrance: the command that enters an interactive job, from its id and the Job's spec.
     queue_options: names of its options in a Queue; read_queue returns them as fields of Queue. unsupported:
     what it supports for no Job; unsupported_for: what it does not support for this user.
+    attempts: how many the router makes at most; 1 if the back end tries again itself. dropped: wishes in
+    fields of the Job that have no effect there. named_output: the file that a submitted Job names for its
+    output, from its user, its name and the back end's id; empty if the back end names it.
     """
 
     title: str
@@ -43,6 +54,9 @@ class BackEnd:
     read_queue: Callable[[Reader, dict[str, Any], str], dict[str, Any]]
     unsupported: Callable[[JobSpec], list[Refusal]] = _nothing
     unsupported_for: Callable[[JobSpec, User], list[Refusal]] = _nothing
+    attempts: Callable[[JobSpec], int] = _first_and_retries
+    dropped: Callable[[JobSpec], list[Refusal]] = _nothing
+    named_output: Callable[[JobSpec, User, str, str], str] = _no_name
 
 
 BACK_ENDS: Mapping[Target, BackEnd] = {
@@ -53,6 +67,10 @@ BACK_ENDS: Mapping[Target, BackEnd] = {
         entrance=slurm.entrance,
         queue_options=slurm_rules.QUEUE_OPTIONS,
         read_queue=slurm_rules.queue_options,
+        unsupported=slurm_rules.unsupported,
+        attempts=slurm_rules.attempts,
+        dropped=slurm_rules.dropped,
+        named_output=slurm.named_output,
     ),
     Target.KUBERNETES: BackEnd(
         title="Kubernetes",
@@ -63,6 +81,8 @@ BACK_ENDS: Mapping[Target, BackEnd] = {
         read_queue=kubernetes_rules.queue_options,
         unsupported=kubernetes_rules.unsupported,
         unsupported_for=kubernetes_rules.unsupported_for,
+        attempts=kubernetes_rules.attempts,
+        dropped=kubernetes_rules.dropped,
     ),
 }
 

@@ -1,255 +1,157 @@
-"""Reads the pod template of a Job: one container, and the few pod fields that the table of fields allows."""
+"""Reads the pod template of a Job: its containers and volumes, and what it says of the pod."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
-from platformctl.jobs.fields import BY_PATH, Field, Handling
-from platformctl.jobs.model import BACKENDS, Container, PodOptions, Refusal, Resources, Target
-from platformctl.jobs.quantity import ceiling, parse_quantity
-from platformctl.jobs.quoting import MAX_EXPANDED, expand_environment, expand_references
+from platformctl.jobs.field_reader import FieldReader
+from platformctl.jobs.model import Container, PodOptions, Target
+from platformctl.jobs.pod_shapes import SELECTOR
 from platformctl.jobs.reader import Reader
-from platformctl.vocabulary import GPU, OWN_PREFIX
+from platformctl.jobs.selectors import selectors, selects
+from platformctl.jobs.shapes import LABEL_KEY, LABEL_VALUE, fits
+from platformctl.jobs.template_container import ContainerReader
+from platformctl.jobs.template_volumes import read_volumes
+from platformctl.jobs.walltime import MAX_SECONDS
+from platformctl.vocabulary import GROUP
 
-MAX_CPUS, MAX_MEMORY, MAX_GPUS = 8192, 64 * 1024**4, 1024
+# kubectl uses it too: the container whose output and exit code are the pod's.
+MAIN_CONTAINER = "kubectl.kubernetes.io/default-container"
+MAX_CONTAINERS = 64
+# Slurm's KillWait where a site does not set it: seconds between SIGTERM and SIGKILL.
+KILL_WAIT = 30
 
-# The home's path is known only when the job is translated; this is the longest possible one.
-_LONG_HOME = "/" + "x" * 254
-_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
-_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}", re.ASCII)
-_LABEL_KEY = re.compile(r"(?:[a-z0-9.-]{1,253}/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
-_LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?", re.ASCII)
-_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _ROOT = "spec.template"
+_POD = f"{_ROOT}.spec"
+# Nodes with these taints are closed to everybody's jobs.
+_CLOSED = ("node-role.kubernetes.io/", "node.kubernetes.io/unschedulable", f"{GROUP}/")
 
 
 class TemplateReader:
-    """Reads one template. Mistakes go to `reader`; what a back end does not support goes to `unsupported`."""
+    """Reads one template; `fields` has what is wrong and what each back end lacks."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self.unsupported: dict[Target, list[Refusal]] = {target: [] for target in BACKENDS}
+        self.fields = FieldReader(reader)
 
     def read(self, template: Any) -> tuple[Container | None, PodOptions]:
-        """The container and pod options; None if the template has no usable container."""
-        root = self._known(template, _ROOT, "")
-        self._known(root.get("metadata"), f"{_ROOT}.metadata", "metadata.")
-        pod = self._known(root.get("spec"), f"{_ROOT}.spec", "spec.")
-        path = f"{_ROOT}.spec"
-        self._known(pod.get("securityContext"), f"{path}.securityContext", "spec.securityContext.")
-        if pod.get("restartPolicy", "Never") != "Never":
-            self.reader.refuse(f"{path}.restartPolicy", "must be Never: a job runs once")
-        volumes = self._volumes(pod.get("volumes"), f"{path}.volumes")
-        container = self._only_container(pod.get("containers"), f"{path}.containers")
-        for name, _ in container.mounts if container else ():
-            if name not in volumes:
-                self.reader.refuse(
-                    f"{path}.containers[0].volumeMounts", f"names the unknown volume {name[:63]!r}"
-                )
-        return container, PodOptions(
-            node_selector=self._labels(pod.get("nodeSelector"), f"{path}.nodeSelector"),
+        """The main container, None if there is none, and everything else."""
+        root = self.fields.known(template, _ROOT, "")
+        metadata = self.fields.known(root.get("metadata"), f"{_ROOT}.metadata", "metadata.")
+        pod = self.fields.known(root.get("spec"), _POD, "spec.")
+        self.fields.security(pod.get("securityContext"), f"{_POD}.securityContext", "spec.securityContext.")
+        policy = pod.get("restartPolicy", "Never")
+        if policy not in ("Never", "OnFailure"):
+            self.reader.refuse(
+                f"{_POD}.restartPolicy", "must be Never, or OnFailure with backoffLimit of the Job"
+            )
+        volumes = read_volumes(self.fields, pod.get("volumes"), f"{_POD}.volumes")
+        containers = ContainerReader(self.fields, [volume.name for volume in volumes])
+        init = self._list(containers, pod.get("initContainers"), "initContainers", init=True)
+        others = self._list(containers, pod.get("containers"), "containers", init=False)
+        annotations = _texts(metadata.get("annotations"))
+        main = self._main(others, annotations.get(MAIN_CONTAINER))
+        self._tolerations(pod.get("tolerations"), f"{_POD}.tolerations")
+        self._selectors(pod, _texts(metadata.get("labels")))
+        return main, PodOptions(
+            node_selector=self._labels(pod.get("nodeSelector"), f"{_POD}.nodeSelector"),
             volumes=volumes,
-            grace_seconds=self.reader.whole(
-                pod.get("terminationGracePeriodSeconds"), f"{path}.terminationGracePeriodSeconds", 0, 3600
+            grace_seconds=self._grace(pod.get("terminationGracePeriodSeconds")),
+            init=init,
+            beside=tuple(container for container in others if container is not main),
+            deadline=self.reader.whole(
+                pod.get("activeDeadlineSeconds"), f"{_POD}.activeDeadlineSeconds", 1, MAX_SECONDS
             ),
+            service_account=self._service_account(pod),
+            priority_class=self.reader.text(pod.get("priorityClassName"), f"{_POD}.priorityClassName", 253)
+            or None,
+            identities=tuple(self.fields.identities),
+            on_failure=policy == "OnFailure",
+            labels=_texts(metadata.get("labels")),
+            annotations=annotations,
+            given=pod,
         )
 
-    def _known(self, value: Any, path: str, prefix: str) -> dict[str, Any]:
-        """An object's fields that at least one back end supports; the table refuses the others."""
-        kept = {}
-        for key, item in self.reader.mapping(value, path).items():
-            if not prefix and key in ("metadata", "spec"):
-                kept[key] = item
-                continue
-            row = BY_PATH.get(prefix + key)
-            if row is None:
-                self.reader.refuse(
-                    f"{path}.{key[:253]}", "is not a field of a pod template that jobs can use"
-                )
-            elif item in row.harmless and type(item) in {type(value) for value in row.harmless}:
-                if Handling.MAPPED in row.handlings.values():
-                    kept[key] = item
-            elif set(row.handlings.values()) == {Handling.REFUSED}:
-                self.reader.refuse(f"{path}.{key}", f"is not supported: {row.note}")
-            else:
-                self._note_unsupported(f"{path}.{key}", row)
-                kept[key] = item
-        return kept
+    def _list(
+        self, containers: ContainerReader, value: Any, name: str, *, init: bool
+    ) -> tuple[Container, ...]:
+        items = self.reader.items(value, f"{_POD}.{name}", MAX_CONTAINERS)
+        return tuple(
+            containers.read(item, f"{_POD}.{name}[{number}]", init=init) for number, item in enumerate(items)
+        )
 
-    def _note_unsupported(self, path: str, row: Field) -> None:
-        for target, handling in row.handlings.items():
-            if handling is Handling.REFUSED:
-                self.unsupported[target].append(Refusal(path, f"is not supported on {target}: {row.note}"))
-
-    def _only_container(self, value: Any, path: str) -> Container | None:
-        containers = self.reader.items(value, path, 64)
-        if len(containers) != 1:
-            self.reader.refuse(path if not containers else f"{path}[1]", "a job has exactly one container")
+    def _main(self, containers: Sequence[Container], named: str | None) -> Container | None:
+        """The container that the annotation names, otherwise the first."""
+        if not containers:
+            self.reader.refuse(f"{_POD}.containers", "must have at least one container")
             return None
-        return self._container(containers[0], f"{path}[0]")
-
-    def _container(self, value: Any, path: str) -> Container | None:
-        reader = self.reader
-        fields = self._known(value, path, "spec.containers[].")
-        self._known(
-            fields.get("securityContext"), f"{path}.securityContext", "spec.containers[].securityContext."
-        )
-        name = reader.text(fields.get("name"), f"{path}.name", 63) or ""
-        if not _DNS_LABEL.fullmatch(name):
-            reader.refuse(f"{path}.name", "must be lower-case letters, digits and '-'")
-        image = reader.text(fields.get("image"), f"{path}.image", 512) or ""
-        if not _IMAGE.fullmatch(image):
-            reader.refuse(
-                f"{path}.image", "must be the name of an image, such as docker.io/library/debian:13"
+        for number in range(1, len(containers)):
+            why = "a job has one container there: start the others from a script, or use target: kubernetes"
+            self.fields.lacks(Target.SLURM, f"{_POD}.containers[{number}]", why)
+        if named is None:
+            return containers[0]
+        main = next((container for container in containers if container.name == named), None)
+        if main is None:
+            where = f"{_ROOT}.metadata.annotations[{MAIN_CONTAINER}]"
+            self.reader.refuse(
+                where, f"names no container: there are {', '.join(one.name for one in containers)}"
             )
-        command = reader.texts(fields.get("command"), f"{path}.command", 1024, 131072)
-        args = reader.texts(fields.get("args"), f"{path}.args", 1024, 131072)
-        if not command:
-            self.unsupported[Target.SLURM].append(
-                Refusal(f"{path}.command", "must be set: Slurm does not read the image's entry point")
+        return main
+
+    def _grace(self, value: Any) -> int | None:
+        path = f"{_POD}.terminationGracePeriodSeconds"
+        seconds = self.reader.whole(value, path, 0, 3600)
+        if seconds is not None and seconds > KILL_WAIT:
+            why = f"it kills every job {KILL_WAIT} s after SIGTERM: write no more, or use target: kubernetes"
+            self.fields.lacks(Target.SLURM, path, why)
+        return seconds
+
+    def _service_account(self, pod: dict[str, Any]) -> str | None:
+        """The named account. Its token is mounted; without a named account there is no token."""
+        names = {}
+        for key in ("serviceAccountName", "serviceAccount"):
+            text = self.reader.text(pod.get(key), f"{_POD}.{key}", 253)
+            if text not in (None, "", "default"):
+                names[key] = text
+        if len(set(names.values())) > 1:
+            self.reader.refuse(
+                f"{_POD}.serviceAccount", f"differs from {_POD}.serviceAccountName; leave it out"
             )
-        pull_policy = fields.get("imagePullPolicy")
-        if pull_policy is not None and pull_policy not in _PULL_POLICIES:
-            reader.refuse(f"{path}.imagePullPolicy", f"must be one of {', '.join(_PULL_POLICIES)}")
-        env = self._env(fields.get("env"), f"{path}.env")
-        self._bounded(env, (*command, *args), path)
-        return Container(
-            name=name,
-            image=image,
-            command=command,
-            args=args,
-            env=env,
-            resources=self._resources(fields.get("resources"), f"{path}.resources"),
-            working_dir=self._absolute(fields.get("workingDir"), f"{path}.workingDir"),
-            pull_policy=pull_policy if pull_policy in _PULL_POLICIES else None,
-            mounts=self._mounts(fields.get("volumeMounts"), f"{path}.volumeMounts"),
-        )
+        if not names and pod.get("automountServiceAccountToken"):
+            why = "needs serviceAccountName with an account that the site allows; otherwise write false"
+            self.reader.refuse(f"{_POD}.automountServiceAccountToken", why)
+        return next(iter(names.values()), None)
 
-    def _bounded(self, env: tuple[tuple[str, str], ...], words: tuple[str, ...], path: str) -> None:
-        """Refuse `$(NAME)` references that grow without limit: router and kubelet would store them."""
-        try:
-            values = expand_environment([("HOME", _LONG_HOME), *env])
-        except ValueError as error:
-            self.reader.refuse(f"{path}.env", str(error))
-            return
-        size = 0
-        for word in words:
-            try:
-                size += len(expand_references(word, values))
-            except ValueError:
-                size = MAX_EXPANDED + 1
-            if size > MAX_EXPANDED:
-                self.reader.refuse(
-                    f"{path}.command",
-                    f"becomes longer than {MAX_EXPANDED} characters by its $(NAME) references",
-                )
-                return
-
-    def _absolute(self, value: Any, path: str) -> str | None:
-        text = self.reader.text(value, path, 4096)
-        if text is not None and (not text.startswith("/") or any(ord(letter) < 32 for letter in text)):
-            self.reader.refuse(path, "must be an absolute path")
-            return None
-        return text
-
-    def _env(self, value: Any, path: str) -> tuple[tuple[str, str], ...]:
-        pairs = []
-        for number, item in enumerate(self.reader.items(value, path, 1024)):
-            here = f"{path}[{number}]"
-            entry = self._known(item, here, "spec.containers[].env[].")
-            name = self.reader.text(entry.get("name"), f"{here}.name", 128) or ""
-            if not _ENV_NAME.fullmatch(name):
-                self.reader.refuse(f"{here}.name", "must be letters, digits and '_', and begin with no digit")
-            pairs.append((name, self.reader.text(entry.get("value"), f"{here}.value", 131072) or ""))
-        return tuple(pairs)
-
-    def _resources(self, value: Any, path: str) -> Resources:
-        fields = self._known(value, path, "spec.containers[].resources.")
-        levels = {
-            level: self._level(fields.get(level), f"{path}.{level}") for level in ("requests", "limits")
-        }
-        most = {name: max(level.get(name, 0) for level in levels.values()) for name in ("cpu", "memory", GPU)}
-        for name, amount in levels["requests"].items():
-            if amount > levels["limits"].get(name, amount):
-                self.reader.refuse(f"{path}.requests[{name}]", "is more than the limit")
-            if name == GPU and levels["limits"].get(GPU) != amount:
-                self.reader.refuse(f"{path}.requests[{name}]", "must equal the limit: devices are not shared")
-        raw = {
-            level: {name: str(fields[level][name]) for name in levels[level]}
-            for level in levels
-            if levels[level]
-        }
-        return Resources(
-            millicores=most["cpu"],
-            memory=most["memory"],
-            gpus=most[GPU],
-            requests=raw.get("requests", {}),
-            limits=raw.get("limits", {}),
-        )
-
-    def flat_resources(self, value: Any, path: str) -> Resources:
-        """What one task of a script needs; each quantity is both request and limit."""
-        quantities = self.reader.mapping(value, path)
-        level = self._level(quantities, path)
-        raw = {name: str(quantities[name]) for name in level}
-        return Resources(level.get("cpu", 0), level.get("memory", 0), level.get(GPU, 0), raw, raw)
-
-    def _level(self, value: Any, path: str) -> dict[str, int]:
-        """cpu in millicores, memory in bytes, GPUs in devices; zero means absent."""
-        scales = {"cpu": (1000, MAX_CPUS), "memory": (1, MAX_MEMORY), GPU: (1, MAX_GPUS)}
-        amounts = {}
-        for name, item in self.reader.mapping(value, path).items():
-            here = f"{path}[{name[:253]}]"
-            if name not in scales:
-                self.reader.refuse(here, f"is not supported: ask for {', '.join(scales)}")
+    def _tolerations(self, value: Any, path: str) -> None:
+        """Refuse what would let a Job on nodes that are closed to jobs."""
+        for number, item in enumerate(value if isinstance(value, list) else ()):
+            key = item.get("key") if isinstance(item, dict) else None
+            if not isinstance(item, dict) or (key is not None and not isinstance(key, str)):
                 continue
-            quantity = self.reader.convert(item, here, parse_quantity)
-            scale, most = scales[name]
-            if quantity is None:
-                continue
-            if quantity > most:
-                self.reader.refuse(here, "is more than any site has")
-            elif quantity <= 0:
-                self.reader.refuse(here, "must be more than zero")
-            elif name == GPU and quantity.denominator != 1:
-                self.reader.refuse(here, "must be a whole number of devices")
-            else:
-                amounts[name] = ceiling(quantity * scale)
-        return amounts
+            if not key:
+                self.reader.refuse(f"{path}[{number}]", "tolerates every taint; name the keys that you mean")
+            elif key.startswith(_CLOSED):
+                why = f"tolerates nodes that are closed to jobs, by {key[:63]}; leave it out"
+                self.reader.refuse(f"{path}[{number}]", why)
 
-    def _volumes(self, value: Any, path: str) -> tuple[str, ...]:
-        names: list[str] = []
-        for number, item in enumerate(self.reader.items(value, path, 32)):
-            here = f"{path}[{number}]"
-            entry = self._known(item, here, "spec.volumes[].")
-            name = self.reader.text(entry.get("name"), f"{here}.name", 63) or ""
-            if not _DNS_LABEL.fullmatch(name) or name.startswith(OWN_PREFIX) or name in names:
-                self.reader.refuse(
-                    f"{here}.name", "must be a unique name: lower-case letters, digits and '-'"
-                )
-            if entry.get("emptyDir") != {}:
-                self.reader.refuse(f"{here}.emptyDir", "must be {}: other volumes are not supported yet")
-            names.append(name)
-        return tuple(names)
+    def _selectors(self, pod: dict[str, Any], labels: dict[str, str]) -> None:
+        """Refuse selectors of other pods than the Job's own; those of a wrong shape are refused already."""
+        for path, selector in selectors(pod):
+            if fits(Reader(), SELECTOR, selector, "") and not selects(selector, labels):
+                why = "must select the Job's own pods: name labels that are in template.metadata.labels"
+                self.reader.refuse(f"{_POD}.{path}", why)
 
-    def _mounts(self, value: Any, path: str) -> tuple[tuple[str, str], ...]:
-        mounts = []
-        for number, item in enumerate(self.reader.items(value, path, 32)):
-            here = f"{path}[{number}]"
-            entry = self._known(item, here, "spec.containers[].volumeMounts[].")
-            name = self.reader.text(entry.get("name"), f"{here}.name", 63) or ""
-            where = self._absolute(entry.get("mountPath"), f"{here}.mountPath")
-            if entry.get("mountPath") is None or ":" in (where or ""):
-                self.reader.refuse(f"{here}.mountPath", "must be an absolute path without ':'")
-            mounts.append((name, where or "/"))
-        return tuple(mounts)
-
-    def _labels(self, value: Any, path: str) -> Mapping[str, str]:
+    def _labels(self, value: Any, path: str) -> dict[str, str]:
         labels = self.reader.text_map(value, path, 64)
         for key, text in labels.items():
-            if not _LABEL_KEY.fullmatch(key):
+            if not LABEL_KEY.fullmatch(key):
                 self.reader.refuse(f"{path}[{key[:253]}]", "is not the key of a label")
-            if not _LABEL_VALUE.fullmatch(text):
+            if not LABEL_VALUE.fullmatch(text):
                 self.reader.refuse(f"{path}[{key[:253]}]", "is not a label value")
         return labels
+
+
+def _texts(value: Any) -> dict[str, str]:
+    """Labels or annotations; what is wrong with them is refused elsewhere."""
+    if not isinstance(value, dict):
+        return {}
+    return {key: text for key, text in value.items() if isinstance(key, str) and isinstance(text, str)}

@@ -4,11 +4,15 @@ They use only the stored document, so that the command line and a portal show th
 out and never guessed. Times are RFC 3339 in UTC; `now` is seconds since the epoch.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Any
 
+from platformctl.jobs.quantity import ceiling, parse_quantity
 from platformctl.vocabulary import FINAL, SUBMITTER, Phase
 
 _SHOWN_EXIT_CODES = 20
@@ -149,15 +153,30 @@ def describe(job: Mapping[str, Any], now: float) -> list[Section]:
 
 
 def resources(job: Mapping[str, Any]) -> dict[str, Any]:
-    """What one task requested: a script's resources, or the larger level of the container's."""
-    for container in _containers(_spec(job)):
-        levels = container.get("resources") or {}
-        return {**(levels.get("requests") or {}), **(levels.get("limits") or {})}
-    return dict(_spec(job).get("resources") or {})
+    """What one task requested: a script's resources, or the larger levels of its containers together."""
+    levels = [container.get("resources") or {} for container in _containers(_spec(job))]
+    asked = [{**(level.get("requests") or {}), **(level.get("limits") or {})} for level in levels]
+    if len(asked) > 1:
+        return _sum(asked)
+    return asked[0] if asked else dict(_spec(job).get("resources") or {})
+
+
+def _sum(amounts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Amounts added up by their names, in thousandths of a core and in whole units of everything else."""
+    totals: dict[str, Fraction] = {}
+    for given in amounts:
+        for name, text in given.items():
+            # A Job that was refused may say anything.
+            with suppress(ValueError):
+                totals[name] = totals.get(name, Fraction(0)) + parse_quantity(text)
+    return {
+        name: f"{ceiling(total * 1000)}m" if name == "cpu" else str(ceiling(total))
+        for name, total in totals.items()
+    }
 
 
 def decision(job: Mapping[str, Any]) -> list[str]:
-    """Why this back end: one line for each target."""
+    """Why this back end: one line for each target, and for each field that has no effect there."""
     text = _status(job).get("decision")
     if not text:
         accepted = _condition(job, "Accepted")
@@ -256,13 +275,32 @@ def _asked(spec: Mapping[str, Any]) -> list[tuple[str, object]]:
     pairs.append(
         ("resources", ", ".join(f"{name} {amount}" for name, amount in resources({"spec": spec}).items()))
     )
-    shown = ("script", "template", "resources", "dependsOn", "stageIn", "stageOut")
+    if spec.get("args"):
+        pairs.append(("arguments", shlex.join(str(word) for word in spec["args"])))
+    shown = ("script", "template", "resources", "dependsOn", "stageIn", "stageOut", "args", "slurm")
     pairs += [(key, _word(value)) for key, value in spec.items() if key not in shown]
+    pairs += _of_slurm(spec.get("slurm") or {})
     for item in spec.get("dependsOn") or []:
         pairs.append(("depends on", f"{item.get('name')} ({item.get('when', 'succeeded')})"))
     for key in ("stageIn", "stageOut"):
         for item in spec.get(key) or []:
             pairs.append((key, f"{item.get('source')} -> {item.get('target')}"))
+    return pairs
+
+
+def _of_slurm(block: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """The fields of spec.slurm, without the values of variables."""
+    pairs: list[tuple[str, object]] = []
+    for name, value in block.items():
+        if name == "environment":
+            value = f"{len(value)} variables"
+        elif name == "components":
+            value = f"{len(value)} further components"
+        elif isinstance(value, list):
+            value = ", ".join(map(str, value))
+        elif isinstance(value, dict):
+            value = ", ".join(f"{key}={text}" for key, text in value.items())
+        pairs.append((f"slurm.{name}", _word(value)))
     return pairs
 
 

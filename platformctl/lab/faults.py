@@ -10,14 +10,13 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import wraps
 from importlib.resources import files
 from pathlib import Path
-from typing import Concatenate
 
 from platformctl.errors import PlatformError
 from platformctl.lab import podman, ssh
 from platformctl.lab.lifecycle import Lab
+from platformctl.lab.noted import Injection, Noted, noted
 
 HostFault = Callable[[Lab, str], AbstractContextManager[None]]
 """A fault that needs only the lab and the name of a host."""
@@ -52,24 +51,8 @@ _CLOCK = "/run/skewed-clock.so"
 _PRELOAD = "/etc/ld.so.preload"
 
 
-def _fault[**P](
-    inject: Callable[Concatenate[Lab, str, P], Iterator[None]],
-) -> Callable[Concatenate[Lab, str, P], AbstractContextManager[None]]:
-    """A context manager that adds its name and host as a note to an error that leaves its block."""
-    injected = contextmanager(inject)
-
-    @contextmanager
-    @wraps(inject)
-    def noted(lab: Lab, host: str, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[None]:
-        with injected(lab, host, *args, **kwargs):
-            try:
-                yield
-            except BaseException as error:
-                values = [*map(str, args), *(f"{name}={value}" for name, value in kwargs.items())]
-                error.add_note(f"fault: {' '.join([host, 'of lab', lab.name, inject.__name__, *values])}")
-                raise
-
-    return noted
+def _fault[**P](inject: Injection[P]) -> Noted[P]:
+    return noted(inject, "fault")
 
 
 @_fault
@@ -111,6 +94,26 @@ def parted(lab: Lab, host: str, other: str) -> Iterator[None]:
     """Every packet between two hosts is silently dropped; all other hosts reach both."""
     address = lab.host(other).address
     with _lost(lab, host, f"fault_parted_{int(address)}", f"ip saddr {address}", f"ip daddr {address}"):
+        yield
+
+
+@_fault
+def walled(lab: Lab, host: str) -> Iterator[None]:
+    """The host's firewall drops what arrives, except ssh and the answers to its own requests."""
+    refused = "iif != lo ct state new tcp dport != 22"
+    with (
+        _lost(lab, host, "fault_walled", refused, "ip daddr 0.0.0.0"),
+        _lost(lab, host, "fault_walled_udp", "iif != lo ct state new meta l4proto udp", "ip daddr 0.0.0.0"),
+    ):
+        yield
+
+
+@_fault
+def parted_pods(lab: Lab, host: str, other: str) -> Iterator[None]:
+    """The pod network between two hosts is cut; the hosts themselves reach each other."""
+    address, vxlan = lab.host(other).address, "udp dport 8472"
+    table = f"fault_parted_pods_{int(address)}"
+    with _lost(lab, host, table, f"ip saddr {address} {vxlan}", f"ip daddr {address} {vxlan}"):
         yield
 
 
@@ -176,16 +179,35 @@ def skewed_clock(lab: Lab, host: str, seconds: int) -> Iterator[None]:
             _root(lab, host, _CLOCK).unlink(missing_ok=True)
 
 
+def change_packet_rules(lab: Lab, host: str, rules: str) -> None:
+    """Change a host's packet rules, with kube-proxy's own nft where it runs.
+
+    An older nft may end with a segmentation fault when it reads the tables of a newer one.
+    """
+    network = Path(f"/proc/{_pid(lab, host)}/ns/net").readlink()
+    owners = [path.parent for path in Path("/proc").glob("[0-9]*/comm") if _is_proxy(path, network)]
+    root = ["chroot", str(owners[0] / "root")] if owners else []
+    _enter(lab, host, _NETWORK, *root, "nft", "-f", "-", data=rules)
+
+
 @contextmanager
 def _lost(lab: Lab, host: str, table: str, arriving: str, leaving: str) -> Iterator[None]:
     """Packets that match the two nft conditions are dropped on the host."""
     rules = _LOSE.format(table=table, arriving=arriving, leaving=leaving)
-    _enter(lab, host, _NETWORK, "nft", "-f", "-", data=rules)
+    change_packet_rules(lab, host, rules)
     try:
         yield
     finally:
         if _pid(lab, host):
-            _enter(lab, host, _NETWORK, "nft", "-f", "-", data=_REMOVE.format(table=table))
+            change_packet_rules(lab, host, _REMOVE.format(table=table))
+
+
+def _is_proxy(comm: Path, network: Path) -> bool:
+    """Whether this is kube-proxy's, in this network namespace."""
+    try:
+        return comm.read_text() == "kube-proxy\n" and (comm.parent / "ns/net").readlink() == network
+    except OSError:
+        return False  # it has just ended
 
 
 @contextmanager

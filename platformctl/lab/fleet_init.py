@@ -21,8 +21,9 @@ from pathlib import Path
 
 _MEMORY = Path("/fleet")
 """A tmpfs: the upper layers of all hosts."""
+_HOME = _MEMORY / "shared-home"
 _MS_BIND, _MS_MOVE, _MS_REC, _MS_PRIVATE = 4096, 8192, 16384, 1 << 18
-_NO_FLAGS = 0
+_NO_FLAGS, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT = 0, 2, 4, 32
 # Every connection starts a new server, so everything is left out that costs time and that Ansible does not
 # need.
 _SSHD = ("/usr/sbin/sshd", "-i", "-o", "UsePAM=no", "-o", "PasswordAuthentication=no", "-o", "PrintMotd=no")
@@ -103,6 +104,7 @@ def _prepare(settings: Path, network: str) -> None:
     # Without PAM, sshd refuses users with a locked password; this value is not a usable password either.
     subprocess.run(["usermod", "--password", "*", "ops"], check=True)
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    _HOME.mkdir(mode=0o755, exist_ok=True)
     _hide_own_address()
     subprocess.run(["ip", "route", "replace", "local", network, "dev", "lo"], check=True)
 
@@ -129,6 +131,9 @@ def _furnish(name: str) -> None:
     _mount("overlay", str(root), "overlay", data=f"lowerdir=/,upperdir={upper},workdir={work}")
     for shared in ("dev", "proc", "sys"):
         _mount(f"/{shared}", f"{root}/{shared}", None, _MS_BIND | _MS_REC)
+    # The site's shared file system: the same folder on every host.
+    _mount(str(_HOME), f"{root}/home", None, _MS_BIND)
+    _mount(None, f"{root}/home", None, _MS_BIND | _MS_REMOUNT | _MS_NOSUID | _MS_NODEV)
     os.chdir(root)
     _mount(str(root), "/", None, _MS_MOVE)
     os.chroot(".")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
-from platformctl import paths
+from platformctl import paths, surroundings
 from platformctl.errors import PlatformError
 from platformctl.lab import apt_cache, podman
 
@@ -72,7 +72,9 @@ def _build(tarball: Path) -> None:
         command.append('--customize-hook=rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap"')
     command += [f'--customize-hook=sh {inputs.joinpath("customize.sh")} "$1"', SUITE, str(unfinished)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=surroundings.outward()
+        )
         if done.returncode:
             raise PlatformError(
                 "the image of the lab's hosts could not be built",

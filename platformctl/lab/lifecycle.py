@@ -12,7 +12,7 @@ from pathlib import Path
 
 from platformctl import paths
 from platformctl.errors import ExitCode, PlatformError
-from platformctl.lab import connection, hosts, image, inventory, network, podman, ssh, state
+from platformctl.lab import connection, devices, hosts, image, inventory, network, podman, ssh, state
 from platformctl.lab.hosts import Host
 
 DEFAULT_NAME = "lab"
@@ -122,6 +122,7 @@ def up(
         state.write(name, where, origin, lab_network.slot)
         secrets.ensure(where)
         _boot(lab, lab_network.name, say)
+        devices.ensure(where, lab.hosts)
         return lab
 
 

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import Any, Protocol
 
 from platformctl.clients.kubernetes import ApiError, KubernetesClient, NotFoundError, UnavailableError
-from platformctl.jobs import view
+from platformctl.jobs import slurm_files, view
 from platformctl.logs.files import Files, OpenError, read_at
 
 _LOOK_SECONDS = 0.5
@@ -142,11 +142,23 @@ class FileSource:
                 os.close(descriptor)
 
     def _path(self) -> str:
-        """The file's path, once the router knows it; %A and %a are Slurm's patterns for array elements."""
+        """The file's path, once the router knows it. Patterns in it are for what was not known then."""
         place = self._watched.placed(self._attempt)
-        output = str(place.get("output") or "")
+        path = str(place.get("output") or "")
+        array = (self._watched.job.get("spec") or {}).get("array") is not None
+        if array:
+            path = slurm_files.with_ids(path, str(place.get("backendId", "")))
+        if "%N" in path:
+            path = slurm_files.on_node(path, _first_node(str(place.get("nodes") or "")), array)
+        if not array:
+            return path
+        if slurm_files.unknown(path):
+            raise NoOutputError(
+                f"the name of the file has Slurm's id of the element: {path}; with %A_%a in --output it can "
+                "be shown"
+            )
         index = self._watched.first_index() if self._index is None else self._index
-        return output.replace("%A", str(place.get("backendId", ""))).replace("%a", str(index))
+        return slurm_files.of_element(path, index)
 
     async def _open(self) -> int | None:
         path = self._path()
@@ -231,6 +243,12 @@ class PodSource:
         except ApiError as error:
             if error.code != _WAITS:
                 raise
+
+
+def _first_node(nodes: str) -> str:
+    """The first of a list of nodes: `node[03-05],gpu1` begins with node03."""
+    match = re.match(r"([^\[,]*)(?:\[(\d+))?", nodes)
+    return f"{match[1]}{match[2] or ''}" if match else ""
 
 
 def _index(pod: Mapping[str, Any]) -> int:

@@ -24,7 +24,7 @@ setting of theirs causes it. They name no error classes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from platformctl.jobs.model import JobSpec, Queue, Target, User
@@ -77,6 +77,7 @@ class Tasks:
     """How many elements of an array, or tasks of a job, are in each state.
 
     exit_codes: index and code of those with an exit code other than 0, lowest index first, at most 100.
+    lost, done: the indices of all that failed, and of all that succeeded, if the back end knows them.
     """
 
     waiting: int = 0
@@ -84,6 +85,8 @@ class Tasks:
     succeeded: int = 0
     failed: int = 0
     exit_codes: tuple[tuple[int, int], ...] = ()
+    lost: tuple[int, ...] = field(default=(), compare=False)
+    done: tuple[int, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)

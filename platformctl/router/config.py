@@ -1,13 +1,15 @@
 """The router's configuration: one JSON file, written by the chart from the site's inventory."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from platformctl.jobs.kubernetes import DEFAULT_IMAGE
-from platformctl.jobs.model import Policy, Priority, User
+from platformctl.jobs.model import Policy, Priority, SlurmPolicy, User
+from platformctl.jobs.sbatch_options import BLOCKS
 from platformctl.router.job.routing_rules import DEFAULT_RULES, Rule
 
 _Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -16,6 +18,9 @@ _Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+
+# Why the site decides so, for people.
+_Reason = Annotated[str, Field(min_length=1, max_length=200)]
 
 # A field of a line in /etc/passwd or /etc/group.
 _Field = Annotated[str, Field(pattern=r"^[^:\x00-\x1f]+$")]
@@ -53,6 +58,32 @@ class UserEntry(_Strict):
         )
 
 
+class TemplatesEntry(_Strict):
+    """What the site allows in pod templates, and what it maps for Slurm; see jobs.model.Policy.
+
+    service_accounts: names by namespace.
+    """
+
+    service_accounts: dict[str, list[str]] = {}
+    csi_drivers: list[str] = []
+    node_features: dict[str, str] = {}
+    devices: dict[str, Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]] = {}
+    claim_folders: dict[str, Annotated[str, Field(pattern=r"^(/[^/:\x00-\x1f]+)+$")]] = {}
+    slurm_secrets: bool = False
+
+    def policy(self) -> Policy:
+        """The part of the policy."""
+        accounts = {f"{space}/{name}" for space, names in self.service_accounts.items() for name in names}
+        return Policy(
+            service_accounts=frozenset(accounts),
+            csi_drivers=frozenset(self.csi_drivers),
+            node_features=self.node_features,
+            claim_folders=self.claim_folders,
+            devices=self.devices,
+            slurm_secrets=self.slurm_secrets,
+        )
+
+
 class SlurmEntry(_Strict):
     """How to reach slurmrestd. key_file: the site's JWT key. reader: the Slurm user for read requests."""
 
@@ -78,6 +109,49 @@ class PriorityEntry(_Strict):
         return Priority(self.qos, self.nice, self.pod_priority_class)
 
 
+class ForcedEntry(_Strict):
+    """A value that every job on Slurm gets, and why."""
+
+    value: Any
+    because: _Reason
+
+
+def _of_slurm(name: str) -> str:
+    if name not in BLOCKS:
+        raise ValueError(f"is not a field of spec.slurm; there are {', '.join(BLOCKS)}")
+    return name
+
+
+_SlurmField = Annotated[str, AfterValidator(_of_slurm)]
+
+
+def _checked(force: dict[str, ForcedEntry]) -> dict[str, ForcedEntry]:
+    for name, entry in force.items():
+        try:
+            BLOCKS[name].kind.check(entry.value)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    return force
+
+
+class SlurmOptionsEntry(_Strict):
+    """What the site decides about `spec.slurm`.
+
+    forbid: the reason by field. force: the value by field. folders: outside of homes, where jobs may start.
+    plugins: the name of the plugin by its option.
+    """
+
+    forbid: dict[_SlurmField, _Reason] = {}
+    force: Annotated[dict[_SlurmField, ForcedEntry], AfterValidator(_checked)] = {}
+    folders: list[Annotated[str, Field(pattern=r"^(/[^/\x00-\x1f]+)+$")]] = []
+    plugins: dict[str, str] = {}
+
+    def policy(self) -> SlurmPolicy:
+        """The form that the checks need."""
+        forced = {name: (entry.value, entry.because) for name, entry in self.force.items()}
+        return SlurmPolicy(self.forbid, forced, tuple(self.folders), self.plugins)
+
+
 class LeaseEntry(_Strict):
     """The Lease that one of several routers holds while it works."""
 
@@ -93,6 +167,7 @@ class RouterConfig(_Strict):
     reconciles in progress may take after the process is told to stop. health: host and port of /healthz,
     /readyz and /metrics. priorities: by the name that Jobs use. routing: see routing_rules; the default rules
     if it is empty. stage_paths: folders outside of homes that Jobs may stage files from and to.
+    templates: what pod templates may name. slurm_options: what the site decides about `spec.slurm`.
     """
 
     site: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
@@ -107,7 +182,9 @@ class RouterConfig(_Strict):
     health: str = "http://0.0.0.0:8080/healthz"
     priorities: dict[str, PriorityEntry] = {}
     routing: list[Rule] = []
+    templates: TemplatesEntry = TemplatesEntry()
     stage_paths: list[Annotated[str, Field(pattern=r"^(/[^/\x00-\x1f]+)+$")]] = []
+    slurm_options: SlurmOptionsEntry = SlurmOptionsEntry()
 
     def by_name(self) -> dict[str, User]:
         """Users by their names in the Kubernetes API."""
@@ -121,7 +198,14 @@ class RouterConfig(_Strict):
     def policy(self) -> Policy:
         """What the site allows its users to ask for."""
         priorities = {name: entry.priority() for name, entry in self.priorities.items()}
-        return Policy(priorities, tuple(self.stage_paths))
+        ids = {number for entry in self.users for number in (entry.uid, entry.gid, *entry.groups)}
+        return replace(
+            self.templates.policy(),
+            priorities=priorities,
+            stage_paths=tuple(self.stage_paths),
+            slurm=self.slurm_options.policy(),
+            ids=frozenset(ids | {entry.gid for entry in self.groups}),
+        )
 
 
 def load(path: Path) -> RouterConfig:

@@ -19,7 +19,7 @@ class Area:
 AREAS = (
     Area("site", "The site as a whole", ("site_",)),
     Area("connection", "How hosts are reached", ("ansible_", "lab_", "preflight_")),
-    Area("hosts", "One host", ("node_",)),
+    Area("hosts", "One host", ("node_", "takeover")),
     Area("base", "Every host", ("base_", "packages_")),
     Area("users", "Users and their home", ("users_", "shared_home_")),
     Area("artifacts", "Where software comes from", ("artifacts_", "registry_")),

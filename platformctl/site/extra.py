@@ -2,10 +2,20 @@
 
 from typing import Any
 
+from platformctl.site.extra_nodes import NODE_PARTS
+
 EXTRA: dict[str, dict[str, Any]] = {
     "node_owner": {
         "choices": ["slurm", "kubernetes", "shared"],
         "description": "Which scheduler may use the host; shared means both at once. Set on the host.",
+    },
+    **NODE_PARTS,
+    "takeover": {
+        "type": "list",
+        "elements": "str",
+        "default": [],
+        "description": "What others have on hosts and platformctl may take over, by the names that preflight "
+        "gives: packages, services, leftovers. `reset` brings it back. It may stay here after that.",
     },
     "artifacts_mirror_url": {
         "description": "Address of the site's own server of artifacts, for artifacts_source mirror.",
@@ -33,6 +43,54 @@ EXTRA: dict[str, dict[str, Any]] = {
     "slurm_rest_certificate_authority": {
         "description": "Certificate (PEM) of the authority that signed the certificate of slurm_rest_url; "
         "the public ones if not given.",
+    },
+    "slurm_job_options": {
+        "type": "dict",
+        "description": "What the site decides about the fields of slurm in Jobs (platformctl docs sbatch).",
+        "options": {
+            "forbid": {
+                "type": "dict",
+                "default": {},
+                "description": "By field, why no Job may have it; users see the reason.",
+            },
+            "force": {
+                "type": "dict",
+                "default": {},
+                "description": "By field, what every job on Slurm gets, as {value, because}.",
+            },
+            "folders": {
+                "type": "list",
+                "elements": "str",
+                "default": [],
+                "description": "Absolute folders, besides the homes, that all hosts share and where Jobs may "
+                "start.",
+            },
+            "plugins": {
+                "type": "dict",
+                "default": {},
+                "description": "By option of sbatch, such as uenv, the name of the plugin of Slurm (SPANK) "
+                "that has it.",
+            },
+            "node_features": {
+                "type": "dict",
+                "default": {},
+                "description": "By label of nodes, as key=value, the feature of Slurm's nodes that means the "
+                "same in pod templates.",
+            },
+            "claim_folders": {
+                "type": "dict",
+                "default": {},
+                "description": "By claim, as namespace/name, the folder on Slurm's hosts that has the same "
+                "files.",
+            },
+            "secrets": {
+                "type": "bool",
+                "default": False,
+                "description": "Whether Jobs on Slurm may use Secrets. Their content is in the environment "
+                "of the job, which Slurm must not keep in its accounting (AccountingStoreFlags without "
+                "job_env).",
+            },
+        },
     },
     "lab_state": {
         "type": "path",

@@ -85,7 +85,7 @@ def check_secrets(inventory: Path) -> list[Mistake]:
         return []
     if not vault.exists():
         remedy = "copy it from where the site was made; for a site that is not yet installed: "
-        remedy += f"platformctl secrets -i {inventory} --make"
+        remedy += f"platformctl secrets make -i {inventory}"
         return [Mistake(vault, 0, "", "", "does not exist", remedy)]
     try:
         secrets.load(inventory)

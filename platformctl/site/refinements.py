@@ -11,6 +11,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, StrictInt, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from platformctl.site import devices, processors
+
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 AUTHORITY_SUFFIX = " site CA"
 """What follows the site's name in the common name of its certificate authority."""
@@ -74,6 +76,24 @@ def _address(value: str) -> str:
     return value
 
 
+def _device_file(value: str) -> str:
+    try:
+        devices.expand(value)
+    except devices.DeviceError as error:
+        raise _refuse(str(error), "write a file such as /dev/nvidia0, or /dev/nvidia[0-3] for four") from None
+    return value
+
+
+def _cpus(value: str) -> str:
+    try:
+        processors.cpu_list(value)
+    except processors.ProcessorError as error:
+        raise _refuse(
+            str(error), 'write it in quotes as the kernel lists CPUs, such as "0-7,16-23"'
+        ) from None
+    return value
+
+
 def _checked(check: Callable[[str], str], format_: str) -> Any:
     return Annotated[str, AfterValidator(check), WithJsonSchema({"type": "string", "format": format_})]
 
@@ -96,6 +116,22 @@ _DURATION = _text(
     DURATION, "is not a Slurm time", 'write "DAYS-HOURS:MINUTES:SECONDS" in quotes, as "1-00:00:00"'
 )
 _ID = Annotated[StrictInt, Field(ge=LOWEST_ID, le=HIGHEST_ID)]
+_DEVICE_NAME = _text(
+    r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?",
+    "is not a name of devices",
+    "use at most 32 of a-z, 0-9 and -, with a letter first",
+)
+_DEVICE_TYPE = _text(
+    r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?",
+    "is not a name of at most 63 characters",
+    "use letters, digits, ., _ and -, with a letter or digit at both ends",
+)
+_RESOURCE = _text(
+    rf"{DOMAIN}/[A-Za-z0-9]([A-Za-z0-9._-]{{0,61}}[A-Za-z0-9])?",
+    "is not a resource of Kubernetes",
+    "write it as DOMAIN/NAME, such as example.com/fpga",
+)
+_DEVICE_FILES: Any = list[_checked(_device_file, "device-files")]  # type: ignore[misc]
 _PORT = Annotated[StrictInt, Field(ge=1, le=65535)]
 _POSITIVE = Annotated[StrictInt, Field(ge=1)]
 
@@ -113,6 +149,18 @@ REFINEMENTS: dict[str, Any] = {
     "slurm_partitions.max_nodes": _POSITIVE,
     "slurm_node_cpus": _POSITIVE,
     "slurm_node_memory_mib": _POSITIVE,
+    "node_slurm_cpus": _checked(_cpus, "cpu-list"),
+    "node_slurm_memory_mib": _POSITIVE,
+    "node_system_memory_mib": Annotated[StrictInt, Field(ge=0)],
+    "node_devices.name": _DEVICE_NAME,
+    "node_devices.vendor": _DEVICE_TYPE,
+    "node_devices.type": _DEVICE_TYPE,
+    "node_devices.slices": _DEVICE_TYPE,
+    "node_devices.resource": _RESOURCE,
+    "node_devices.files": _DEVICE_FILES,
+    "node_devices.common_files": _DEVICE_FILES,
+    "node_devices.count": Annotated[StrictInt, Field(ge=1, le=100_000)],
+    "node_devices.sharing.holders": Annotated[StrictInt, Field(ge=2, le=1000)],
     "users_groups.name": _POSIX,
     "users_groups.gid": _ID,
     "users_accounts.name": _POSIX,

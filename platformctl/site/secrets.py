@@ -1,8 +1,8 @@
 """The secrets of a site: generated once into an ansible-vault file inside its inventory.
 
 The vault is `<inventory>/group_vars/all/secrets.vault`. Its key is a separate file outside the inventory. The
-vault's label is the name of that file, so that a copied or moved inventory still finds it. Existing secrets
-are never changed here: rotation affects running services and is a separate task.
+vault's label is the name of that file, so that a copied or moved inventory still finds it. `ensure` never
+changes a secret: `site.rotations` says how one is replaced, since running services depend on it.
 """
 
 import base64
@@ -11,7 +11,6 @@ import hashlib
 import os
 import secrets
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -21,7 +20,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib, VaultSecret, parse_vaulttext_envelope
 
-from platformctl import paths
+from platformctl import paths, private_files
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.site.inventory import ALL, read_inventory
 
@@ -77,7 +76,7 @@ def ensure(inventory: Path) -> bool:
         key = _key_path(label)
         if not key.exists():
             _make_key(key)
-        _write(vault, _encrypt({**held, **made}, label, key))
+        private_files.replace(vault, _encrypt({**held, **made}, label, key))
         return True
 
 
@@ -97,6 +96,19 @@ def load(inventory: Path) -> dict[str, str]:
             code=ExitCode.INVALID,
         ) from error
     return {str(name): str(value) for name, value in yaml.safe_load(text).items()}
+
+
+def change(inventory: Path, changed: Callable[[dict[str, str]], Mapping[str, str]]) -> dict[str, str]:
+    """Replace the content of the vault by what `changed` makes of it; returns the new content.
+
+    Concurrent runs wait for each other. A kill leaves either the old or the new file.
+    """
+    vault = vault_path(inventory)
+    with _locked(vault.parent):
+        new = dict(changed(load(inventory)))
+        label = _label(vault)
+        private_files.replace(vault, _encrypt(new, label, _key_path(label)))
+        return new
 
 
 def key_file(inventory: Path) -> Path | None:
@@ -201,7 +213,7 @@ def _make_key(key: Path) -> None:
     key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not os.environ.get(KEY_VARIABLE):
         key.parent.chmod(0o700)
-    _write(key, secrets.token_urlsafe(48).encode() + b"\n")
+    private_files.replace(key, secrets.token_urlsafe(48).encode() + b"\n")
 
 
 def _secret(key: Path) -> VaultSecret:
@@ -227,17 +239,3 @@ def _encrypt(values: Mapping[str, str], label: str, key: Path) -> bytes:
     text = yaml.safe_dump(dict(values))
     sealed: bytes = VaultLib().encrypt(text, secret=_secret(key), vault_id=label)
     return sealed
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file atomically, readable only by its owner."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -31,7 +31,7 @@ _SITE_WIDE = (
     "registry_port",
     "artifacts_source",
 )
-_CONFIDENTIAL = ("ansible_become_password",)
+_CONFIDENTIAL = ("ansible_become_password", "slurm_accounting_database_root_password")
 
 
 def templated(value: Any) -> bool:

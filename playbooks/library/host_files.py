@@ -2,35 +2,35 @@
 """Write a set of small files on a host and keep the services that read them running on them.
 
 One task for a role's whole configuration: over ssh a task costs about half a second a host, whatever it does.
-This is the one place that decides which service restarts. It does when one of its files is younger than its
-process, and not merely when this run wrote one: a run that was killed between writing and restarting is made
-good by the next, which a handler cannot do.
+New files are tried by the program that will read them before they are in place; what was in place before
+platformctl came is kept; and the services must be healthy with them, or the last good files return.
 """
 
 from __future__ import annotations
 
-import base64
-import grp
 import os
 import pathlib
-import pwd
-import socket
-import tempfile
-import time
-from collections.abc import Iterable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.host_files import before, files, known, proof, trial
+from ansible.module_utils.host_files.files import RefusedError
+from ansible.module_utils.host_files.last_good import LastGood
+from ansible.module_utils.host_files.services import Service, UnwellError
 
 DOCUMENTATION = """
 module: host_files
 short_description: Write files and keep the services that read them running on them
-description: Writes each file whose content or mode differs, then starts or restarts the services if needed.
+description:
+  - Writes each file whose content or mode differs, then starts or restarts the services if needed.
+  - All files of a task are tried before any is in place, so a mistake in one of them changes nothing.
+  - A file that was in place and is not platformctl's is kept in C(/var/lib/platformctl/before/files).
 options:
   files:
     description:
       - Files with path, content, and optionally mode (octal text), owner and group.
       - Content that is no text comes in base64, said so by C(encoding).
+      - C(variables) names the inventory's variables that the content comes from, for messages.
     type: list
     elements: dict
     default: []
@@ -45,9 +45,21 @@ options:
     elements: dict
     default: []
   absent:
-    description: Paths of files that must not be there.
+    description:
+      - Paths that platformctl's files must not be at. What was there before returns; what is not ours stays.
+      - Of a folder all goes that is ours, and the folder itself once nothing else is in it.
     type: list
     elements: str
+    default: []
+  checks:
+    description:
+      - Programs that try the new files below /etc before these are in place. They find them at their paths.
+      - C(program) is the name for messages, C(command) what is run. C(mistakes) is a pattern of the lines
+        that say what is wrong; without it the exit status says it. C(paths) are the files that it reads,
+        if not all.
+      - Files that programs of every host read, such as units of systemd, need none.
+    type: list
+    elements: dict
     default: []
   services:
     description:
@@ -73,15 +85,19 @@ options:
       - For a task with one service. TCP port that it listens on by its files. It is restarted if it does not.
       - For services that keep their old port when they read their files again.
     type: int
-  port:
+  healthy:
     description:
-      - For a task with one service. TCP port that must accept connections after something was done.
-      - For services that cannot say themselves when they are ready.
-    type: int
-  timeout:
-    description: Seconds to wait for C(port).
-    type: int
-    default: 60
+      - For a task with one service. What must hold C(within) seconds after something was done.
+      - C(command) succeeds, C(url) is served, C(socket) or TCP C(port) accepts connections, and the service's
+        process is the same for C(steady) seconds.
+      - If it does not, the last files with which it did return, and the task fails.
+    type: dict
+  apply:
+    description:
+      - For a task without services. A command that takes the files over and fails if they do not work.
+      - It runs when the files are not those with which it last succeeded. What it says is what it changed.
+    type: list
+    elements: str
 """
 
 EXAMPLES = """
@@ -89,10 +105,13 @@ EXAMPLES = """
     files:
       - {path: /etc/munge/munge.key, content: "{{ secret_munge_key }}", owner: munge, mode: "0400"}
     services: [munge.service]
+    healthy: {command: [sh, -c, "munge -n | unmunge"]}
 """
 
 RETURN = """
 written: {description: Paths that were written or removed., type: list, elements: str, returned: always}
+kept: {description: Files that were there before and were kept., type: list, elements: str, returned: always}
+remarks: {description: Which files others had changed, in words., type: list, elements: str, returned: always}
 services: {description: What was done to the services, and why., type: list, elements: str, returned: always}
 """
 
@@ -101,20 +120,58 @@ _OWNERSHIP = {
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
 }
-
-_OF_ONE_SERVICE = ("reload_command", "listens", "port")
-_PROPERTIES = (
-    "LoadState",
-    "ActiveState",
-    "UnitFileState",
-    "MainPID",
-    "NeedDaemonReload",
-    "FragmentPath",
-    "DropInPaths",
-    "ActiveEnterTimestampMonotonic",
-)
-# The start of a process is known to a hundredth of a second only.
-_SLACK_SECONDS = 0.02
+_OWNED = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {"path": {"type": "str", "required": True}, **_OWNERSHIP},
+}
+_TEXTS = {"type": "list", "elements": "str", "default": []}
+_ARGUMENTS: dict[str, Any] = {
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "path": {"type": "str", "required": True},
+            "content": {"type": "str", "required": True, "no_log": True},
+            "encoding": {"type": "str", "choices": ["text", "base64"], "default": "text"},
+            "variables": _TEXTS,
+            **_OWNERSHIP,
+        },
+    },
+    "directories": _OWNED,
+    "owned": _OWNED,
+    "absent": _TEXTS,
+    "checks": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "program": {"type": "str", "required": True},
+            "command": {"type": "list", "elements": "str", "required": True},
+            "mistakes": {"type": "str", "default": ""},
+            "paths": _TEXTS,
+        },
+    },
+    "services": _TEXTS,
+    "watch": _TEXTS,
+    "reload_command": {"type": "list", "elements": "str", "default": []},
+    "listens": {"type": "int"},
+    "healthy": {
+        "type": "dict",
+        "options": {
+            "command": _TEXTS,
+            "url": {"type": "str"},
+            "socket": {"type": "str"},
+            "port": {"type": "int"},
+            "steady": {"type": "int", "default": 0},
+            "within": {"type": "int", "default": 60},
+        },
+    },
+    "apply": _TEXTS,
+}
+_OF_ONE_SERVICE = ("reload_command", "listens", "healthy")
 
 
 class _Module(AnsibleModule):
@@ -126,221 +183,100 @@ class _Module(AnsibleModule):
 
 def main() -> None:
     """Entry point of the module."""
-    module = _Module(
-        argument_spec={
-            "files": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "path": {"type": "str", "required": True},
-                    "content": {"type": "str", "required": True, "no_log": True},
-                    "encoding": {"type": "str", "choices": ["text", "base64"], "default": "text"},
-                    **_OWNERSHIP,
-                },
-            },
-            "directories": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {"path": {"type": "str", "required": True}, **_OWNERSHIP},
-            },
-            "owned": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {"path": {"type": "str", "required": True}, **_OWNERSHIP},
-            },
-            "absent": {"type": "list", "elements": "str", "default": []},
-            "services": {"type": "list", "elements": "str", "default": []},
-            "watch": {"type": "list", "elements": "str", "default": []},
-            "reload_command": {"type": "list", "elements": "str"},
-            "listens": {"type": "int"},
-            "port": {"type": "int"},
-            "timeout": {"type": "int", "default": 60},
-        },
-        supports_check_mode=True,
-    )
+    module = _Module(argument_spec=_ARGUMENTS, supports_check_mode=True)
     if any(module.params[name] for name in _OF_ONE_SERVICE) and len(module.params["services"]) != 1:
         module.fail_json(msg=f"{', '.join(_OF_ONE_SERVICE)} are for a task with one service")
     try:
-        written = _write_all(module)
-        services = [done for unit in module.params["services"] if (done := _keep_running(module, unit))]
-    except (OSError, KeyError) as error:
+        result = _bring_about(module.params, module.check_mode)
+    except (RefusedError, UnwellError) as error:
         module.fail_json(msg=str(error))
-    diff = {"prepared": "".join(f"{line}\n" for line in written + services)}
-    module.exit_json(changed=bool(written or services), written=written, services=services, diff=diff)
+    except OSError as error:
+        module.fail_json(msg=files.words(error))
+    told = [*result["written"], *result["services"]]
+    diff = {"prepared": "".join(f"{line}\n" for line in told)}
+    module.exit_json(changed=bool(told), diff=diff, **result)
 
 
-def _write_all(module: AnsibleModule) -> list[str]:
-    params = module.params
-    written = [item["path"] for item in params["directories"] if _make_directory(item, module.check_mode)]
-    written += [item["path"] for item in params["files"] if _write(item, module.check_mode)]
-    for item in params["owned"]:
-        path = pathlib.Path(item["path"])
-        if path.exists() and _own(path, item, "0644", module.check_mode):
-            written.append(item["path"])
-    for path in params["absent"]:
-        if os.path.lexists(path):
-            written.append(path)
-            if not module.check_mode:
-                pathlib.Path(path).unlink()
-    return written
+def _bring_about(params: dict[str, Any], check_mode: bool) -> dict[str, list[str]]:
+    takeover = _takeover(params)
+    wanted = files.wanted(params["files"])
+    differing = [file for file in wanted if file.differs()]
+    drifted = before.changed_by_others(file.path for file in differing)
+    remarks = [f"{path} was changed by somebody else, and is as the inventory says again" for path in drifted]
+    files.refuse_obstacles(differing)
+    written = [item["path"] for item in params["directories"] if _make_directory(item, check_mode)]
+    kept: list[str] = []
+    if differing and not check_mode:
+        kept = _write(differing, _checks(params["checks"], differing), takeover)
+    written += [str(file.path) for file in differing]
+    written += [str(file.path) for file in wanted if file not in differing and _own(file, check_mode)]
+    written += _owned(params["owned"], check_mode)
+    if not check_mode:
+        before.record({str(file.path): files.digest(file.path) for file in wanted})
+    written += [path for path in params["absent"] if before.restore(pathlib.Path(path), check_mode)]
+    services = takeover.carry_out(check_mode, bool(differing)) if takeover else []
+    return {"written": written, "kept": kept, "remarks": remarks, "services": services}
+
+
+def _takeover(params: dict[str, Any]) -> proof.Takeover | None:
+    """Who reads the files; nobody, or somebody who reads them by himself, is none."""
+    if not params["services"] and not params["apply"]:
+        return None
+    paths = [*(item["path"] for item in params["files"]), *params["watch"]]
+    services = [
+        Service(unit, paths, params["reload_command"], params["listens"], params["healthy"] or {})
+        for unit in params["services"]
+    ]
+    name = "+".join(params["services"]) or pathlib.Path(params["apply"][0]).name
+    return proof.Takeover(LastGood(name, paths), services, params["apply"])
+
+
+def _checks(items: list[dict[str, Any]], differing: list[files.Wanted]) -> list[known.Check]:
+    """The checks of the files that are to be written: the role's, and those of every host's programs."""
+    paths = [file.path for file in differing]
+    given = [known.Check(**item) for item in items]
+    return [check for check in given if any(map(check.concerns, paths))] + list(known.checks(paths))
+
+
+def _write(
+    differing: list[files.Wanted], checks: list[known.Check], takeover: proof.Takeover | None
+) -> list[str]:
+    """Try the files and move them into place; say which files of others were kept."""
+    with files.staged(differing):
+        trial.refuse_mistakes(differing, checks)
+        if takeover:
+            takeover.remember()
+        kept = before.keep(file.path for file in differing)
+        files.move(differing)
+    return list(kept)
 
 
 def _make_directory(item: dict[str, Any], check_mode: bool) -> bool:
     path = pathlib.Path(item["path"])
     missing = not path.is_dir()
     if missing:
+        if os.path.lexists(path):
+            raise RefusedError(f"{path} is no folder, and a folder is to be there; move it away")
         if check_mode:
             return True
         path.mkdir(parents=True)
-    return _own(path, item, "0755", check_mode) or missing
+    return bool(files.own(path, *files.ownership(item, "0755"), check_mode)) or missing
 
 
-def _write(item: dict[str, Any], check_mode: bool) -> bool:
-    path = pathlib.Path(item["path"])
-    content = item["content"].encode()
-    if item["encoding"] == "base64":
-        content = base64.b64decode(content)
-    if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
-        return _own(path, item, "0644", check_mode)
-    if check_mode:
-        return True
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".platformctl-")
-    temporary = pathlib.Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        _own(temporary, item, "0644", check_mode)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink()
-        raise
-    return True
+def _own(file: files.Wanted, check_mode: bool) -> bool:
+    return bool(files.own(file.path, file.mode, file.uid, file.gid, check_mode))
 
 
-def _own(path: pathlib.Path, item: dict[str, Any], default_mode: str, check_mode: bool) -> bool:
-    """Set mode and owner; say whether they differed."""
-    mode = int(item["mode"] or default_mode, 8)
-    uid, gid = pwd.getpwnam(item["owner"]).pw_uid, grp.getgrnam(item["group"]).gr_gid
-    found = path.stat()
-    if (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (mode, uid, gid):
-        return False
-    if not check_mode:
-        os.chown(path, uid, gid)
-        path.chmod(mode)
-    return True
-
-
-def _keep_running(module: AnsibleModule, unit: str) -> str:
-    """Enable, start, restart or reload a service as its files demand; say what was done, and why."""
-    state = _show(module, unit)
-    if not module.check_mode and (state["NeedDaemonReload"] == "yes" or state["LoadState"] == "not-found"):
-        module.run_command(["systemctl", "daemon-reload"], check_rc=True)
-        state = _show(module, unit)
-    verb, cause = _decide(module.params, state)
-    verbs = [verb] if verb else []
-    # Units without an [Install] section are static; one that is not there yet has no state.
-    if state["UnitFileState"] in ("disabled", ""):
-        verbs.insert(0, "enable")
-    if verbs and not module.check_mode:
-        _carry_out(module, unit, verbs)
-        # A unit whose conditions do not hold yet stays inactive and is not an error.
-        if verbs == ["start"] and _show(module, unit)["ActiveState"] == "inactive":
-            return ""
-    return f"{' and '.join(verbs)} {unit} {cause}".strip() if verbs else ""
-
-
-def _decide(params: dict[str, Any], state: dict[str, str]) -> tuple[str, str]:
-    """What is to be done to a service beside enabling it, and why; two empty words for nothing."""
-    if state["ActiveState"] not in ("active", "reloading", "activating"):
-        return "start", ""
-    since = _since(state)
-    # systemd writes those in /run anew whenever it is told to read its files again.
-    own = [path for path in (state["FragmentPath"], *state["DropInPaths"].split()) if path[:5] != "/run/"]
-    if younger := _younger(own, since):
-        return "restart", f"for {younger}"
-    active = state["ActiveState"] == "active"
-    if active and params["listens"] and not _listening(params["listens"]):
-        return "restart", f"as it does not listen on port {params['listens']}"
-    if younger := _younger([*(item["path"] for item in params["files"]), *params["watch"]], since):
-        return "reload" if params["reload_command"] and active else "restart", f"for {younger}"
-    # Starting what is about to start waits until it has.
-    return ("start", "") if state["ActiveState"] == "activating" else ("", "")
-
-
-def _carry_out(module: AnsibleModule, unit: str, verbs: list[str]) -> None:
-    if verbs != ["reload"]:
-        # Whatever systemd says of this unit: another's file may be new, such as that of a timer's service.
-        module.run_command(["systemctl", "daemon-reload"], check_rc=True)
-    for verb in verbs:
-        reload = verb == "reload"
-        _command(module, unit, module.params["reload_command"] if reload else ["systemctl", verb, unit])
-    if module.params["port"]:
-        _wait_for_port(module, unit)
-
-
-def _command(module: AnsibleModule, unit: str, command: list[str]) -> None:
-    code, _, error = module.run_command(command)
-    if code:
-        _, log, _ = module.run_command(
-            ["journalctl", "--no-pager", "--lines=15", "--output=cat", "--unit", unit]
-        )
-        module.fail_json(msg=f"{' '.join(command)} failed: {error.strip()}\n{log.strip()}")
-
-
-def _wait_for_port(module: AnsibleModule, unit: str) -> None:
-    port, timeout = module.params["port"], module.params["timeout"]
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    module.fail_json(msg=f"{unit} did not open port {port} within {timeout} s")
-
-
-def _show(module: AnsibleModule, unit: str) -> dict[str, str]:
-    command = ["systemctl", "show", f"--property={','.join(_PROPERTIES)}", unit]
-    _, output, _ = module.run_command(command, check_rc=True)
-    found = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
-    return dict.fromkeys(_PROPERTIES, "") | found
-
-
-def _younger(names: Iterable[str], moment: float) -> str:
-    """The first file that was written after a moment, if any."""
-    paths = (pathlib.Path(name) for name in names if name)
-    found = (path for path in paths if path.exists() and path.stat().st_mtime > moment + _SLACK_SECONDS)
-    return str(next(found, ""))
-
-
-def _since(state: dict[str, str]) -> float:
-    """Since when a service runs as it is, in seconds since 1970 by the clock as it goes now.
-
-    By its process, as a reload may have left a new one; by systemd's word where there is none. The wall clock
-    may have been set since; files are dated by what it says now.
-    """
-    try:
-        fields = pathlib.Path(f"/proc/{state['MainPID'] or 0}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return time.time() - (time.monotonic() - int(state["ActiveEnterTimestampMonotonic"] or 0) / 1e6)
-    after_boot = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - after_boot)
-
-
-def _listening(port: int) -> bool:
-    """Whether anything listens on a TCP port, at whatever address."""
-    tables = [pathlib.Path("/proc/net") / name for name in ("tcp", "tcp6")]
-    sockets = [
-        line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]
+def _owned(items: list[dict[str, Any]], check_mode: bool) -> list[str]:
+    there = [item for item in items if pathlib.Path(item["path"]).exists()]
+    changed = [
+        item["path"]
+        for item in there
+        if files.own(pathlib.Path(item["path"]), *files.ownership(item, "0644"), check_mode)
     ]
-    # 0A is the kernel's word for a socket that listens; ports are hexadecimal.
-    return any(fields[3] == "0A" and fields[1].endswith(f":{port:04X}") for fields in sockets)
+    if there and not check_mode:
+        before.record({item["path"]: "" for item in there})
+    return changed
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import urllib.request
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.host_files import before
 
 DOCUMENTATION = """
 module: registry_programs
@@ -58,19 +59,26 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    missing = [item for item in module.params["programs"] if not _is_whole(item)]
+    programs = module.params["programs"]
+    missing = [item for item in programs if not _is_whole(item)]
+    if not module.check_mode:
+        before.keep(pathlib.Path(item["path"]) for item in missing)
     if missing and not module.check_mode:
         context = ssl.create_default_context(cafile=module.params["authority"])
+        # The registry is the site's own: no proxy of the host is for it.
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            fetches = {
-                pool.submit(_fetch, module.params["registry"], context, item): item for item in missing
-            }
+            fetches = {pool.submit(_fetch, module.params["registry"], opener, item): item for item in missing}
             for fetch in concurrent.futures.as_completed(fetches):
                 if fetch.exception() is not None:
                     name = fetches[fetch]["name"]
                     module.fail_json(
                         msg=f"cannot fetch {name} from {module.params['registry']}: {fetch.exception()}"
                     )
+    if not module.check_mode:
+        before.record({item["path"]: item["sha256"] for item in programs})
     module.exit_json(changed=bool(missing), fetched=[item["path"] for item in missing])
 
 
@@ -82,11 +90,11 @@ def _is_whole(item: dict[str, Any]) -> bool:
         return hashlib.file_digest(stream, "sha256").hexdigest() == str(item["sha256"])
 
 
-def _fetch(registry: str, context: ssl.SSLContext, item: dict[str, Any]) -> None:
+def _fetch(registry: str, opener: urllib.request.OpenerDirector, item: dict[str, Any]) -> None:
     url = f"https://{registry}/v2/platformctl/{item['name']}/blobs/sha256:{item['sha256']}"
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            _download(url, context, item)
+            _download(url, opener, item)
         except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
             missing = isinstance(error, urllib.error.HTTPError) and error.code == 404
             if missing or attempt == _ATTEMPTS:
@@ -96,7 +104,7 @@ def _fetch(registry: str, context: ssl.SSLContext, item: dict[str, Any]) -> None
             return
 
 
-def _download(url: str, context: ssl.SSLContext, item: dict[str, Any]) -> None:
+def _download(url: str, opener: urllib.request.OpenerDirector, item: dict[str, Any]) -> None:
     """Fetch to a neighbour of the destination and put it in place only when every byte is right."""
     path = pathlib.Path(item["path"])
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +114,7 @@ def _download(url: str, context: ssl.SSLContext, item: dict[str, Any]) -> None:
     try:
         with (
             os.fdopen(descriptor, "wb") as target,
-            urllib.request.urlopen(url, context=context, timeout=_TIMEOUT_SECONDS) as source,  # noqa: S310
+            opener.open(url, timeout=_TIMEOUT_SECONDS) as source,
         ):
             while chunk := source.read(_CHUNK):
                 digest.update(chunk)

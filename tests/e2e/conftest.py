@@ -21,24 +21,46 @@ import yaml
 # comes first; what changes it, and takes it away, comes last.
 _ORDER = (
     "test_upstream",
+    "test_devices",
     "test_install",
     "test_platform",
     "test_slurm",
     "test_slurm_rest",
     "test_kubernetes",
     "test_jobs",
+    "test_slurm_templates",
     "test_command",
+    "test_sbatch",
+    "test_dirt",
+    "test_removal",
+    "test_move",
     "test_change",
 )
 PLATFORMCTL = str(Path(sys.executable).parent / "platformctl")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put this suite's modules in order; other suites stay where they are."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `make dirt` is for. Put this suite's modules in order; others stay where they are."""
+    if not config.getoption("--dirt"):
+        left_out = [item for item in items if item.get_closest_marker("dirt")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
     mine = [number for number, item in enumerate(items) if item.path.parent == Path(__file__).parent]
     ordered = sorted((items[number] for number in mine), key=lambda item: _ORDER.index(item.path.stem))
     for number, item in zip(mine, ordered, strict=True):
         items[number] = item
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The hook for what stands before the last line: counts of the dirt, if all of it was tried."""
+    if not terminalreporter.config.getoption("--dirt"):
+        return
+    counts = {
+        kind: sum("test_dirt.py" in report.nodeid for report in terminalreporter.getreports(kind))
+        for kind in ("passed", "failed", "error", "skipped")
+    }
+    terminalreporter.section("dirt")
+    terminalreporter.write_line(", ".join(f"{count} {kind}" for kind, count in counts.items()))
 
 
 def platformctl(*arguments: str, seconds: float = 600, data: str = "") -> subprocess.CompletedProcess[str]:
@@ -74,11 +96,12 @@ class Site:
         assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return events(done.stdout)
 
-    def host(self, name: str, *command: str, user: str = "root", code: int = 0) -> str:
-        """A command on a host of the lab, beside ssh, so that it works when ssh does not."""
+    def host(self, name: str, *command: str, user: str = "root", code: int = 0, data: str = "") -> str:
+        """A command on a host of the lab, beside ssh, so that it works when ssh does not. data: its input."""
         done = subprocess.run(
-            ["podman", "exec", "--user", user, f"platformctl-{self.lab}-{name}", *command],
+            ["podman", "exec", "-i", "--user", user, f"platformctl-{self.lab}-{name}", *command],
             capture_output=True,
+            input=data,
             text=True,
             errors="replace",
             timeout=120,
@@ -98,22 +121,26 @@ class Site:
         return self.host("ctl1", "kubectl", "--kubeconfig", kubeconfig, *arguments)
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The installed site."""
-    given = os.environ.get("PLATFORMCTL_TEST_LAB")
-    name = given or f"test-{os.getpid()}-e2e"
+@contextlib.contextmanager
+def made_lab(purpose: str, given: str = "") -> Iterator[Site]:
+    """A lab of the three usual hosts with nothing on it, removed after; one that was given stays."""
+    name = given or f"test-{os.getpid()}-{purpose}"
     try:
         started = platformctl("lab", "up", "--name", name)
         assert started.returncode == 0, started.stdout + started.stderr
         lab = json.loads(platformctl("--output", "json", "lab", "status", "--name", name).stdout)
-        inventory = Path(lab["inventory"])
-        installed = Site(name, inventory, Path(lab["state"]))
-        installed.install = installed.events("install", "--yes")
-        yield installed
+        yield Site(name, Path(lab["inventory"]), Path(lab["state"]))
     finally:
         if not given:
             platformctl("lab", "down", "--name", name)
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[Site]:
+    """The installed site."""
+    with made_lab("e2e", os.environ.get("PLATFORMCTL_TEST_LAB", "")) as installed:
+        installed.install = installed.events("install", "--yes")
+        yield installed
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ import pytest
 from platformctl.jobs.model import JobSpec
 from platformctl.jobs.parse import parse
 from platformctl.jobs.sbatch import Imported, convert
-from platformctl.jobs.sbatch_output import Naming, redirect
 from platformctl.jobs.sbatch_script import read_script
+from platformctl.jobs.slurm_files import of_element, of_job, on_node
 from tests.e2e.conftest import Site, platformctl
 
 OFFERED = Path(__file__).parents[1] / "unit/jobs/sbatch/options-24.11.txt"
@@ -43,10 +43,9 @@ PIECES = [
     ":",
 ]
 NAMES = [
-    *(f"%{letter}" for letter in "AabJjNnstux%"),
+    *(f"%{letter}" for letter in "AabNnstux%"),
     "%3a",
     "%05A",
-    "%12j",
     "%2N",
     "%q",
     "x",
@@ -87,7 +86,8 @@ def job(site: Site, tmp_path: Path) -> Job:
 
 @pytest.mark.parametrize("target", ["slurm", "kubernetes"])
 def test_a_script_of_sbatch_runs_and_its_output_is_read(job: Job, target: str) -> None:
-    words = ("import", "-", "--submit", "--watch", "--target", target)
+    # The command runs outside of the site, whose hosts do not have its folder.
+    words = ("import", "--chdir=/home/alice", "-", "--submit", "--watch", "--target", target)
     (found,) = json.loads(job(*words, code=1, text=SCRIPT, output="json"))
     assert (found["phase"], found["backend"], found["exitCode"]) == ("Failed", target, 3), found
     name = found["name"]
@@ -146,14 +146,13 @@ def test_directives_are_read_as_sbatch_reads_them(site: Site) -> None:
 
 
 def test_files_are_named_as_slurm_names_them(site: Site) -> None:
-    """Jobs that write the name their file should have, into the file that Slurm makes for them."""
+    """Jobs that write what their file's name is made of, into the file that Slurm makes for them."""
     source = random.Random("names")
     patterns = ["".join(source.choice(NAMES) for _ in range(4)) + f"{number}%a" for number in range(16)]
     submit = "sbatch --quiet --wait --job-name=train --time=1 --mem=10 --array=17"
     lines = []
-    for pattern in patterns:
-        name = redirect(pattern, Naming("train", in_array=True))
-        script = f"export KFOUNDRY_INDEX=$SLURM_ARRAY_TASK_ID; printf %s {name}"
+    for number, pattern in enumerate(patterns):
+        script = f'printf "{number} %s %s" "$SLURM_ARRAY_JOB_ID" "$(hostname -s)"'
         lines.append(f"{submit} --output={shlex.quote(pattern)} --wrap={shlex.quote(script)} &")
     try:
         site.shell("ctl1", "mkdir names; cd names\n" + "\n".join([*lines, "wait"]), user="alice")
@@ -161,12 +160,17 @@ def test_files_are_named_as_slurm_names_them(site: Site) -> None:
         found = site.shell("ctl1", f"cd names; {each}", user="alice").split("\0")[:-1]
     finally:
         site.shell("ctl1", "rm -r -f names", user="alice")
-    assert found[::2] == found[1::2]
     assert len(found) == 2 * len(patterns)
+    for name, said in zip(found[::2], found[1::2], strict=True):
+        number, array, node = said.split(" ")
+        kept = of_job(patterns[int(number)], "train", "alice", array, array=True)
+        assert of_element(on_node(kept, node, array=True), 17) == name
 
 
 def _time_said(text: str) -> int:
-    """Minutes of D-HH:MM:SS, where the days may be missing."""
+    """Minutes of D-HH:MM:SS, where the days may be missing; 0 for no limit."""
+    if text == "UNLIMITED":
+        return 0
     days, _, clock = text.rpartition("-")
     hours, minutes, seconds = map(int, clock.split(":"))
     assert seconds == 0
@@ -175,6 +179,7 @@ def _time_said(text: str) -> int:
 
 def _memory_said(text: str) -> int:
     """MiB of a number with the unit G, T or P, or without one."""
+    text = text.rstrip("?")
     return int(text.rstrip("GTP")) << 10 * " GTP".index(text[-1] if text[-1] in "GTP" else " ")
 
 
@@ -187,13 +192,13 @@ def _memory_said(text: str) -> int:
             _time_said,
         ),
         ("mem", [*"012345", *"KMGTBkmgtb", "1024", "iB", ".", "-", " ", "\u0663"], _memory_said),
-        ("nodes", [*"0123", "-", "-", ",", ":", "k", "m", " ", "\u0663"], int),
+        ("nodes", [*"0123", "-", "-", ",", ":", "k", "m", " ", "\u0663"], str),
         ("ntasks", [*"01234", "-", "+", "k", " ", ".5", "\u0663"], int),
         ("cpus-per-task", [*"01234", "-", "+", "k", " ", ".5", "\u0663"], int),
     ],
 )
 def test_a_value_that_is_taken_means_to_sbatch_what_it_means_here(
-    site: Site, option: str, pieces: list[str], said: Callable[[str], int]
+    site: Site, option: str, pieces: list[str], said: Callable[[str], int | str]
 ) -> None:
     """Made-up values. What the import takes, sbatch takes too; it takes more."""
     source = random.Random(option)
@@ -210,14 +215,26 @@ def test_a_value_that_is_taken_means_to_sbatch_what_it_means_here(
     assert taken > SCRIPTS / 20
 
 
-def _amount_here(found: Imported, option: str) -> int:
+def _nodes_said(text: str) -> str:
+    """A number or a range of nodes, as sbatch shows it: k and m are powers of 1024."""
+    units = {"": 1, "k": 1024, "m": 1024**2}
+    text = re.sub(r"(\d+)([km]?)", lambda found: str(int(found[1]) * units[found[2]]), text)
+    counts: set[int] = set()
+    for part in text.split(","):
+        span, _, step = part.partition(":")
+        first, _, last = span.partition("-")
+        counts |= set(range(int(first), int(last or first) + 1, int(step or 1)))
+    return "-".join(str(count) for count in dict.fromkeys((min(counts), max(counts))))
+
+
+def _amount_here(found: Imported, option: str) -> int | str:
     """Minutes of wall time rounded up, MiB of memory, or a number."""
     job = parse(found.job["spec"])
     assert isinstance(job, JobSpec), job
     return {
         "time": -(-(job.walltime or 0) // 60),
         "mem": job.resources.memory // 2**20,
-        "nodes": job.nodes or 0,
+        "nodes": _nodes_said(str(job.slurm.get("nodes", job.nodes or 0))),
         "ntasks": job.tasks,
         "cpus-per-task": job.resources.millicores // 1000,
     }[option]

@@ -40,9 +40,11 @@ except urllib.error.HTTPError as error:
 
 def test_verify_runs_a_job_on_every_side(site: Site) -> None:
     proofs = json.loads(platformctl("-o", "json", "verify", "-i", str(site.inventory)).stdout)
-    assert {proof["job"]: proof["result"] for proof in proofs} == {
-        "pod": "ok", "sbatch": "ok", "Job to slurm": "ok", "Job to kubernetes": "ok",
-    }  # fmt: skip
+    results = {proof["proof"]: proof["result"] for proof in proofs}
+    assert {"pod", "sbatch", "Job to slurm", "Job to kubernetes", "service address", "node"} <= set(results)
+    # A job step is not tried on a node that is busy, such as with the job of this very proof.
+    assert set(results.values()) <= {"ok", "skipped"}
+    assert [name for name, result in results.items() if result == "skipped"] in ([], ["job step"])
 
 
 def test_users_are_the_same_everywhere_and_share_a_home(site: Site) -> None:

@@ -77,7 +77,7 @@ class Machine:
                 stdin=typed,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                timeout=400,
+                timeout=900,
                 check=False,
             )
         os.close(terminal)

@@ -53,7 +53,7 @@ class Node:
         """Start the job as a slurmd does: the script from a file, its environment from the submission."""
         body = slurm.submission(job, replace(ALICE, home=str(self.home)), "pi", TOKEN, "v0.0.42")["job"]
         script = self._folder / "slurm_script"
-        script.write_text(body["script"].replace(RUNNER, str(self.runner), 1))
+        script.write_text(body["script"].replace(RUNNER, str(self.runner)))
         script.chmod(0o755)
         environment = dict(pair.split("=", 1) for pair in body["environment"])
         environment["PATH"] = f"{self._folder}:{environment['PATH']}"
@@ -109,7 +109,7 @@ def test_words_and_environment_arrive_byte_by_byte(
         template = pod([escaped(word) for word in words], {name: escaped(text) for name, text in env.items()})
         done = node.run(job(template=template, **spec), index=7)
         assert done.returncode == 0, done.stderr
-        assert node.argv() == ["docker.io/library/b", "--", *words]
+        assert node.argv() == ["--cd=image", "docker.io/library/b", "--", *words]
         seen = node.env()
         assert {name: seen.get(name) for name in env} == env
         assert seen.get("KFOUNDRY_INDEX") == ("7" if array else None)
@@ -123,7 +123,7 @@ def test_a_reference_to_the_index_is_the_index(before: str, after: str, index: i
         node = Node(Path(folder))
         command = [f"{escaped(before)}$(KFOUNDRY_INDEX){escaped(after)}"]
         node.run(job(template=pod(command), array="0-1000000:1000"), index=index)
-        assert node.argv()[2:] == [f"{before}{index}{after}"]
+        assert node.argv()[3:] == [f"{before}{index}{after}"]
 
 
 @settings(max_examples=100, deadline=None)
@@ -200,7 +200,7 @@ def test_a_container_cannot_make_the_batch_script_run_something(tmp_path: Path) 
         "PS4": "$(touch owned)",
     }
     node.run(job(template=pod(["true"], {name: escaped(text) for name, text in hooks.items()})))
-    assert node.argv() == ["docker.io/library/b", "--", "true"]
+    assert node.argv() == ["--cd=image", "docker.io/library/b", "--", "true"]
     assert not list(node.home.iterdir())
 
 

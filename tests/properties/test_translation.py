@@ -14,6 +14,7 @@ from platformctl.jobs.parse import FIELDS, parse
 from platformctl.jobs.policy import in_queue, settle
 from platformctl.jobs.queues import FIELDS as QUEUE_FIELDS
 from platformctl.jobs.queues import parse_queue
+from platformctl.jobs.sbatch_options import BLOCKS
 from platformctl.jobs.tokens import Token
 from tests.properties.texts import file_names, texts
 
@@ -46,13 +47,92 @@ _container = st.fixed_dictionaries(
         "args": st.lists(texts, max_size=3),
         "env": st.lists(st.fixed_dictionaries({"name": st.just("A") | texts, "value": texts}), max_size=3),
         "workingDir": st.just("/w") | texts,
+        "volumeMounts": st.lists(
+            st.fixed_dictionaries({"name": st.just("v") | texts, "mountPath": st.just("/v") | texts}),
+            max_size=2,
+        ),
+        "livenessProbe": _json,
+        "lifecycle": _json,
+        "ports": _json,
+        "envFrom": _json,
+        "securityContext": _json,
         "resources": st.fixed_dictionaries(
             {"limits": st.dictionaries(st.sampled_from(["cpu", "memory", "nvidia.com/gpu"]), _json)}
         ),
     },
 )
+_volume = st.fixed_dictionaries(
+    {"name": st.just("v") | texts},
+    optional={
+        "emptyDir": st.sampled_from([{}, {"medium": "Memory"}, {"sizeLimit": 0.5}]) | _json,
+        "downwardAPI": st.fixed_dictionaries(
+            {"items": st.just([{"path": "a", "fieldRef": {"fieldPath": "metadata.labels"}}]) | _json}
+        ),
+        "projected": _json,
+        "configMap": _json,
+        "csi": _json,
+        "ephemeral": _json,
+    },
+)
 _template = st.fixed_dictionaries(
-    {"spec": st.fixed_dictionaries({"containers": st.lists(_container, max_size=2)})}
+    {
+        "spec": st.fixed_dictionaries(
+            {"containers": st.lists(_container, max_size=2)},
+            optional={
+                "initContainers": st.lists(_container, max_size=2),
+                "volumes": st.lists(_volume, max_size=2) | _json,
+                "affinity": st.fixed_dictionaries(
+                    {}, optional=dict.fromkeys(("nodeAffinity", "podAffinity", "podAntiAffinity"), _json)
+                )
+                | _json,
+                "tolerations": _json,
+                "topologySpreadConstraints": _json,
+                "imagePullSecrets": _json,
+                "securityContext": _json,
+                "hostAliases": _json,
+                "restartPolicy": st.sampled_from(["Never", "OnFailure"]) | _json,
+            },
+        )
+    },
+    optional={"metadata": st.fixed_dictionaries({"labels": st.just({"a": "b"}) | _json}) | _json},
+)
+_failure_rule = st.fixed_dictionaries(
+    {"action": st.sampled_from(["FailJob", "FailIndex", "Ignore", "Count"])},
+    optional={
+        "onExitCodes": st.fixed_dictionaries(
+            {
+                "operator": st.sampled_from(["In", "NotIn"]),
+                "values": st.lists(st.integers(0, 255), min_size=1, max_size=3),
+            }
+        )
+        | _json,
+        "onPodConditions": st.just([{"type": "DisruptionTarget"}]) | _json,
+    },
+)
+_success_rule = st.fixed_dictionaries(
+    {}, optional={"succeededIndexes": st.sampled_from(["0", "0,2-3", "9"]) | _json, "succeededCount": _json}
+)
+_of_slurm = (
+    st.dictionaries(texts, texts, max_size=3)
+    | st.sampled_from(
+        [
+            "4711",
+            "1G",
+            "0",
+            "gpu:2",
+            "kind1:2",
+            "2-4",
+            "user",
+            "append",
+            "B:USR1@9",
+            "afterok:7",
+            "node[1-3]",
+            3,
+            -4,
+        ]
+    )
+    | st.sampled_from([True, ["END"], ["a", "b"], "2027-01-15T08:00:00Z", "logs/%j.out", "../x", "none"])
+    | st.just([{"tasks": 2, "slurm": {"mem": "1G"}}])
 )
 _spec: dict[str, st.SearchStrategy[Any]] = {
     "template": _template | _json,
@@ -80,6 +160,21 @@ _spec: dict[str, st.SearchStrategy[Any]] = {
     ),
     "stageOut": st.lists(st.fixed_dictionaries({"source": st.just("c"), "target": texts}), max_size=2)
     | _json,
+    "args": st.lists(texts, max_size=3) | _json,
+    "slurm": st.dictionaries(st.sampled_from(sorted(BLOCKS)) | texts, _of_slurm | _json, max_size=6) | _json,
+    "completions": st.integers(-1, 9) | _json,
+    "parallelism": st.integers(-1, 9) | _json,
+    "completionMode": st.sampled_from(["Indexed", "NonIndexed"]) | _json,
+    "backoffLimit": st.integers(-1, 9) | _json,
+    "backoffLimitPerIndex": st.integers(-1, 9) | _json,
+    "maxFailedIndexes": st.integers(-1, 9) | _json,
+    "activeDeadlineSeconds": st.integers(-1, 99) | _json,
+    "ttlSecondsAfterFinished": st.integers(-1, 99) | _json,
+    "podFailurePolicy": st.fixed_dictionaries({"rules": st.lists(_failure_rule, max_size=3)}) | _json,
+    "successPolicy": st.fixed_dictionaries({"rules": st.lists(_success_rule, max_size=3)}) | _json,
+    "podReplacementPolicy": st.sampled_from(["Failed", "TerminatingOrFailed"]) | _json,
+    "selector": st.just({}) | _json,
+    "manualSelector": st.booleans() | _json,
 }
 _what = st.sampled_from(["template", "script"])
 
@@ -208,7 +303,7 @@ def test_any_array_is_judged(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "amount", ["0", "-1", "1e999999999", "9" * 40, "1" * 31, "1Ei", "0.0", "", "1 Gi", True, 1.5]
+    "amount", ["-1", "1e999999999", "9" * 40, "1" * 31, "1Ei", "", "1 Gi", True, -0.5, float("inf")]
 )
 @pytest.mark.parametrize("name", ["cpu", "memory", "nvidia.com/gpu"])
 def test_absurd_amounts_are_refused_by_their_path(name: str, amount: object) -> None:

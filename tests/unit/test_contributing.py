@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
-LISTS = ("a back end", "a role", "a variable", "a chart", "an artefact")
+LISTS = ("a back end", "a role", "a variable", "a situation of dirty hosts", "a chart", "an artefact")
 MAX_WORDS = 20
 
 

@@ -13,6 +13,8 @@ import typer
 from platformctl import paths
 from platformctl.cli.lab import OptionsFirst
 from platformctl.cli.main import app
+from platformctl.cli.sbatch_words import SbatchCommand, split
+from platformctl.jobs.sbatch_script import read_command_line
 
 ROOT = paths.data_dir()
 SOURCES = sorted((ROOT / "platformctl").rglob("*.py"))
@@ -116,6 +118,9 @@ def _flag(option: Any) -> bool:
 
 
 def _unknown(command: Any, words: list[str]) -> list[str]:
+    if isinstance(command, SbatchCommand):
+        _, of_sbatch = split(words, command.own_options(), command.own_anywhere)
+        return [mistake.message.split()[0] for mistake in read_command_line(of_sbatch).mistakes]
     names = (word.partition("=")[0] for word in words if word.startswith("-") and word != "-")
     return [name for name in names if name not in (*_options(command), "--help")]
 

@@ -14,8 +14,6 @@ PACKAGE = Path(platformctl.__file__).parent
 CHART = paths.data_dir() / "charts" / "job-router"
 # Words that users and charts write and that are looked for in the code.
 WORDS = re.compile(r"kfoundry\.io|kfoundry-|platform:users")
-# What only the chart names: objects of its own, and variables and groups of its admission policies.
-OF_THE_CHART_ALONE = {"kfoundry.io/user"}
 
 
 def test_no_other_module_spells_a_word_of_the_api() -> None:
@@ -46,7 +44,7 @@ def test_the_charts_write_annotations_and_labels_of_the_vocabulary() -> None:
         for word in re.findall(r"\bkfoundry\.io/[a-z-]+\b", path.read_text())
     } - {vocabulary.API_VERSION, "kfoundry.io/v"}
     assert written, "the templates are not where this test looks"
-    assert written - known - OF_THE_CHART_ALONE == set()
+    assert written - known == set()
 
 
 def test_the_definition_has_the_phases_of_the_vocabulary() -> None:

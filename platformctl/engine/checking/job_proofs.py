@@ -12,7 +12,7 @@ from typing import Any
 from platformctl.clients.kubernetes import ApiError, KubernetesClient, NotFoundError, from_document
 from platformctl.engine import remote
 from platformctl.engine.checking.proof import Proof
-from platformctl.engine.cluster import access
+from platformctl.engine.cluster import access, workloads
 from platformctl.engine.fleet import Fleet
 from platformctl.errors import PlatformError
 from platformctl.vocabulary import API_VERSION, FINAL, JOB_KIND, Phase, job_path, log_path
@@ -30,9 +30,10 @@ HOSTS = {"slurm": "slurm_node", "kubernetes": "kubernetes_control_plane"}
 
 
 def targets(fleet: Fleet) -> tuple[str, ...]:
-    """The schedulers of the site that a Job can go to."""
+    """The schedulers that a Job can go to: those with nodes, and those that are not the site's own."""
     slurm = bool(fleet.members("slurm_node")) or (fleet.has_slurm and not fleet.members("slurm_rest"))
-    return tuple(name for name, there in (("slurm", slurm), ("kubernetes", fleet.has_cluster)) if there)
+    kubernetes = bool(fleet.members("kubernetes_node")) or fleet.foreign_cluster
+    return tuple(name for name, there in (("slurm", slurm), ("kubernetes", kubernetes)) if there)
 
 
 async def prove_jobs(fleet: Fleet, user: str) -> list[Proof]:
@@ -49,6 +50,7 @@ async def _prove(fleet: Fleet, client: KubernetesClient, target: str) -> Proof:
         output, fine = await _run(fleet, client, target)
     except (ApiError, PlatformError, TimeoutError) as error:
         output, fine = str(error) or f"not finished within {_SECONDS} s", False
+        output = "; ".join([output, *await _away(fleet)])
     return Proof(name, fine, output, round(time.monotonic() - started, 1))
 
 
@@ -80,6 +82,16 @@ async def _run(fleet: Fleet, client: KubernetesClient, target: str) -> tuple[str
         return output, bool(output)
     finally:
         await client.delete(path)
+
+
+async def _away(fleet: Fleet) -> list[str]:
+    """The services of the cluster that do not answer: an error such as "HTTP 503" does not name them."""
+    try:
+        admin = await access.admin_kubeconfig(fleet)
+        async with KubernetesClient(from_document(admin)) as client:
+            return await workloads.unavailable(client)
+    except (ApiError, PlatformError):
+        return []  # then the error itself says that the API is away
 
 
 async def _finished(client: KubernetesClient, path: str) -> dict[str, Any]:

@@ -5,16 +5,13 @@ Pure: makes findings from probes. The command and the role's filter plugin use t
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
 
-from platformctl import paths
+from platformctl.engine.checking import accounts, existing, host_identity, node_parts, shared_home
+from platformctl.engine.checking.findings import Finding, Level, Subject
 from platformctl.engine.stages import STAGES
 from platformctl.site.values import templated
-from platformctl.site.variables import known
 
-Probe = Mapping[str, Any]
+__all__ = ["GIB", "Finding", "Level", "Subject", "judge", "peers_of"]
 
 GIB = 1024**3
 _SUPPORTED = {("debian", "13"): "Debian 13"}
@@ -31,50 +28,11 @@ _MEMORY_WANTED = 1 * GIB
 _CLOCK_ERROR, _CLOCK_WARNING = 30.0, 5.0
 
 
-class Level(StrEnum):
-    """error: the host cannot be installed. warning: it can, but somebody should check it."""
-
-    OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A host to judge: its name, address, groups of the inventory, the site's name, and its probe.
-
-    clock_window: seconds between reading the operator's clock and the host's answer. variables: what the
-    inventory sets for it; a value that still holds Jinja is not judged.
-    """
-
-    name: str
-    address: str
-    groups: frozenset[str]
-    site: str
-    probe: Probe
-    clock_window: float = 0.0
-    variables: Mapping[str, Any] = field(default_factory=dict)
-
-    def setting(self, name: str) -> Any:
-        """A variable's value, or the default that its role documents."""
-        return self.variables.get(name, known(paths.data_dir())[name].default)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check of one host: what was found, and the remedy if it is not ok."""
-
-    host: str
-    check: str
-    level: Level
-    found: str
-    remedy: str = ""
-
-
 def judge(subjects: Sequence[Subject]) -> list[Finding]:
     """All findings in the order of the hosts; a host without errors has at least its `system` row."""
     findings = [finding for subject in subjects for check in _CHECKS for finding in check(subject)]
-    findings += _duplicates(subjects)
+    findings += [*_duplicates(subjects), *existing.unmatched(subjects)]
+    findings += [*accounts.judge(subjects), *shared_home.judge(subjects)]
     position = {subject.name: index for index, subject in enumerate(subjects)}
     return sorted(findings, key=lambda finding: position[finding.host])
 
@@ -159,15 +117,22 @@ def _kernel(subject: Subject) -> Iterator[Finding]:
 
 
 def _ports(subject: Subject) -> Iterator[Finding]:
-    if subject.probe["site"]:
-        return
     wanted: dict[int, str] = {}
-    stages = (stage for stage in STAGES if stage.group in {"all", *subject.groups})
-    for entry in (entry for stage in stages for entry in stage.ports):
+    begun = subject.probe.get("existing", {}).get("begun", ())
+    stages = [stage for stage in STAGES if stage.group in {"all", *subject.groups}]
+    # What a stage of ours has, it has.
+    ours = {port.number for stage in stages if stage.name in begun for port in stage.ports}
+    stages = [stage for stage in stages if stage.name not in begun]
+    for entry in (port.number for stage in stages for port in stage.ports if not port.udp):
+        if callable(entry) or entry in ours:
+            continue
         port = subject.setting(entry) if isinstance(entry, str) else entry
         if not templated(port):
             wanted[int(port)] = f", or set {entry} to another port" if isinstance(entry, str) else ""
-    for port in sorted(set(wanted) & set(subject.probe["listening"])):
+    named = {
+        port for entry in subject.probe.get("existing", {}).get("findings", ()) for port in entry["ports"]
+    }
+    for port in sorted((set(wanted) & set(subject.probe["listening"])) - named):
         remedy = f"stop what listens there (ss -ltnp 'sport = :{port}'){wanted[port]}"
         yield Finding(subject.name, "port", Level.ERROR, f"TCP port {port} is in use", remedy)
 
@@ -177,24 +142,6 @@ def _foreign(subject: Subject) -> Iterator[Finding]:
     if site and site != subject.site:
         remedy = f"run platformctl reset for site {site} first, or take the host out of this inventory"
         yield Finding(subject.name, "site", Level.ERROR, f"belongs to site {site}", remedy)
-    for what in subject.probe["foreign"] if not site else ():
-        level = Level.WARNING if what == "docker" else Level.ERROR
-        remedy = f"remove {what}, or take the host out of the inventory"
-        yield Finding(
-            subject.name, "existing", level, f"{what} is there, not installed by platformctl", remedy
-        )
-
-
-def _identity(subject: Subject) -> Iterator[Finding]:
-    hostname = str(subject.probe["hostname"]).split(".")[0]
-    if hostname != subject.name.split(".")[0]:
-        remedy = "name the host as in the inventory (hostnamectl set-hostname), or the other way round"
-        yield Finding(subject.name, "hostname", Level.ERROR, f"calls itself {hostname}", remedy)
-    addresses = subject.probe["addresses"]
-    if addresses and subject.address[:1].isdigit() and subject.address not in addresses:
-        mismatch = f"{subject.address} is none of its own ({', '.join(addresses)})"
-        remedy = "give the address that other hosts reach it by as ansible_host"
-        yield Finding(subject.name, "address", Level.WARNING, mismatch, remedy)
 
 
 def _reach(subject: Subject) -> Iterator[Finding]:
@@ -205,7 +152,21 @@ def _reach(subject: Subject) -> Iterator[Finding]:
         yield Finding(subject.name, "reach", Level.WARNING, f"cannot reach {unreached}", remedy)
 
 
-_CHECKS = (_system, _rights, _clock, _space, _kernel, _ports, _foreign, _identity, _reach)
+_IDENTITY = (host_identity.name, host_identity.address, host_identity.size)
+
+
+def _proxy(subject: Subject) -> Iterator[Finding]:
+    proxy = subject.probe.get("proxy")
+    if proxy and not subject.setting("site_http_proxy"):
+        found = f"/etc/environment names the proxy {proxy}, which platformctl does not use"
+        remedy = f"if apt needs it there: site_http_proxy: {proxy}"
+        yield Finding(subject.name, "proxy", Level.WARNING, found, remedy)
+
+
+_CHECKS = (
+    *(_system, _rights, _clock, _space, _kernel, _ports, _proxy, _foreign),
+    *(*existing.CHECKS, *_IDENTITY, node_parts.check, _reach),
+)
 
 
 def _duplicates(subjects: Sequence[Subject]) -> Iterable[Finding]:
@@ -224,7 +185,7 @@ def _duplicates(subjects: Sequence[Subject]) -> Iterable[Finding]:
                 yield Finding(name, key.replace("_", " "), level, f"{value} is also that of {others}", remedy)
 
 
-def peers_of(name: str, addresses: Mapping[str, str], most: int = 8) -> dict[str, str]:
+def peers_of[Place](name: str, addresses: Mapping[str, Place], most: int = 8) -> dict[str, Place]:
     """The other hosts a host should try to reach: its next neighbours in the inventory's circle, at most 8.
 
     Bounded, so that the cost per host does not grow with the fleet. Every host is a neighbour of another.

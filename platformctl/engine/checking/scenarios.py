@@ -4,7 +4,6 @@ A scenario is a folder of `molecule/` with a molecule.yml. Its converge.yml impo
 the stage table says which roles it tests. A scenario without a converge.yml is a variant of another one.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from typing import TextIO
 
 import yaml
 
+from platformctl import surroundings
 from platformctl.engine.planning.digest import with_included
 from platformctl.engine.stages import STAGES
 from platformctl.errors import ExitCode, PlatformError
@@ -21,7 +21,13 @@ from platformctl.errors import ExitCode, PlatformError
 # Relative to the data folder; molecule finds the file by itself at the top of a checkout.
 CONFIG = ".config/molecule/config.yml"
 _ROLES = {stage.name: stage.roles for stage in STAGES}
-_SHARED = ("molecule/lab", ".config/molecule", "playbooks/library", "playbooks/vars_plugins")
+_SHARED = (
+    "molecule/lab",
+    ".config/molecule",
+    "playbooks/library",
+    "playbooks/module_utils",
+    "playbooks/vars_plugins",
+)
 
 
 @dataclass(frozen=True)
@@ -115,9 +121,9 @@ def prove(scenario: Scenario, data: Path, inventory: Path, said: TextIO) -> int:
         [program, "--base-config", data / CONFIG, "test", "--scenario-name", scenario.name],
         cwd=data,
         env={
-            **os.environ,
+            **surroundings.outward(),
             # molecule looks for Ansible's programs there.
-            "PATH": f"{program.parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            "PATH": f"{program.parent}:{surroundings.children()['PATH']}",
             "MOLECULE_INVENTORY": str(inventory.resolve()),
         },
         stdout=said,

@@ -1,64 +1,39 @@
 """What a site looks like now: every host under both schedulers, and every service with its health.
 
-Asks the first host of each control group once, whatever the size of the fleet, and every host one short
-question: Kubernetes and Slurm notice only after a while that a host has no power.
+Health is what the checks of the stages say (see proofs/): `status` asks the quick ones. The first host of
+each control group is asked once, whatever the size of the fleet, and every host one script: Kubernetes and
+Slurm notice only after a while that a host has no power, and never that a service address is dead on it.
 """
 
-import asyncio
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from platformctl.engine import remote
-from platformctl.engine.cluster import access
+from platformctl.engine import releases
+from platformctl.engine.checking import proofs
+from platformctl.engine.checking.proofs import asking, kubernetes, slurm
+from platformctl.engine.checking.proofs.asking import Round, Said
+from platformctl.engine.checking.proofs.health_check import GLOBAL, Place, failing
+from platformctl.engine.cluster import membership
+from platformctl.engine.cluster.membership import ClusterNode, Membership, Stray
 from platformctl.engine.fleet import Fleet, Host
-from platformctl.engine.planning import record
-from platformctl.engine.remote import Reply
-from platformctl.engine.stages import STAGES
+from platformctl.engine.planning import ownership, record, vault_check
+from platformctl.engine.stages import STAGES, Stage
 
-_KUBERNETES = """
-echo '{"nodes":'; kubectl get nodes -o json || exit 1
-echo ', "deployments":'; kubectl get deployments,daemonsets -A -o json || exit 1
-echo ', "version":'; kubectl version -o json || exit 1
-echo '}'
-"""
-# %T state, %v slurmd's version, %E reason: one line for each node and partition, `|` between.
-_SLURM = "scontrol ping && echo -- && sinfo --noheader --Node --format='%N|%T|%v|%P|%E'"
-# For these services it is not enough that systemd runs them.
-_QUESTIONS = {
-    "slurmctld": _SLURM,
-    "slurmdbd": "sacctmgr --noheader --parsable2 show cluster format=cluster",
-}
-# A host with only slurmdbd has neither sacctmgr nor a slurm.conf.
-_ASKED_FROM = {"slurmdbd": "slurm_controller"}
-# What a host reports: whether anything of a site is applied there, and which units do not run.
-_SELF = f"""
-grep -qs '"digest"' {record.FOLDER}/digests.json && echo installed || echo nothing
-for unit in UNITS; do state=$(systemctl is-active $unit); [ "$state" = active ] || echo "$unit $state"; done
-"""
-# A host that is up answers in tens of milliseconds; one that is down must not delay the others.
-_SELF_SECONDS = 8
-_KNOCK_SECONDS = 3
-# With more hosts, opening all ssh connections would take minutes.
-_ASKED_EACH = 200
-_UNITS = {
-    "kubernetes_control_plane": ("containerd", "kubelet"),
-    "kubernetes_node": ("containerd", "kubelet"),
-    "slurm_node": ("munge", "slurmd"),
-}
 NOT_INSTALLED = "not installed"
+UNKNOWN = "unknown"
+# Of a host that its scheduler was not there to be asked about.
+_SILENT = "no answer"
+# Of a host that belongs to the other scheduler now.
+_AWAY = "away"
+_DAMAGED = f"{record.DIGESTS} there is damaged; platformctl install applies all again and writes it anew"
+# A host that is up answers in tens of milliseconds; one that is down must not delay the others.
+_SECONDS = 12
 # Groups whose hosts are nodes of a scheduler. An inventory may have these two without a common parent group.
 _KUBERNETES_GROUPS = frozenset({"kubernetes_control_plane", "kubernetes_node"})
 _SLURM_GROUPS = frozenset({"slurm_node"})
-# States by node_state_string of Slurm 24.11 of nodes that run jobs or were taken out of service on purpose.
-# All others (down, fail, failing, future, inval, unknown) are unhealthy.
-_GOOD_SLURM_STATES = {
-    *("allocated", "blocked", "completing", "idle", "mixed", "planned", "reserved"),
-    *("drained", "draining", "maint", "reboot"),
-}
-# A flag may follow the state. `*` is left out on purpose: it says that the node does not answer.
-_SLURM_FLAGS = "$^@#%~!+-"
+_NAMESPACES = {"kube-system", "kube-flannel", "local-path-storage", *releases.NAMESPACES}
 
 
 @dataclass(frozen=True)
@@ -90,11 +65,12 @@ class ServiceStatus:
 
 @dataclass(frozen=True)
 class SiteStatus:
-    """Hosts in inventory order, services by scheduler."""
+    """Hosts in inventory order, services by scheduler. strays: nodes that the inventory lacks."""
 
     site: str
     hosts: tuple[HostStatus, ...]
     services: tuple[ServiceStatus, ...]
+    strays: tuple[Stray, ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -102,193 +78,195 @@ class SiteStatus:
         return all(host.healthy for host in self.hosts) and all(service.healthy for service in self.services)
 
 
-@dataclass(frozen=True)
-class _NodeState:
-    state: str
-    healthy: bool
-    remark: str = ""
-
-
-@dataclass(frozen=True)
-class _Service:
-    """A service of a stage: the host that runs it, and the host that is asked about it."""
-
-    name: str
-    host: Host
-    asked: Host
-
-    async def ask(self) -> Reply:
-        question = _QUESTIONS.get(self.name, f"systemctl is-active {self.name}")
-        return await remote.run(self.asked.connection, question, seconds=30)
-
-    def status(self, reply: Reply) -> ServiceStatus:
-        up = reply.code == 0
-        said = reply.message if self.asked == self.host else f"asked from {self.asked.name}: {reply.message}"
-        return ServiceStatus(self.name, self.host.name, "up" if up else said, up)
-
-
 async def gather(fleet: Fleet) -> SiteStatus:
-    """Ask both schedulers; what does not answer is reported as such, never raised."""
-    expected = _services(fleet)
-    themselves, kubernetes, replies = await asyncio.gather(
-        _ask_themselves(fleet),
-        _ask_kubernetes(fleet),
-        asyncio.gather(*(service.ask() for service in expected)),
-    )
-    nodes, services = _kubernetes(fleet, kubernetes)
-    answers = {service.name: reply for service, reply in zip(expected, replies, strict=True) if reply}
-    slurm_nodes = _slurm_nodes(answers.get("slurmctld"))
-    services += [service.status(answers[service.name]) for service in expected]
-    services = [_in_words(service, themselves) for service in services]
-    hosts = tuple(_host(host, themselves[host.name], nodes, slurm_nodes) for host in fleet.hosts.values())
-    if fleet.foreign_cluster:
-        hosts += tuple(
-            HostStatus(name, "", "others", "", node.state, "", node.healthy, node.remark)
-            for name, node in nodes.items()
+    """Ask the quick checks; what does not answer is reported as such, never raised."""
+    wanted = [each for each in proofs.all_of(fleet) if each.check.quick]
+    round_ = await asking.ask(fleet, wanted, hosts=fleet.hosts, at_most=_SECONDS)
+    document = _document(round_.clusters.get(Place.KUBERNETES))
+    nodes = {item["metadata"]["name"]: item for item in document["nodes"]["items"]} if document else {}
+    in_kubernetes = {name: _node(node) for name, node in nodes.items()} if document else None
+    in_slurm = _slurm_states(round_.clusters.get(Place.SLURM))
+    slurm_nodes = in_slurm or {}
+    hosts = [
+        _host(
+            host,
+            round_,
+            _part(host, round_, _KUBERNETES_GROUPS, in_kubernetes),
+            _part(host, round_, _SLURM_GROUPS, in_slurm),
         )
-    return SiteStatus(fleet.site, hosts, tuple(services))
+        for host in fleet.hosts.values()
+    ]
+    if fleet.foreign_cluster:
+        hosts += [_foreign(name, node) for name, node in nodes.items()]
+    services = [*_rows(fleet, round_, document)]
+    services += await _foreign_secrets(fleet, [name for name in round_.applied if name not in round_.down])
+    strays = await membership.strays(fleet, _members(fleet, nodes, slurm_nodes))
+    return SiteStatus(fleet.site, tuple(hosts), tuple(services), strays)
 
 
-async def _ask_themselves(fleet: Fleet) -> dict[str, _NodeState]:
-    """The state that each host reports, by name.
-
-    On a large site, a host that shows an ssh server is up: only the others, and one of each group, are asked.
-    """
-    hosts = list(fleet.hosts.values())
-    open_ports: set[str] = set()
-    if len(hosts) > _ASKED_EACH:
-        samples = {host.name for group in fleet.groups if (host := fleet.first(group))}
-        rest = [host for host in hosts if host.name not in samples]
-        answers = await remote.together(remote.knock(host.connection, _KNOCK_SECONDS) for host in rest)
-        open_ports = {host.name for host, answer in zip(rest, answers, strict=True) if answer}
-
-    async def one(host: Host) -> _NodeState:
-        units = dict.fromkeys(unit for group in sorted(_UNITS.keys() & host.groups) for unit in _UNITS[group])
-        script = _SELF.replace("UNITS", " ".join(units))
-        return _self(await remote.run(host.connection, script, seconds=_SELF_SECONDS))
-
-    asked = [host for host in hosts if host.name not in open_ports]
-    states = await remote.together(map(one, asked))
-    by_name = {host.name: state for host, state in zip(asked, states, strict=True)}
-    # If none of the hosts that were asked has anything, the others have nothing either.
-    fresh = bool(states) and all(state.state == NOT_INSTALLED for state in states)
-    knocked = _NodeState(NOT_INSTALLED, False) if fresh else _NodeState("up", True)
-    return {host.name: by_name.get(host.name, knocked) for host in hosts}
+def _members(fleet: Fleet, nodes: Mapping[str, Mapping[str, Any]], in_slurm: Mapping[str, str]) -> Membership:
+    """The nodes that the schedulers have. Those of a cluster that is not the site's are nobody's strays."""
+    kubernetes_nodes = {} if fleet.foreign_cluster else {name: _node(node) for name, node in nodes.items()}
+    return Membership(
+        *(
+            {
+                name: ClusterNode(name, state, not state.startswith(("NotReady", "down")))
+                for name, state in of.items()
+            }
+            for of in (kubernetes_nodes, in_slurm)
+        )
+    )
 
 
-def _self(reply: Reply) -> _NodeState:
-    if reply.unreachable:
-        return _NodeState("no answer", False, reply.refusal)
-    if reply.code != 0:
-        return _NodeState("up", False, reply.refusal)
-    first, *idle = reply.out.split("\n")
-    if first != "installed":
-        return _NodeState(NOT_INSTALLED, False)
-    remarks = [f"{unit} is {state}" for unit, _, state in (line.partition(" ") for line in idle if line)]
-    return _NodeState("up", not remarks, ", ".join(remarks))
+async def _foreign_secrets(fleet: Fleet, asked: Sequence[str]) -> list[ServiceStatus]:
+    """One entry for each secret of which hosts use another than the vault has; none on a healthy site."""
+    records = await record.read(fleet, vault_check.sample(fleet, asked))
+    found = vault_check.differences(STAGES, fleet, records)
+    return [ServiceStatus("secrets", "the vault", different.words, False) for different in found]
 
 
-def _in_words(service: ServiceStatus, themselves: Mapping[str, _NodeState]) -> ServiceStatus:
-    """A service on a host to which nothing was applied is not installed, whatever its shell prints."""
-    host = themselves.get(service.where)
-    if service.healthy or host is None or host.state != NOT_INSTALLED:
-        return service
-    return ServiceStatus(service.name, service.where, NOT_INSTALLED, False)
-
-
-async def _ask_kubernetes(fleet: Fleet) -> Reply | None:
-    async with access.kubectl(fleet) as kubectl:
-        if kubectl is None:
-            return None
-        return await remote.run(kubectl.connection, kubectl.function(seconds=10) + _KUBERNETES, seconds=30)
-
-
-def _services(fleet: Fleet) -> list[_Service]:
-    """The services of all stages that the site has, in the order of the table."""
-    services = []
-    for stage in STAGES:
-        for name in stage.services:
-            host, asked = fleet.first(stage.group), fleet.first(_ASKED_FROM.get(name, stage.group))
-            if host and asked:
-                services.append(_Service(name, host, asked))
-    return services
-
-
-def _host(
-    host: Host, itself: _NodeState, nodes: Mapping[str, _NodeState], slurm: Mapping[str, _NodeState]
-) -> HostStatus:
-    installed = itself.state != NOT_INSTALLED
-    kubernetes = _part(host, "kubernetes", _KUBERNETES_GROUPS, nodes, installed)
-    batch = _part(host, "slurm", _SLURM_GROUPS, slurm, installed)
-    parts = [itself, *(part for part in (kubernetes, batch) if part)]
+def _host(host: Host, round_: Round, in_kubernetes: str | None, in_slurm: str | None) -> HostStatus:
+    """One host: what it says itself, what the schedulers say of it, and which of its checks failed."""
+    down = round_.down.get(host.name)
+    installed = bool(round_.applied.get(host.name))
+    bad = [answer for answer in failing(round_.answers) if answer.subject == host.name]
+    remarks = [f"{answer.check.name}: {answer.outcome.found}" for answer in bad]
+    parts = {"kubernetes": in_kubernetes, "slurm": in_slurm}
+    if down is not None:
+        remarks.insert(0, down.refusal)
+    elif installed:
+        remarks += [f"not known to {name}" for name, state in parts.items() if state == ""]
+    state = "up" if installed else NOT_INSTALLED
+    if host.name in round_.damaged:
+        state = UNKNOWN
+        remarks.append(_DAMAGED)
+    if down is not None:
+        state = "no answer" if down.unreachable else "up"
+    unknown = "not there" if installed else ""
+    named = str(host.variables.get("node_owner", "shared"))
     return HostStatus(
         name=host.name,
         address=host.connection.address,
-        owner=str(host.variables.get("node_owner", "shared")),
-        state=itself.state,
-        kubernetes=kubernetes.state if kubernetes else "",
-        slurm=batch.state if batch else "",
-        healthy=all(part.healthy for part in parts),
-        remark="; ".join(dict.fromkeys(part.remark for part in parts if part.remark)),
+        owner=ownership.owner(round_.away.get(host.name, ()), named),
+        state=state,
+        kubernetes="" if in_kubernetes is None else in_kubernetes or unknown,
+        slurm="" if in_slurm is None else in_slurm or unknown,
+        healthy=installed and not remarks,
+        remark="; ".join(dict.fromkeys(remarks)),
     )
 
 
-def _part(
-    host: Host,
-    scheduler: str,
-    groups: frozenset[str],
-    states: Mapping[str, _NodeState],
-    installed: bool,
-) -> _NodeState | None:
+def _part(host: Host, round_: Round, groups: frozenset[str], states: Mapping[str, str] | None) -> str | None:
+    """The state under a scheduler: None if it is not its node, empty if the scheduler does not know it.
+
+    states: None if the scheduler did not answer, so that nobody knows.
+    """
     if not groups & host.groups:
         return None
-    remark = f"not known to {scheduler}" if installed else ""
-    return states.get(host.name, _NodeState("not there" if installed else "", False, remark))
+    if states is None:
+        return _SILENT if round_.applied.get(host.name) else ""
+    away = groups & set(round_.away.get(host.name, ()))
+    return states.get(host.name, "") or (_AWAY if away else "")
 
 
-def _kubernetes(fleet: Fleet, reply: Reply | None) -> tuple[dict[str, _NodeState], list[ServiceStatus]]:
-    if reply is None:
-        return {}, []
-    host = fleet.first("kubernetes_control_plane")
-    where = host.name if host else str(fleet.variables.get("kubernetes_kubeconfig"))
-    if reply.code != 0:
-        return {}, [ServiceStatus("kube-apiserver", where, reply.message, False)]
-    answer = json.loads(reply.out)
-    version = answer["version"]["serverVersion"]["gitVersion"]
-    services = [ServiceStatus("kube-apiserver", where, f"up, {version}", True)]
-    services += [_workload(item) for item in answer["deployments"]["items"]]
-    nodes = {item["metadata"]["name"]: _kubernetes_node(item) for item in answer["nodes"]["items"]}
-    return nodes, services
-
-
-def _kubernetes_node(node: Mapping[str, Any]) -> _NodeState:
+def _foreign(name: str, node: Mapping[str, Any]) -> HostStatus:
+    """A node of a cluster that is not the site's."""
     conditions = {item["type"]: item for item in node["status"].get("conditions", ())}
     ready = conditions.get("Ready", {})
     up = ready.get("status") == "True"
-    words = ["Ready" if up else "NotReady"]
+    return HostStatus(
+        name, "", "others", "", _node(node), "", up, "" if up else str(ready.get("message", ""))
+    )
+
+
+def _node(node: Mapping[str, Any]) -> str:
+    """State and version of a node, in words."""
+    ready = any(
+        item["type"] == "Ready" and item["status"] == "True" for item in node["status"].get("conditions", ())
+    )
+    words = ["Ready" if ready else "NotReady"]
     if node["spec"].get("unschedulable"):
         words.append("cordoned")
-    version = node["status"]["nodeInfo"]["kubeletVersion"]
-    return _NodeState(f"{', '.join(words)} {version}", up, "" if up else str(ready.get("message", "")))
+    return f"{', '.join(words)} {node['status']['nodeInfo']['kubeletVersion']}"
 
 
-def _workload(item: Mapping[str, Any]) -> ServiceStatus:
-    status = item["status"]
-    if item["kind"] == "DaemonSet":
-        ready, wanted = status.get("numberReady", 0), status.get("desiredNumberScheduled", 0)
-    else:
-        ready, wanted = status.get("readyReplicas", 0), item["spec"].get("replicas", 1)
-    name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
-    return ServiceStatus(name, f"namespace {namespace}", f"{ready} of {wanted} ready", ready >= wanted)
+def _document(said: Said | None) -> Mapping[str, Any] | None:
+    """What the API knows; None if it did not answer."""
+    code, output = said.answers.get(kubernetes.CLUSTER, (1, "")) if said else (1, "")
+    try:
+        document = json.loads(output) if code == 0 else None
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
 
 
-def _slurm_nodes(reply: Reply | None) -> dict[str, _NodeState]:
-    """The nodes by name, as slurmctld's host lists them; none if it does not answer."""
-    if reply is None or reply.code != 0:
-        return {}
-    nodes: dict[str, _NodeState] = {}
-    for line in reply.out.partition("--\n")[2].splitlines():
-        name, state, version, _partition, reason = line.split("|", 4)
-        good = state.rstrip(_SLURM_FLAGS) in _GOOD_SLURM_STATES
-        nodes[name] = _NodeState(f"{state} {version}", good, "" if reason == "none" else reason)
-    return nodes
+def _slurm_states(said: Said | None) -> dict[str, str] | None:
+    """State and version by node; None if Slurm did not answer."""
+    code, output = said.answers.get(slurm.CLUSTER, (1, "")) if said else (1, "")
+    if code != 0:
+        return None
+    found = slurm.states(output)
+    return {name: f"{state} {version}" for name, (state, version, _) in found.items()}
+
+
+def _rows(fleet: Fleet, round_: Round, document: Mapping[str, Any] | None) -> list[ServiceStatus]:
+    """All services: in the cluster, those of the stages, and what failed for the whole site."""
+    rows = _kubernetes_rows(fleet, round_, document)
+    for stage in STAGES:
+        first = fleet.first(stage.group) if stage.services else None
+        rows += [_unit(stage, name, first, round_) for name in stage.services] if first else []
+    told = {row.state for row in rows}
+    for answer in failing(round_.answers):
+        if answer.subject != GLOBAL or answer.outcome.found in told:
+            continue
+        told.add(answer.outcome.found)
+        said = round_.clusters.get(answer.check.place)
+        row = ServiceStatus(answer.check.name, said.where if said else "", answer.outcome.found, False)
+        same = next((index for index, other in enumerate(rows) if other.name == row.name), None)
+        if same is None:
+            rows.append(row)
+        else:
+            rows[same] = replace(row, where=rows[same].where)
+    return rows
+
+
+def _kubernetes_rows(fleet: Fleet, round_: Round, document: Mapping[str, Any] | None) -> list[ServiceStatus]:
+    said = round_.clusters.get(Place.KUBERNETES)
+    if said is None:
+        return []
+    host = fleet.first("kubernetes_control_plane")
+    where = host.name if host else str(fleet.variables.get("kubernetes_kubeconfig"))
+    if document is None:
+        code, output = said.answers.get(kubernetes.CLUSTER, (0, NOT_INSTALLED))
+        words = " / ".join(output.strip().splitlines()[-2:]) or f"exit status {code}"
+        return [ServiceStatus("kube-apiserver", where, said.down.message if said.down else words, False)]
+    version = document["version"]["serverVersion"]["gitVersion"]
+    rows = [ServiceStatus("kube-apiserver", where, f"up, {version}", True)]
+    away = kubernetes.absent(document)
+    for item in document["deployments"]["items"]:
+        name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
+        if namespace in _NAMESPACES:
+            outcome = kubernetes.workload(item, away)
+            rows.append(ServiceStatus(name, f"namespace {namespace}", outcome.found, outcome.fine))
+    for name, namespace, item in kubernetes.aggregated(document):
+        if namespace in _NAMESPACES:
+            outcome = kubernetes.service_outcome(item)
+            rows.append(ServiceStatus(name, f"namespace {namespace}", outcome.found, outcome.fine))
+    return rows
+
+
+def _unit(stage: Stage, name: str, host: Host, round_: Round) -> ServiceStatus:
+    """A service of a stage, as the first of its hosts has it."""
+    if down := round_.down.get(host.name):
+        return ServiceStatus(name, host.name, down.message, False)
+    if stage.name not in round_.applied.get(host.name, ()):
+        return ServiceStatus(name, host.name, NOT_INSTALLED, False)
+    bad: Sequence[str] = [
+        answer.outcome.found
+        for answer in failing(round_.answers)
+        if answer.stage == stage.name
+        and answer.subject == host.name
+        # One check looks at all units of the stage; the others are about what it is for.
+        and (answer.check.name != proofs.UNITS or f"{name} is " in answer.outcome.found)
+    ]
+    return ServiceStatus(name, host.name, "; ".join(bad) or "up", not bad)

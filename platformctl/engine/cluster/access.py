@@ -12,7 +12,7 @@ from platformctl.engine import remote
 from platformctl.engine.fleet import Connection, Fleet
 from platformctl.errors import ExitCode, PlatformError
 
-_ADMIN = "/etc/kubernetes/admin.conf"
+ADMIN = "/etc/kubernetes/admin.conf"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ async def kubectl(fleet: Fleet) -> AsyncIterator[Kubectl | None]:
     """
     host = fleet.first("kubernetes_control_plane")
     if host is not None:
-        yield Kubectl(host.connection, f"kubectl --kubeconfig {_ADMIN}", host.name)
+        yield Kubectl(host.connection, f"kubectl --kubeconfig {ADMIN}", host.name)
     elif not fleet.foreign_cluster:
         yield None
     else:
@@ -87,7 +87,7 @@ async def admin_kubeconfig(fleet: Fleet) -> kubeconfig.Document:
             where=f"{fleet.inventory}: group kubernetes_control_plane",
             code=ExitCode.INVALID,
         )
-    reply = await remote.run(host.connection, f"cat {_ADMIN}", seconds=30)
+    reply = await remote.run(host.connection, f"cat {ADMIN}", seconds=30)
     if reply.unreachable or reply.denied:
         raise PlatformError(
             f"{host.name} {reply.refusal}",
@@ -98,11 +98,18 @@ async def admin_kubeconfig(fleet: Fleet) -> kubeconfig.Document:
     if reply.code != 0:
         raise PlatformError(
             f"Kubernetes is not installed on {host.name} yet: {reply.message}",
-            where=f"{host.name}:{_ADMIN}",
+            where=f"{host.name}:{ADMIN}",
             next=f"platformctl install -i {fleet.inventory}",
         )
     domain = host.variables.get("site_domain", fleet.site)
-    return kubeconfig.for_operator(reply.out, host.connection.address, f"api.{domain}")
+    try:
+        return kubeconfig.for_operator(reply.out, host.connection.address, f"api.{domain}")
+    except ValueError as error:
+        raise PlatformError(
+            f"the administrator's kubeconfig is damaged: {error}",
+            where=f"{host.name}:{ADMIN}",
+            next=f"platformctl install -i {fleet.inventory} --stage kubernetes_control_plane --full",
+        ) from error
 
 
 async def user_kubeconfig(fleet: Fleet, user: str, namespace: str, days: int) -> kubeconfig.Document:

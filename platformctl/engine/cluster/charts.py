@@ -1,6 +1,7 @@
 """The charts stage: installs in the cluster what the inventory and the artefacts say."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,17 +9,18 @@ from platformctl.clients.helm import Helm, Release
 from platformctl.clients.kubeconfig import private_file
 from platformctl.clients.kubernetes import ApiError, KubernetesClient, from_document
 from platformctl.engine import loading
-from platformctl.engine.cluster import access, queues
+from platformctl.engine.cluster import access, claims, queues, workloads
+from platformctl.engine.cluster.workloads import Say
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.releases import NAMESPACE, RELEASES, SLURM_KEY_SECRET, ChartRelease
 from platformctl.errors import ExitCode, PlatformError
 
 
-async def apply(fleet: Fleet, index: Mapping[str, Any]) -> list[str]:
+async def apply(fleet: Fleet, index: Mapping[str, Any], say: Say = lambda _: None) -> list[str]:
     """Install or upgrade the site's charts; returns the names of those that changed.
 
-    index: the artefact store's index.json. Raises PlatformError when artefacts are missing, the cluster
-    is not reachable, or a chart does not become ready.
+    index: the artefact store's index.json. say: told what in the cluster is waited for. Raises PlatformError
+    when artefacts are missing, the cluster is not reachable, or a chart does not become ready.
     """
     fleet = loading.evaluated(fleet)
     wanted = [helm_release(chart, fleet, index) for chart in RELEASES]
@@ -26,10 +28,22 @@ async def apply(fleet: Fleet, index: Mapping[str, Any]) -> list[str]:
     with private_file(kubeconfig) as path:
         async with KubernetesClient(from_document(kubeconfig)) as client:
             await _prepare(fleet, client)
+            await _come_back(fleet, client)
             helm = Helm(fleet.store / "bin" / "helm", path)
-            changed = await asyncio.gather(*(helm.ensure(release) for release in wanted))
+            changed = await _ensure(client, helm, wanted, say)
             names = [release.name for release, did in zip(wanted, changed, strict=True) if did]
             return names + (["queues"] if await _queues(fleet, client) else [])
+
+
+async def _ensure(client: KubernetesClient, helm: Helm, wanted: list[Release], say: Say) -> list[bool]:
+    """Bring the releases to what is wanted. Helm says only that it waited too long, and not for what."""
+    try:
+        async with workloads.told(client, say):
+            return await asyncio.gather(*(helm.ensure(release) for release in wanted))
+    except PlatformError as error:
+        with contextlib.suppress(ApiError):
+            error.details += await workloads.unavailable(client)
+        raise
 
 
 def helm_release(chart: ChartRelease, fleet: Fleet, index: Mapping[str, Any]) -> Release:
@@ -50,6 +64,19 @@ async def _queues(fleet: Fleet, client: KubernetesClient) -> bool:
             where="slurm_partitions",
             next=f"correct slurm_partitions if the cluster refuses them, then: "
             f"platformctl charts -i {fleet.inventory}",
+        ) from error
+
+
+async def _come_back(fleet: Fleet, client: KubernetesClient) -> None:
+    accounts = fleet.variables.get("users_accounts") or []
+    present = {entry["name"] for entry in accounts if entry.get("state", "present") == "present"}
+    try:
+        await claims.let_go(client, present)
+    except ApiError as error:
+        raise PlatformError(
+            f"the Kubernetes API does not say which claims of homes there are: {error}",
+            where="persistentvolumeclaims",
+            next=f"platformctl status -i {fleet.inventory}",
         ) from error
 
 

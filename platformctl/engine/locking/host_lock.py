@@ -141,7 +141,10 @@ async def _take(host: Host, me: Owner) -> str:
         head, _, owner_text = reply.out.partition("\n")
         if head == "taken":
             return ""
-        owner, age = Owner.read(owner_text), int(head.split()[1])
+        word, _, seconds = head.partition(" ")
+        if word != "held" or not seconds.isdigit():
+            return f"its answer about the lock is not understood: {head}"
+        owner, age = Owner.read(owner_text), int(seconds)
         if age < STALE_SECONDS and not (owner and owner.gone):
             raise held(f"{host.name}:{_LOCK}", owner, age)
         token = owner.token if owner else ""

@@ -2,7 +2,7 @@
 
 Parts are named, so that a plan can say which one differs: the files of its roles, the raw values of the
 variables those roles declare in argument_specs, the data of other hosts it reads, the artefacts it uses.
-Values are hashed and never kept.
+Values are hashed and never kept; those of secrets slowly, with a salt.
 """
 
 import hashlib
@@ -16,14 +16,17 @@ from typing import Any
 
 import yaml
 
+import platformctl
 from platformctl.engine.fleet import LOCALHOST, Fleet, Host
+from platformctl.engine.planning import fingerprints
 from platformctl.engine.stages import Peers, Stage
+from platformctl.site import secrets
 
 Parts = Mapping[str, str]
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INCLUDED_ROLE = re.compile(r"(?:include|import)_role:\s*(?:\n\s+|\{\s*)name:\s*[\"']?([a-z0-9_]+)")
-_SHARED_MODULES = "playbooks/library"
+_SHARED_MODULES = ("playbooks/library", "playbooks/module_utils")
 _IGNORED = ("__pycache__", "molecule", ".pyc")
 
 
@@ -36,13 +39,24 @@ class StageDigest:
     """What the results of one stage are made of, on any of its hosts.
 
     data: folder with roles/ and playbooks/. index: contents of the artefact store's index.json, or empty.
+    sizes: parts of measured hosts. salt: of the site's fingerprints, which stand for its secrets.
     """
 
-    def __init__(self, stage: Stage, fleet: Fleet, data: Path, index: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        fleet: Fleet,
+        data: Path,
+        index: Mapping[str, Any],
+        sizes: Parts | None = None,
+        salt: str = "",
+    ) -> None:
         self._stage = stage
+        self._sizes = dict(sizes or {})
         self._fleet = fleet
         self._data = data
         self._index = index
+        self._salt = salt
         self._roles = with_included(stage.roles, data / "roles")
         self._names = {
             *stage.variables,
@@ -53,12 +67,36 @@ class StageDigest:
         """Name and digest of everything that decides the result of the stage on `host`."""
         return self._same | self._own(host)
 
+    def prints(self, host: str) -> dict[str, str]:
+        """The fingerprints of the site's secrets that the stage uses on `host`, by variable."""
+        subject = _variables_host(self._stage, host, self._fleet)
+        used = sorted(self._names & set(secrets.NAMES) & set(subject.variables if subject else ()))
+        return {name: self._fingerprint(subject.variables[name]) for name in used} if subject else {}
+
+    def renewed(self, old: Parts, host: str) -> Parts:
+        """Recorded parts, in which secrets that have not changed look as they do in `parts`."""
+        subject = _variables_host(self._stage, host, self._fleet)
+        variables = subject.variables if subject else {}
+        return {
+            part: self._fingerprint(variables[name])
+            if (name := part.partition(":")[2]) in variables
+            and name.startswith(fingerprints.SECRET_PREFIX)
+            and fingerprints.fits(found, str(variables[name]))
+            else found
+            for part, found in old.items()
+        }
+
+    def _fingerprint(self, value: Any) -> str:
+        return fingerprints.fingerprint(str(value), self._salt)
+
     @cached_property
     def _same(self) -> dict[str, str]:
         """The parts that all hosts share, computed once: peers by host would cost the square of the hosts."""
         parts = {f"role:{role}": tree(self._data / "roles" / role) for role in self._roles}
-        for folder in (*self._stage.folders, *([_SHARED_MODULES] if self._roles else [])):
+        for folder in (*self._stage.folders, *(_SHARED_MODULES if self._roles else ())):
             parts[f"files:{folder}"] = tree(self._data / folder)
+        for module in self._stage.modules:
+            parts[f"module:{module}"] = _module(module)
         for peers in self._stage.peers:
             parts[f"peers:{peers.group}"] = _peers(peers, self._fleet, self._names)
         for kind, names in self._stage.listed.items():
@@ -67,14 +105,16 @@ class StageDigest:
         for group in self._stage.inhabited:
             if self._fleet.members(group):
                 parts[f"group:{group}"] = ""
-        return parts | _artifacts(self._stage.artifacts, self._index)
+        return parts | self._sizes | _artifacts(self._stage.artifacts, self._index)
 
     def _own(self, host: str) -> dict[str, str]:
         subject = _variables_host(self._stage, host, self._fleet)
         if not subject:
             return {}
         parts = {
-            f"variable:{name}": _hash(_canonical(subject.variables[name]))
+            f"variable:{name}": self._fingerprint(subject.variables[name])
+            if name.startswith(fingerprints.SECRET_PREFIX)
+            else _hash(_canonical(subject.variables[name]))
             for name in sorted(_reached(self._names, subject.variables))
         }
         if self._stage.group == "all":
@@ -89,12 +129,22 @@ def differences(old: Parts, new: Parts) -> tuple[str, ...]:
         for name in {*old, *new}
         if old.get(name) != new.get(name)
     }
-    return tuple(f"{_words(name)} {verb}" for name, verb in sorted(verbs.items()))
+    return tuple(
+        f"{name.removeprefix('size:')} has {new[name]}, recorded are {old[name]}"
+        if name.startswith("size:") and verb == "changed"
+        else f"{_words(name)} {verb}"
+        for name, verb in sorted(verbs.items())
+    )
 
 
 def _words(part: str) -> str:
     kind, _, name = part.partition(":")
-    words = {"artifact": "artefact", "peers": "data of hosts in group", "files": "files in"}
+    words = {
+        "artifact": "artefact",
+        "peers": "data of hosts in group",
+        "files": "files in",
+        "size": "size of",
+    }
     return "membership of groups" if kind == "groups" else f"{words.get(kind, kind)} {name}"
 
 
@@ -107,6 +157,13 @@ def tree(folder: Path) -> str:
             digest.update(f"{path.relative_to(folder)}\0".encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
+
+
+@cache
+def _module(name: str) -> str:
+    """Digest of a module of platformctl."""
+    path = Path(platformctl.__file__).parent.joinpath(*name.split(".")[1:]).with_suffix(".py")
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 @cache

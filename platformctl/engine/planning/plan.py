@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from platformctl.engine.fleet import LOCALHOST, Fleet
-from platformctl.engine.planning import digest
+from platformctl.engine.planning import digest, identity, record, sizes
 from platformctl.engine.planning.impact import Running
 from platformctl.engine.planning.record import Records
 from platformctl.engine.stages import Stage, StageRunner, Workload
@@ -21,6 +21,7 @@ SIGNED_AGAIN_AFTER = timedelta(days=90)
 
 _NEW = "not applied yet"
 _UNFINISHED = "did not end well last time"
+_DAMAGED = f"its record {record.DIGESTS} is damaged, so what it has is unknown: all is applied again"
 _FULL = "--full"
 _DUE = "its certificates are signed again from time to time"
 _NO_RECORD = "compared every time, since no host of the site could remember it"
@@ -63,12 +64,14 @@ class RunSelection:
 class Plan:
     """Steps in graph order. down: hosts that could not be asked, and why.
 
-    left: stages by host that are applied there although the host has left their group.
+    left: stages by host that are applied there although the host has left their group. renamed: by host the
+    other name under which it was installed; nothing may be done to it.
     """
 
     steps: tuple[Step, ...]
     down: Mapping[str, str]
     left: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def work(self) -> dict[str, tuple[str, ...]]:
@@ -86,8 +89,12 @@ def make(
     selection: RunSelection,
     data: Path,
     index: Mapping[str, Any],
+    drift: Mapping[tuple[str, str], tuple[str, ...]] | None = None,
 ) -> Plan:
-    """Compare the site with what its hosts recorded. A host that is down is planned for all its stages."""
+    """Compare the site with what its hosts recorded. A host that is down is planned for all its stages.
+
+    drift: what went wrong since, in words, by stage and host; it is a reason to run the stage there again.
+    """
     steps: list[Step] = []
     for stage in stages:
         if (
@@ -95,14 +102,17 @@ def make(
             or stage.name not in selection.stages
         ):
             continue
-        present = digest.StageDigest(stage, fleet, data, index)
+        expected = sizes.expected(stage, fleet, records.sizes, records.shared(stage, fleet))
+        present = digest.StageDigest(stage, fleet, data, index, sizes.parts(expected), records.salt)
         for host in stage.targets(fleet):
             if host in selection.hosts or host == LOCALHOST:
-                step = _step(stage, host, fleet, records, selection, present)
+                found = (drift or {}).get((stage.name, host), ())
+                step = _step(stage, host, fleet, records, selection, present, found)
                 steps += [step] if step else []
     down = {name: reply.refusal for name, reply in records.down.items() if name in selection.hosts}
     groundwork = _groundwork(stages, fleet, selection, steps, records)
-    return Plan((*groundwork, *steps), down, _left(stages, fleet, records, selection))
+    renamed = identity.renamed(fleet, records, selection.hosts)
+    return Plan((*groundwork, *steps), down, _left(stages, fleet, records, selection), renamed)
 
 
 def _left(
@@ -124,6 +134,7 @@ def _step(
     records: Records,
     selection: RunSelection,
     present: digest.StageDigest,
+    drift: tuple[str, ...],
 ) -> Step | None:
     keeper = stage.recorded_on(fleet, host)
     if host == LOCALHOST and not keeper:
@@ -133,12 +144,15 @@ def _step(
     old = records.parts(keeper, stage.name)
     if keeper in records.down:
         return Step(stage.name, host, ("the host cannot be asked",), fresh=False)
+    if keeper in records.damaged:
+        return Step(stage.name, host, (_DAMAGED,), fresh=False)
     if old is None:
         begun = records.begun(keeper, stage.name)
         return Step(stage.name, host, (_UNFINISHED if begun else _NEW,), fresh=not begun)
-    reasons = digest.differences(old, present.parts(host))
+    reasons = digest.differences(present.renewed(old, host), present.parts(host))
     if stage.certificates and records.age(keeper, stage.name) > SIGNED_AGAIN_AFTER:
         reasons = (*reasons, _DUE)
+    reasons = (*reasons, *drift)
     if selection.full:
         reasons = (*reasons, _FULL)
     return Step(stage.name, host, reasons, fresh=False) if reasons else None

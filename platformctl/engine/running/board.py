@@ -37,8 +37,24 @@ class _Row:
     seconds: float = 0.0
     over: bool = False
     task: str = ""
+    wait: str = ""
     done: set[str] = field(default_factory=set)
     ends: Counter[str] = field(default_factory=Counter)
+
+    def take(self, event: Event) -> None:
+        """Change by an event of the stage."""
+        kind = event["event"]
+        if kind == "task":
+            self.task, self.done, self.wait = event["task"], set(), ""
+        elif kind == "task_done":
+            self.done.add(event["host"])
+            self.wait = ""
+        elif kind == "waiting":
+            self.wait = ": ".join(part for part in (event["words"], event["detail"]) if part)
+        elif kind == "host":
+            self.ends[event["status"]] += 1
+        elif kind == "stage_finished":
+            self.over, self.seconds = True, event["seconds"]
 
     @property
     def state(self) -> str:
@@ -106,16 +122,8 @@ class Board:
         elif kind == "artifact":  # artefacts are fetched before everything else
             for waiting in self._rows.values():
                 waiting.task = f"{event['done']} of {event['of']}: {event['name']}"
-        elif row is None:
-            return
-        elif kind == "task":
-            row.task, row.done = event["task"], set()
-        elif kind == "task_done":
-            row.done.add(event["host"])
-        elif kind == "host":
-            row.ends[event["status"]] += 1
-        elif kind == "stage_finished":
-            row.over, row.seconds = True, event["seconds"]
+        elif row is not None:
+            row.take(event)
 
     def render(self) -> Group:
         """The lines as they are now."""
@@ -166,7 +174,7 @@ class Board:
             return name, _hosts(len(hosts)), "", f"~{durations.words(expected)}" if expected else ""
         spent = self._clock() - row.at
         left = f"~{durations.words(expected - spent)}" if expected > spent else ""
-        note = "  ".join(part for part in (left, row.task) if part)
+        note = "  ".join(part for part in (left, row.wait or row.task) if part)
         going = f"{len(row.done)}/{_hosts(len(hosts))}" if hosts else ""
         return name, going, durations.clock(spent), note
 

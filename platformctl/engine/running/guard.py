@@ -30,7 +30,10 @@ def main() -> int:
         return 143
     with open(sys.argv[1], "w") as file:  # noqa: PTH123 - one import less
         file.write(str(os.getpid()))
-    code = subprocess.run(sys.argv[2:], check=False).returncode
+    # A session of its own has no terminal: whatever asks for a password fails at once instead of waiting.
+    code = subprocess.run(
+        sys.argv[2:], check=False, stdin=subprocess.DEVNULL, start_new_session=True
+    ).returncode
     return code if code >= 0 else 128 - code
 
 

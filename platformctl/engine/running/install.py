@@ -1,22 +1,34 @@
 """Brings a site to what its inventory says: lock, plan, run what differs, record what ended well."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from platformctl import paths
 from platformctl.console import Output
 from platformctl.engine import graph
+from platformctl.engine.checking import check, leaving, needed
+from platformctl.engine.checking.check import Verdict
+from platformctl.engine.checking.findings import Level
+from platformctl.engine.checking.leaving import Departures
+from platformctl.engine.checking.needed import Away
+from platformctl.engine.checking.proofs import drift
+from platformctl.engine.checking.proofs.asking import Said
+from platformctl.engine.checking.proofs.health_check import Place
+from platformctl.engine.cluster import membership
+from platformctl.engine.cluster.membership import Membership, Stray
 from platformctl.engine.fleet import LOCALHOST, Fleet
 from platformctl.engine.limit import hosts_of
 from platformctl.engine.locking import host_lock
 from platformctl.engine.locking.interrupt import ends_cleanly
-from platformctl.engine.planning import impact, plan, record, words
+from platformctl.engine.planning import identity, impact, plan, record, vault_check, words
 from platformctl.engine.planning.plan import Impact, Plan
 from platformctl.engine.planning.record import Records
-from platformctl.engine.running import progress, steps
+from platformctl.engine.running import departing, progress, steps
 from platformctl.engine.running.durations import Durations
 from platformctl.engine.running.execution import Execution
 from platformctl.engine.running.journal import Journal, new_run
@@ -31,7 +43,8 @@ from platformctl.errors import ExitCode, PlatformError
 class Options:
     """What the user asked for. limit: patterns of hosts; stages: names; empty means all.
 
-    details: whether the stages of a first installation are named one by one.
+    details: whether the stages of a first installation are named one by one. agreed: names of what may be
+    taken over, beside those of the inventory.
     """
 
     limit: tuple[str, ...] = ()
@@ -40,15 +53,25 @@ class Options:
     yes: bool = False
     verbosity: int = 0
     details: bool = True
+    agreed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A plan with what it would disturb. fetched: whether there are artefacts to compare the hosts with."""
+    """A plan with what it would disturb. fetched: whether there are artefacts to compare the hosts with.
+
+    strays: nodes that the schedulers have and the inventory lacks. verdict: what preflight says of the hosts
+    that have something to do. leaving: users who leave the site. away: services that the plan needs and that
+    do not answer.
+    """
 
     plan: Plan
     impacts: tuple[Impact, ...]
     fetched: bool
+    strays: tuple[Stray, ...] = ()
+    verdict: Verdict = field(default_factory=Verdict)
+    leaving: Departures = field(default_factory=Departures)
+    away: tuple[Away, ...] = ()
 
 
 class Installation:
@@ -73,14 +96,18 @@ class Installation:
 
     async def draft(self) -> Draft:
         """Read the hosts and say what would run, and what users would notice."""
-        return await self._draft(await self._read())
+        return await self._draft(*await self._look())
 
     async def run(self, output: Output) -> ExitCode:
         """Install; returns the exit code."""
         with ends_cleanly(f"platformctl install -i {self.fleet.inventory}"):
-            return await self._run(output)
+            return await self._run(output, _lock(self.fleet))
 
-    async def _run(self, output: Output) -> ExitCode:
+    async def run_locked(self, output: Output) -> ExitCode:
+        """Install for a caller that holds the site's lock and ends cleanly; returns the exit code."""
+        return await self._run(output, nullcontext())
+
+    async def _run(self, output: Output, lock: AbstractAsyncContextManager[None]) -> ExitCode:
         started = time.monotonic()
         durations = Durations(self.fleet.state)
         view = progress.view(output, durations.load())
@@ -92,22 +119,33 @@ class Installation:
             )
             reporter = Reporter(self.fleet, journal, "install")
             with reporter.concluded(started):
-                results = await self._carry_out(journal, reporter)
+                results = await self._carry_out(journal, reporter, lock)
             durations.save({name: result.seconds for name, result in results.items() if result.seconds})
             return reporter.finish(results, time.monotonic() - started)
 
-    async def _carry_out(self, journal: Journal, reporter: Reporter) -> dict[str, StageResult]:
+    async def _carry_out(
+        self, journal: Journal, reporter: Reporter, lock: AbstractAsyncContextManager[None]
+    ) -> dict[str, StageResult]:
         """Run all stages that differ; only the artefacts' stage, if fetching them failed."""
         results = await self._fetch(journal, reporter)
         if not _fine(results):
             return results
-        async with _lock(self.fleet):
-            records = await self._read()
-            draft = await self._draft(records)
+        async with lock:
+            records, members, clusters = await self._look()
+            draft = await self._draft(records, members, clusters, fetch=True)
             self._announce(draft, journal)
+            if draft.plan.renamed:
+                raise identity.refusal(self.fleet, draft.plan.renamed)
+            self._refuse_takeover(draft)
             self._refuse_harm(draft)
+            self._refuse_departures(draft)
+            if draft.away:
+                raise needed.refusal(self.fleet, draft.away)
+            await self._end_work(draft, journal)
             self._list(draft.plan, journal)
-            execution = Execution(self.fleet, self.data, records, journal, reporter, self.options.verbosity)
+            context = self._context(draft, journal)
+            await self._take_on(context, draft)
+            execution = Execution(context, records, reporter, self.options.verbosity)
             return results | await execution.run(self.stages, draft.plan)
 
     async def _fetch(self, journal: Journal, reporter: Reporter) -> dict[str, StageResult]:
@@ -126,38 +164,129 @@ class Installation:
     @property
     def _artifacts(self) -> list[Stage]:
         """The chosen stages that fetch artefacts."""
-        chosen = [stage for stage in self.stages if stage.name in self.selection.stages]
-        return [stage for stage in chosen if stage.runner is StageRunner.ARTIFACTS]
+        return [stage for stage in self._chosen if stage.runner is StageRunner.ARTIFACTS]
+
+    @property
+    def _chosen(self) -> list[Stage]:
+        return [stage for stage in self.stages if stage.name in self.selection.stages]
+
+    async def _look(self) -> tuple[Records, Membership, Mapping[Place, Said]]:
+        """Ask hosts and clusters all that a plan needs, at the same time."""
+        return await asyncio.gather(self._read(), membership.ask(self.fleet), drift.ask_clusters(self.fleet))
 
     async def _read(self) -> Records:
         keepers = {stage.recorded_on(self.fleet, LOCALHOST) for stage in self.stages} - {""}
+        keepers |= {host for group in needed.GROUPS for host in self.fleet.members(group)}
         wanted = tuple(host for host in self.fleet.hosts if host in self.selection.hosts or host in keepers)
-        return await record.read(self.fleet, wanted)
+        return await record.read(self.fleet, wanted, drift.questions(self.fleet, wanted))
 
-    async def _draft(self, records: Records) -> Draft:
+    async def _draft(
+        self,
+        records: Records,
+        members: Membership,
+        clusters: Mapping[Place, Said],
+        *,
+        fetch: bool = False,
+    ) -> Draft:
+        vault_check.refuse_foreign(self.stages, self.fleet, records)
         index = steps.index(self.fleet)
-        planned = plan.make(self.stages, self.fleet, records, self.selection, self.data, index)
-        running = await impact.running(self.fleet, plan.workloads(self.stages, planned))
-        return Draft(planned, plan.impacts(self.stages, planned, running), fetched=bool(index))
+        found = drift.read(self.fleet, records, clusters)
+        planned = plan.make(self.stages, self.fleet, records, self.selection, self.data, index, found)
+        busy = tuple(host for host in self.fleet.hosts if host in _busy(planned))
+        running, verdict, away, strays = await asyncio.gather(
+            impact.running(self.fleet, plan.workloads(self.stages, planned)),
+            check.check(self.fleet, busy, self.data, self.options.agreed, fetch=fetch),
+            needed.away(self.fleet, needed.needed(self.stages, planned, records), records),
+            membership.strays(self.fleet, members),
+        )
+        going = await self._leaving(planned, verdict)
+        impacts = plan.impacts(self.stages, planned, running)
+        return Draft(planned, impacts, bool(index), strays, verdict, going, away)
+
+    async def _leaving(self, planned: Plan, verdict: Verdict) -> Departures:
+        """The users who leave the site, if the plan has steps that remove them."""
+        knowing = {stage.name for stage in self.stages if stage.accounts}
+        if not any(step.stage in knowing and not step.fresh for step in planned.steps):
+            return Departures()
+        return await leaving.departures(self.fleet, verdict.surveys)
 
     def _announce(self, draft: Draft, journal: Journal) -> None:
         for line in [
             *words.summary(draft.plan, self.options.details),
             *words.left_over(draft.plan, self.fleet),
+            *vault_check.unfinished(self.fleet),
+            *(stray.words(self.fleet.inventory) for stray in draft.strays),
         ]:
             journal.emit("remark", message=line)
+        for finding in draft.verdict.takeovers:
+            if finding.level is not Level.ERROR:
+                journal.emit("remark", message=f"{finding.host}: {finding.found} ({finding.remedy})")
         for affected in draft.impacts:
             if affected.running:
                 message = (
                     f"{affected.running} on {affected.host} while {affected.stage} runs: {affected.effect}"
                 )
                 journal.emit("remark", message=message)
+        for user in draft.leaving.users:
+            journal.emit("remark", message=user.words)
 
     def _list(self, planned: Plan, journal: Journal) -> None:
         """Say which stages are about to run, on which hosts, and what each waits for."""
         needs = {stage.name: [need.stage for need in stage.needs] for stage in self.stages}
         stages = {name: {"hosts": hosts, "needs": needs[name]} for name, hosts in planned.work.items()}
         journal.emit("planned", stages=stages)
+
+    def _context(self, draft: Draft, journal: Journal) -> steps.Context:
+        variables: dict[str, Any] = {"_users_agreed": self.options.agreed} if self.options.agreed else {}
+        if self._ends_work:
+            variables["users_leaving"] = leaving.END
+        return steps.Context(self.fleet, self.data, journal, draft.verdict, self.options.agreed, variables)
+
+    @property
+    def _ends_work(self) -> bool:
+        """Whether running work of users who leave is ended."""
+        return self.options.yes or leaving.policy(self.fleet.variables) == leaving.END
+
+    def _refuse_departures(self, draft: Draft) -> None:
+        outside = [host for host in self.fleet.hosts if host not in self.selection.hosts]
+        # A host that preflight leaves out would keep them.
+        errors = {host: draft.verdict.errors(host) for host in self.fleet.hosts}
+        unfit = {host: f"is left out: {found[0].found}" for host, found in errors.items() if found}
+        down = unfit | dict(draft.plan.down)
+        refused = leaving.refusal(self.fleet, draft.leaving, outside, down, self._ends_work)
+        if refused:
+            raise refused
+
+    async def _end_work(self, draft: Draft, journal: Journal) -> None:
+        """End the jobs of users who leave. It was agreed to; what was started since the plan ends as well."""
+        if draft.leaving.users and self._ends_work:
+            journal.emit("remark", message=f"ends the jobs of {', '.join(draft.leaving.names)}")
+            await departing.end_work(self.fleet, draft.leaving.names)
+
+    async def _take_on(self, context: steps.Context, draft: Draft) -> None:
+        """Where preflight is not among the chosen stages, the state before is recorded all the same."""
+        if not any(stage.runner is StageRunner.PREFLIGHT for stage in self._chosen):
+            taken = await steps.take_on(context, tuple(_busy(draft.plan)), draft.verdict)
+            failed = {host: end.message for host, end in taken.items() if not end.status.fine}
+            if failed:
+                raise PlatformError(
+                    "the state of hosts before the installation could not be recorded, so nothing was done",
+                    next="correct this, then repeat the command",
+                    details=[f"{host}: {message}" for host, message in failed.items()],
+                )
+
+    def _refuse_takeover(self, draft: Draft) -> None:
+        refused = [finding for finding in draft.verdict.takeovers if finding.level is Level.ERROR]
+        if refused:
+            names = sorted({finding.names[0] for finding in refused})
+            raise PlatformError(
+                "hosts have what the installation would take from others, so nothing was done",
+                next="take it away yourself; or accept it, once by repeating the command with "
+                f"{' '.join(f'--yes {name}' for name in names)}, or for good in the inventory: "
+                f"takeover: [{', '.join(names)}]",
+                code=ExitCode.REFUSED,
+                details=[f"{finding.host}: {finding.found}" for finding in refused],
+            )
 
     def _refuse_harm(self, draft: Draft) -> None:
         harmful = [affected for affected in draft.impacts if affected.harmful]
@@ -181,6 +310,13 @@ async def _lock(fleet: Fleet) -> AsyncIterator[None]:
 
         async with cluster_lock.hold(fleet, "install"):
             yield
+
+
+def _busy(planned: Plan) -> dict[str, None]:
+    """The hosts that answer and have something to do, in the plan's order."""
+    return {
+        step.host: None for step in planned.steps if step.host != LOCALHOST and step.host not in planned.down
+    }
 
 
 def _fine(results: Mapping[str, StageResult]) -> bool:

@@ -57,6 +57,9 @@ def new_run(runs: Path) -> Path:
     runs.mkdir(parents=True, mode=0o700, exist_ok=True)
     for old in sorted(path for path in runs.iterdir() if path.is_dir())[: -_KEPT_RUNS + 1]:
         shutil.rmtree(old, ignore_errors=True)
-    folder = runs / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+    # One process may begin two runs within a second.
+    number = sum(1 for path in runs.iterdir() if path.name.startswith(name))
+    folder = runs / (f"{name}-{number + 1}" if number else name)
     folder.mkdir(mode=0o700)
     return folder

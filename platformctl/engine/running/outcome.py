@@ -22,12 +22,16 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class HostResult:
-    """status; task and message of one that is not fine; changes: names of tasks that changed something."""
+    """status; task and message of one that is not fine; changes: names of tasks that changed something.
+
+    failed: all tasks that failed, `role : task`; more than one where the playbook went on.
+    """
 
     status: Status
     task: str = ""
     message: str = ""
     changes: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

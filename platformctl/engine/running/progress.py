@@ -90,6 +90,12 @@ def _host(event: Event) -> str:
     return text + (f"\n      retry: {escape(event['retry'])}" if event.get("retry") else "")
 
 
+def _waiting(event: Event) -> str:
+    """What a stage waits for; a detail that changes all the time is only for a terminal."""
+    hosts = ", ".join(event["hosts"])
+    return f"  [dim]...[/] {event['stage']} on {hosts}: {escape(event['words'])}" if event["new"] else ""
+
+
 def _stage_finished(event: Event) -> str:
     bad = {name: event[name] for name in ("failed", "unreachable", "blocked") if event[name]}
     mark = "[red]failed[/]" if event["failed"] else "[yellow]partly[/]" if bad else "[green]done[/]"
@@ -100,6 +106,8 @@ def _stage_finished(event: Event) -> str:
 def _finished(event: Event) -> str:
     if "error" in event:
         return ""  # printed like every error, with the next step
+    if "nodes" in event:
+        return f"done with {', '.join(event['nodes'])} in {event['seconds']:.1f} s"
     counts = (
         f"{_counted(event['changed'])} changed, {event['failed']} failed, {event['unreachable']} unreachable"
     )
@@ -126,6 +134,7 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     ),
     "stage_started": lambda event: f"start  {event['stage']} on {_counted(len(event['hosts']))}",
     "host": _host,
+    "waiting": _waiting,
     "stage_finished": _stage_finished,
     "finished": _finished,
 }

@@ -56,7 +56,10 @@ class Reporter:
         """Report hosts on which a stage was not tried: once if they are down, for each stage if blocked."""
         said: set[str] = set()
         for name, result in results.items():
+            told = self._seen[name].hosts if name in self._seen else {}
             for host, end in result.hosts.items():
+                if end.status is Status.BLOCKED and told.get(host) == end:
+                    continue
                 if end.status is Status.BLOCKED or (not _tried(end) and host not in said):
                     said.add(host)
                     self._host(name, host, end)

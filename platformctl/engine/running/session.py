@@ -7,6 +7,7 @@ secrets is kept.
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -15,25 +16,26 @@ import threading
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from platformctl import surroundings
 from platformctl.engine import remote
 from platformctl.engine.fleet import Fleet
-from platformctl.engine.running import guard
+from platformctl.engine.running import failure, guard
 from platformctl.engine.running.journal import Journal, private
 from platformctl.engine.running.outcome import HostResult, StageResult, Status
+from platformctl.engine.running.waiting import Watch
 from platformctl.site import secrets
 
 _IMPORTING = threading.Lock()
 _MOST_FORKS = 50
 _TAIL_LINES = 15
-_HINTS = {
-    "No space left on device": "the disk of this host is full",
-    "Could not get lock /var/lib/dpkg": "another program is installing packages on this host",
-    "Missing sudo password": "the user may not use sudo without a password there",
-}
+# Events with which a task begins.
+_BEGINS = ("playbook_on_task_start", "playbook_on_handler_task_start")
+# Modules run in our own environment on hosts: playbooks/shell_plugins/clean_sh.py.
+_SHELL = {"ansible_shell_type": "clean_sh"}
 
 
 @dataclass
@@ -41,6 +43,8 @@ class _Collected:
     """The results from the events so far."""
 
     failures: dict[str, HostResult] = field(default_factory=dict)
+    # Those after which the playbook went on.
+    passed: dict[str, list[HostResult]] = field(default_factory=dict)
     changes: dict[str, list[str]] = field(default_factory=dict)
     stats: Mapping[str, Any] | None = None
     last_task: str = ""
@@ -48,6 +52,10 @@ class _Collected:
     in_play: set[str] = field(default_factory=set)
     in_task: set[str] = field(default_factory=set)
     tail: list[str] = field(default_factory=list)
+
+    def pending(self, hosts: tuple[str, ...]) -> list[str]:
+        """The hosts that the running task has no result of."""
+        return [host for host in hosts if host not in self.in_task and host not in self.failures]
 
 
 class Session:
@@ -79,15 +87,20 @@ class Session:
 
         thread = asyncio.create_task(asyncio.to_thread(work))
         collected = _Collected()
+        watch = Watch(self._fleet, self._journal, stage, lambda: collected.pending(hosts))
+        watching = asyncio.create_task(watch.run())
         try:
             with private(self._journal.folder / f"{stage}.log") as log:
                 while (event := await queue.get()) is not None:
+                    watch.heard(begins=event.get("event") in _BEGINS)
                     self._take(stage, event, collected, log)
             code = await asyncio.shield(thread)
         except asyncio.CancelledError:
             self._stop(stage)
             await asyncio.wait([thread])
             raise
+        finally:
+            watching.cancel()
         results = {host: _verdict(host, code, collected) for host in hosts}
         return StageResult(stage, results, time.monotonic() - started)
 
@@ -111,15 +124,22 @@ class Session:
         folder.mkdir(mode=0o700, exist_ok=True)
         limit = folder / "limit"
         limit.write_text("\n".join(hosts) + "\n")
+        environment = {
+            **self._environment(len(hosts)),
+            "ANSIBLE_HOME": str(folder / "home"),
+            # Modules leave on the host what they wait for, and in which stage.
+            "ANSIBLE_TARGET_LOG_INFO": stage,
+        }
         try:
             runner = init_runner(
                 private_data_dir=str(folder),
                 ident="run",
                 playbook=str(self._data / "playbooks" / f"{stage}.yml"),
-                inventory=str(self._fleet.inventory),
+                inventory=self._inventories(folder),
                 limit=f"@{limit}",
-                extravars=dict(variables) or None,
-                envvars=self._environment(len(hosts)),
+                extravars={**variables, **_SHELL},
+                # Modules leave on the host what they wait for, and in which stage.
+                envvars={**environment, "ANSIBLE_TARGET_LOG_INFO": stage},
                 verbosity=self._verbosity or None,
                 quiet=True,
                 suppress_output_file=True,
@@ -136,6 +156,12 @@ class Session:
                 *runner.config.command,
             ]
             runner.config.command = guarded
+            # The runner adds its own settings to the environment of this process; only these may pass.
+            runner.config.env = {
+                name: value
+                for name, value in runner.config.env.items()
+                if name in environment or value != os.environ.get(name)
+            }
             with warnings.catch_warnings():
                 # The fork in this thread is followed by exec at once.
                 warnings.simplefilter("ignore", DeprecationWarning)
@@ -144,26 +170,33 @@ class Session:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def _inventories(self, folder: Path) -> list[str]:
+        """The site's inventory, and one of the hosts that it lacks."""
+        guests = {
+            name: {"ansible_host": self._fleet.hosts[name].connection.address} for name in self._fleet.guests
+        }
+        if not guests:
+            return [str(self._fleet.inventory)]
+        path = folder / "guests.yml"
+        path.write_text(json.dumps({"all": {"hosts": guests}}))
+        return [str(self._fleet.inventory), str(path)]
+
     def _environment(self, hosts: int) -> dict[str, str]:
+        """Settings of this run; those of all runs are in playbooks/ansible.cfg."""
         return {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
-            "LC_ALL": "C.UTF-8",
+            **surroundings.children(),
+            **surroundings.ansible(),
+            "PATH": f"{Path(sys.executable).parent}:{surroundings.children()['PATH']}",
             "ANSIBLE_ROLES_PATH": str(self._data / "roles"),
-            "ANSIBLE_PIPELINING": "true",
             "ANSIBLE_FORKS": str(min(_MOST_FORKS, max(1, hosts))),
-            "ANSIBLE_GATHERING": "explicit",
-            "ANSIBLE_INJECT_FACT_VARS": "false",
             "ANSIBLE_SSH_ARGS": remote.SSH_ARGUMENTS,
             # Ansible formats this text with %.
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(remote.control_folder()),
             "ANSIBLE_SSH_CONTROL_PATH": remote.control_path().replace("%", "%%"),
-            "ANSIBLE_SSH_RETRIES": "1",
-            "ANSIBLE_TIMEOUT": "10",
-            "ANSIBLE_RETRY_FILES_ENABLED": "false",
-            "ANSIBLE_NOCOLOR": "true",
-            "ANSIBLE_FORCE_COLOR": "false",
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true",
+            # The runner extends what it finds in these two, and would otherwise ignore unknown host keys.
+            "ANSIBLE_CALLBACK_PLUGINS": "",
+            "ANSIBLE_STDOUT_CALLBACK": "",
+            "ANSIBLE_HOST_KEY_CHECKING": "true",
             **self._vault(),
         }
 
@@ -188,49 +221,43 @@ class Session:
             collected.in_task.add(str(data.get("host")))
         if kind == "playbook_on_play_start":
             collected.in_play = set()
-        elif kind in ("playbook_on_task_start", "playbook_on_handler_task_start"):
+        elif kind in _BEGINS:
             collected.last_task = str(data.get("name") or data.get("task") or "")
             collected.in_task = set()
             self._journal.emit("task", stage=stage, task=collected.last_task)
         elif kind == "runner_on_ok":
-            host, changed = str(data["host"]), bool((data.get("res") or {}).get("changed"))
-            if changed:
-                collected.changes.setdefault(host, []).append(_task(data))
-            self._journal.emit("task_done", stage=stage, host=host, task=data.get("task"), changed=changed)
-        elif kind == "runner_on_failed" and not data.get("ignore_errors"):
-            message = self._journal.redactor.text(_message(data.get("res") or {}))
-            collected.failures[str(data["host"])] = HostResult(Status.FAILED, _task(data), message)
-        elif kind == "runner_on_unreachable":
-            message = self._journal.redactor.text(_message(data.get("res") or {}))
-            collected.failures[str(data["host"])] = HostResult(Status.UNREACHABLE, _task(data), message)
+            self._done(stage, data, collected)
+        elif kind in ("runner_on_failed", "runner_on_unreachable"):
+            self._fail(event, collected)
         elif kind == "playbook_on_stats":
             collected.stats = data
+
+    def _done(self, stage: str, data: Mapping[str, Any], collected: _Collected) -> None:
+        host, result = str(data["host"]), data.get("res") or {}
+        changed = bool(result.get("changed"))
+        if changed:
+            collected.changes.setdefault(host, []).append(_task(data))
+        for remark in result.get("remarks") or ():
+            # What a module could not do, and is no failure.
+            self._journal.emit("remark", message=self._journal.redactor.text(f"{host}: {remark}"))
+        self._journal.emit("task_done", stage=stage, host=host, task=data.get("task"), changed=changed)
+
+    def _fail(self, event: Mapping[str, Any], collected: _Collected) -> None:
+        """Keep a failure, with what the task said."""
+        data = event["event_data"]
+        host = str(data["host"])
+        status = Status.FAILED if event["event"] == "runner_on_failed" else Status.UNREACHABLE
+        said = failure.words(data.get("res") or {}, event.get("stdout") or "")
+        end = HostResult(status, _task(data), self._journal.redactor.text(said))
+        if status is Status.FAILED and data.get("ignore_errors"):
+            collected.passed.setdefault(host, []).append(end)
+        else:
+            collected.failures[host] = end
 
 
 def _task(data: Mapping[str, Any]) -> str:
     role = data.get("role")
     return f"{role} : {data.get('task', '')}" if role else str(data.get("task", ""))
-
-
-def _message(result: Mapping[str, Any]) -> str:
-    """What a failed task said: its message, and the end of its output where that says more."""
-    parts = [str(result.get("msg") or "")]
-    for item in result.get("results") or []:
-        if isinstance(item, dict) and (item.get("failed") or item.get("unreachable")):
-            parts.append(str(item.get("msg") or ""))
-    for key in ("stderr", "module_stderr", "stdout", "module_stdout"):
-        lines = str(result.get(key) or "").strip().splitlines()
-        if lines and lines[-1] not in parts[0]:
-            parts.append("\n".join(lines[-5:]))
-            break
-    text = "\n".join(line for line in parts if line) or "failed without a message"
-    return with_hint(text)
-
-
-def with_hint(text: str) -> str:
-    """The message, with its meaning before it if that is known."""
-    hint = next((words for sign, words in _HINTS.items() if sign in text), "")
-    return f"{hint}: {text}" if hint else text
 
 
 def _verdict(host: str, code: int, collected: _Collected) -> HostResult:
@@ -251,6 +278,18 @@ def _verdict(host: str, code: int, collected: _Collected) -> HostResult:
     if code != 0 and host in collected.in_play - collected.in_task:
         message = "stopped, since this task failed on another host"
         return HostResult(Status.FAILED, collected.last_task, message)
+    # A host that is in use after all: another one, which a task was delegated to, did not answer.
+    elsewhere = [failure] if failure and failure.status is Status.UNREACHABLE else []
+    if passed := collected.passed.get(host, []) + elsewhere:
+        return _all(passed)
     changed = int((stats.get("changed") or {}).get(host, 0))
     changes = tuple(collected.changes.get(host, ()))
     return HostResult(Status.CHANGED if changed else Status.OK, changes=changes)
+
+
+def _all(ends: list[HostResult]) -> HostResult:
+    """Several failures of a host as one result."""
+    if len(ends) == 1:
+        return replace(ends[0], status=Status.FAILED, failed=(ends[0].task,))
+    message = "\n".join(f"{end.task}: {end.message}" for end in ends)
+    return HostResult(Status.FAILED, f"{len(ends)} tasks", message, failed=tuple(end.task for end in ends))

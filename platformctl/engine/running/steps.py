@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from platformctl.engine.checking import check
 from platformctl.engine.fleet import LOCALHOST, Fleet
 from platformctl.engine.running.journal import Journal
 from platformctl.engine.running.outcome import HostResult, StageResult, Status
+from platformctl.engine.running.proving import teller
 from platformctl.engine.stages import Stage, StageRunner
 from platformctl.errors import PlatformError
 
@@ -41,11 +42,18 @@ class _Relay(Output):
 
 @dataclass(frozen=True)
 class Context:
-    """What the steps work on."""
+    """What the steps work on.
+
+    verdict: what preflight found when the plan was made, with all hosts of the run; agreed: names that the
+    command line accepts to be taken over. variables: what playbooks get beside the inventory's.
+    """
 
     fleet: Fleet
     data: Path
     journal: Journal
+    verdict: check.Verdict | None = None
+    agreed: tuple[str, ...] = ()
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 def index(fleet: Fleet) -> Mapping[str, Any]:
@@ -70,7 +78,9 @@ async def run(stage: Stage, hosts: tuple[str, ...], context: Context) -> StageRe
 
 
 async def _preflight(context: Context, hosts: tuple[str, ...]) -> Mapping[str, HostResult]:
-    verdict = await check.check(context.fleet, hosts, context.data)
+    verdict = context.verdict or await check.check(
+        context.fleet, hosts, context.data, context.agreed, fetch=True
+    )
     results = {}
     for host in hosts:
         errors = verdict.errors(host)
@@ -79,9 +89,20 @@ async def _preflight(context: Context, hosts: tuple[str, ...]) -> Mapping[str, H
         task = ", ".join(error.check for error in errors)
         results[host] = HostResult(status, task, message)
     fit = tuple(host for host, result in results.items() if result.status.fine)
-    for host, reply in (await check.take_on(context.fleet, fit)).items():
-        if reply.code != 0:
-            results[host] = HostResult(Status.FAILED, "write /var/lib/platformctl/managed", reply.message)
+    return {**results, **await take_on(context, fit, verdict)}
+
+
+async def take_on(
+    context: Context, hosts: tuple[str, ...], verdict: check.Verdict
+) -> Mapping[str, HostResult]:
+    """Make hosts the site's, and say what was taken over."""
+    results = {}
+    taken = await check.take_on(context.fleet, hosts, context.data, verdict, context.agreed)
+    for host, (done, failure) in taken.items():
+        for words in done:
+            context.journal.emit("remark", message=f"{host}: {words}")
+        status = Status.FAILED if failure else Status.CHANGED if done else Status.OK
+        results[host] = HostResult(status, "take the host on" if failure else "", failure, tuple(done))
     return results
 
 
@@ -103,14 +124,19 @@ async def _artifacts(context: Context, _hosts: tuple[str, ...]) -> Mapping[str, 
 async def _charts(context: Context, _hosts: tuple[str, ...]) -> Mapping[str, HostResult]:
     from platformctl.engine.cluster import charts
 
-    changed = await charts.apply(context.fleet, index(context.fleet))
+    def say(words: str) -> None:
+        event = {"stage": "charts", "hosts": [LOCALHOST], "words": f"waits for {words}", "detail": ""}
+        context.journal.emit("waiting", **event, seconds=0, new=True)
+
+    changed = await charts.apply(context.fleet, index(context.fleet), say)
     return {LOCALHOST: HostResult(Status.CHANGED if changed else Status.OK, changes=tuple(changed))}
 
 
 async def _verify(context: Context, _hosts: tuple[str, ...]) -> Mapping[str, HostResult]:
     from platformctl.engine.checking import verify
 
-    proofs = await verify.verify(context.fleet)
+    say = teller(context.journal, "verify", [LOCALHOST])
+    proofs = await verify.verify(context.fleet, say)
     for proof in proofs:
         if proof.skipped:
             context.journal.emit("remark", message=f"verify: {proof.name} is skipped: {proof.found}")

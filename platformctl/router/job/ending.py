@@ -14,7 +14,7 @@ from platformctl.jobs.walltime import parse_walltime
 from platformctl.router.backend import Backend, Usage
 from platformctl.router.job import status
 from platformctl.router.job.gates import Gates
-from platformctl.router.job.resource import JobResource, JobStore
+from platformctl.router.job.resource import LIFETIMES, JobResource, JobStore
 from platformctl.router.job.tickets import AbsentError, Tickets, marks
 from platformctl.vocabulary import CANCEL_REQUESTED, FINAL, FINALIZER
 
@@ -135,8 +135,10 @@ def unreachable(why: str) -> str:
 def _expires_at(job: JobResource) -> float:
     """Seconds since the epoch; infinite if the lifetime is not valid (such a Job was refused for it)."""
     try:
-        lifetime = parse_walltime(job.spec["ttlAfterFinished"])
+        given = next(job.spec[name] for name in LIFETIMES if job.spec.get(name) is not None)
+        # batch/v1 knows 0, for at once.
+        lifetime = 0 if given == 0 else parse_walltime(given)
         ended = datetime.fromisoformat(str(job.status["completionTime"])).timestamp()
-    except (KeyError, ValueError):
+    except (KeyError, StopIteration, ValueError):
         return float("inf")
     return ended + lifetime

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from platformctl.jobs.model import JobSpec, Limits, Queue, User
+from platformctl.jobs.slurm_block import total_gpus
 from platformctl.jobs.targets import may_give_whole_cores
 from platformctl.router.loop.queue import Key
 
@@ -57,11 +58,16 @@ def holding(queue: str, user: User, job: JobSpec) -> Holding:
     """
     elements = len(job.array.indices) if job.array else 1
     at_once = min(job.array.limit or elements, elements) if job.array else 1
-    at_once *= job.tasks
+    parts = (job, *job.components)
+    gpus = sum(total_gpus(part) for part in parts)
+    millicores = sum(_millicores(part) * part.tasks for part in parts)
+    return Holding(queue, user.name, user.account, millicores * at_once, gpus * at_once)
+
+
+def _millicores(job: JobSpec) -> int:
+    """Of one task."""
     millicores = job.resources.millicores or _DEFAULT_MILLICORES
-    if may_give_whole_cores(job):
-        millicores = -(-millicores // 1000) * 1000
-    return Holding(queue, user.name, user.account, millicores * at_once, job.resources.gpus * at_once)
+    return -(-millicores // 1000) * 1000 if may_give_whole_cores(job) else millicores
 
 
 def excess(wanted: Holding, queue: Queue) -> str:

@@ -6,11 +6,16 @@ platformctl.router for the protocol. This module decides what a Job needs next a
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
 from platformctl.clients.kubernetes import ApiError, ConflictError, NotFoundError
+from platformctl.jobs import failure
+from platformctl.jobs.elements import left_of, succeeded_early
+from platformctl.jobs.failure import Verdict
 from platformctl.jobs.model import Policy, Refusal, Target, User
+from platformctl.jobs.targets import BACK_ENDS
 from platformctl.router.backend import Backend, Refused, Seen, Ticket, Unavailable
 from platformctl.router.breaker import CircuitOpenError
 from platformctl.router.job import status
@@ -23,7 +28,7 @@ from platformctl.router.job.submission import Submission
 from platformctl.router.job.tickets import AbsentError, Tickets, marks
 from platformctl.router.loop.pace import Pace
 from platformctl.router.loop.queue import RetryLater
-from platformctl.vocabulary import FINALIZER, Phase
+from platformctl.vocabulary import FINAL, FINALIZER, Phase
 
 # In an outage, statuses are updated at this rate: ten thousand take some minutes.
 _NOTES_PER_SECOND = 50.0
@@ -110,7 +115,7 @@ class Reconciler:
     async def _follow(self, job: JobResource) -> float | None:
         """Write the current state of a job that may have run."""
         backend = self._tickets.backend(job)
-        seen = await backend.read(self._tickets.claim(job), job.backend_id)
+        seen = await self._early(job, await backend.read(self._tickets.claim(job), job.backend_id), backend)
         if seen is not None and seen.held and job.phase is Phase.PENDING:
             return await self._release(job, backend)
         changes = status.changed(job, self._news(job, seen))
@@ -143,10 +148,30 @@ class Reconciler:
         if seen.phase is not Phase.FAILED or seen.done or (seen.overran and not seen.again):
             return news
         ticket = self._tickets.ticket(job)
-        if not isinstance(ticket, Ticket) or job.attempt > ticket.job.retries:
+        if not isinstance(ticket, Ticket) or job.backend is None:
             return news
-        why = f"attempt {job.attempt} of {ticket.job.retries + 1} failed: {seen.reason}"
-        return status.another_attempt(job, news, why)
+        most = BACK_ENDS[job.backend].attempts(ticket.job)
+        rules = ticket.job.batch.failure
+        verdict = failure.verdict(rules, seen.exit_code, disrupted=seen.again)
+        counted = job.attempt - failure.ignored(rules, job.attempts)
+        if verdict is Verdict.FINAL or (verdict is Verdict.COUNTS and counted >= most):
+            return news
+        why = f"attempt {job.attempt} of {most} failed: {seen.reason}"
+        left = left_of(ticket.job, seen.tasks.lost if seen.tasks else ())
+        return status.another_attempt(job, news, why, left)
+
+    async def _early(self, job: JobResource, seen: Seen | None, backend: Backend) -> Seen | None:
+        """What the back end reports, or a success if a rule of successPolicy is met; that ends the rest."""
+        if seen is None or seen.tasks is None or job.spec.get("successPolicy") is None:
+            return seen
+        ticket = self._tickets.ticket(job)
+        if not isinstance(ticket, Ticket) or not succeeded_early(ticket.job, seen.tasks.done):
+            return seen
+        if seen.phase not in FINAL:
+            await backend.cancel(self._tickets.claim(job), job.backend_id)
+            raise RetryLater("the rest of its elements is ended, because its successPolicy is met")
+        reason = "succeeded as its successPolicy says; the rest was ended"
+        return replace(seen, phase=Phase.SUCCEEDED, exit_code=0, reason=reason)
 
     async def _note(self, job: JobResource, why: str) -> float:
         """Write once in an outage why the Job waits; returns the seconds until it is this Job's turn.

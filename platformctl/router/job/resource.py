@@ -21,6 +21,9 @@ from platformctl.vocabulary import (
     job_path,
 )
 
+# The two fields that say how long an ended Job stays; if both are there, they say the same.
+LIFETIMES = ("ttlAfterFinished", "ttlSecondsAfterFinished")
+
 
 @dataclass(frozen=True)
 class JobResource:
@@ -88,7 +91,7 @@ class JobResource:
     @property
     def expires(self) -> bool:
         """Whether it is deleted some time after its end."""
-        return self.spec.get("ttlAfterFinished") is not None
+        return any(self.spec.get(name) is not None for name in LIFETIMES)
 
     @property
     def deleting(self) -> bool:
@@ -144,6 +147,11 @@ class JobResource:
     def attempts(self) -> list[dict[str, Any]]:
         """The attempts that ended before the current one, oldest first."""
         return self.status.get("attempts") or []
+
+    @property
+    def remaining(self) -> str:
+        """The elements of an array that the current attempt has; empty for all."""
+        return str(self.status.get("remaining") or "")
 
     @property
     def let_through(self) -> bool:

@@ -10,7 +10,11 @@ from platformctl.router.job.routing_rules import DEFAULT_RULES, Rule, measured
 
 @dataclass(frozen=True)
 class Route:
-    """The chosen target. why: one line for each target that was considered, the chosen one first."""
+    """The chosen target.
+
+    why: one line for each target that was considered, the chosen one first, then one for each field that has
+    no effect there.
+    """
 
     target: Target
     why: str
@@ -26,7 +30,22 @@ async def choose(
         target: rule.because for rule in reversed(matching) for target in rule.refuse
     }
     if ticket.job.target is not Target.AUTO:
-        return await _named(ticket, backends, barred)
+        route = await _named(ticket, backends, barred)
+    else:
+        route = await _best(ticket, matching, backends, barred)
+    if not isinstance(route, Route):
+        return route
+    lines = [str(wish) for wish in ticket.job.dropped.get(route.target, ())]
+    return Route(route.target, "\n".join([route.why, *lines]))
+
+
+async def _best(
+    ticket: Ticket,
+    matching: Sequence[Rule],
+    backends: Mapping[Target, Backend],
+    barred: Mapping[Target, str],
+) -> Route | list[Refusal]:
+    """The first target that can run the job, in the order of the rules."""
     order, because = _order(ticket, matching)
     passed: list[Refusal] = []
     bare: NoNodes | None = None
@@ -78,7 +97,9 @@ async def _named(
         unfit = await backends[target].unfit(ticket)
     except Unavailable:
         unfit = ""
-    return [Refusal("spec", unfit)] if unfit else Route(target, f"{target}: asked for by spec.target")
+    if unfit:
+        return [Refusal("spec", unfit)]
+    return Route(target, f"{target}: asked for by spec.target")
 
 
 async def _against(

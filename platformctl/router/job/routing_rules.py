@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from platformctl.jobs.model import BACKENDS, JobSpec, Target
+from platformctl.jobs.slurm_block import total_gpus
 from platformctl.jobs.walltime import parse_walltime
 from platformctl.router.backend import Load, Ticket
 
@@ -106,7 +107,7 @@ class When(_Rules):
 
     def _size(self, job: JobSpec) -> bool:
         least = (
-            (self.min_gpus, job.resources.gpus * job.tasks),
+            (self.min_gpus, total_gpus(job)),
             (self.min_tasks, job.tasks),
             (self.min_nodes, job.nodes or 1),
         )

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from platformctl.jobs.model import Refusal
-from platformctl.jobs.targets import entrance
+from platformctl.jobs.model import Refusal, Target
+from platformctl.jobs.targets import BACK_ENDS, entrance
 from platformctl.router.backend import Seen, Tasks, Ticket, Usage
 from platformctl.router.job.resource import JobResource
 from platformctl.vocabulary import FINAL, Phase
@@ -65,6 +65,7 @@ def submitted(job: JobResource, ticket: Ticket, backend: str, why: str, job_id: 
         "user": ticket.user.name,
         "queue": ticket.queue.name if ticket.queue else None,
         "decision": why,
+        **_named_output(ticket, Target(backend), job_id),
         **conditions,
     }
 
@@ -83,7 +84,7 @@ def followed(job: JobResource, seen: Seen) -> dict[str, Any]:
         "phase": seen.phase,
         "reason": (_reason(job, seen) or _entrance(job, seen))[:_MAX_REASON],
         "nodes": seen.nodes or None,
-        "output": seen.output or None,
+        **({} if _names_output(job) else {"output": seen.output or None}),
         "exitCode": seen.exit_code,
         "startTime": _time(seen.started),
         "estimatedStart": _time(seen.estimated_start) if seen.phase is Phase.QUEUED else None,
@@ -101,6 +102,19 @@ def followed(job: JobResource, seen: Seen) -> dict[str, Any]:
         **_conditions(job, ["Reachable"], **new),
         **_ended(seen.ended),
     }
+
+
+def _named_output(ticket: Ticket, target: Target, job_id: str) -> dict[str, Any]:
+    """The file that the Job names for its output, if it does."""
+    path = BACK_ENDS[target].named_output(ticket.job, ticket.user, ticket.claim.name, job_id)
+    return {"output": path} if path else {}
+
+
+def _names_output(job: JobResource) -> bool:
+    """Whether the status has the file that the Job names: Slurm's record hides what differs by element."""
+    block = job.spec.get("slurm")
+    named = isinstance(block, dict) and block.get("output") is not None
+    return named and job.backend is Target.SLURM and bool(job.status.get("output"))
 
 
 def vanished(job: JobResource) -> dict[str, Any]:
@@ -126,10 +140,11 @@ def cancelled(job: JobResource, reason: str, usage: Usage | None) -> dict[str, A
     }
 
 
-def another_attempt(job: JobResource, ended: dict[str, Any], why: str) -> dict[str, Any]:
+def another_attempt(job: JobResource, ended: dict[str, Any], why: str, left: str = "") -> dict[str, Any]:
     """The current attempt becomes history and the next one begins, in one write so that it happens once.
 
-    ended: facts about the current attempt that are not in the status yet.
+    ended: facts about the current attempt that are not in the status yet. left: the elements that the next
+    attempt has; empty for all.
     """
     last = {**job.status, **ended}
     record = {"attempt": job.attempt} | {
@@ -142,6 +157,7 @@ def another_attempt(job: JobResource, ended: dict[str, Any], why: str) -> dict[s
         "usage": last.get("usage"),
         "attempts": [*job.attempts, record][-_MAX_ATTEMPTS:],
         "attempt": job.attempt + 1,
+        "remaining": left or None,
         "phase": Phase.PENDING,
         "reason": why,
         **_conditions(job, ["Finished", "Reachable"], Released=waits),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from platformctl.jobs.elements import only
 from platformctl.jobs.model import Policy, Refusal, Target, User
 from platformctl.jobs.parse import parse
 from platformctl.jobs.policy import settle
@@ -43,10 +44,10 @@ class Tickets:
             refusals.append(Refusal("metadata.annotations", f"{who}; the site's users are in its inventory"))
         if refusals or user is None or isinstance(spec, list):
             return refusals
-        settled = settle(spec, user, self._policy)
+        settled = settle(spec, user, self._policy, job.namespace)
         if isinstance(settled, list):
             return settled
-        return Ticket(self.claim(job, user.name), settled, user)
+        return Ticket(self.claim(job, user.name), only(settled, job.remaining), user)
 
     def claim(self, job: JobResource, user: str = "") -> Claim:
         """The claim for the current attempt. user: by default the user that it was submitted as."""

@@ -10,10 +10,11 @@ from typing import Any
 from platformctl.clients.kubernetes import ApiError, KubernetesClient
 from platformctl.jobs import kubernetes as translation
 from platformctl.jobs.model import JobSpec
+from platformctl.jobs.placement import Place, Taint, place_of
 from platformctl.jobs.quantity import parse_quantity
 from platformctl.router import fit
 from platformctl.router.backend import Load, Ticket, Unavailable
-from platformctl.router.kubernetes.states import reserved
+from platformctl.router.kubernetes.states import requested, reserved
 from platformctl.router.loop.cached import Cached
 from platformctl.vocabulary import GPU
 
@@ -23,19 +24,20 @@ _REFUSAL_SECONDS = 2.0
 _LIVE = "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!="
 # A label that the pods of DaemonSets have, and few others.
 _REVISION = "controller-revision-hash"
-_COUNTED = ("cpu", "memory", GPU)
+# What a node has as many of as it needs, or what Kubernetes limits in another way.
+_UNCOUNTED = frozenset({"pods"})
 # Prefix of the taints that Kubernetes sets while a node is only temporarily unavailable.
 _PASSING = "node.kubernetes.io/"
 # More devices than any node has.
 _UNKNOWN_DEVICES = Fraction(2**20)
 _COPYING = {name: parse_quantity(text) for name, text in translation.COPY_RESOURCES.items()}
 
-type Labels = frozenset[tuple[str, str]]
-
 
 @dataclass(frozen=True)
 class Node:
-    """A node for jobs. open: it accepts jobs now. strict_groups: see Nodes.
+    """A node. open: it accepts jobs now. strict_groups: see Nodes.
+
+    taints: those that only jobs with a toleration get over; empty for a node for all jobs.
 
     there: its resources if it were empty. whole: the same, including GPUs that are unhealthy or whose plugin
     does not run.
@@ -47,17 +49,19 @@ class Node:
     whole: fit.Amounts
     open: bool
     strict_groups: bool
+    taints: tuple[Taint, ...] = ()
 
 
 class _Listed:
     """All nodes of one list, and values computed from it once, not for each Job."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
-        self.nodes = nodes
-        self.strict_groups = bool(nodes) and all(node.strict_groups for node in nodes)
+        self.nodes = [node for node in nodes if not node.taints]
+        self._all = nodes
+        self.strict_groups = bool(self.nodes) and all(node.strict_groups for node in self.nodes)
 
-    def having(self, labels: Labels) -> list[Node]:
-        return [node for node in self.nodes if labels <= node.labels.items()]
+    def taking(self, place: Place) -> list[Node]:
+        return [node for node in self._all if place.takes(node.labels, node.name, node.taints)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,17 +89,17 @@ class _Empty:
     def __init__(self, listed: _Listed, system: _Held) -> None:
         self._listed = listed
         self._system = system
-        # By labels; Jobs ask for only a few different ones.
+        # By place; Jobs ask for only a few different ones.
         self.shapes = lru_cache(maxsize=128)(self._shapes)
 
-    def _shapes(self, labels: Labels) -> list[_Shape]:
-        """The different nodes that have the labels."""
+    def _shapes(self, place: Place) -> list[_Shape]:
+        """The different nodes that a job with this place may use."""
         counted = Counter(
             (
                 frozenset(node.whole.items()),
                 frozenset((name, most - self._system.of(node, name)) for name, most in node.whole.items()),
             )
-            for node in self._listed.having(labels)
+            for node in self._listed.taking(place)
         )
         return [_Shape(dict(whole), dict(left), count) for (whole, left), count in counted.items()]
 
@@ -129,14 +133,13 @@ class Nodes:
 
     async def _unfit(self, ticket: Ticket, seconds: float | None) -> str:
         listed = await self._nodes.get(seconds)
-        if not listed.nodes:
-            return "no Kubernetes node takes jobs"
-        asked = selector(ticket)
+        place = place_of(ticket.job, ticket.queue)
         system = await self._system.get(seconds)
-        shapes = self._empty(listed, system).shapes(frozenset(asked.items()))
+        shapes = self._empty(listed, system).shapes(place)
         if not shapes:
-            labels = ", ".join(f"{key}={value}" for key, value in asked.items())
-            return f"no Kubernetes node has the labels {labels}"
+            if not listed.nodes:
+                return "no Kubernetes node takes jobs"
+            return f"no Kubernetes node has the labels {place}"
         return _too_much(ticket.job, shapes)
 
     async def load(self) -> Load:
@@ -148,7 +151,7 @@ class Nodes:
         held = await self._held.get()
         return {
             node.name: {name: there - held.of(node, name) for name, there in node.there.items()}
-            for node in (await self._nodes.get()).having(frozenset(selector(ticket).items()))
+            for node in (await self._nodes.get()).taking(place_of(ticket.job, ticket.queue))
             if node.open
         }
 
@@ -156,7 +159,7 @@ class Nodes:
         nodes = []
         try:
             async for page in self._client.list_pages("/api/v1/nodes"):
-                nodes += [_node(item) for item in page["items"] if _for_jobs(item)]
+                nodes += [_node(item) for item in page["items"]]
         except ApiError as error:
             raise Unavailable(f"Kubernetes does not answer: {error.message}") from error
         return _Listed(nodes)
@@ -189,7 +192,7 @@ def _sum(pods: Iterable[dict[str, Any]]) -> _Held:
     by_node: dict[str, dict[str, Fraction]] = {}
     for pod in pods:
         node = by_node.setdefault(pod["spec"]["nodeName"], {})
-        for name in _COUNTED:
+        for name in requested(pod["spec"]):
             node[name] = node.get(name, Fraction(0)) + reserved(pod["spec"], name)
     return _Held(by_node)
 
@@ -225,7 +228,7 @@ def wanted(job: JobSpec) -> fit.Amounts:
     Kubernetes places a pod by its requests; if there is only a limit, the request is the same.
     """
     given = {**job.resources.limits, **job.resources.requests}
-    asked = {name: parse_quantity(text) for name, text in given.items()}
+    asked = {name: amount for name, text in given.items() if (amount := parse_quantity(text))}
     if translation.copies_beside(job):
         return asked | {name: asked.get(name, Fraction(0)) + more for name, more in _COPYING.items()}
     if job.stage_in:
@@ -233,31 +236,29 @@ def wanted(job: JobSpec) -> fit.Amounts:
     return asked
 
 
-def selector(ticket: Ticket) -> dict[str, str]:
-    """The labels that a node must have."""
-    queue = dict(ticket.queue.node_selector) if ticket.queue else {}
-    return {**ticket.job.pod.node_selector, **queue}
-
-
 def _node(item: dict[str, Any]) -> Node:
     allocatable = item.get("status", {}).get("allocatable") or {}
-    there = {name: parse_quantity(value) for name, value in allocatable.items() if name in _COUNTED}
+    there = {name: parse_quantity(value) for name, value in allocatable.items() if name not in _UNCOUNTED}
     capacity = item.get("status", {}).get("capacity") or {}
     # The capacity is 0 if a plugin has not run for minutes, or does not run yet after a reboot. So the number
     # of devices is not known.
-    devices = (parse_quantity(capacity[GPU]) or _UNKNOWN_DEVICES) if GPU in capacity else Fraction(0)
-    whole = {**there, **({GPU: max(devices, there.get(GPU, devices))} if devices else {})}
-    shut = bool((item.get("spec") or {}).get("unschedulable")) or any(True for _ in _closing(item))
+    devices = {
+        name: parse_quantity(value) or _UNKNOWN_DEVICES for name, value in capacity.items() if "/" in name
+    }
+    whole = {**there, **{name: max(most, there.get(name, most)) for name, most in devices.items()}}
+    closing = list(_closing(item))
+    passing = [taint for taint in closing if str(taint["key"]).startswith(_PASSING)]
+    shut = bool((item.get("spec") or {}).get("unschedulable")) or bool(passing)
+    taints = tuple(
+        Taint(str(taint["key"]), str(taint.get("value") or ""), str(taint["effect"]))
+        for taint in closing
+        if taint not in passing
+    )
     features = item.get("status", {}).get("features") or {}
     strict = features.get("supplementalGroupsPolicy") is True
     return Node(
-        item["metadata"]["name"], item["metadata"].get("labels") or {}, there, whole, not shut, strict
+        item["metadata"]["name"], item["metadata"].get("labels") or {}, there, whole, not shut, strict, taints
     )
-
-
-def _for_jobs(item: dict[str, Any]) -> bool:
-    """Whether a node accepts jobs, apart from temporary problems."""
-    return all(str(taint["key"]).startswith(_PASSING) for taint in _closing(item))
 
 
 def _closing(item: dict[str, Any]) -> Iterable[dict[str, Any]]:

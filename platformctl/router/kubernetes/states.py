@@ -6,6 +6,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from platformctl.jobs.array import parse_array
 from platformctl.jobs.kubernetes import COPY_RESOURCES, STAGE_IN, STAGE_OUT
 from platformctl.jobs.quantity import parse_quantity
 from platformctl.jobs.staging import CANNOT_COPY
@@ -18,6 +19,7 @@ _MAX_CODES = 100
 _KILLED = 137
 _MAX_NODES = 20
 _DEADLINE = "DeadlineExceeded"
+_BY_POLICY = "PodFailurePolicy"
 _UNKNOWN_COPY = "it succeeded, but it is not known whether its results were copied"
 _DISRUPTIONS = frozenset({"Evicted", "NodeLost", "Preempting", "NodeShutdown", "Terminated"})
 _DISRUPTED = re.compile(r"condition DisruptionTarget")
@@ -35,7 +37,16 @@ def ended(batch: dict[str, Any]) -> bool:
 
 def has_tasks(batch: dict[str, Any]) -> bool:
     """Whether it is an array, or one job of several tasks."""
-    return bool(batch["spec"].get("completionMode") == "Indexed")
+    spec = batch["spec"]
+    return (
+        spec.get("completionMode") == "Indexed" or max(_completions(batch), spec.get("parallelism") or 1) > 1
+    )
+
+
+def _completions(batch: dict[str, Any]) -> int:
+    """How many pods must succeed; without a number, as many as run at once."""
+    spec = batch["spec"]
+    return int(spec.get("completions") or spec.get("parallelism") or 1)
 
 
 def seen(batch: dict[str, Any], pods: Sequence[dict[str, Any]], trouble: str = "") -> Seen:
@@ -106,6 +117,13 @@ def usage(pods: Iterable[dict[str, Any]], end: int | None) -> Usage:
 def amount(spec: dict[str, Any], name: str) -> Fraction:
     """What the containers of a pod request together, without init containers."""
     return sum((_requested(container, name) for container in spec.get("containers") or []), Fraction(0))
+
+
+def requested(spec: dict[str, Any]) -> set[str]:
+    """The names of everything that a pod requests."""
+    containers = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
+    levels = [(container.get("resources") or {}) for container in containers]
+    return {name for level in levels for part in ("requests", "limits") for name in level.get(part) or {}}
 
 
 def reserved(spec: dict[str, Any], name: str) -> Fraction:
@@ -195,6 +213,8 @@ def _failed(condition: dict[str, Any], pods: Sequence[dict[str, Any]], common: d
         usage=usage(pods, end),
         again=disrupted,
         overran=why == _DEADLINE,
+        # A rule of podFailurePolicy says that this failure is not tried again.
+        done=condition.get("reason") == _BY_POLICY,
         **common,
     )
 
@@ -271,9 +291,9 @@ def _stragglers(batch: dict[str, Any], pods: Sequence[dict[str, Any]]) -> str:
 
 def _tasks(batch: dict[str, Any], pods: Sequence[dict[str, Any]]) -> Tasks:
     status = batch.get("status") or {}
-    succeeded, failed = status.get("succeeded") or 0, status.get("failed") or 0
+    succeeded, failed = status.get("succeeded") or 0, _lost(batch)
     running = sum(pod.get("status", {}).get("phase") == "Running" for pod in pods)
-    waiting = max(0, batch["spec"]["completions"] - succeeded - failed - running)
+    waiting = max(0, _completions(batch) - succeeded - failed - running)
     codes = sorted(
         (int(index), end["exitCode"])
         for pod in pods
@@ -282,6 +302,17 @@ def _tasks(batch: dict[str, Any], pods: Sequence[dict[str, Any]]) -> Tasks:
         if end.get("exitCode")
     )
     return Tasks(waiting, running, succeeded, failed, tuple(codes[:_MAX_CODES]))
+
+
+def _lost(batch: dict[str, Any]) -> int:
+    """How many completions failed for good. While Kubernetes tries again, a failed pod is none of them."""
+    spec, status = batch["spec"], batch.get("status") or {}
+    if spec.get("backoffLimitPerIndex"):
+        failed = str(status.get("failedIndexes") or "")
+        return len(parse_array(failed).indices) if failed else 0
+    if not spec.get("backoffLimit"):
+        return int(status.get("failed") or 0)
+    return max(0, _completions(batch) - int(status.get("succeeded") or 0)) if "Failed" in _true(batch) else 0
 
 
 def _terminated(pod: dict[str, Any]) -> list[dict[str, Any]]:

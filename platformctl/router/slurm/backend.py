@@ -2,8 +2,9 @@
 
 Requests that change something are made as the job's own user; `reader` is only used to read. The router polls
 GET /jobs/state once a second (80 bytes a job). It reads the records (8 kB each) of jobs that changed. It also
-reads some waiting jobs in turn, because the states have neither their reason nor their estimated start. Slurm
-never restarts a job of the router by itself (no requeue); the router decides about retries.
+reads some waiting jobs in turn, because the states have neither their reason nor their estimated start.
+Slurm restarts a job of the router by itself only if the Job asks for it (slurm.requeue); otherwise the router
+decides about retries.
 """
 
 import time
@@ -18,7 +19,8 @@ from platformctl.clients.slurmrestd import (
     UnknownJobError,
 )
 from platformctl.jobs import slurm as translation
-from platformctl.jobs.model import Target
+from platformctl.jobs.contents import UnusableError
+from platformctl.jobs.model import Refusal, Target
 from platformctl.router.backend import (
     Busy,
     Claim,
@@ -32,6 +34,7 @@ from platformctl.router.backend import (
 from platformctl.router.slurm import states as slurm_states
 from platformctl.router.slurm.arrays import Arrays
 from platformctl.router.slurm.cluster import Cluster
+from platformctl.router.slurm.contents import ReadContents, nothing
 from platformctl.router.slurm.errors import unavailable, verdict, words
 from platformctl.router.slurm.explain import explanation
 from platformctl.router.slurm.ownership import Ownership
@@ -50,10 +53,18 @@ class SlurmBackend:
     # A killed slurmctld loses the jobs that it accepted in its last seconds, and issues their ids again.
     durable: bool = False
 
-    def __init__(self, client: SlurmRestClient, site: str, reader: str, interval: float) -> None:
+    def __init__(
+        self,
+        client: SlurmRestClient,
+        site: str,
+        reader: str,
+        interval: float,
+        read: ReadContents = nothing,
+    ) -> None:
         self.interval = interval
         self.client = client
         self.reader = reader
+        self._contents = read
         self._arrays = Arrays()
         # Since when the router waits for the accounting database, by job id.
         self._behind: dict[int, float] = {}
@@ -75,17 +86,40 @@ class SlurmBackend:
         """Submit with one POST, so that no job exists without its held flag and token."""
         user = ticket.user.name
         try:
+            contents = await self._contents(ticket)
             dialect = await self.client.dialect(self.reader)
+            if refused := [*translation.lacking(ticket.job, dialect), *await self._elsewhere(ticket)]:
+                raise Refused("; ".join(map(str, refused)))
             body = translation.submission(
-                ticket.job, ticket.user, ticket.claim.name, ticket.claim.token, dialect, ticket.queue
+                ticket.job,
+                ticket.user,
+                ticket.claim.name,
+                ticket.claim.token,
+                dialect,
+                ticket.queue,
+                contents,
+                ticket.claim.namespace,
             )
             return str(await self.client.submit(user, body))
+        except UnusableError as error:
+            raise Refused(str(error)) from error
         except SlurmBusyError as error:
             raise Busy(words(error)) from error
         except SlurmUnavailableError as error:
             raise Unavailable(words(error)) from error
         except SlurmError as error:
             raise Refused(f"Slurm: {verdict(error)}") from error
+
+    async def _elsewhere(self, ticket: Ticket) -> list[Refusal]:
+        """Why the job is for another cluster, if it names clusters."""
+        named = ticket.job.slurm.get("clusters", ())
+        if not named:
+            return []
+        here = await self.client.cluster(self.reader)
+        if here in named:
+            return []
+        why = f"Slurm's cluster here is {here or 'not known by name'}: leave out the names {', '.join(named)}"
+        return [Refusal("spec.slurm.clusters", why)]
 
     async def find(self, claim: Claim) -> list[tuple[Claim, str]]:
         """Found in one list of all states; calls that came before it was requested share it."""
@@ -109,13 +143,18 @@ class SlurmBackend:
         if not slurm_states.carries(records[0], claim):
             return await self._forgotten(claim, number, reissued=True)
         if not slurm_states.array_id(records[0]):
-            return slurm_states.seen(slurm_states.run_of(records[0]))
+            return slurm_states.seen_components([slurm_states.run_of(record) for record in records])
         return await self._read_array(claim, number, records)
 
     async def release(self, ticket: Ticket, job_id: str) -> None:
-        """As the user."""
+        """As the user. A heterogeneous job's components are held one by one; the first is released last."""
+        first, others = int(job_id), list[int]()
         try:
-            await self.client.update(ticket.user.name, int(job_id), {"hold": False})
+            if ticket.job.components:
+                records = await self.client.records(self.reader, first)
+                others = [record["job_id"] for record in records if record["job_id"] != first]
+            for number in (*others, first):
+                await self.client.update(ticket.user.name, number, {"hold": False})
         except SlurmError as error:
             raise unavailable(error) from error
 

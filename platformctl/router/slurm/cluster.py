@@ -8,6 +8,7 @@ from typing import Any
 
 from platformctl.clients.slurmrestd import SlurmError, SlurmRestClient, number
 from platformctl.jobs.model import JobSpec
+from platformctl.jobs.slurm_block import of_a_node
 from platformctl.router import fit
 from platformctl.router.backend import Load, Ticket, Unavailable
 from platformctl.router.loop.cached import Cached
@@ -16,7 +17,7 @@ from platformctl.vocabulary import GPU
 _SECONDS = 15.0
 # What a job is refused for must not rest on an older look.
 _REFUSAL_SECONDS = 2.0
-_GPUS = re.compile(r"gpu(?::[^:,()]+)?:(\d+)")
+_GRES = re.compile(r"(?:^|,)(?P<name>[^:,()]+)(?::(?P<type>[^:,()]+))?:(?P<count>\d+)")
 _OUT = frozenset({"DOWN", "DRAIN", "DRAINED", "DRAINING", "FAIL", "FUTURE", "NOT_RESPONDING", "UNKNOWN"})
 
 
@@ -42,7 +43,7 @@ class _Nodes:
     def load(self) -> Load:
         """The load of the nodes that accept jobs."""
         nodes = [node for node in self.records if in_service(node)]
-        cpus, used = sum(node["cpus"] for node in nodes), sum(node["alloc_cpus"] for node in nodes)
+        cpus, used = sum(_cpus(node) for node in nodes), sum(node["alloc_cpus"] for node in nodes)
         gpus, lent = (sum(_devices(node, kind) for node in nodes) for kind in ("gres", "gres_used"))
         return Load(cpus=_free(used, cpus), gpus=_free(lent, gpus) if gpus else None)
 
@@ -117,20 +118,45 @@ def _no_node(job: JobSpec, nodes: _Nodes, where: str) -> str:
         return f"{where} has fewer nodes ({len(nodes.records)}) than it asks for ({job.nodes or 1})"
     # Without a number of nodes, Slurm spreads the tasks over as many nodes as they need.
     tasks = job.tasks_per_node or (-(-job.tasks // job.nodes) if job.nodes else 1)
-    lacking = fit.lack(fit.wanted(job, tasks), nodes.shapes)
+    lacking = fit.lack(_wanted(job, tasks), nodes.shapes)
     return f"no node of {where} has {lacking}" if lacking else ""
 
 
+def _wanted(job: JobSpec, tasks: int) -> dict[str, Fraction]:
+    """What a node must have for so many tasks. Amounts for each node count as they are."""
+    memory, gpus = of_a_node(job.slurm)
+    of_node = {"memory": Fraction(memory), GPU: Fraction(gpus)}
+    return (
+        fit.wanted(job, tasks)
+        | {f"gres/{name}": Fraction(count * tasks) for name, count in job.on_slurm.devices.items()}
+        | {f"gres/{name}:{kind}": Fraction(1) for name, kind in job.on_slurm.types.items()}
+        | {name: amount for name, amount in of_node.items() if amount}
+    )
+
+
 def _amounts(node: dict[str, Any]) -> dict[str, Fraction]:
-    return {
-        "cpu": Fraction(node["cpus"]),
-        "memory": Fraction(node["real_memory"] * 2**20),
+    """What jobs can have of an empty node; its devices also by type. A part may be Kubernetes'."""
+    kept = number(node.get("specialized_memory")) or 0
+    amounts = {
+        "cpu": Fraction(_cpus(node)),
+        "memory": Fraction((node["real_memory"] - kept) * 2**20),
         GPU: Fraction(_devices(node, "gres")),
     }
+    for match in _GRES.finditer(str(node.get("gres") or "")):
+        for name in filter(None, (match["name"], match["type"] and f"{match['name']}:{match['type']}")):
+            here = f"gres/{name}"
+            amounts[here] = amounts.get(here, Fraction(0)) + int(match["count"])
+    return amounts
+
+
+def _cpus(node: dict[str, Any]) -> int:
+    """The CPUs that jobs can have. Older dialects do not say which are kept from them."""
+    return number(node.get("effective_cpus")) or int(node["cpus"])
 
 
 def _devices(node: dict[str, Any], kind: str) -> int:
-    return sum(int(count) for count in _GPUS.findall(str(node.get(kind) or "")))
+    found = _GRES.finditer(str(node.get(kind) or ""))
+    return sum(int(match["count"]) for match in found if match["name"] == "gpu")
 
 
 def _partitions(node: dict[str, Any]) -> list[str]:

@@ -80,7 +80,7 @@ class Ownership:
         if token is None or token.site != self._site:
             return None
         claim = Claim(token, "", str(record.get("name", "")), str(record.get("user_name", "")))
-        return claim, slurm_states.array_id(record) or record["job_id"]
+        return claim, slurm_states.whole_id(record)
 
     async def unfinished(self) -> list[tuple[Claim, str]]:
         """Unfinished jobs of this site, listed after the call began; concurrent calls share a list."""
@@ -127,4 +127,4 @@ class Ownership:
 
 def _own(key: str) -> int:
     """The own id of a job or an element."""
-    return int(key.partition("_")[0].partition("+")[0])
+    return int(key.partition("_")[0])

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from platformctl.clients.slurmrestd import number, state_name
+from platformctl.jobs import slurm_files
 from platformctl.jobs.batch_script import NO_IMAGE
 from platformctl.jobs.staging import CANNOT_COPY
 from platformctl.jobs.tokens import Token, parse_token
@@ -177,6 +178,16 @@ def seen(run: Run) -> Seen:
     )
 
 
+def seen_components(runs: Sequence[Run]) -> Seen:
+    """The state of a job; of a heterogeneous one that of the first component, where the script runs."""
+    first = seen(runs[0])
+    if len(runs) == 1:
+        return first
+    held = first.phase is Phase.QUEUED and any(run.held for run in runs)
+    usage = _sum(runs) if first.usage else None
+    return replace(first, held=held, nodes=_nodes(runs), usage=usage)
+
+
 def seen_array(runs: Sequence[Run]) -> Seen:
     """The state of an array, from the runs of all its elements: it has ended when all of them have."""
     by_phase: dict[Phase, list[Run]] = {}
@@ -203,11 +214,17 @@ def seen_array(runs: Sequence[Run]) -> Seen:
             succeeded=count.get(Phase.SUCCEEDED, 0),
             failed=sum(len(run.indices) for run in failed),
             exit_codes=tuple(codes[:100]),
+            lost=_all_indices(failed),
+            done=_all_indices(by_phase.get(Phase.SUCCEEDED, [])),
         ),
         usage=_sum(runs) if whole in FINAL else None,
         again=bool(failed) and all(run.again for run in failed),
         overran=any(run.overran for run in failed),
     )
+
+
+def _all_indices(runs: Sequence[Run]) -> tuple[int, ...]:
+    return tuple(sorted(index for run in runs for index in run.indices))
 
 
 def exit_code(value: Any) -> int | None:
@@ -227,6 +244,11 @@ def exit_code(value: Any) -> int | None:
 def array_id(record: dict[str, Any]) -> int | None:
     """The id of the array that a slurmctld record belongs to; None if it is not an array."""
     return number(record.get("array_job_id")) or None
+
+
+def whole_id(record: dict[str, Any]) -> int:
+    """The id of the whole job: of the array, or of a heterogeneous job's first component."""
+    return array_id(record) or number(record.get("het_job_id")) or int(record["job_id"])
 
 
 def carries(record: dict[str, Any], claim: Claim) -> bool:
@@ -319,7 +341,8 @@ def _state(value: Any) -> tuple[str, ...]:
 def _output(record: dict[str, Any]) -> str:
     """The file of both outputs; for an array the pattern of its elements' files with %a for the index."""
     path, array = str(record.get("standard_output") or ""), array_id(record)
-    path = path.replace("%j", str(record.get("job_id", ""))).replace("%A", str(array or ""))
+    job = str(record.get("job_id", ""))
+    path = slurm_files.with_ids(path, str(array or job), job)
     one = number(record.get("array_task_id"))
     if array and one is not None:
         path = re.sub(rf"(?<!\d){one}(?=\.[^./]*$)", "%a", path)
@@ -345,7 +368,7 @@ def _accounted_output(row: dict[str, Any], array: int | None) -> str:
     """Like _output; empty with a slurmrestd before 24.11, which does not record it."""
     if not array:
         return str(row.get("stdout_expanded") or "")
-    return str(row.get("stdout") or "").replace("%A", str(array)).replace("%j", str(row.get("job_id", "")))
+    return slurm_files.with_ids(str(row.get("stdout") or ""), str(array), str(row.get("job_id", "")))
 
 
 def _tres(record: dict[str, Any]) -> dict[str, int]:

@@ -6,17 +6,22 @@ from platformctl.site.mistakes import Mistake
 from platformctl.site.rules import (
     artifacts,
     cluster,
+    devices,
     examples,
     groups,
     hosts,
     networks,
+    passed_on,
     required,
+    shares,
     slurm,
     users,
 )
 from platformctl.site.rules.facts import Facts
 
-_RULES = (hosts, groups, cluster, networks, users, slurm, artifacts, required, examples)
+_RULES = (
+    hosts, groups, cluster, networks, passed_on, users, slurm, devices, shares, artifacts, required, examples,
+)  # fmt: skip
 
 
 def check_rules(facts: Facts) -> Iterator[Mistake]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from platformctl.site.devices import NODE_GROUPS
 from platformctl.site.inventory import ALL
 from platformctl.site.mistakes import Key, Mistake, nearest
 from platformctl.site.rules.facts import Facts
@@ -33,7 +34,6 @@ _APART = ("kubernetes_control_plane", "kubernetes_node")
 
 # A second control-plane host would form a cluster of its own: joining is not implemented yet.
 _SINGLE = ("registry", "slurm_accounting", "kubernetes_control_plane")
-_NODE_GROUPS = {"slurm": "slurm_node", "kubernetes": "kubernetes_node"}
 
 
 def check(facts: Facts) -> Iterator[Mistake]:
@@ -102,21 +102,25 @@ def _apart(facts: Facts) -> Iterator[Mistake]:
 def _owners(facts: Facts) -> Iterator[Mistake]:
     for host in facts.effective.hosts:
         groups = facts.effective.groups[host]
-        scheduled = {owner for owner, group in _NODE_GROUPS.items() if group in groups}
+        scheduled = {owner for owner, group in NODE_GROUPS.items() if group in groups}
         owner = facts.variables[host].get("node_owner")
         if owner is None:
             if len(scheduled) == 2:
                 problem = f"{host} is a node of both Slurm and Kubernetes, and node_owner is not set"
-                yield facts.host_mistake(host, problem, "set its node_owner to shared, or leave one group")
+                remedy = "set its node_owner to shared, or to the one that has it first, or leave one group"
+                yield facts.host_mistake(host, problem, remedy)
             continue
         # Pods also run on a control-plane host, which is not in kubernetes_node.
         control_plane = _APART[0] in groups
         if control_plane and owner != "slurm":
             scheduled.add("kubernetes")
         # Any other value is reported elsewhere, or is Jinja.
-        wanted = {name for name in _NODE_GROUPS if owner in (name, "shared")} or scheduled
+        wanted = {name for name in NODE_GROUPS if owner in (name, "shared")} or scheduled
+        # A node of both that belongs to one of them at a time: `node move` gives it to the other.
+        if not control_plane and wanted < scheduled:
+            continue
         if wanted != scheduled:
-            own = {**_NODE_GROUPS, **({"kubernetes": _APART[0]} if control_plane else {})}
+            own = {**NODE_GROUPS, **({"kubernetes": _APART[0]} if control_plane else {})}
             names = " and ".join(own[name] for name in sorted(scheduled)) or "no group of nodes"
             problem = f"{host} is in {names}, which contradicts its owner"
             yield facts.variable_mistake(
@@ -128,9 +132,9 @@ def _owned(wanted: set[str], scheduled: set[str], control_plane: bool) -> str:
     """The remedy: the owner that fits the groups, or the groups that fit the owner."""
     if control_plane:
         fits = "shared" if "slurm" in scheduled else "kubernetes"
-        lacking = " and ".join(_NODE_GROUPS[name] for name in sorted(wanted - scheduled - {"kubernetes"}))
+        lacking = " and ".join(NODE_GROUPS[name] for name in sorted(wanted - scheduled - {"kubernetes"}))
         return f"set node_owner to {fits}" + (f", or put the host into {lacking}" if lacking else "")
-    groups = " and ".join(_NODE_GROUPS[name] for name in sorted(wanted))
+    groups = " and ".join(NODE_GROUPS[name] for name in sorted(wanted))
     if not scheduled:
         return f"put it into {groups}, or remove node_owner: the host is no node"
     fits = "shared" if len(scheduled) > 1 else next(iter(scheduled))

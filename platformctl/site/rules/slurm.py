@@ -1,4 +1,4 @@
-"""Rules on partitions: each name once, one default, and nodes, accounts and groups that exist."""
+"""Rules on Slurm: partitions of what exists, and Secrets that nobody else can read."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,8 @@ from platformctl.site.rules.facts import Facts, Record
 
 
 def check(facts: Facts) -> Iterator[Mistake]:
-    """All mistakes of partitions."""
+    """All mistakes of partitions, and of Secrets in jobs."""
+    yield from _secrets(facts)
     partitions = list(facts.records("slurm_partitions"))
     names: set[str] = set()
     defaults = 0
@@ -21,6 +22,24 @@ def check(facts: Facts) -> Iterator[Mistake]:
             yield partition.mistake(("default",), "another partition is the default too", "leave one default")
         yield from _nodes(facts, partition)
         yield from _allowed(facts, partition)
+
+
+def _secrets(facts: Facts) -> Iterator[Mistake]:
+    """A Secret in the environment of a job must not be kept in the accounting."""
+    decided, options = facts.shared("slurm_job_options"), facts.shared("slurm_controller_options")
+    if not decided or not isinstance(decided[1], dict) or decided[1].get("secrets") is not True:
+        return
+    if not options or not isinstance(options[1], dict):
+        return
+    for name, value in options[1].items():
+        flags = [flag.strip().lower() for flag in str(value).split(",")]
+        if str(name).lower() == "accountingstoreflags" and "job_env" in flags:
+            problem = (
+                "job_env keeps the environments of jobs in the accounting, where operators read them, and "
+                "slurm_job_options puts Secrets there"
+            )
+            remedy = "leave out job_env, or secrets of slurm_job_options"
+            yield options[0].mistake(("slurm_controller_options", name), value, problem, remedy)
 
 
 def _nodes(facts: Facts, partition: Record) -> Iterator[Mistake]:

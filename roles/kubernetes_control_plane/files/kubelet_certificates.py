@@ -5,7 +5,8 @@ Written by platformctl. A kubelet could ask for any name; nothing is signed for 
 hosts.json, and the request holds that node's own names and addresses and is for a server only.
 
 usage: platformctl-kubelet-certificates [NODE ...]
-Approves what is pending. With node names, waits until each of them has a certificate (at most 60 s).
+Approves what is pending. With node names, waits until each of them has a certificate for its present
+addresses (at most 120 s).
 """
 
 import base64
@@ -21,7 +22,7 @@ HOSTS = pathlib.Path("/etc/kubernetes/apiserver/hosts.json")
 KUBECTL = ("/usr/local/bin/kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
 SIGNER = "kubernetes.io/kubelet-serving"
 USAGES = {"digital signature", "key encipherment", "server auth"}
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 
 
 def main(waited_for: set[str]) -> int:
@@ -35,7 +36,7 @@ def main(waited_for: set[str]) -> int:
             subprocess.run(
                 [*KUBECTL, "certificate", "approve", *(item["metadata"]["name"] for item in good)], check=True
             )
-        waited_for -= {node_of(item) for item in requests if item["status"].get("certificate")}
+        waited_for -= {node_of(item) for item in requests if is_answered(item, hosts)}
         if not waited_for:
             return 0
         if time.monotonic() > deadline:
@@ -61,6 +62,14 @@ def requests_for_serving() -> list[dict[str, Any]]:
 def is_pending(request: dict[str, Any]) -> bool:
     """Whether nobody has decided about it."""
     return not request.get("status", {}).get("conditions")
+
+
+def is_answered(request: dict[str, Any], hosts: dict[str, Any]) -> bool:
+    """Whether the node got a certificate for all its addresses: they may have changed since."""
+    if not request.get("status", {}).get("certificate"):
+        return False
+    _, _, addresses = read_request(base64.b64decode(request["spec"]["request"]))
+    return set(hosts.get(node_of(request), {}).get("addresses", ())) <= addresses
 
 
 def node_of(request: dict[str, Any]) -> str:

@@ -1,9 +1,19 @@
 #!/usr/bin/env bash
 # Takes a host out of its cluster, if platformctl put it there; prints `left` when it did.
 set -euo pipefail
-[ -e /etc/kubernetes/.platformctl-started ] || exit 0
+marker=/etc/kubernetes/.platformctl-started
+[ -e "$marker" ] || exit 0
+# Only a member of the control plane has an etcd of ours, and the network's configuration is all that is ours of CNI.
+[ ! -e /etc/kubernetes/manifests/etcd.yaml ] || echo etcd >> "$marker"
+etcd=
+! grep -qx etcd "$marker" || etcd=/var/lib/etcd
 image=$(ctr --namespace k8s.io images list --quiet | grep -m1 /kube-proxy: || true)
-kubeadm reset --force >&2
+stays=
+# What is emptied may have been filled since with what was there before the installation: it is emptied once. A reset
+# that was not whole may also have removed kubeadm already.
+if ! grep -q '^emptied' "$marker" && command -v kubeadm >/dev/null; then
+  kubeadm reset --force >&2 || stays=yes
+fi
 if [ -n "$image" ]; then
   for family in ip ip6; do
     for table in kube-proxy flannel-ipv4 flannel-ipv6; do
@@ -14,6 +24,20 @@ fi
 for link in cni0 flannel.1; do
   ip link delete "$link" 2>/dev/null || true
 done
-find /var/lib/kubelet /etc/cni/net.d /var/lib/cni -mindepth 1 -delete 2>/dev/null || true
-rm -rf /etc/kubernetes /var/lib/etcd /var/log/kubernetes /run/flannel
+for folder in /var/lib/kubelet /var/lib/cni $etcd; do
+  if grep -qx "emptied $folder" "$marker"; then
+    continue
+  fi
+  if [ ! -d "$folder" ] || find "$folder" -mindepth 1 -delete; then
+    echo "emptied $folder" >> "$marker"
+  else
+    stays=yes
+  fi
+done
+[ -z "$etcd" ] || rmdir --ignore-fail-on-non-empty "$etcd" 2>/dev/null || true
+rm -rf /var/log/kubernetes /run/flannel /etc/cni/net.d/10-flannel.conflist || stays=yes
+# The marker goes last: as long as it is there, the next reset tries all of this again. What somebody has mounted stays.
+find /etc/kubernetes -xdev -mindepth 1 ! -path /etc/kubernetes/.platformctl-started -delete || stays=yes
+[ -z "$stays" ] || exit 1
+rm -rf /etc/kubernetes
 echo left

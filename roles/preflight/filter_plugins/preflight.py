@@ -3,18 +3,25 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from platformctl.engine.checking import preflight
+from platformctl import paths
+from platformctl.engine.checking import claims, findings, node_parts, preflight
 
 
-def peers(names: Sequence[str], hostvars: Mapping[str, Any], name: str) -> dict[str, str]:
-    """Addresses of the hosts that `name` should try to reach."""
-    return preflight.peers_of(name, {other: _address(other, hostvars) for other in names})
+def claimed(name: str, hostvars: Mapping[str, Any]) -> dict[str, Any]:
+    """What the stages of a host use there."""
+    found = hostvars[name]
+    return claims.of_groups(frozenset(found["group_names"]), found, paths.data_dir())
+
+
+def peers(names: Sequence[str], hostvars: Mapping[str, Any], name: str) -> dict[str, list[Any]]:
+    """Addresses and ssh ports of the hosts that `name` should try to reach."""
+    return preflight.peers_of(name, {other: _place(other, hostvars) for other in names})
 
 
 def problems(names: Sequence[str], hostvars: Mapping[str, Any], site: str) -> dict[str, list[str]]:
     """By host, what stands in the way of an installation, in words; empty for a host that is fine."""
     subjects = [
-        preflight.Subject(
+        findings.Subject(
             name,
             _address(name, hostvars),
             frozenset(hostvars[name]["group_names"]),
@@ -26,9 +33,13 @@ def problems(names: Sequence[str], hostvars: Mapping[str, Any], site: str) -> di
     ]
     found: dict[str, list[str]] = {name: [] for name in names}
     for finding in preflight.judge(subjects):
-        if finding.level is preflight.Level.ERROR:
+        if finding.level is findings.Level.ERROR:
             found[finding.host].append(f"{finding.check}: {finding.found}; {finding.remedy}")
     return found
+
+
+def _place(name: str, hostvars: Mapping[str, Any]) -> list[Any]:
+    return [_address(name, hostvars), int(hostvars[name].get("ansible_port", 22))]
 
 
 def _address(name: str, hostvars: Mapping[str, Any]) -> str:
@@ -40,4 +51,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Filter functions by name."""
-        return {"preflight_peers": peers, "preflight_problems": problems}
+        return {
+            "preflight_peers": peers,
+            "preflight_problems": problems,
+            "preflight_claims": claimed,
+            "preflight_parts": node_parts.question,
+        }

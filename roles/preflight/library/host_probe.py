@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Looks at a host and says what is there; judges nothing, changes nothing.
 
-Two ways in: as an Ansible module, and as `python3 - '{"peers": {...}}'` with this file on standard input,
-which prints the same facts as JSON. Standard library only, Python 3.9 or newer: it runs on foreign hosts.
+Two ways in: as an Ansible module, and as a program that platformctl sends over ssh, which prints the same
+facts as JSON. Standard library only, Python 3.9 or newer: it runs on foreign hosts.
 """
 
 from __future__ import annotations
@@ -11,14 +11,19 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from ansible.module_utils.accounts import plan as accounts_plan
+from ansible.module_utils.shared_home import state as home_state
+from ansible.module_utils.takeover import survey
 
 DOCUMENTATION = """
 module: host_probe
@@ -26,20 +31,36 @@ short_description: Facts that decide whether platformctl can install a host
 description: Says what system, clock, disk, memory, ports and software a host has. Changes nothing.
 options:
   peers:
-    description: Addresses of other hosts by name, to try TCP port 22 on.
+    description: Addresses of other hosts and their ssh ports, by name, to try whether they can be reached.
     type: dict
     default: {}
   operator_epoch:
     description: The operator's clock in seconds since 1970, to compare with; 0 to leave it out.
     type: float
     default: 0
+  accounts:
+    description: The site's users and groups, as posix_accounts takes them, and the numbers of users to tell.
+    type: dict
+    default: {}
+  home:
+    description: The folder of the shared home; empty to leave it out.
+    type: str
+    default: ""
+  parts:
+    description: Device files to look for (C(files)), and whether to tell the CPUs (C(processors)).
+    type: dict
+    default: {}
+  claims:
+    description: What the stages of this host use, as platformctl's engine says it.
+    type: dict
+    default: {}
 author: platformctl
 """
 
 EXAMPLES = """
 - name: Look at the host
   host_probe:
-    peers: {node1: 192.0.2.12}
+    peers: {node1: [192.0.2.12, 22]}
 """
 
 RETURN = """
@@ -49,41 +70,74 @@ probe:
   type: dict
 """
 
-# In use, not merely installed: its configuration is there, or a process of that name runs.
-_FOREIGN = {
-    "docker": (("/run/docker.sock",), ("dockerd",)),
-    "kubernetes": (
-        ("/etc/kubernetes/kubelet.conf", "/var/lib/kubelet/config.yaml", "/etc/rancher/k3s/k3s.yaml"),
-        ("kubelet", "k3s-server", "k3s-agent", "kube-apiserver"),
-    ),
-    "slurm": (("/etc/slurm/slurm.conf", "/etc/slurm-llnl/slurm.conf"), ("slurmd", "slurmctld", "slurmdbd")),
-}
 _FILLING = ("/", "/var/lib")
 _CONNECT_SECONDS = 3
 
 
-def probe(peers: Mapping[str, str], operator_epoch: float) -> dict[str, Any]:
-    """All facts of this host; sizes in bytes, times in seconds."""
-    return {
+def probe(
+    peers: Mapping[str, Sequence[Any]],
+    operator_epoch: float,
+    claims: Mapping[str, Any] | None = None,
+    accounts: Mapping[str, Any] | None = None,
+    home: str = "",
+    parts: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """All facts of this host; sizes in bytes, times in seconds. took: since the clock was read."""
+    offset, started = time.time() - operator_epoch, time.monotonic()
+    facts = {
         "os": _os_release(),
         "arch": platform.machine(),
         "kernel": platform.release(),
         "python": platform.python_version(),
         "uid": os.geteuid(),
-        "clock_offset": round(time.time() - operator_epoch, 1) if operator_epoch else None,
+        "clock_offset": round(offset, 1) if operator_epoch else None,
         "disk_free": {path: shutil.disk_usage(path).free for path in _disks()},
         "disk_size": {path: shutil.disk_usage(path).total for path in _disks()},
         "memory": _meminfo().get("MemTotal", 0),
+        "cpus": os.cpu_count() or 0,
         "swap": _meminfo().get("SwapTotal", 0),
         "listening": sorted(_listening()),
         "hostname": socket.gethostname(),
         "machine_id": _read("/etc/machine-id").strip(),
         "addresses": _addresses(),
         "cgroup": _cgroup(),
-        "foreign": _foreign(),
+        "firewall": _firewall(),
+        "proxy": _proxy(),
+        "existing": survey.look(claims or {}),
         "site": _read("/var/lib/platformctl/managed").strip(),
+        "installed_as": _installed_as(),
+        "accounts": accounts_plan.survey(accounts) if accounts else {},
+        # Before there are threads: it forks.
+        "home": home_state.look(home) if home else {},
+        "parts": _parts(parts) if parts else {},
         "reach": _reach(peers),
     }
+    return {**facts, "took": time.monotonic() - started}
+
+
+def _parts(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Which device files are missing, or are no devices; and the CPUs as lscpu tells them, if asked."""
+    missing = [path for path in asked.get("files") or () if not _is_device(path)]
+    command = ["lscpu", "--parse=CPU,CORE,SOCKET"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
+    except (OSError, subprocess.SubprocessError):
+        told = ""
+    return {"missing": missing, "lscpu": told if asked.get("processors") else ""}
+
+
+def _is_device(path: str) -> bool:
+    file = pathlib.Path(path)
+    try:
+        return file.is_char_device() or file.is_block_device()
+    except OSError:
+        return False
+
+
+def _proxy() -> str:
+    """The proxy that the host gives to all its programs, without a password; empty if there is none."""
+    found = re.search(r"(?im)^\s*(?:export\s+)?https?_proxy=[\"']?([^\s\"']+)", _read("/etc/environment"))
+    return re.sub(r"//[^/@]*@", "//", found[1]) if found else ""
 
 
 def _read(path: str | pathlib.Path) -> str:
@@ -126,13 +180,20 @@ def _listening() -> set[int]:
     return found
 
 
-def _foreign() -> list[str]:
-    running = {_read(path).strip() for path in pathlib.Path("/proc").glob("[0-9]*/comm")}
-    return sorted(
-        name
-        for name, (paths, processes) in _FOREIGN.items()
-        if any(map(os.path.exists, paths)) or running.intersection(processes)
-    )
+def _firewall() -> list[str]:
+    """Programs that keep rules for packets on this host, and may not know ours."""
+    found = [name for name in ("ufw", "firewalld") if _active(f"{name}.service")]
+    rules = _read("/etc/nftables.conf")
+    if "flush ruleset" in rules and os.path.lexists(
+        "/etc/systemd/system/sysinit.target.wants/nftables.service"
+    ):
+        found.append("nftables")
+    return found
+
+
+def _active(unit: str) -> bool:
+    """Whether a unit is started at boot, as its links say: systemd costs more."""
+    return any(pathlib.Path("/etc/systemd/system").glob(f"*.wants/{unit}"))
 
 
 def _addresses() -> list[str]:
@@ -146,19 +207,28 @@ def _addresses() -> list[str]:
     )
 
 
+def _installed_as() -> str:
+    """The host's name in the inventory when platformctl installed it; empty if it has none."""
+    try:
+        name = json.loads(_read("/var/lib/platformctl/digests.json"))["identity"]["name"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return str(name)
+
+
 def _cgroup() -> str:
     if pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists():
         return "v2"
     return "hybrid" if pathlib.Path("/sys/fs/cgroup/unified/cgroup.controllers").exists() else "v1"
 
 
-def _reach(peers: Mapping[str, str]) -> dict[str, str]:
+def _reach(peers: Mapping[str, Sequence[Any]]) -> dict[str, str]:
     """For each peer an empty text, or why its ssh port cannot be reached. All at once, bounded in time."""
     found = dict.fromkeys(peers, "no answer")
 
-    def connect(name: str, address: str) -> None:
+    def connect(name: str, place: Sequence[Any]) -> None:
         try:
-            socket.create_connection((address, 22), timeout=_CONNECT_SECONDS).close()
+            socket.create_connection((place[0], int(place[1])), timeout=_CONNECT_SECONDS).close()
             found[name] = ""
         except OSError as error:
             found[name] = error.strerror or str(error)
@@ -171,22 +241,35 @@ def _reach(peers: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def answer_program(arguments: Mapping[str, Any]) -> None:
+    """Answer as a program: JSON on standard output, or why the host cannot be judged on standard error."""
+    try:
+        answer = probe(**arguments)
+    except RuntimeError as error:
+        sys.exit(str(error))
+    sys.stdout.write(json.dumps(answer) + "\n")
+
+
 def main() -> None:
-    """Answer as a program or as an Ansible module."""
-    if len(sys.argv) > 1:
-        arguments = json.loads(sys.argv[1])
-        sys.stdout.write(json.dumps(probe(arguments["peers"], arguments["operator_epoch"])) + "\n")
-        return
+    """Answer as an Ansible module."""
     from ansible.module_utils.basic import AnsibleModule
 
     module = AnsibleModule(
         argument_spec={
             "peers": {"type": "dict", "default": {}},
             "operator_epoch": {"type": "float", "default": 0},
+            "claims": {"type": "dict", "default": {}, "no_log": True},
+            "accounts": {"type": "dict", "default": {}},
+            "home": {"type": "str", "default": ""},
+            "parts": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, probe=probe(module.params["peers"], module.params["operator_epoch"]))
+    try:
+        answer = probe(**module.params)
+    except RuntimeError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, probe=answer)
 
 
 if __name__ == "__main__":

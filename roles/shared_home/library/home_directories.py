@@ -7,6 +7,8 @@ short_description: Make home directories that are missing
 description:
   - A new home gets the files of /etc/skel and belongs to its user. An existing one is left alone, except for
     the user's authorized_keys where ssh_keys are given.
+  - An authorized_keys that this module has not written yet is kept beside the new one. The user that Ansible
+    logs in as keeps all keys.
 options:
   path:
     description: The folder that holds the home directories.
@@ -21,6 +23,10 @@ options:
     type: list
     elements: dict
     required: true
+  operator:
+    description: The user that Ansible logs in as.
+    type: str
+    default: ""
 author: [platformctl]
 """
 EXAMPLES = r"""
@@ -35,50 +41,11 @@ made:
   returned: always
 """
 
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-
-SKELETON = Path("/etc/skel")
-
-
-def make_home(home: Path, uid: int, mode: int) -> None:
-    """Make a home beside its place and move it there, so that a half made one is never taken for a home."""
-    temporary = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
-    if SKELETON.is_dir():
-        shutil.copytree(SKELETON, temporary, symlinks=True, dirs_exist_ok=True)
-    for entry in (temporary, *temporary.rglob("*")):
-        os.lchown(entry, uid, uid)
-    temporary.chmod(mode)
-    temporary.rename(home)
-
-
-def as_user(uid: int, action: Callable[[], bool]) -> bool:
-    """Run the action with the user's rights: in a home, root must not follow links that the user has laid."""
-    os.setegid(uid)
-    os.seteuid(uid)
-    try:
-        return action()
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-
-
-def write_keys(home: Path, keys: Iterable[str], check_mode: bool) -> bool:
-    """Return whether authorized_keys differed from the keys; write it unless in check mode."""
-    path, content = home / ".ssh" / "authorized_keys", "".join(f"{key.strip()}\n" for key in keys)
-    if path.is_file() and path.read_text() == content:
-        return False
-    if not check_mode:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        path.write_text(content)
-        path.chmod(0o600)
-    return True
+from ansible.module_utils.shared_home.homes import as_user, make_home, write_keys
 
 
 def main() -> None:
@@ -88,6 +55,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "mode": {"type": "str", "default": "0700"},
             "accounts": {"type": "list", "elements": "dict", "required": True},
+            "operator": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -107,7 +75,8 @@ def main() -> None:
         if missing and module.check_mode:
             keyed.append(str(home))
             continue
-        if as_user(uid, partial(write_keys, home, account["ssh_keys"], module.check_mode)):
+        keep = account["name"] == module.params["operator"]
+        if as_user(uid, partial(write_keys, home, account["ssh_keys"], keep, module.check_mode)):
             keyed.append(str(home))
     steps = [f"make {home}\n" for home in made] + [f"write {home}/.ssh/authorized_keys\n" for home in keyed]
     module.exit_json(changed=bool(steps), made=made, diff={"before": "", "after": "".join(steps)})

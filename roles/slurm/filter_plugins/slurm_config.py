@@ -5,6 +5,8 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+from platformctl.site import devices, processors
+
 # Inventory variable (less its prefix slurm_node_) and parameter of a NodeName line.
 NODE_PARAMETERS = {
     "boards": "Boards",
@@ -16,6 +18,9 @@ NODE_PARAMETERS = {
     "gres": "Gres",
     "features": "Feature",
     "weight": "Weight",
+    # Of nodes that Kubernetes uses too: what is not Slurm's.
+    "kept_cpus": "CpuSpecList",
+    "kept_memory_mib": "MemSpecLimit",
 }
 PARTITION_PARAMETERS = {
     "max_time": "MaxTime",
@@ -29,6 +34,11 @@ PARTITION_PARAMETERS = {
     "preempt_mode": "PreemptMode",
     "state": "State",
 }
+
+# A kernel update changes a host's memory by some MiB, and Slurm takes a node out of service that has one
+# MiB less than slurm.conf says. So a node of a measured size is given a bit less than it has.
+MEMORY_MARGIN_PERCENT = 2
+SMALLEST_MEMORY_MARGIN_MIB = 256
 
 # One of the numbers that Linux keeps for local use (240 to 254).
 SIMULATED_MAJOR = 240
@@ -48,19 +58,81 @@ def slurm_size(facts: Mapping[str, int]) -> dict[str, int]:
     return {"cpus": facts["ansible_processor_vcpus"], "memory_mib": facts["ansible_memtotal_mb"]}
 
 
+def slurm_memory(measured_mib: int, margin_percent: float = MEMORY_MARGIN_PERCENT) -> int:
+    """Return the memory in MiB that jobs get on a node: what was measured, less the margin.
+
+    The margin is at least 256 MiB, but never more than a quarter of the node; 0 per cent is none at all.
+    """
+    if not margin_percent:
+        return measured_mib
+    margin = max(SMALLEST_MEMORY_MARGIN_MIB, round(measured_mib * margin_percent / 100))
+    return measured_mib - min(margin, measured_mib // 4)
+
+
 def slurm_node_line(
-    name: str, variables: Mapping[str, Any], hardware: Mapping[str, Mapping[str, int]]
+    name: str,
+    variables: Mapping[str, Any],
+    hardware: Mapping[str, Mapping[str, int]],
+    lscpu: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the NodeName line of a host: the inventory's word first, else what was measured."""
+    """Return the NodeName line of a host: the inventory's word first, else what was measured.
+
+    lscpu: the output of `lscpu --parse=CPU,CORE,SOCKET` by host, for nodes that Kubernetes uses too.
+    """
     address = variables.get("base_address", variables.get("ansible_host", name))
     words = [f"NodeName={name}", f"NodeAddr={address}"]
     values: dict[str, Any] = {**hardware.get(name, {})}
+    if "memory_mib" in values:
+        margin = variables.get("slurm_node_memory_margin_percent", MEMORY_MARGIN_PERCENT)
+        values["memory_mib"] = slurm_memory(values["memory_mib"], margin)
     for key in NODE_PARAMETERS:
         value = variables.get(f"slurm_node_{key}")
         if value not in (None, "", []):
             values[key] = value
+    if resources := slurm_gres(variables):
+        values["gres"] = resources
+    if processors.is_split(variables):
+        values |= _share(name, variables, values, (lscpu or {}).get(name, ""))
     words += [f"{word}={joined(values[key])}" for key, word in NODE_PARAMETERS.items() if key in values]
     return " ".join([*words, "State=UNKNOWN"])
+
+
+def _share(name: str, variables: Mapping[str, Any], values: Mapping[str, Any], lscpu: str) -> dict[str, Any]:
+    """Return what a NodeName line says of a node of which a part is Kubernetes'."""
+    try:
+        there = processors.processors(lscpu)
+        kept = processors.kept_from_slurm(str(variables["node_slurm_cpus"]), there)
+    except processors.ProcessorError as error:
+        raise AnsibleFilterError(f"node_slurm_cpus of {name}: {error}") from error
+    share, memory = int(variables["node_slurm_memory_mib"]), int(values.get("memory_mib", 0))
+    if share >= memory:
+        raise AnsibleFilterError(
+            f"node_slurm_memory_mib of {name} is {share}, and Slurm finds {memory} MiB on it: give it less"
+        )
+    # Slurm's numbers of CPUs depend on these; a number of CPUs alone would be that of as many sockets.
+    shape = {key: value for key, value in processors.shape(there).items() if key not in values}
+    kept_words = processors.cpu_text(kept)
+    return {**shape, "cpus": len(there), "kept_cpus": kept_words, "kept_memory_mib": memory - share}
+
+
+def slurm_split_nodes(names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the nodes whose CPUs and memory are divided between both schedulers."""
+    return [name for name in names if processors.is_split(hostvars[name])]
+
+
+def slurm_gres(variables: Mapping[str, Any]) -> list[str]:
+    """Return the generic resources of a host: those written by hand, and those of its table of devices."""
+    return [*(variables.get("slurm_node_gres") or []), *devices.gres(variables)]
+
+
+def slurm_device_lines(name: str, variables: Mapping[str, Any]) -> list[str]:
+    """Return a node's lines of gres.conf that its table of devices makes."""
+    return [f"NodeName={name} {words}" for words in devices.gres_words(variables)]
+
+
+def slurm_closed_devices(variables: Mapping[str, Any]) -> list[str]:
+    """Return the device files of a host that no job of Slurm may open."""
+    return list(devices.closed_to_slurm(variables))
 
 
 def slurm_partition_line(partition: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> str:
@@ -145,6 +217,10 @@ class FilterModule:
             "slurm_size": slurm_size,
             "slurm_node_line": slurm_node_line,
             "slurm_partition_line": slurm_partition_line,
+            "slurm_split_nodes": slurm_split_nodes,
+            "slurm_gres": slurm_gres,
+            "slurm_device_lines": slurm_device_lines,
+            "slurm_closed_devices": slurm_closed_devices,
             "slurm_gres_types": slurm_gres_types,
             "slurm_gres_lines": slurm_gres_lines,
             "slurm_simulated_rules": slurm_simulated_rules,

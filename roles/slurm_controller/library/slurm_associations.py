@@ -7,7 +7,8 @@ short_description: Reconcile a cluster's accounts and users' default association
 description:
   - Reads what slurmdbd has with one query and adds what is missing with one command an account, whatever the
     number of users.
-  - Associations that somebody else has made are left alone.
+  - Associations that somebody else has made are left alone. Users who got one here and are no longer among
+    the accounts lose theirs; a record on the host names them.
 options:
   cluster:
     description: Name of the cluster, registered if slurmdbd does not know it.
@@ -22,6 +23,10 @@ options:
     description: Account of users that name none.
     type: str
     required: true
+  record:
+    description: Where the host keeps the names of the users who got an association.
+    type: path
+    default: /var/lib/platformctl/before/associations.json
 author: [platformctl]
 """
 EXAMPLES = r"""
@@ -37,7 +42,9 @@ commands:
   returned: always
 """
 
+import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -89,6 +96,18 @@ def commands(
     return found
 
 
+def write(record: Path, users: set[str]) -> None:
+    """Keep the names, in a file that is whole at any time."""
+    content = json.dumps(sorted(users)) + "\n"
+    if record.is_file() and record.read_text() == content:
+        return
+    record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = record.with_suffix(".new")
+    temporary.touch(mode=0o600)
+    temporary.write_text(content)
+    temporary.replace(record)
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -96,6 +115,7 @@ def main() -> None:
             "cluster": {"type": "str", "required": True},
             "accounts": {"type": "list", "elements": "dict", "required": True},
             "default_account": {"type": "str", "required": True},
+            "record": {"type": "path", "default": "/var/lib/platformctl/before/associations.json"},
         },
         supports_check_mode=True,
     )
@@ -107,6 +127,9 @@ def main() -> None:
             removed.append(account["name"])
         else:
             wanted[account["name"]] = account.get("slurm_account") or default
+    record = Path(module.params["record"])
+    known = set(json.loads(record.read_text())) if record.is_file() else set()
+    removed += sorted(known - set(wanted))
     here = f"cluster={cluster}"
     have = {
         "clusters": {row[0] for row in query(module, "list", "clusters", "format=cluster")},
@@ -117,8 +140,11 @@ def main() -> None:
     }
     found = commands(cluster, wanted, removed, have)
     if not module.check_mode:
+        # Before the first command: who is in the record and has no association is no harm.
+        write(record, known | set(wanted))
         for command in found:
             module.run_command(["sacctmgr", "--immediate", "--quiet", *command], check_rc=True)
+        write(record, set(wanted))
     after = "".join(f"sacctmgr {' '.join(command)}\n" for command in found)
     module.exit_json(changed=bool(found), commands=found, diff={"before": "", "after": after})
 

@@ -1,14 +1,20 @@
 #!/usr/bin/python
 """Bring all users and groups of a site into /etc/passwd and /etc/group in one call."""
 
+from __future__ import annotations
+
 DOCUMENTATION = r"""
 module: posix_accounts
 short_description: Reconcile many users and groups at once
 description:
   - Creates everything that is missing with a single call of C(systemd-sysusers), so that the cost hardly
     grows with the number of users. Only accounts that exist and differ are changed one by one.
-  - Each user has a group of the same name whose gid is the uid. Accounts not named are never touched.
-  - Passwords stay locked; home directories are not made.
+  - Each user has a group of the same name whose gid is the uid. Passwords stay locked; home directories are
+    not made.
+  - Writes to a record which accounts and groups it made. What was there before is recorded as it was, before
+    its first change; it is changed only if its name is accepted, and is never deleted.
+  - Accounts and groups that it made are removed when they are no longer among the given ones. Accounts that
+    were there before get their recorded state back.
 options:
   groups:
     description: "Groups beside the users' own: name, gid and, optionally, state (present or absent)."
@@ -17,7 +23,8 @@ options:
     required: true
   accounts:
     description:
-      - "Users: name, uid and, optionally, full_name, shell, groups (supplementary, exactly these) and state."
+      - "Users: name, uid and, optionally, full_name, shell, groups and state. A membership is taken away only
+        if C(groups) names the group, or this module gave the membership."
     type: list
     elements: dict
     required: true
@@ -29,6 +36,28 @@ options:
     description: Login shell of users that name none.
     type: str
     default: /bin/bash
+  accepted:
+    description: "What was there before and may be changed: account:NAME or group:NAME."
+    type: list
+    elements: str
+    default: []
+  operator:
+    description: The user that Ansible logs in as. It loses no group and is never removed.
+    type: str
+    default: ""
+  leaving:
+    description: What happens to processes of users who leave. C(refuse) fails before anything is changed.
+    type: str
+    choices: [refuse, end]
+    default: refuse
+  reset:
+    description: Remove everything that was made, whatever the given accounts and groups are.
+    type: bool
+    default: false
+  record:
+    description: Where the host keeps what was there before, and what was made.
+    type: path
+    default: /var/lib/platformctl/before/accounts.json
 author: [platformctl]
 """
 EXAMPLES = r"""
@@ -44,104 +73,21 @@ conflicts:
   returned: failure
 """
 
-import grp
-import pwd
-from collections.abc import Iterable, Mapping
-from typing import Any
+import contextlib
+import os
+import signal
+import time
 
+from ansible.module_utils.accounts import database
+from ansible.module_utils.accounts.database import processes, shown
+from ansible.module_utils.accounts.plan import AccountPlan
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.shared_home.homes import carry_keys
 
-
-def split(entries: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the entries to have and the names to remove."""
-    present = [entry for entry in entries if entry.get("state", "present") == "present"]
-    return present, [entry["name"] for entry in entries if entry.get("state", "present") == "absent"]
-
-
-class Accounts:
-    """What the host has, what it should have, and the commands that lie between."""
-
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        self.home, self.shell = params["home"].rstrip("/"), params["shell"]
-        self.accounts, self.removed_accounts = split(params["accounts"])
-        groups, self.removed_groups = split(params["groups"])
-        own = [{"name": account["name"], "gid": account["uid"]} for account in self.accounts]
-        self.groups = {group["name"]: int(group["gid"]) for group in [*groups, *own]}
-        self.passwd = {entry.pw_name: entry for entry in pwd.getpwall()}
-        self.group = {entry.gr_name: entry for entry in grp.getgrall()}
-
-    def conflicts(self) -> list[str]:
-        """Numbers that somebody else has, and groups that nobody defines: said, never solved by guessing."""
-        uids = {entry.pw_uid: name for name, entry in self.passwd.items()}
-        gids = {entry.gr_gid: name for name, entry in self.group.items()}
-        found = []
-        for account in self.accounts:
-            holder = uids.get(int(account["uid"]))
-            if holder not in (None, account["name"], *self.removed_accounts):
-                found.append(f"uid {account['uid']} of {account['name']} belongs to {holder} on this host")
-            found += [
-                f"{account['name']} is in group {group}, which does not exist"
-                for group in account.get("groups", [])
-                if group not in self.groups and group not in self.group
-            ]
-        for name, gid in self.groups.items():
-            holder = gids.get(gid)
-            if holder not in (None, name, *self.removed_groups, *self.removed_accounts):
-                found.append(f"gid {gid} of {name} belongs to {holder} on this host")
-        return found
-
-    def wanted(self, account: Mapping[str, Any]) -> tuple[int, int, str, str, str]:
-        """Return the passwd fields of an account: uid, gid, gecos, home, shell."""
-        name, uid = account["name"], int(account["uid"])
-        return uid, uid, account.get("full_name", ""), f"{self.home}/{name}", account.get("shell", self.shell)
-
-    def creation(self) -> list[str]:
-        """Return lines of sysusers.d(5) for all groups, users and memberships that are missing."""
-        lines = [f"g {name} {gid}" for name, gid in self.groups.items() if name not in self.group]
-        for account in self.accounts:
-            uid, _, gecos, home, shell = self.wanted(account)
-            if account["name"] not in self.passwd:
-                lines.append(f'u {account["name"]} {uid}:{uid} "{gecos}" {home} {shell}')
-            lines += [f"m {account['name']} {group}" for group in self.missing_groups(account)]
-        return lines
-
-    def memberships(self, name: str) -> set[str]:
-        """Return the supplementary groups that the host gives a user."""
-        return {group for group, entry in self.group.items() if name in entry.gr_mem and group != name}
-
-    def missing_groups(self, account: Mapping[str, Any]) -> list[str]:
-        """Return the groups that a user should be in and is not."""
-        return sorted(set(account.get("groups", [])) - self.memberships(account["name"]) - {account["name"]})
-
-    def changes(self) -> list[list[str]]:
-        """Return the commands that change groups and users which exist and differ."""
-        commands = [
-            ["groupmod", "--gid", str(gid), name]
-            for name, gid in self.groups.items()
-            if name in self.group and self.group[name].gr_gid != gid
-        ]
-        for account in self.accounts:
-            name = account["name"]
-            if name not in self.passwd:
-                continue
-            have = self.passwd[name]
-            options: list[str] = []
-            fields = ("--uid", "--gid", "--comment", "--home", "--shell")
-            current = (have.pw_uid, have.pw_gid, have.pw_gecos, have.pw_dir, have.pw_shell)
-            for field, is_now, should_be in zip(fields, current, self.wanted(account), strict=True):
-                if is_now != should_be:
-                    options += [field, str(should_be)]
-            if self.memberships(name) - set(account.get("groups", [])):
-                options += ["--groups", ",".join(sorted(account.get("groups", [])))]
-            if options:
-                commands.append(["usermod", *options, name])
-        return commands
-
-    def removals(self) -> list[list[str]]:
-        """Return the commands that remove users and groups; files of the users stay."""
-        users = [["userdel", name] for name in self.removed_accounts if name in self.passwd]
-        # userdel takes the user's own group along.
-        return users + [["groupdel", name] for name in self.removed_groups if name in self.group]
+_GRACE_SECONDS = 5
+# usermod and its relatives do not wait for each other.
+_LOCKED_CODES = frozenset({1, 10})
+_LOCK_SECONDS = 20
 
 
 def main() -> None:
@@ -152,27 +98,105 @@ def main() -> None:
             "accounts": {"type": "list", "elements": "dict", "required": True},
             "home": {"type": "path", "required": True},
             "shell": {"type": "str", "default": "/bin/bash"},
+            "accepted": {"type": "list", "elements": "str", "default": []},
+            "operator": {"type": "str", "default": ""},
+            "leaving": {"type": "str", "choices": ["refuse", "end"], "default": "refuse"},
+            "reset": {"type": "bool", "default": False},
+            "record": {"type": "path", "default": "/var/lib/platformctl/before/accounts.json"},
         },
         supports_check_mode=True,
     )
-    accounts = Accounts(module.params)
-    conflicts = accounts.conflicts()
-    if conflicts:
-        module.fail_json(msg="; ".join(conflicts), conflicts=conflicts)
-    creation, removals, changes = accounts.creation(), accounts.removals(), accounts.changes()
-    steps = (
-        [" ".join(command) for command in removals] + creation + [" ".join(command) for command in changes]
-    )
+    plan = AccountPlan(module.params)
+    busy = plan.busy()
+    if not module.params["reset"]:
+        refuse(module, plan, busy)
+    # A reset goes on with all others, and says at its end who stays.
+    kept = set(busy) if module.params["reset"] and module.params["leaving"] == "refuse" else set()
+    first, last = [*plan.restorations(), *plan.removals(kept)], plan.commands()
+    steps = [*map(" ".join, first), *plan.creation(), *map(" ".join, last)]
     if not module.check_mode:
-        for command in removals:
-            module.run_command(command, check_rc=True)
-        if creation:
-            module.run_command(["systemd-sysusers", "-"], data="\n".join(creation) + "\n", check_rc=True)
-        for command in changes:
-            module.run_command(command, check_rc=True)
-    module.exit_json(
-        changed=bool(steps), diff={"before": "", "after": "".join(f"{step}\n" for step in steps)}
-    )
+        apply(module, plan, kept)
+    diff = {"before": "", "after": "".join(f"{step}\n" for step in steps)}
+    if kept:
+        stays = "; ".join(f"{name} stays, because it runs {shown(busy[name])}" for name in sorted(kept))
+        module.fail_json(msg=f"{stays}. End these processes, then reset again", changed=bool(steps))
+    module.exit_json(changed=bool(steps), diff=diff)
+
+
+def refuse(module: AnsibleModule, plan: AccountPlan, busy: dict[str, list[str]]) -> None:
+    """Fail before anything is changed, with all that is in the way."""
+    problems = plan.conflicts()
+    problems += [
+        f"{', '.join(words)}; to accept this, add {name} to `takeover` in the inventory"
+        for name, words in plan.unaccepted().items()
+    ]
+    if module.params["leaving"] == "refuse":
+        problems += [
+            f"{name} leaves the site and still runs {shown(running)}; end that, or set users_leaving: end"
+            for name, running in busy.items()
+        ]
+    if problems:
+        module.fail_json(msg="; ".join(problems), conflicts=problems)
+
+
+def apply(module: AnsibleModule, plan: AccountPlan, kept: set[str]) -> None:
+    """Record what is there, then remove, create, change and restore."""
+    plan.note()
+    plan.record.write()
+    for command in plan.restorations():
+        run(module, command)
+    removals = plan.removals(kept)
+    going = [command[-1] for command in removals if command[0] == "userdel"]
+    end([plan.database.users[name].pw_uid for name in going])
+    for command in removals:
+        run(module, command)
+    creation = plan.creation()
+    if creation:
+        module.run_command(["systemd-sysusers", "-"], data="\n".join(creation) + "\n", check_rc=True)
+    if plan.moved_operator:
+        carry_keys(*plan.moved_operator)
+    for command in plan.commands():
+        run(module, command)
+    gone = [name for name in plan.leaving if name not in kept]
+    plan.record.forget(gone, [name for name in plan.leaving_groups if name not in kept])
+    plan.record.write()
+
+
+def run(module: AnsibleModule, command: list[str]) -> None:
+    """Run a command, again while something else holds the lock of the files."""
+    # usermod refuses a new home while the user has a process, and who is logged in always has one.
+    if "--home" in command:
+        place = command.index("--home")
+        try:
+            database.write_home(command[-1], command[place + 1])
+        except OSError as error:
+            module.fail_json(msg=f"the home of {command[-1]} cannot be changed: {error}")
+        command = command[:place] + command[place + 2 :]
+        if len(command) == 2:
+            return
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        code, out, err = module.run_command(command)
+        if code == 0:
+            return
+        if code not in _LOCKED_CODES or "lock" not in err or time.monotonic() > deadline:
+            module.fail_json(msg=f"{' '.join(command)}: {(err or out).strip()}", rc=code)
+        time.sleep(1)
+
+
+def end(uids: list[int]) -> None:
+    """End all processes of these users: first with SIGTERM, after some seconds with SIGKILL."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + _GRACE_SECONDS
+        while time.monotonic() < deadline:
+            found = processes(uids, idle=True)
+            running = [int(words.split()[0]) for listed in found.values() for words in listed]
+            if not running:
+                return
+            for pid in running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            time.sleep(0.2)
 
 
 if __name__ == "__main__":

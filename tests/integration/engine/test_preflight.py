@@ -65,7 +65,7 @@ def test_both_hosts_of_a_pair_that_is_parted_name_each_other(eight: labs.Lab) ->
 
 def test_a_slow_host_is_waited_for_and_its_clock_not_blamed(eight: labs.Lab) -> None:
     preflight(eight)  # opens the connections, so that only the probe itself goes over the slow link
-    with faults.slow(eight, "h3", kilobits=8, loss=0):
+    with faults.slow(eight, "h3", kilobits=32, loss=0):
         verdict, seconds = preflight(eight)
     assert seconds > 5, "the link was not slow enough to be taken for a wrong clock"
     assert not verdict.unreachable

@@ -62,7 +62,8 @@ def make_data(folder: Path) -> Path:
     (roles / "preflight").symlink_to(paths.data_dir() / "roles" / "preflight")
     (folder / "playbooks").mkdir()
     (folder / "playbooks" / "roles").symlink_to(roles)
-    (folder / "playbooks" / "vars_plugins").symlink_to(paths.data_dir() / "playbooks" / "vars_plugins")
+    for shared in ("vars_plugins", "library", "module_utils", "shell_plugins", "ansible.cfg"):
+        (folder / "playbooks" / shared).symlink_to(paths.data_dir() / "playbooks" / shared)
     for name in ("first", "second", "beside"):
         (folder / "playbooks" / f"{name}.yml").write_text(_PLAYBOOK % name)
         (roles / name / "tasks").mkdir(parents=True)

@@ -192,7 +192,7 @@ async def test_while_slurm_is_away_a_job_is_pending_with_the_reason(world: World
             "script": None,
             "template": {"spec": {"containers": [{"name": "a", "image": "b"}], "hostPID": True}},
         },
-        {"script": SCRIPT + "#SBATCH --uid=0\n"},
+        {"script": "#!/bin/sh\n#SBATCH --uid=0\ndate\n"},
     ],
 )
 async def test_what_is_refused_leaves_nothing_behind(world: World, spec: dict[str, Any]) -> None:

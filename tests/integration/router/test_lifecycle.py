@@ -270,7 +270,7 @@ async def test_deletion_in_every_phase_leaves_nothing(
     world.slurm.away = phase == "away"
     options: dict[str, Any] = {
         "suspended": {"suspend": True},
-        "refused": {"script": SCRIPT + "#SBATCH -n1\n"},
+        "refused": {"script": SCRIPT.replace("date", "#SBATCH -n1\ndate")},
     }
     job = await world.submit(Target.SLURM, **options.get(phase, {}))
     expected = {"running": "Running", "ended": "Running", "refused": "Refused"}.get(phase, "Pending")

@@ -45,6 +45,19 @@ EVERYTHING = {
     "ttlAfterFinished": "7d",
     "stageIn": [{"source": "/data/set", "target": "set"}],
     "stageOut": [{"source": "out", "target": "results/out"}],
+    "args": ["a b", ""],
+    "slurm": {
+        "qos": "long",
+        "mailType": ["END", "FAIL"],
+        "exclusive": "node",
+        "nice": -5,
+        "begin": "2027-01-15T08:00:00Z",
+        "environment": {"BASH_FUNC_module%%": "() { :; }", "EMPTY": ""},
+        "signal": "B:USR1@120",
+        "output": "logs/%x-%A_%a.out",
+        "loginEnvironment": True,
+        "plugins": {"uenv": "prgenv"},
+    },
 }
 
 
@@ -92,7 +105,7 @@ async def test_every_field_is_kept_as_it_was_written(alice: KubernetesClient) ->
         ({"array": "1," * 4097 + "1"}, "Too long"),
         ({"tasks": 5}, "at most nodes times"),
         ({"tasksPerNode": 0}, "tasksPerNode"),
-        ({"retries": 11}, "retries"),
+        ({"retries": 101}, "retries"),
         ({"retries": -1}, "retries"),
         ({"managedBy": "router"}, "managedBy"),
         ({"priorityClassName": "High"}, "priorityClassName"),
@@ -110,6 +123,12 @@ async def test_every_field_is_kept_as_it_was_written(alice: KubernetesClient) ->
         ({"stageOut": [{"source": "a", "target": "b"}] * 33}, "32"),
         ({"interactive": True}, "cannot be an array"),
         ({"resources": {"cpu": 1, "memory": 1, "nvidia.com/gpu": 1, "x": 1}}, "resources"),
+        ({"slurm": {"qos": "a b"}}, "qos"),
+        ({"slurm": {"mailType": ["NEVER"]}}, "mailType"),
+        ({"slurm": {"nodes": "2-4"}}, "not both"),
+        ({"slurm": {"partitions": ["a", "b"]}}, "not both"),
+        ({"slurm": {"timeUnlimited": True}}, "not both"),
+        ({"slurm": {"components": []}}, "components"),
         (CONTAINER, "exactly one"),
         ({"script": "#!/bin/sh\n" + "x" * 2**20}, "Too long"),
     ],
@@ -118,6 +137,21 @@ async def test_the_schema_refuses(alice: KubernetesClient, change: dict[str, Any
     with pytest.raises(ApiError, match=words) as caught:
         await alice.create(job_path("default"), job(EVERYTHING | change))
     assert caught.value.code == 422
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"args": [1]}, r"\.spec\.args\[0\]: expected string"),
+        ({"slurm": {"environment": {"A": 1}}}, r"\.spec\.slurm\.environment\.A: expected string"),
+    ],
+)
+async def test_a_value_of_another_kind_is_refused_by_its_path(
+    alice: KubernetesClient, change: dict[str, Any], path: str
+) -> None:
+    """By admission, which stamps the submitter before the schema is checked."""
+    with pytest.raises(ApiError, match=path):
+        await alice.create(job_path("default"), job(EVERYTHING | change))
 
 
 @pytest.mark.parametrize(

@@ -48,3 +48,8 @@ def test_a_failed_step_is_not_recorded(tmp_path: Path) -> None:
         raise RuntimeError
     progress.save()
     assert json.loads((tmp_path / "durations.json").read_text()) == {}
+
+
+def test_a_damaged_history_only_makes_estimates_worse(tmp_path: Path) -> None:
+    (tmp_path / "history.json").write_text("{")
+    assert Progress(Output(), tmp_path / "history.json").measured == {}

@@ -92,3 +92,20 @@ def test_an_empty_store_says_how_to_fill_it(tmp_path: Path) -> None:
     with pytest.raises(PlatformError) as empty:
         Store(tmp_path).index()
     assert empty.value.next == "platformctl artifacts fetch"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("index.json", ""),
+        ("index.json", "{"),
+        ("index.json", "\xff"),
+        ("state.json", "{"),
+        ("state.json", "[]"),
+    ],
+)
+def test_a_damaged_file_of_the_store_is_named_with_the_remedy(store: Store, name: str, text: str) -> None:
+    (store.folder / name).write_bytes(text.encode("latin-1"))
+    with pytest.raises(PlatformError) as error:
+        Store(store.folder).index()
+    assert error.value.next == f"rm {store.folder / name}, then: platformctl artifacts fetch"

@@ -13,6 +13,7 @@ from tests.unit.cli.examples import ALL
 
 Run = Callable[..., Result]
 SCRIPT = "#!/bin/bash\n#SBATCH -J fit -t 90 -n 2\n#SBATCH --mail-user=a@example.org\nsrun fit\n"
+WRONG = SCRIPT.replace("--mail-user=", "--uid=")
 
 
 def test_the_job_is_shown_as_a_manifest(run: Run, tmp_path: Path) -> None:
@@ -49,14 +50,16 @@ def test_options_are_left_out_by_repetition_and_by_commas(run: Run) -> None:
 
 
 def test_mistakes_are_named_with_file_and_line(run: Run) -> None:
-    error = run("job", "import", "-", text=SCRIPT).exception
+    error = run("job", "import", "-", text=WRONG).exception
     assert isinstance(error, PlatformError)
     assert error.code is ExitCode.INVALID
-    assert error.details[0].startswith("-:3: --mail-user: no mail is sent")
+    assert error.details[0].startswith("-:3: --uid: leave it out")
 
 
 def test_it_is_submitted_when_asked(jobs: MemoryJobs, run: Run) -> None:
-    done = run("job", "import", "-", "--submit", "--without", "mail-user", "-n", "team1", text=SCRIPT)
+    done = run(
+        "job", "import", "-", "--submit", "--without", "mail-user", "--namespace", "team1", text=SCRIPT
+    )
     assert done.exit_code == 0
     assert "fit-x7k2p submitted in team1" in done.stdout
 
@@ -67,10 +70,20 @@ def test_bad_options_are_usage_errors(run: Run) -> None:
 
 
 def test_ids_of_own_jobs_are_known_when_it_is_submitted(jobs: MemoryJobs, run: Run) -> None:
-    script = "#!/bin/sh\n#SBATCH -d afterok:4711:12\n:\n"
+    script = "#!/bin/sh\n#SBATCH -d afterok:4711:12:13\n:\n"
     jobs.jobs = list(ALL)
-    error = run("job", "import", "-", "--submit", text=script).exception
-    assert isinstance(error, PlatformError)
-    assert error.details == ["-:2: --dependency: tell which Job is Slurm's job 12: --job 12=NAME"]
     assert run("job", "import", "-", "--submit", "--job", "12=first", text=script).exit_code == 0
-    assert [item["name"] for item in jobs.jobs[-1]["spec"]["dependsOn"]] == ["train-x7k2p", "first"]
+    spec = jobs.jobs[-1]["spec"]
+    assert [item["name"] for item in spec["dependsOn"]] == ["train-x7k2p", "first"]
+    # What is no Job's is Slurm's own.
+    assert spec["slurm"]["dependency"] == "afterok:13"
+
+
+def test_it_takes_the_options_and_arguments_of_sbatch(run: Run) -> None:
+    done = run(
+        "job", "import", "-n", "8", "-", "input.txt", "--target", "auto", "--", "--submit", text=SCRIPT
+    )
+    assert done.exit_code == 0, done.exception
+    spec = yaml.safe_load(done.stdout)["spec"]
+    assert (spec["tasks"], spec["target"]) == (8, "auto")
+    assert spec["args"] == ["input.txt", "--submit"]

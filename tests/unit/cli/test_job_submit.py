@@ -72,7 +72,9 @@ def test_every_option_has_its_place(
     (job,) = jobs.jobs
     assert job["metadata"]["labels"] == {"x": "y", "z": "", "p": "q"}
     assert job["spec"] == {
-        "script": "#!/bin/bash\nexport SEED='7 8'\nexport A=1=2\nset -- --epochs 10 -v\ntrain\n",
+        "script": "#!/bin/bash\ntrain\n",
+        "args": ["--epochs", "10", "-v"],
+        "slurm": {"environment": {"SEED": "7 8", "A": "1=2"}},
         "target": "slurm",
         "queue": "gpu",
         "account": "physics",

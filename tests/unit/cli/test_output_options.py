@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from enum import EnumType
 from typing import Annotated, Any
 
 import pytest
@@ -25,7 +26,7 @@ def leaves(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
             yield (*path, name)
 
 
-COMMANDS = sorted(leaves(typer.main.get_command(app)))
+EVERY = sorted(leaves(typer.main.get_command(app)))
 
 
 def at(group: Any, path: tuple[str, ...]) -> Any:
@@ -35,12 +36,22 @@ def at(group: Any, path: tuple[str, ...]) -> Any:
     return group
 
 
+def keeps_words(path: tuple[str, ...]) -> bool:
+    """Whether -o and -v are another program's there."""
+    return bool(getattr(at(typer.main.get_command(app), path), "keeps_words", False))
+
+
+COMMANDS = [path for path in EVERY if not keeps_words(path)]
+
+
 def required(command: Any) -> list[str]:
     """Words for what a command cannot do without."""
     words = []
     for param in command.params:
         if param.required:
-            value = str(getattr(param, "min", None) or 1)
+            kind = param.type_descriptor.annotation
+            choices = list(kind) if isinstance(kind, EnumType) else []
+            value = str(choices[0] if choices else getattr(param, "min", None) or 1)
             words += [value] if param.param_type_name == "argument" else [param.opts[0], value]
     return words
 
@@ -78,6 +89,12 @@ def test_every_help_shows_them(path: tuple[str, ...]) -> None:
     shown = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "200"}).stdout
     for name in ("--output", "-o", "--no-color", "--verbose", "-v"):
         assert name in shown.replace(",", " ").split(), shown
+
+
+@pytest.mark.parametrize("path", [path for path in EVERY if keeps_words(path)], ids=" ".join)
+def test_commands_with_the_words_of_sbatch_take_them_before_only(path: tuple[str, ...]) -> None:
+    assert choice(chosen(path, before=CHOSEN)) == (Format.JSON, False, 1)
+    assert choice(chosen(path, "-o", "json", "-v")) == (Format.TEXT, True, 0)
 
 
 def test_a_group_takes_them_too() -> None:

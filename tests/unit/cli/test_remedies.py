@@ -85,6 +85,8 @@ def test_every_command_on_a_site_names_it_in_remedies() -> None:
         ("platformctl reset -i other --yes", "platformctl reset -i other --yes"),
         ("platformctl verify -i SITE --molecule", "platformctl verify -i site --molecule"),
         ("platformctl verify -i SITES", "platformctl verify -i SITES"),
+        ("platformctl secrets rotate munge_key -i x", "platformctl secrets rotate munge_key -i x"),
+        ("platformctl plan, or platformctl plan -i x", "platformctl plan -i site, or platformctl plan -i x"),
         ("platformctl job list", "platformctl job list"),
         ("platformctl lab status", "platformctl lab status"),
         (

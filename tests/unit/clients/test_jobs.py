@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from platformctl.clients.jobs import JobsClient, NoJobsError, NoLogsError
-from platformctl.clients.kubernetes import Connection, KubernetesClient, NotFoundError
+from platformctl.clients.kubernetes import Connection, KubernetesClient, NotFoundError, UnavailableError
 from platformctl.vocabulary import API, LOGS_API
 
 HERE = f"{API}/namespaces/team1/jobs"
@@ -101,3 +101,12 @@ async def test_a_followed_output_that_breaks_is_taken_up_where_it_was() -> None:
     async with client(**{LOG: log}) as jobs, aclosing(jobs.follow("x")) as pieces:
         assert b"".join([piece async for piece in pieces]) == text
     assert [follow for follow, _ in asked] == [True, False, True, False]
+
+
+async def test_the_logs_api_is_named_when_it_is_the_one_that_is_away() -> None:
+    async def away(_request: web.Request) -> web.Response:
+        return web.json_response({"message": "no endpoints available"}, status=503)
+
+    async with client(**{LOG: away}) as jobs:
+        with pytest.raises(UnavailableError, match=r"the logs API.* does not answer: no endpoints"):
+            await jobs.page("x")

@@ -8,6 +8,7 @@ import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from platformctl.clients import kubeconfig
 from platformctl.clients.kubernetes import (
     AlreadyExistsError,
     ApiError,
@@ -17,9 +18,11 @@ from platformctl.clients.kubernetes import (
     KubernetesClient,
     NotFoundError,
     UnavailableError,
+    from_document,
     from_kubeconfig,
     in_cluster,
 )
+from platformctl.errors import PlatformError
 
 
 def write(path: Path, **user: Any) -> Path:
@@ -186,3 +189,11 @@ async def test_pages_are_followed_to_the_end_and_grow_while_they_are_light() -> 
     sizes = [int(page["limit"]) for page in asked]
     assert sizes[0] < sizes[1]
     assert sizes[2] < sizes[1]
+
+
+@pytest.mark.parametrize("data", ["bm90IGEgY2VydGlmaWNhdGU=", "a"])
+def test_credentials_that_cannot_be_used_are_said(data: str) -> None:
+    cluster = {"server": "https://192.0.2.1:6443", "certificate-authority-data": data}
+    given = kubeconfig.Entries("c", {"cluster": "k", "user": "u"}, cluster, {}).document()
+    with pytest.raises(PlatformError, match="credentials for the Kubernetes API cannot be used"):
+        from_document(given)

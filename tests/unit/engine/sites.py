@@ -1,6 +1,10 @@
 """Small sites, and a stand-in for ssh: each host is a folder on this machine."""
 
 import asyncio
+import base64
+import json
+import re
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,7 +50,7 @@ class Hosts:
         self.scripts.append((connection.address, script))
         if connection.address in self.down:
             return Reply(255, "", "ssh: connect: No route to host")
-        script = script.replace(record.FOLDER, str(self.folder(connection.address)))
+        script, data = (self._of_host(connection.address, text) for text in (script, data))
         process = await asyncio.create_subprocess_exec(
             "sh",
             "-c",
@@ -60,3 +64,14 @@ class Hosts:
 
     async def run_all(self, hosts: Any, scripts: Mapping[str, str], data: str = "") -> dict[str, Reply]:
         return {host.name: await self.run(host.connection, scripts[host.name], data) for host in hosts}
+
+    def _of_host(self, address: str, text: str) -> str:
+        """The same text for the host's own folder, also within the packed files of a program."""
+
+        def repack(found: re.Match[str]) -> str:
+            sources = json.loads(zlib.decompress(base64.b64decode(found[1])))
+            own = {name: self._of_host(address, source) for name, source in sources.items()}
+            return f"PACKED = {base64.b64encode(zlib.compress(json.dumps(own).encode())).decode()!r}"
+
+        text = re.sub(r"^PACKED = '([^']*)'", repack, text, flags=re.MULTILINE)
+        return text.replace(record.FOLDER, str(self.folder(address)))

@@ -186,6 +186,9 @@ async def test_the_stage_names_what_it_reads_of_other_hosts(
     assert reading.of_hosts <= named
     # The control plane is why there is a stage at all.
     members = {*(peers.group for peers in STAGE.peers), *STAGE.inhabited, "kubernetes_control_plane"}
+    # Of Slurm's nodes it lists the devices.
+    assert STAGE.listed
+    members |= {"slurm_node"}
     assert reading.groups <= members
 
 

@@ -1,4 +1,5 @@
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -21,23 +22,6 @@ def test_work_on_many_hosts_is_done_fifty_at_once_and_answered_in_order() -> Non
 
     assert asyncio.run(remote.together(one(number) for number in range(120))) == list(range(120))
     assert most == 50
-
-
-@pytest.mark.parametrize(("said", "up"), [(b"SSH-2.0-x\r\n", True), (b"HTTP/1.1\r\n", False), (b"", False)])
-async def test_an_ssh_server_is_known_by_its_first_line(said: bytes, up: bool) -> None:
-    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(said)
-        await writer.drain()
-        if said:
-            writer.close()
-        else:
-            await asyncio.sleep(1)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    assert await remote.knock(Connection("127.0.0.1", port=port), 0.3) is up
-    server.close()
-    assert not await remote.knock(Connection("127.0.0.1", port=port), 0.3)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +56,8 @@ def test_the_path_of_a_connection_fits_a_socket(
 ) -> None:
     monkeypatch.setenv("HOME", home)
     monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    monkeypatch.setattr(remote.os, "access", lambda *_: True)
+    monkeypatch.setattr(Path, "mkdir", lambda *_, **__: None)
     assert remote.control_folder() == Path(expected)
     assert remote.control_path() == f"{expected}/%C"
     assert len(f"{expected}/{LONGEST_NAME}") <= 107
@@ -95,3 +81,97 @@ def test_without_a_runtime_folder_a_private_one_is_made(
     folder.symlink_to(tmp_path)
     with pytest.raises(PlatformError):
         remote.control_folder()
+
+
+def _fake_ssh(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ssh that runs the remote command here, as the lines of a login shell say."""
+    program = folder / "ssh"
+    program.write_text(f"#!/bin/bash\nfor word; do command=$word; done\n{text}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setattr(remote, "_ssh", lambda _: [str(program), "ADDRESS"])
+
+
+def _asked(script: str, data: str = "") -> remote.Reply:
+    return asyncio.run(remote.run(Connection("192.0.2.1", user="root"), script, data))
+
+
+def test_answers_are_those_of_the_script_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _fake_ssh(
+        tmp_path, 'echo Welcome; echo mind >&2; umask 077; sh -c "${@: -1}"; echo bye; exit 0', monkeypatch
+    )
+    reply = _asked("cat; umask; echo bad >&2; exit 3", "data\n")
+    assert reply == remote.Reply(3, "data\n0022\n", "bad\n", noise=("Welcome",))
+
+
+@pytest.mark.parametrize(
+    ("text", "unreachable", "words"),
+    [
+        (
+            "echo 'This account is currently not available.'; exit 1",
+            False,
+            "does not run the commands of its user: This account is currently not available.",
+        ),
+        ("exit 0", False, "does not run the commands of its user: exit status 254"),
+        (
+            "echo 'ssh: connect to host x port 22: Connection refused' >&2; exit 255",
+            True,
+            "answers, but has no ssh server on that port",
+        ),
+        ("echo 'sudo: a password is required' >&2; exit 1", False, "does not let its user become root"),
+    ],
+)
+def test_what_is_not_framed_is_no_answer(
+    text: str, unreachable: bool, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fake_ssh(tmp_path, text, monkeypatch)
+    reply = _asked("echo fine")
+    assert reply.code != 0
+    assert (reply.readable, reply.unreachable) == (False, unreachable)
+    assert reply.refusal.startswith(words)
+
+
+def test_a_script_that_ends_with_255_was_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _fake_ssh(tmp_path, 'sh -c "${@: -1}"', monkeypatch)
+    reply = _asked("exit 255")
+    assert (reply.unreachable, reply.readable) == (False, True)
+
+
+def test_ssh_has_no_terminal_and_no_variable_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_ASKPASS", "/bin/false")
+    monkeypatch.setenv("ANSIBLE_CONFIG", "/tmp/evil")
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
+    _fake_ssh(
+        tmp_path, 'env > "$HOME/environment"; ps -o sid=,pid= $$ > "$HOME/session"; exit 255', monkeypatch
+    )
+    _asked("true")
+    session, pid = (tmp_path / "session").read_text().split()
+    assert session == pid
+    found = (tmp_path / "environment").read_text()
+    assert "SSH_AUTH_SOCK=/run/agent" in found
+    assert "ASKPASS" not in found
+    assert "ANSIBLE" not in found
+
+
+def test_nothing_of_a_users_ssh_configuration_for_sessions_by_hand_applies() -> None:
+    words = remote._ssh(Connection("192.0.2.1", user="ops", arguments=("-o", "BatchMode=no")))
+    first = [words[index + 1] for index, word in enumerate(words) if word == "-o"]
+    assert first.index("BatchMode=yes") < first.index("BatchMode=no")
+    assert {"RequestTTY=no", "RemoteCommand=none", "ClearAllForwardings=yes"} <= set(first)
+
+
+def test_a_missing_ssh_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(remote, "_ssh", lambda _: ["/no/such/ssh"])
+    with pytest.raises(PlatformError, match="is not installed"):
+        _asked("true")
+
+
+def test_a_home_that_cannot_be_written_keeps_no_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/dev/null")
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr(remote, "_TEMPORARY", tmp_path)
+    assert remote.control_folder() == tmp_path / f"platformctl-{os.getuid()}"

@@ -1,6 +1,5 @@
 """Causes of failed connections, from what OpenSSH really writes."""
 
-import shlex
 import subprocess
 from pathlib import Path
 
@@ -27,7 +26,7 @@ Host key verification failed.
 @pytest.mark.parametrize(
     ("said", "does", "remedy"),
     [
-        (CHANGED, "shows another ssh key", "ssh-keygen -f /home/ops/.ssh/known_hosts -R '192.0.2.11'"),
+        (CHANGED, "shows another ssh key", "ssh-keygen -f /home/ops/.ssh/known_hosts -R 192.0.2.11"),
         (
             "No ED25519 host key is known.\nHost key verification failed.",
             "does not know",
@@ -41,7 +40,7 @@ Host key verification failed.
         ),
         ("ssh: connect to host 192.0.2.11 port 22: Connection refused", "no ssh server", "ssh server"),
         ("ssh: connect to host 192.0.2.11 port 22: No route to host", "does not answer", "start it"),
-        ("no answer within 8 s", "does not answer", "start it"),
+        ("no answer within 8 s", "does not answer in time", "start it if it is off"),
     ],
 )
 def test_each_cause_has_its_own_remedy(said: str, does: str, remedy: str) -> None:
@@ -61,13 +60,28 @@ def test_a_key_of_another_port_is_forgotten_by_its_name_there() -> None:
     assert "ssh -p 2222 ops@192.0.2.11" in found
 
 
-def test_the_remedy_against_a_changed_key_takes_the_old_one_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("quote", ['"', "'"])
+@pytest.mark.parametrize(("port", "name"), [(22, "192.0.2.11"), (2222, "[192.0.2.11]:2222")])
+@pytest.mark.parametrize("advice", [True, False])
+def test_the_remedy_against_a_changed_key_takes_the_old_one_away(
+    tmp_path: Path, quote: str, port: int, name: str, advice: bool
+) -> None:
     subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
     key = (tmp_path / "key.pub").read_text()
-    known = tmp_path / "known_hosts"
-    known.write_text(f"192.0.2.11 {key}192.0.2.12 {key}")
-    said = CHANGED.replace("/home/ops/.ssh/known_hosts", str(known))
-    remedy = ssh_errors.remedy(said, Connection("192.0.2.11", "ops"))
+    known = tmp_path / "known hosts"
+    known.write_text(f"{name} {key}192.0.2.12 {key}")
+    said = CHANGED.replace("/home/ops/.ssh/known_hosts", str(known)).replace('"', quote)
+    said = said.replace(f"{quote}192.0.2.11{quote}", f"{quote}{name}{quote}")
+    if not advice:
+        said = "\n".join(line for line in said.splitlines() if "ssh-keygen" not in line)
+    remedy = ssh_errors.remedy(said, Connection("192.0.2.11", "ops", port=port))
     command = remedy.partition("reinstalled: ")[2].partition(", then")[0]
-    subprocess.run(shlex.split(command), check=True, capture_output=True)
+    # As a user's shell takes it, in which brackets are patterns.
+    subprocess.run(["bash", "-O", "failglob", "-c", command], check=True, capture_output=True)
     assert [line.split()[0] for line in known.read_text().splitlines()] == ["192.0.2.12"]
+
+
+def test_the_new_key_is_accepted_where_the_inventory_keeps_known_hosts() -> None:
+    options = ("-o", "UserKnownHostsFile=/home/ops/my hosts")
+    found = ssh_errors.remedy("Host key verification failed.", Connection("n1", "ops", arguments=options))
+    assert "ssh -o 'UserKnownHostsFile=/home/ops/my hosts' ops@n1" in found

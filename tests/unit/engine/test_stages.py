@@ -9,6 +9,7 @@ import yaml
 from platformctl import paths
 from platformctl.artifacts import catalogue
 from platformctl.artifacts.charts import find_charts
+from platformctl.engine.checking.proofs import TABLE
 from platformctl.engine.fleet import LOCALHOST
 from platformctl.engine.planning import digest
 from platformctl.engine.stages import STAGES, Stage, StageRunner
@@ -17,8 +18,8 @@ from platformctl.site.variables import known
 DATA = paths.data_dir()
 APPLIED = [stage for stage in STAGES if stage.group != LOCALHOST]
 HERE = [stage for stage in STAGES if stage.group == LOCALHOST]
-# Status tells these by other ways: the states of nodes on every host, and the answer of slurmdbd.
-SEEN_OTHERWISE = {"containerd", "kubelet", "munge", "slurmd", "mariadb"}
+# They do their work once, when the host starts.
+DONE_AT_ONCE = {"systemd-modules-load", "systemd-sysctl"}
 
 
 def playbook(name: str) -> Any:
@@ -95,19 +96,38 @@ def test_every_role_that_changes_a_host_can_be_undone() -> None:
     assert lacking == set()
 
 
+def roles_of(stage: Stage) -> set[str]:
+    """The roles of a stage, with those that they include."""
+    return set(digest.with_included(list(stage.roles), DATA / "roles"))
+
+
 @pytest.mark.parametrize("stage", APPLIED, ids=lambda stage: stage.name)
-def test_status_shows_every_service_that_a_stage_runs(stage: Stage) -> None:
+def test_every_unit_that_a_stage_runs_is_looked_at(stage: Stage) -> None:
     units = {
-        unit
-        for role in stage.roles
+        unit.removesuffix(".service")
+        for role in roles_of(stage)
         for task in tasks_of(role)
         for arguments in task.values()
         if isinstance(arguments, dict)
         for unit in arguments.get("services") or ()
     }
-    services = {unit.removesuffix(".service") for unit in units if not unit.endswith(".timer")}
-    missing = services - {*stage.services, *SEEN_OTHERWISE}
-    assert not missing, f"name {missing} in `services` of stage {stage.name}"
+    missing = units - {*stage.services, *stage.units, *DONE_AT_ONCE}
+    assert not missing, f"name {missing} in `services` or `units` of stage {stage.name}"
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_a_stage_is_proven_or_says_why_not(stage: Stage) -> None:
+    assert bool(stage.proofs) != bool(stage.unproven), f"give {stage.name} `proofs`, or say why in `unproven`"
+    assert set(stage.proofs) <= set(TABLE), "name proofs of engine/checking/proofs"
+
+
+def test_every_health_check_proves_a_stage() -> None:
+    assert set(TABLE) == {name for stage in STAGES for name in stage.proofs}
+
+
+def test_health_checks_differ_by_their_names() -> None:
+    names = [check.name for check in TABLE.values()]
+    assert sorted(names) == sorted(set(names))
 
 
 @pytest.mark.parametrize("stage", APPLIED, ids=lambda stage: stage.name)
@@ -115,14 +135,15 @@ def test_preflight_looks_at_the_port_that_a_role_lets_a_site_choose(stage: Stage
     chosen = {
         f"{role}_port" for role in stage.roles if f"{role}_port" in digest.declared(DATA / "roles" / role)
     }
-    assert chosen == {port for port in stage.ports if isinstance(port, str)}
+    assert chosen == {port.number for port in stage.ports if isinstance(port.number, str)}
 
 
 def test_the_variables_of_the_table_are_variables_of_sites() -> None:
     named = {
         name
         for stage in STAGES
-        for name in (*stage.variables, *stage.harms, *(port for port in stage.ports if isinstance(port, str)))
+        for name in (*stage.variables, *stage.harms, *(port.number for port in stage.ports))
+        if isinstance(name, str)
     }
     assert named - set(known(DATA)) == set()
 

@@ -1,6 +1,9 @@
 """From a file to the Jobs that are handed to the API server."""
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from platformctl.jobs.manifest import (
     NotAManifestError,
@@ -72,3 +75,30 @@ def test_yaml_for_people_keeps_the_order_the_lines_and_the_letters() -> None:
 )
 def test_names_that_kubernetes_takes(text: str, stem: str) -> None:
     assert name_stem(text) == stem
+
+
+TEXTS = [
+    "a\n", "a\nb", "a \n\tb\n", "  a\nb\n", "\n\na\n", "a\n\n\n", "\n", "a\n  \nb\n", "x\n#y: \n",
+    " \n", "a\n ", "x" * 300 + "\ny\n", "---\n...\n", "BLOCK_0\n", "BLOCK_0", "\u2028\n", "a\r\n",
+    "\ue000\n", "\x07\n", "-\n- a\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=ascii)
+def test_a_text_of_several_lines_is_written_as_it_is(text: str) -> None:
+    for document in (
+        {"k": {"script": text}},
+        [{"a": [text, {"b": text}]}],
+        {"a": [[text]]},
+        {"a": [text, 1]},
+    ):
+        assert yaml.safe_load(as_yaml(document)) == document
+
+
+TEXT = st.text("ab \n\t#:-|", max_size=12)
+DOCUMENTS = st.recursive(TEXT, lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from("xy"), inner))
+
+
+@given(DOCUMENTS)
+def test_any_document_is_read_back(document: object) -> None:
+    assert yaml.safe_load(as_yaml(document)) == document

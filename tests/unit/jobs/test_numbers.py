@@ -20,6 +20,9 @@ from platformctl.jobs.walltime import MAX_SECONDS, parse_walltime
         ("1E", Fraction(10**18)),
         ("12E2", Fraction(1200)),
         ("0.1", Fraction(1, 10)),
+        (0.1, Fraction(1, 10)),
+        (1.5, Fraction(3, 2)),
+        (1e-7, Fraction(1, 10**7)),
         ("100n", Fraction(1, 10**7)),
     ],
 )
@@ -28,7 +31,7 @@ def test_quantities(text: object, value: Fraction) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-1", "1 Gi", "Gi", "1gi", "1e999999999", "٣", "1\n", None, True, 1.5, []]
+    "text", ["", "-1", "1 Gi", "Gi", "1gi", "1e999999999", "٣", "1\n", None, True, -1.5, float("nan"), []]
 )
 def test_what_is_no_quantity(text: object) -> None:
     with pytest.raises(ValueError, match="quantity"):

@@ -12,10 +12,12 @@ from platformctl.jobs.model import (
     Container,
     Dependency,
     JobSpec,
+    Mount,
     PodOptions,
     Resources,
     Target,
     Transfer,
+    Volume,
     When,
 )
 from platformctl.jobs.parse import parse
@@ -74,11 +76,11 @@ def test_a_template_is_read_whole() -> None:
             "requests": {"cpu": "500m", "memory": "1Gi"},
             "limits": {"cpu": 2, "nvidia.com/gpu": 1024},
         },
-        "volumeMounts": [{"name": "v0", "mountPath": "/" + "m" * 4095}] * 32,
+        "volumeMounts": [{"name": "v0", "mountPath": "/" + "m" * 4095}] * 64,
     }
     pod = {
         "containers": [container],
-        "volumes": [{"name": f"v{number}", "emptyDir": {}} for number in range(32)],
+        "volumes": [{"name": f"v{number}", "emptyDir": {}} for number in range(64)],
         "nodeSelector": {"disk": "ssd"},
         "terminationGracePeriodSeconds": 3600,
     }
@@ -99,13 +101,20 @@ def test_a_template_is_read_whole() -> None:
             requests={"cpu": "500m", "memory": "1Gi"},
             limits={"cpu": "2", "nvidia.com/gpu": "1024"},
         ),
-        mounts=(("v0", "/" + "m" * 4095),) * 32,
+        mounts=(Mount("v0", "/" + "m" * 4095),) * 64,
+        given=container,
     )
-    assert job.pod == PodOptions({"disk": "ssd"}, tuple(f"v{number}" for number in range(32)), 3600)
-    assert {found.path.removeprefix("spec.template.spec.") for found in job.unsupported[Target.SLURM]} == {
-        *("volumes", "nodeSelector", "terminationGracePeriodSeconds"),
-        *("containers[0].volumeMounts", "containers[0].workingDir"),
-    }
+    assert job.pod == PodOptions(
+        node_selector={"disk": "ssd"},
+        volumes=tuple(Volume(f"v{number}", "emptyDir") for number in range(64)),
+        grace_seconds=3600,
+        labels={"a": "b"},
+        annotations={"c": "d"},
+        given=pod,
+    )
+    assert [found.path for found in job.unsupported[Target.SLURM]] == [
+        "spec.template.spec.terminationGracePeriodSeconds"
+    ]
 
 
 _LONGER = {
@@ -115,7 +124,7 @@ _LONGER = {
     "args": ["c"] * 1025,
     "env": [{"name": "A"}] * 1025,
     "workingDir": "/" + "m" * 4096,
-    "volumeMounts": [{"name": "v", "mountPath": "/v"}] * 33,
+    "volumeMounts": [{"name": "v", "mountPath": "/v"}] * 65,
 }
 
 
@@ -160,30 +169,91 @@ REFUSED: list[tuple[object, list[str]]] = [
     ({**SCRIPT, "nodes": True}, ["spec.nodes"]),
     ({**SCRIPT, "nodes": 10**30}, ["spec.nodes"]),
     (template({"hostNetwork": True}), ["spec.template.spec.hostNetwork"]),
-    (template({"serviceAccountName": "admin"}), ["spec.template.spec.serviceAccountName"]),
-    (template({"securityContext": {"runAsUser": 0}}), ["spec.template.spec.securityContext.runAsUser"]),
+    (template({"automountServiceAccountToken": True}), ["spec.template.spec.automountServiceAccountToken"]),
+    (template({"securityContext": {"runAsUser": -1}}), ["spec.template.spec.securityContext.runAsUser"]),
     (template({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}),
-     ["spec.template.spec.volumes[0].hostPath", "spec.template.spec.volumes[0].emptyDir"]),
+     ["spec.template.spec.volumes[0].hostPath"]),
+    (template({"volumes": [{"name": "v"}]}), ["spec.template.spec.volumes[0]"]),
+    (template({"volumes": [{"name": "v", "emptyDir": {"medium": "HugePages"}}]}),
+     ["spec.template.spec.volumes[0].emptyDir.medium"]),
+    (template({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "kfoundry-home-10002"}}]}),
+     ["spec.template.spec.volumes[0].persistentVolumeClaim.claimName"]),
+    (template({"volumes": [{"name": "v", "configMap": {
+        "name": "a", "items": [{"key": "k", "path": "../x"}]}}]}),
+     ["spec.template.spec.volumes[0].configMap.items[0].path"]),
+    (template({"volumes": [{"name": "v", "projected": {
+        "sources": [{"serviceAccountToken": {"path": "t"}}]}}]}),
+     ["spec.template.spec.volumes[0].projected.sources[0].serviceAccountToken"]),
+    (template({"tolerations": [{"operator": "Exists"}]}), ["spec.template.spec.tolerations[0]"]),
+    (template({"tolerations": [{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}]}),
+     ["spec.template.spec.tolerations[0]"]),
+    (template({"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "labelSelector": {},
+                                              "whenUnsatisfiable": "DoNotSchedule"}]}),
+     ["spec.template.spec.topologySpreadConstraints[0].labelSelector"]),
+    (template({"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+        {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "db"}}, "namespaces": ["x"]}]}}}),
+     ["spec.template.spec.affinity.podAntiAffinity."
+      "requiredDuringSchedulingIgnoredDuringExecution[0].namespaces",
+      "spec.template.spec.affinity.podAntiAffinity."
+      "requiredDuringSchedulingIgnoredDuringExecution[0].labelSelector"]),
+    (template({"initContainers": [{"name": "a", "image": "b"}]}), ["spec.template.spec.containers[0].name"]),
+    (template(name="kfoundry-stage-out"), ["spec.template.spec.containers[0].name"]),
+    (template(livenessProbe={"httpGet": {"port": 80, "host": "192.0.2.1"}}),
+     ["spec.template.spec.containers[0].livenessProbe.httpGet.host"]),
+    (template(ports=[{"containerPort": 80, "hostPort": 80}]),
+     ["spec.template.spec.containers[0].ports[0].hostPort"]),
+    ({"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/default-container": "b"}},
+                   **template()["template"]}},
+     ["spec.template.metadata.annotations[kubectl.kubernetes.io/default-container]"]),
+    ({**template(), "completions": 4, "array": "0-2"}, ["spec.completions"]),
+    ({**template(), "parallelism": 2, "array": "0-3%3"}, ["spec.parallelism"]),
+    ({**template(), "parallelism": 0}, ["spec.parallelism"]),
+    ({**template(), "completions": 4, "tasks": 3}, ["spec.completions"]),
+    ({**template(), "completionMode": "Indexed"}, ["spec.completions"]),
+    ({**template(), "completionMode": "NonIndexed", "array": "0-3"}, ["spec.completionMode"]),
+    ({**template(), "backoffLimit": 2, "retries": 3}, ["spec.backoffLimit"]),
+    ({**template({"activeDeadlineSeconds": 61}), "activeDeadlineSeconds": 60, "walltime": "2m"},
+     ["spec.activeDeadlineSeconds", "spec.template.spec.activeDeadlineSeconds"]),
+    ({**template(), "ttlSecondsAfterFinished": 60, "ttlAfterFinished": "2m"},
+     ["spec.ttlSecondsAfterFinished"]),
+    ({**template({"priorityClassName": "low"}), "priorityClassName": "high"},
+     ["spec.template.spec.priorityClassName"]),
+    ({**template(), "maxFailedIndexes": 1}, ["spec.maxFailedIndexes", "spec.maxFailedIndexes"]),
+    ({**template(), "successPolicy": {"rules": [{}]}}, ["spec.successPolicy", "spec.successPolicy.rules[0]"]),
+    ({**template(), "completions": 2, "completionMode": "Indexed",
+      "successPolicy": {"rules": [{"succeededIndexes": "2"}]}},
+     ["spec.successPolicy.rules[0].succeededIndexes"]),
+    ({**template(), "podFailurePolicy": {"rules": [{"action": "Ignore"}]}},
+     ["spec.podFailurePolicy.rules[0]"]),
+    ({**template(), "podFailurePolicy": {"rules": [{"action": "FailIndex", "onExitCodes": {
+        "operator": "In", "values": [0]}}]}},
+     ["spec.podFailurePolicy.rules[0].action", "spec.podFailurePolicy.rules[0].onExitCodes.values"]),
+    ({**template({"restartPolicy": "OnFailure"}), "podFailurePolicy": {"rules": [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]}},
+     ["spec.template.spec.restartPolicy"]),
+    ({**template(), "selector": {"matchLabels": {"a": "b"}}, "manualSelector": True},
+     ["spec.selector", "spec.manualSelector"]),
+    ({**template(), "managedBy": "kubernetes.io/job-controller"}, ["spec.managedBy"]),
     (template({"restartPolicy": "Always"}), ["spec.template.spec.restartPolicy"]),
     (template(securityContext={"privileged": True}),
      ["spec.template.spec.containers[0].securityContext.privileged"]),
-    (template(envFrom=[{"secretRef": {"name": "x"}}]), ["spec.template.spec.containers[0].envFrom"]),
+    (template(envFrom=[{"prefix": "A_"}]), ["spec.template.spec.containers[0].envFrom[0]"]),
     (template(env=[{"name": "A\nB", "value": "1"}]), ["spec.template.spec.containers[0].env[0].name"]),
     (template(env=[{"name": "A", "valueFrom": {}}]),
      ["spec.template.spec.containers[0].env[0].valueFrom"]),
     (template(image="x\ny"), ["spec.template.spec.containers[0].image"]),
     (template(name="a\nb"), ["spec.template.spec.containers[0].name"]),
     (template(command=["a\0b"]), ["spec.template.spec.containers[0].command[0]"]),
-    (template(resources={"limits": {"cpu": "0"}}),
+    (template(resources={"limits": {"cpu": "-1"}}),
      ["spec.template.spec.containers[0].resources.limits[cpu]"]),
     (template(resources={"limits": {"memory": "1e99"}}),
      ["spec.template.spec.containers[0].resources.limits[memory]"]),
-    (template(resources={"limits": {"example.com/fpga": 1}}),
-     ["spec.template.spec.containers[0].resources.limits[example.com/fpga]"]),
+    (template(resources={"limits": {"disk": 1}}),
+     ["spec.template.spec.containers[0].resources.limits[disk]"]),
+    (template(resources={"requests": {"example.com/fpga": 1}}),
+     ["spec.template.spec.containers[0].resources.requests[example.com/fpga]"]),
     (template(resources={"limits": {"cpu": "1"}, "requests": {"cpu": "2"}}),
      ["spec.template.spec.containers[0].resources.requests[cpu]"]),
-    ({"template": {"spec": {"containers": [{"name": "a", "image": "b"}, {"name": "c", "image": "d"}]}}},
-     ["spec.template.spec.containers[1]"]),
     ({"template": {"metadata": {"finalizers": ["x/y"]}, **template()["template"]}},
      ["spec.template.metadata.finalizers"]),
     ({"template": {"foo": 1, **template()["template"]}}, ["spec.template.foo"]),
@@ -200,7 +270,7 @@ REFUSED: list[tuple[object, list[str]]] = [
     (template(workingDir="/tmp\n"), ["spec.template.spec.containers[0].workingDir"]),
     (template(args=["x" * 131073]), ["spec.template.spec.containers[0].args[0]"]),
     (template(volumeMounts=[{"name": "v", "mountPath": "/v"}]),
-     ["spec.template.spec.containers[0].volumeMounts"]),
+     ["spec.template.spec.containers[0].volumeMounts[0].name"]),
     (template({"volumes": [{"name": "v", "emptyDir": {}}]}, volumeMounts=[{"name": "v", "mountPath": "v"}]),
      ["spec.template.spec.containers[0].volumeMounts[0].mountPath"]),
     (template({"volumes": [{"name": "v", "emptyDir": {}}]},
@@ -251,7 +321,7 @@ def test_a_security_context_that_asks_for_what_jobs_have_anyway_is_harmless() ->
     mine = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True}
     accepted(template(securityContext=mine))
     assert paths(template(securityContext={**mine, "capabilities": {"add": ["SYS_ADMIN"]}})) == [
-        "spec.template.spec.containers[0].securityContext.capabilities"
+        "spec.template.spec.containers[0].securityContext.capabilities.add"
     ]
 
 
@@ -304,14 +374,27 @@ REFUSED_OF_SCRIPTS: list[tuple[dict[str, Any], str]] = [
     ({"dependsOn": [{"name": "a"}] * 65}, "spec.dependsOn"),
     ({"priorityClassName": "a b"}, "spec.priorityClassName"),
     ({"interactive": "yes"}, "spec.interactive"),
-    ({"retries": 11}, "spec.retries"),
+    ({"retries": 101}, "spec.retries"),
     ({"suspend": 1}, "spec.suspend"),
     ({"managedBy": "me"}, "spec.managedBy"),
     ({"managedBy": 1}, "spec.managedBy"),
     ({"tasksPerNode": 0}, "spec.tasksPerNode"),
     ({"queue": 7}, "spec.queue"),
     ({"managedBy": "example.com/" + "x" * 52}, "spec.managedBy"),
-    ({"script": "#!/bin/sh\n\ndate\n#PBS -l walltime=1:00\n"}, "spec.script"),
+    ({"script": "#!/bin/sh\n\n# x\n#PBS -l walltime=1:00\ndate\n"}, "spec.script"),
+    ({"args": "a"}, "spec.args"),
+    ({"slurm": {"mem": "much"}}, "spec.slurm.mem"),
+    ({"slurm": {"mem": "1G", "memPerGpu": "1G"}}, "spec.slurm.memPerGpu"),
+    ({"slurm": {"mailType": ["NEVER"]}}, "spec.slurm.mailType"),
+    ({"slurm": {"begin": "tomorrow"}}, "spec.slurm.begin"),
+    ({"slurm": {"nice": "low"}}, "spec.slurm.nice"),
+    ({"slurm": {"environment": {"A=B": "c"}}}, "spec.slurm.environment"),
+    (
+        {"slurm": {"components": [{"tasks": 2, "slurm": {"output": "x"}}]}},
+        "spec.slurm.components[0].slurm.output",
+    ),
+    ({"nodes": 2, "slurm": {"nodes": "2-4"}}, "spec.slurm.nodes"),
+    ({"resources": {"memory": "1Gi"}, "slurm": {"mem": "1G"}}, "spec.slurm.mem"),
     ({"stageIn": [{"source": "a" * 4097, "target": "b"}]}, "spec.stageIn[0].source"),
     ({"ttlAfterFinished": 0}, "spec.ttlAfterFinished"),
     ({"stageIn": [{"source": "../a", "target": "b"}]}, "spec.stageIn[0].source"),
@@ -322,7 +405,7 @@ REFUSED_OF_SCRIPTS: list[tuple[dict[str, Any], str]] = [
     ({"stageOut": [{"source": "a", "target": "b"}] * 33}, "spec.stageOut"),
     ({"nodes": 2, "tasksPerNode": 2, "tasks": 5}, "spec.tasks"),
     ({"nodes": 10_000, "tasksPerNode": 11}, "spec.tasksPerNode"),
-    ({"resources": {"cpu": 0}}, "spec.resources[cpu]"),
+    ({"resources": {"cpu": -1}}, "spec.resources[cpu]"),
     ({"resources": {"disk": 1}}, "spec.resources[disk]"),
     ({"script": "#!/bin/sh\n\ud800"}, "spec.script"),
 ]
@@ -336,13 +419,18 @@ def test_mistakes_in_a_script_job_name_the_path(spec: dict[str, Any], expected: 
 ONE_TARGET: list[dict[str, Any]] = [
     {**SCRIPT, "queue": "main", "account": "physics", "nodes": 2, "tasksPerNode": 2, "tasks": 4},
     {**SCRIPT, "array": "0-20:5"},
+    {**SCRIPT, "slurm": {"constraint": "avx512", "gres": "gpu:kind1:2", "mem": "0", "qos": "long"}},
+    {**template(), "slurm": {"chdir": "run", "environment": {"A": "b"}}},
     {**template(), "stageOut": [{"source": "a", "target": "b"}], "tasks": 2},
     {**template(), "array": "0-3", "tasks": 2},
     {**template(), "nodes": 1, "tasks": 4},
-    template({"nodeSelector": {"disk": "ssd"}}),
-    {"template": {"spec": {"containers": [{"name": "a", "image": "b"}]}}},
-    template({"volumes": [{"name": "v", "emptyDir": {}}]}, volumeMounts=[{"name": "v", "mountPath": "/v"}]),
-]
+    {"template": {"spec": {"containers": [{"name": "a", "image": "b"}, {"name": "c", "image": "d"}]}}},
+    template({"volumes": [{"name": "v", "image": {"reference": "debian:13"}}]}),
+    template({"terminationGracePeriodSeconds": 31, "subdomain": "pods", "serviceAccountName": "mine"}),
+    template(resources={"limits": {"example.com/fpga": 1}}, livenessProbe={"exec": {"command": ["true"]}}),
+    template(env=[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+                  {"name": "B", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}]),
+]  # fmt: skip
 
 
 def test_every_refusal_says_what_to_change() -> None:
@@ -404,8 +492,8 @@ def test_tasks_that_must_share_a_host_are_for_slurm_alone() -> None:
 
 
 def test_fields_of_kubernetes_alone_leave_slurm_out() -> None:
-    job = accepted(template({"nodeSelector": {"disk": "ssd"}}))
-    assert [refusal.path for refusal in job.unsupported[Target.SLURM]] == ["spec.template.spec.nodeSelector"]
+    job = accepted(template({"subdomain": "pods"}))
+    assert [refusal.path for refusal in job.unsupported[Target.SLURM]] == ["spec.template.spec.subdomain"]
 
 
 _json = st.recursive(

@@ -90,6 +90,20 @@ def test_a_job_gets_the_queue_it_names_or_the_default_one() -> None:
     assert pick({}, None) is None
 
 
+def test_a_partition_names_the_queue_that_leads_there() -> None:
+    def queue(name: str, partition: str) -> Queue:
+        found = parse_queue(name, {"targets": [{"slurm": {"partition": partition}}]})
+        assert isinstance(found, Queue)
+        return found
+
+    queues = {"gpu-big": queue("gpu-big", "GPU_big"), "main": queue("main", "main")}
+    assert pick(queues, "GPU_big") == queues["gpu-big"]
+    assert pick(queues, "main") == queues["main"]
+    twice = {**queues, "gpu-night": queue("gpu-night", "GPU_big")}
+    assert isinstance(pick(twice, "GPU_big"), Refusal)
+    assert pick({**twice, "GPU_big": queues["main"]}, "GPU_big") == queues["main"]
+
+
 def test_an_unknown_queue_is_refused_with_those_there_are() -> None:
     refused = pick({"a": Queue("a"), "b": Queue("b")}, "x")
     assert refused == Refusal("spec.queue", "there is no queue x; there are a, b")

@@ -80,12 +80,29 @@ def test_options_complete_a_script() -> None:
     )
     assert job["metadata"] == {"name": "now", "labels": {"project": "wind"}}
     assert job["spec"] == {
-        "script": "#!/bin/sh\nexport A=1\nset -- 'x y'\ndate\n",
+        "script": "#!/bin/sh\ndate\n",
+        "args": ["x y"],
+        "slurm": {"environment": {"A": "1"}},
         "dependsOn": [{"name": "a"}, {"name": "b"}, {"name": "c", "when": "failed"}],
         "resources": {"memory": "1Gi"},
         "array": "0-3",
         "retries": 0,
     }
+
+
+def test_arguments_and_variables_replace_those_of_a_script() -> None:
+    spec = {**SCRIPT["spec"], "args": ["a"], "slurm": {"qos": "long", "environment": {"A": "1", "B": "2"}}}
+    job = applied({**SCRIPT, "spec": spec}, Request(variables=(("A", "x 'y'\n$Z"),), arguments=("", "-n")))
+    assert job["spec"] == {
+        "script": SCRIPT["spec"]["script"],
+        "args": ["", "-n"],
+        "slurm": {"qos": "long", "environment": {"A": "x 'y'\n$Z", "B": "2"}},
+    }
+    with pytest.raises(UnclearError, match="'A-B' is not the name of a variable"):
+        applied(SCRIPT, Request(variables=(("A-B", "1"),)))
+    for block in ("x", {"environment": ["x"]}):
+        wrong = applied({**SCRIPT, "spec": {**spec, "slurm": block}}, Request(variables=(("A", "1"),)))
+        assert isinstance(parse(wrong["spec"]), list)
 
 
 def test_options_win_over_a_manifests_container() -> None:

@@ -15,6 +15,7 @@ from platformctl.jobs.model import BACKENDS, Queue, Target
 from platformctl.jobs.queues import parse_queue
 from platformctl.jobs.targets import BACK_ENDS
 from platformctl.router.backends import BUILDERS
+from tests.unit.engine.sites import make_fleet
 
 ROOT = Path(__file__).parents[3]
 CHART = paths.data_dir() / "charts" / "job-router"
@@ -80,3 +81,18 @@ def _lists(node: Any) -> list[list[str]]:
     if isinstance(free, dict) and set(free) <= {str(target) for target in Target}:
         here.append(list(free))
     return here + [found for value in node.values() for found in _lists(value)]
+
+
+@pytest.mark.parametrize(
+    ("groups", "variables", "expected"),
+    [
+        (("kubernetes_control_plane", "slurm_rest"), {}, ()),
+        (("kubernetes_control_plane", "kubernetes_node", "slurm_rest"), {}, ("kubernetes",)),
+        (("kubernetes_control_plane", "slurm_rest", "slurm_node"), {}, ("slurm",)),
+        ((), {"kubernetes_provider": "existing"}, ("kubernetes",)),
+    ],
+)
+def test_a_site_proves_jobs_to_the_schedulers_that_have_nodes(
+    groups: tuple[str, ...], variables: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    assert job_proofs.targets(make_fleet({"h1": groups}, variables)) == expected

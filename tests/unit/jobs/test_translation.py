@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from platformctl.jobs import batch_script, kubernetes, slurm
+from platformctl.jobs import batch_script, kubernetes, kubernetes_rules, slurm, slurm_container
 from platformctl.jobs.model import JobSpec, Priority, Queue, User
 from platformctl.jobs.parse import parse
 from platformctl.jobs.tokens import Token, parse_token
@@ -56,6 +56,13 @@ def test_a_script_for_slurm() -> None:
                 "USER=alice",
                 "LOGNAME=alice",
                 "SHELL=/bin/bash",
+                "SLURM_SUBMIT_DIR=/home/alice",
+                "OMPI_MCA_plm_slurm_args=--external-launcher",
+                "PRTE_MCA_plm_slurm_args=--external-launcher",
+                "HYDRA_BOOTSTRAP=slurm",
+                "HYDRA_LAUNCHER_EXTRA_ARGS=--external-launcher",
+                "I_MPI_HYDRA_BOOTSTRAP=slurm",
+                "I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS=--external-launcher",
             ],
             "tasks": 6,
             "tasks_per_node": 3,
@@ -142,16 +149,16 @@ def test_what_slurm_is_asked_for_is_rounded_up(spec: dict[str, Any], expected: d
 
 def test_a_container_knows_its_home_before_anything_else() -> None:
     container = {**POD["containers"][0], "env": [{"name": "DATA", "value": "$(HOME)/data"}]}
-    found = job(template={"spec": {"containers": [container]}}).container
-    assert found is not None
-    assert slurm.container_environment(found, ALICE) == {"HOME": "/home/alice", "DATA": "/home/alice/data"}
+    found = slurm_container.program(job(template={"spec": {"containers": [container]}}), ALICE)
+    assert found.environment == {"HOME": "/home/alice", "DATA": "/home/alice/data"}
 
 
 def test_an_array_for_slurm_is_one_submission() -> None:
     description = submitted(job(script="#!/bin/sh\ndate\n", array="0-20:5%2"))["job"]
     assert description["array"] == "0-20:5%2"
     assert description["standard_output"] == "/home/alice/pi-%A_%a.out"
-    assert 'export KFOUNDRY_INDEX="$SLURM_ARRAY_TASK_ID"\n' in description["script"]
+    index = '"$SLURM_ARRAY_TASK_ID"'
+    assert f"export KFOUNDRY_INDEX={index} JOB_COMPLETION_INDEX={index}\n" in description["script"]
     command = [{**POD["containers"][0], "command": ["echo", "n$(KFOUNDRY_INDEX)"]}]
     script = submitted(job(template={"spec": {"containers": command}}, array="0-1"))["job"]["script"]
     assert script.endswith('-- echo n"$KFOUNDRY_INDEX"\n')
@@ -341,14 +348,15 @@ def test_a_container_for_slurm() -> None:
     assert description["tres_per_node"] == "gres/gpu:1"
     assert description["environment"][-2:] == ["WHO=me", "BOTH=me+$(NONE)"]
     assert description["script"] == (
-        "#!/bin/bash -p\nexec /usr/local/bin/platform-run-image docker.io/library/perl:5.34.0 -- "
+        "#!/bin/bash -p\nexec /usr/local/bin/platform-run-image --cd=image docker.io/library/perl:5.34.0 -- "
         "perl -e 'print qq(me\\n)'\n"
     )
 
 
 def test_many_tasks_of_a_container_are_started_by_srun_with_memory_by_node() -> None:
     description = submitted(job(template={"spec": POD}, tasks=5, nodes=2))["job"]
-    assert "exec srun /usr/local/bin/platform-run-image" in description["script"]
+    assert "exec srun /bin/bash -p -c " in description["script"]
+    assert 'export JOB_COMPLETION_INDEX="$SLURM_PROCID"' in description["script"]
     assert description["memory_per_node"]["number"] == 3 * 1024
     assert description["tres_per_node"] == "gres/gpu:3"
 
@@ -380,11 +388,11 @@ _words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"
 def test_nothing_in_a_command_line_is_executed(words: list[str]) -> None:
     command = [word.replace("$", "$$") for word in words]
     pod = {"containers": [{"name": "a", "image": "b", "command": command}]}
-    script = batch_script.batch_script(job(template={"spec": pod}), ALICE, {})
+    script = slurm_container.program(job(template={"spec": pod}), ALICE).script
     assert script.count("\n") == 2
     shown = script.replace("exec /usr/local/bin/platform-run-image", "printf '%s\\0'")
     read = subprocess.run(["bash", "-c", shown], capture_output=True, check=True).stdout
-    assert read.decode().split("\0")[2:-1] == words
+    assert read.decode().split("\0")[3:-1] == words
 
 
 def test_a_script_for_kubernetes() -> None:
@@ -437,3 +445,87 @@ def test_tokens_survive_their_text_form_and_nothing_else_does() -> None:
     assert parse_token(str(TOKEN)) == TOKEN
     for other in ("", None, 7, "kf:lab:x:1", f"{TOKEN}\n", f"{TOKEN}1234567", "kf:la b:" + TOKEN.uid + ":1"):
         assert parse_token(other) is None
+
+
+def test_srun_inside_is_told_the_options_as_sbatch_tells_it() -> None:
+    block = {
+        "gpusPerTask": "2",
+        "hint": "nomultithread",
+        "memPerGpu": "1G",
+        "environment": {"SLURM_HINT": "own"},
+    }
+    body = submitted(job(script="#!/bin/sh\n", resources={"cpu": "3"}, tasks=4, tasksPerNode=2, slurm=block))
+    found = dict(item.split("=", 1) for item in body["job"]["environment"])
+    expected = {
+        "SLURM_CPUS_PER_TASK": "3",
+        "SLURM_NTASKS_PER_NODE": "2",
+        "SLURM_TRES_PER_TASK": "cpu=3,gres/gpu=2",
+        "SLURM_MEM_PER_GPU": "1024",
+        "SLURM_HINT": "own",
+    }
+    assert {name: found[name] for name in expected} == expected
+    old = submitted(job(script="#!/bin/sh\n"), "v0.0.38")["job"]["environment"]
+    assert "HYDRA_BOOTSTRAP" not in old
+
+
+@pytest.mark.parametrize("sizes", [{}, {"tasks": 4, "nodes": 2}, {"resources": {"memory": "1Gi"}}])
+def test_variables_alone_change_no_amount(sizes: dict[str, Any]) -> None:
+    plain = submitted(job(script="#!/bin/sh\n", **sizes))["job"]
+    with_variable = submitted(job(script="#!/bin/sh\n", slurm={"environment": {"A": "1"}}, **sizes))["job"]
+    assert "A=1" in with_variable.pop("environment")
+    assert with_variable == {name: value for name, value in plain.items() if name != "environment"}
+
+
+@pytest.mark.parametrize("array", [None, "0-1"])
+def test_a_script_gets_its_arguments_on_slurm(array: str | None, tmp_path: Path) -> None:
+    words = ["a b", "it's", "$HOME", "--time"]
+    body = submitted(job(script='#!/bin/sh\nprintf "%s|" "$@"\n', args=words, array=array))["job"]
+    assert body["argv"] == ["script", *words]
+    path = tmp_path / "batch"
+    path.write_text(body["script"])
+    path.chmod(0o755)
+    done = subprocess.run([path, *words], capture_output=True, text=True, check=True)
+    assert done.stdout == "|".join([*words, ""])
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_script_has_its_folder_its_arguments_and_its_variables_on_kubernetes(copied: bool) -> None:
+    block = {"chdir": "/home/alice/run", "environment": {"DATA": "$(HOME)", "SLURM_UMASK": "0022"}}
+    more = {"stageOut": [{"source": "out", "target": "kept"}]} if copied else {}
+    spec = job(script="#!/bin/sh\n", args=["a b", "$(X)"], slurm=block, **more)
+    (container,) = kubernetes.batch_job(spec, ALICE, "a", TOKEN)["spec"]["template"]["spec"]["containers"]
+    assert container["workingDir"] == "/home/alice/run"
+    # The kubelet reads $$ as $: nothing is expanded.
+    assert {"name": "DATA", "value": "$$(HOME)"} in container["env"]
+    assert not any(item["name"].startswith("SLURM_") for item in container["env"])
+    if copied:
+        assert container["command"][2].startswith("/kfoundry/script 'a b' '$$(X)' &\n")
+    else:
+        assert container["command"] == ["/kfoundry/script", "a b", "$$(X)"]
+
+
+@pytest.mark.parametrize(("folder", "claim", "refused"), [
+    ("/home/alice/run", "claim", []),
+    ("/home/alice/run", None, ["spec.slurm.chdir"]),
+    ("/scratch/run", "claim", ["spec.slurm.chdir"]),
+    ("/home/alice", None, []),
+])  # fmt: skip
+def test_a_script_on_kubernetes_starts_where_something_is_mounted(
+    folder: str, claim: str | None, refused: list[str]
+) -> None:
+    spec = job(script="#!/bin/sh\n", slurm={"chdir": folder})
+    found = kubernetes_rules.unsupported_for(spec, replace(ALICE, home_claim=claim))
+    assert [refusal.path for refusal in found] == refused
+
+
+def test_the_signal_before_the_end_reaches_the_program_of_an_array(tmp_path: Path) -> None:
+    program = "#!/bin/sh\ntrap 'echo saved; exit 0' USR1\necho ready\nwhile :; do sleep 0.05; done\n"
+    path = tmp_path / "batch"
+    path.write_text(submitted(job(script=program, array="0-1"))["job"]["script"])
+    path.chmod(0o755)
+    process = subprocess.Popen([path], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGUSR1)
+    assert process.stdout.read() == "saved\n"
+    assert process.wait(10) == 0

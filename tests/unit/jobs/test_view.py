@@ -93,3 +93,24 @@ def test_exit_codes_have_an_end(count: int, end: str) -> None:
         if row[0] == "exit codes by index"
     ]
     assert shown.endswith(end)
+
+
+def test_the_fields_of_slurm_are_shown_without_the_values_of_variables() -> None:
+    block = {
+        "qos": "long",
+        "mailType": ["END", "FAIL"],
+        "environment": {"SEED": "1"},
+        "plugins": {"uenv": "x"},
+    }
+    spec = {"script": "#!/bin/sh\n", "args": ["a b"], "slurm": {**block, "requeue": True, "components": [{}]}}
+    (asked,) = [part for part in view.describe({"spec": spec}, 0) if part.title == "asked for"]
+    shown = dict(asked.rows)  # type: ignore[arg-type]
+    assert shown["arguments"] == "'a b'"
+    assert {name: text for name, text in shown.items() if name.startswith("slurm.")} == {
+        "slurm.qos": "long",
+        "slurm.mailType": "END, FAIL",
+        "slurm.environment": "1 variables",
+        "slurm.plugins": "uenv=x",
+        "slurm.requeue": "true",
+        "slurm.components": "1 further components",
+    }

@@ -56,7 +56,29 @@ def _stray(box: Sandbox) -> None:
     box.hosts["stray"] = {"ansible_host": "10.20.0.99"}
 
 
+def _overrides(box: Sandbox, **fields: object) -> None:
+    box.vars["kubernetes_kubelet_overrides"] = fields
+
+
 CASES: dict[str, tuple[Spoil, str, str, str]] = {
+    "a misspelt field of the kubelet": (
+        lambda box: _overrides(box, maxPod=50),
+        "kubernetes_kubelet_overrides.maxPod",
+        "the kubelet has no such field",
+        "did you mean maxPods?",
+    ),
+    "a quantity that is none": (
+        lambda box: _overrides(box, systemReserved={"memory": "1GB", "cpu": "500m"}),
+        "kubernetes_kubelet_overrides.systemReserved.memory",
+        "is not a quantity",
+        "1Gi",
+    ),
+    "a limit of a unit that is none": (
+        lambda box: box.vars.update(containerd_service_limits={"LimitNOFILE": "abc", "LimitCPU": "5min"}),
+        "containerd_service_limits.LimitNOFILE",
+        "is not a limit of systemd",
+        "infinity",
+    ),
     "a host in no group": (_stray, "all.hosts.stray", "stray is in no group", "put it into slurm_node"),
     "a mirror without an address": (
         lambda b: b.vars.update(artifacts_source="mirror"),
@@ -152,10 +174,10 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "shared",
     ),
     "contradicting owner": (
-        _shared_node,
+        lambda b: b.hosts["node1"].update(node_owner="slurm"),
         "all.hosts.node1.node_owner",
-        "node1 is in kubernetes_node and slurm_node, which contradicts its owner",
-        "kubernetes_node only",
+        "node1 is in kubernetes_node, which contradicts its owner",
+        "slurm_node only",
     ),
     "owner without a group": (
         lambda b: (
@@ -380,6 +402,15 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "no host of group rack1",
         "another group",
     ),
+    "Secrets in jobs whose environments are kept": (
+        lambda b: b.vars.update(
+            slurm_job_options={"secrets": True},
+            slurm_controller_options={"accountingstoreflags": "job_comment, JOB_ENV"},
+        ),
+        "slurm_controller_options.accountingstoreflags",
+        "job_env keeps the environments of jobs",
+        "leave out job_env",
+    ),
     "partition for an unknown account": (
         lambda b: _partition(b, allow_accounts=["physic"]),
         "slurm_partitions[0].allow_accounts[0]",
@@ -520,6 +551,11 @@ def test_both_remedies_for_the_owner_of_a_control_plane_help(sandbox: Sandbox, o
 
 ALLOWED: dict[str, Spoil] = {
     "a shared node": lambda b: (_shared_node(b), b.hosts["node1"].update(node_owner="shared")),
+    "a node that can move, and is Kubernetes' first": _shared_node,
+    "a node that can move, and is Slurm's first": lambda b: (
+        _shared_node(b),
+        b.hosts["node1"].update(node_owner="slurm"),
+    ),
     "a control plane that Kubernetes owns": lambda b: b.hosts["ctl1"].update(node_owner="kubernetes"),
     "a control plane that Slurm shares": lambda b: (
         b.groups["slurm_node"].append("ctl1"),
@@ -558,6 +594,12 @@ ALLOWED: dict[str, Spoil] = {
         _account(b, groups=["{{ x_group }}"]),
     ),
     "groups of the operating system": lambda b: _account(b, groups=["video", "render"]),
+    "Secrets in jobs": lambda b: b.vars.update(
+        slurm_job_options={"secrets": True}, slurm_controller_options={"AccountingStoreFlags": "job_comment"}
+    ),
+    "environments of jobs that are kept": lambda b: b.vars.update(
+        slurm_controller_options={"AccountingStoreFlags": "job_comment,job_env"}
+    ),
     "a partition for the default account": lambda b: _partition(b, allow_accounts=["users", "physics"]),
     "a partition for a default account of the site's own": lambda b: (
         b.vars.update(slurm_default_account="everyone"),

@@ -25,3 +25,35 @@ dyn(object).kind == "Pod" ? dyn(object).spec
 : dyn(object).kind == "CronJob" ? dyn(object).spec.jobTemplate.spec.template.spec
 : dyn(object).spec.template.spec
 {{- end }}
+
+{{- /* The names of objects in the template of a Job, by kind, as a list that may hold one several times. */ -}}
+{{- define "job-router.secrets-of-template" -}}
+object.spec.template.spec.?volumes.orValue([]).map(volume, volume.?secret.?secretName.orValue(""))
++ object.spec.template.spec.?volumes.orValue([]).map(volume, volume.?csi.?nodePublishSecretRef.?name.orValue(""))
++ object.spec.template.spec.?imagePullSecrets.orValue([]).map(secret, secret.?name.orValue(""))
++ object.spec.template.spec.?volumes.orValue([]).map(volume, volume.?projected.?sources.orValue([]).map(source,
+    source.?secret.?name.orValue("")).join("/")).join("/").split("/")
++ (object.spec.template.spec.containers + object.spec.template.spec.?initContainers.orValue([])).map(container, container.?env.orValue([]).map(variable,
+    variable.?valueFrom.?secretKeyRef.?name.orValue("")).join("/")).join("/").split("/")
++ (object.spec.template.spec.containers + object.spec.template.spec.?initContainers.orValue([])).map(container, container.?envFrom.orValue([]).map(source,
+    source.?secretRef.?name.orValue("")).join("/")).join("/").split("/")
+{{- end }}
+
+{{- define "job-router.config-maps-of-template" -}}
+object.spec.template.spec.?volumes.orValue([]).map(volume, volume.?configMap.?name.orValue(""))
++ object.spec.template.spec.?volumes.orValue([]).map(volume, volume.?projected.?sources.orValue([]).map(source,
+    source.?configMap.?name.orValue("")).join("/")).join("/").split("/")
++ (object.spec.template.spec.containers + object.spec.template.spec.?initContainers.orValue([])).map(container, container.?env.orValue([]).map(variable,
+    variable.?valueFrom.?configMapKeyRef.?name.orValue("")).join("/")).join("/").split("/")
++ (object.spec.template.spec.containers + object.spec.template.spec.?initContainers.orValue([])).map(container, container.?envFrom.orValue([]).map(source,
+    source.?configMapRef.?name.orValue("")).join("/")).join("/").split("/")
+{{- end }}
+
+{{- define "job-router.claims-of-template" -}}
+object.spec.template.spec.?volumes.orValue([]).map(volume, volume.?persistentVolumeClaim.?claimName.orValue(""))
+{{- end }}
+
+{{- define "job-router.accounts-of-template" -}}
+[object.spec.template.spec.?serviceAccountName.orValue(""), object.spec.template.spec.?serviceAccount.orValue("")]
+  .filter(name, name != "default")
+{{- end }}

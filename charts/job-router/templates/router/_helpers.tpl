@@ -6,6 +6,9 @@
 {{- end -}}
 {{- $_ := set $config "priorities" $priorities -}}
 {{- $_ := set $config "stage_paths" .Values.stagePaths -}}
+{{- $_ := set $config "slurm_options" .Values.slurmOptions -}}
+{{- $templates := dict "service_accounts" .Values.templates.serviceAccounts "csi_drivers" .Values.templates.csiDrivers "node_features" .Values.templates.nodeFeatures "claim_folders" .Values.templates.claimFolders "devices" .Values.templates.devices "slurm_secrets" .Values.templates.slurmSecrets -}}
+{{- $_ := set $config "templates" $templates -}}
 {{- $_ := set $config "routing" .Values.routing -}}
 {{- $_ := set $config "lease" (dict "namespace" .Release.Namespace "name" .Release.Name) -}}
 {{- if .Values.slurm.enabled -}}

@@ -35,7 +35,11 @@ class Cache:
             )
 
     def lock(self, digest: str, how: int) -> int:
-        """Return a locked file descriptor of an image; BlockingIOError if `how` says not to wait."""
+        """Return a locked file descriptor of an image; BlockingIOError if `how` says not to wait.
+
+        Who uses or pulls an image shares the lock of its digest, and who removes it has that lock alone.
+        Of those who share it, one at a time has the lock of PARTIAL and the digest, and pulls.
+        """
         descriptor = os.open(self.root / f"{digest}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, how)
@@ -58,7 +62,7 @@ class Cache:
         return digest if digest and (self.root / digest).is_dir() else None
 
     def partial(self, digest: str) -> Path:
-        """Return where an image lies while it is not whole; only for who has the image's lock."""
+        """Return where an image lies while it is not whole; only for who pulls or removes it."""
         return self.root / f"{PARTIAL}{digest}"
 
     def prune(self) -> None:

@@ -5,16 +5,20 @@
 
 from platform_run_image import images, settings
 from platform_run_image.unpacked import Unpacked
+from platform_run_image.wishes import NONE, Wishes
 
 
-def start(name: str, words: list[str]) -> tuple[list[str], dict[str, str]]:
+def start(name: str, words: list[str], wanted: Wishes = NONE) -> tuple[list[str], dict[str, str]]:
     """Return the command line and its environment."""
-    image = Unpacked(name)
+    image = Unpacked(name, wanted)
+    image.make_places_for_files()
     variables = image.environment()
     arguments = [
         "/usr/bin/ch-run",
         "--write-fake",
         *(f"--bind={bind}:{bind}" for bind in settings.BINDS),
+        # ch-run has no read-only mounts: the mode of the files is what protects them.
+        *(f"--bind={mount.source}:{mount.target}" for mount in wanted.mounts),
         *settings.OPTIONS,
         f"--set-env=HOME={variables['HOME']}",
         *(f"--set-env={key}={value}" for key, value in image.inside().items()),
@@ -22,6 +26,6 @@ def start(name: str, words: list[str]) -> tuple[list[str], dict[str, str]]:
         f"--cd={image.folder()}",
         str(image.root),
         "--",
-        *images.command(image.config, words),
+        *images.command(image.config, words, wanted.entrypoint),
     ]
     return arguments, variables

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from platform_run_image import ImageError, layers, names, registry, settings
-from platform_run_image.cache import Cache
+from platform_run_image.cache import PARTIAL, Cache
 from platform_run_image.folders import remove
 
 
@@ -34,27 +34,36 @@ def obtain(cache: Cache, name: str) -> Path:
     descriptor = cache.lock(digest, fcntl.LOCK_SH)
     image = cache.root / digest
     if not image.is_dir():
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if not image.is_dir():
-            if manifest is None:
-                raise ImageError(f"the registry {settings.REGISTRY} does not answer")
-            _pull(cache, repository, digest, manifest)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        # Who has the image shares its lock as long as it lives, so nobody may wait here for it alone.
+        pulling = cache.lock(f"{PARTIAL}{digest}", fcntl.LOCK_EX)
+        try:
+            if not image.is_dir():
+                if manifest is None:
+                    raise ImageError(f"the registry {settings.REGISTRY} does not answer")
+                _pull(cache, repository, digest, manifest)
+        finally:
+            os.close(pulling)
     (image / "used").touch()
     os.set_inheritable(descriptor, True)
     return image
 
 
-def command(config: dict[str, Any], words: list[str]) -> list[str]:
-    """Return the words, or else the entry point of an image's configuration."""
-    found = words or [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
+def command(config: dict[str, Any], words: list[str], entrypoint: bool = False) -> list[str]:
+    """Return the words, or else the entry point of an image's configuration with its own arguments.
+
+    entrypoint: the words are the arguments of the entry point.
+    """
+    start = config.get("Entrypoint") or []
+    if entrypoint:
+        return [*start, *words]
+    found = words or [*start, *(config.get("Cmd") or [])]
     if not found:
         raise ImageError("the image has no entry point: say which command to run after --")
     return found
 
 
 def _pull(cache: Cache, repository: str, digest: str, manifest: dict[str, Any]) -> None:
-    """Unpack an image beside its place in the cache, then move it there whole. Its lock is held."""
+    """Unpack an image beside its place in the cache, then move it there whole. Both of its locks are held."""
     work = cache.partial(digest)
     remove(work)
     try:

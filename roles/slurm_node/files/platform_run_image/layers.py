@@ -33,7 +33,7 @@ def add_mount_points(root: Path) -> None:
     """Make what runners mount over: folders, and files of /etc that they replace."""
     binds = [bind.strip("/") for bind in settings.BINDS]
     for name in ("dev", "etc", "proc", "sys", "tmp", "var/tmp", *binds):
-        _make_folder(root, name)
+        make_folder(root, name)
     for name in ("hosts", "resolv.conf", "passwd", "group"):
         place = root / "etc" / name
         if place.is_symlink():
@@ -76,7 +76,7 @@ def _tar(layer: Path, *options: str) -> str:
     return done.stdout
 
 
-def _make_folder(root: Path, name: str) -> None:
+def make_folder(root: Path, name: str) -> None:
     """Make a folder of the image; links on the way that lead out of it give way to folders."""
     place = root
     for part in Path(name).parts:

@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -I
 """Run a command of a Slurm job in a container image, as the job's user and in the job's folder.
 
-    platform-run-image IMAGE -- COMMAND [ARGUMENT...]
+    platform-run-image [OPTIONS] IMAGE -- COMMAND [ARGUMENT...]
 
 IMAGE is named as for any container engine; a name without a registry means docker.io/library/NAME. Images
 come from the site's registry. Without COMMAND the image's own entry point runs. The environment is passed on,
@@ -16,7 +16,7 @@ import sys
 
 sys.path.insert(0, "/usr/local/lib/platform-run-image")
 
-from platform_run_image import ImageError, settings
+from platform_run_image import ImageError, settings, wishes
 
 FAILED = 125
 
@@ -26,13 +26,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="platform-run-image", description="Run a command in a container image."
     )
+    wishes.add_options(parser)
     parser.add_argument("image", help="name of the image, for instance perl:5.34.0")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="-- COMMAND [ARGUMENT...]")
     arguments = parser.parse_args()
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     try:
         runtime = importlib.import_module(f"platform_run_image.{settings.RUNTIME}")
-        words, variables = runtime.start(arguments.image, command)
+        words, variables = runtime.start(arguments.image, command, wishes.read_options(arguments))
         sys.stdout.flush()
         os.execve(words[0], words, variables)  # noqa: S606
     except (ImageError, OSError) as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from platform_run_image import images, settings
 from platform_run_image.unpacked import SCRATCH, Unpacked
+from platform_run_image.wishes import NONE, Wishes
 
 # Variables that podman itself gets with other values than the container.
 OWN = ("HOME", "XDG_RUNTIME_DIR")
@@ -33,9 +34,9 @@ HOME=$scratch XDG_RUNTIME_DIR=$scratch/run exec "$@"
 """
 
 
-def start(name: str, words: list[str]) -> tuple[list[str], dict[str, str]]:
+def start(name: str, words: list[str], wanted: Wishes = NONE) -> tuple[list[str], dict[str, str]]:
     """Return the command line and its environment."""
-    image = Unpacked(name)
+    image = Unpacked(name, wanted)
     variables = image.environment()
     scratch = image.cache / "podman"
     scratch.mkdir(mode=0o700, exist_ok=True)
@@ -47,10 +48,11 @@ def start(name: str, words: list[str]) -> tuple[list[str], dict[str, str]]:
         *("/bin/sh", "-c", PREPARE, "sh", str(scratch), str(image.root)),
         *_podman(scratch),
         *_container(image, variables),
+        *(f"--volume={mount}" for mount in wanted.mounts),
         *settings.OPTIONS,
         "--rootfs",
         f"{scratch}/image",
-        *images.command(image.config, words),
+        *images.command(image.config, words, wanted.entrypoint),
     ]
     return arguments, variables | _inside()
 

@@ -12,16 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from platform_run_image import ImageError, images, names, registry, settings
+from platform_run_image.wishes import NONE, OF_IMAGE, Wishes
 
 
-def start(name: str, words: list[str]) -> tuple[list[str], dict[str, str]]:
+def start(name: str, words: list[str], wanted: Wishes = NONE) -> tuple[list[str], dict[str, str]]:
     """Return the command line and its environment."""
     if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
         raise ImageError("with pyxis a container is one task: use a script that calls srun --container-image")
     repository, reference = names.parse(name)
     _, manifest = registry.resolve(repository, reference)
     separator = "@" if reference.startswith("sha256:") else ":"
-    mounts = ",".join(f"{place}:{place}" for place in ("/tmp", *settings.BINDS))  # noqa: S108
+    shared = [f"{place}:{place}" for place in ("/tmp", *settings.BINDS)]  # noqa: S108
+    mounts = ",".join([*shared, *map(str, wanted.mounts)])
+    config: dict[str, Any] = {}
+    if wanted.folder == OF_IMAGE or wanted.entrypoint or not words:
+        config = _config(repository, manifest)
+    folder = wanted.start(str(config.get("WorkingDir") or ""), str(Path.cwd()))
     cores = os.environ.get("SLURM_CPUS_PER_TASK")
     arguments = [
         "/usr/bin/srun",
@@ -31,7 +37,7 @@ def start(name: str, words: list[str]) -> tuple[list[str], dict[str, str]]:
         *([f"--cpus-per-task={cores}"] if cores else []),
         f"--container-image={settings.REGISTRY}#{repository}{separator}{reference}",
         f"--container-mounts={mounts}",
-        f"--container-workdir={Path.cwd()}",
+        f"--container-workdir={folder}",
         # The job's variables win over the image's, but for the PATH.
         f"--container-env={','.join(key for key in os.environ if key != 'PATH')}",
         "--no-container-remap-root",
@@ -39,7 +45,7 @@ def start(name: str, words: list[str]) -> tuple[list[str], dict[str, str]]:
         "--no-container-entrypoint",
         "--container-writable",
         *settings.OPTIONS,
-        *(words or images.command(_config(repository, manifest), words)),
+        *images.command(config, words, wanted.entrypoint),
     ]
     return arguments, dict(os.environ)
 

@@ -17,6 +17,8 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
+# The registry is the site's own: a user's proxies are not for it.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -61,7 +63,7 @@ def _fetch(url: str, accept: str = "*/*") -> http.client.HTTPResponse:
     """Open a URL of the registry. An HTTP error becomes an ImageError in words; silence stays an OSError."""
     request = urllib.request.Request(url, headers={"Accept": accept})  # noqa: S310
     try:
-        answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=60)  # noqa: S310
+        answer: http.client.HTTPResponse = _OPENER.open(request, timeout=60)
     except urllib.error.HTTPError as error:
         reason = "there is no such image" if error.code == 404 else f"it answered {error.code} {error.reason}"
         raise ImageError(f"{reason} in the registry ({url})") from error

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from platformctl.engine.checking.preflight import GIB, Level, Subject, judge, peers_of
+from platformctl.engine.checking.findings import Level, Subject
+from platformctl.engine.checking.preflight import GIB, judge, peers_of
 from tests.ansible_files import load
 
 PROBE = {
@@ -22,7 +23,6 @@ PROBE = {
     "machine_id": "a1",
     "addresses": ["192.0.2.11"],
     "cgroup": "v2",
-    "foreign": [],
     "site": "",
     "reach": {},
 }
@@ -59,7 +59,9 @@ def test_space_clock_ports_and_swap() -> None:
     assert bad(subject(clock_offset=-120.0)) == {("n1", "clock", Level.ERROR)}
     assert bad(subject(clock_offset=9.0)) == {("n1", "clock", Level.WARNING)}
     assert bad(subject(listening=[6818])) == {("n1", "port", Level.ERROR)}
-    assert bad(subject(listening=[6818], site="lab")) == set()
+    ours = {"begun": ["slurm_node"], "findings": []}
+    assert bad(subject(listening=[6818], site="lab", existing=ours)) == set()
+    assert bad(subject(listening=[6818], site="lab")) == {("n1", "port", Level.ERROR)}
     assert bad(subject(swap=GIB)) == set()
     assert bad(subject(groups=("kubernetes_control_plane",), memory=GIB)) == {("n1", "memory", Level.ERROR)}
     assert bad(subject(cgroup="hybrid")) == {("n1", "cgroup", Level.WARNING)}
@@ -122,10 +124,7 @@ def test_a_slow_answer_is_no_wrong_clock() -> None:
     assert judged(-40.0, 38.0) == {("n1", "clock", Level.ERROR)}
 
 
-def test_what_others_installed_is_named_and_ours_is_not() -> None:
-    assert bad(subject(foreign=["slurm"])) == {("n1", "existing", Level.ERROR)}
-    assert bad(subject(foreign=["docker"])) == {("n1", "existing", Level.WARNING)}
-    assert bad(subject(foreign=["slurm"], site="lab")) == set()
+def test_a_host_of_another_site_is_refused() -> None:
     assert bad(subject(site="other")) == {("n1", "site", Level.ERROR)}
 
 
@@ -144,3 +143,31 @@ def test_reachability_is_bounded_and_covers_every_host() -> None:
     assert {peer for peers in asked.values() for peer in peers} == set(addresses)
     assert peers_of("only", {"only": "192.0.2.1"}) == {}
     assert bad(subject(reach={"n2": "No route to host", "n3": ""})) == {("n1", "reach", Level.WARNING)}
+
+
+def test_a_proxy_of_the_host_is_named_until_the_site_has_its_own() -> None:
+    found = subject(proxy="http://proxy.example:3128")
+    (finding,) = [finding for finding in judge([found]) if finding.check == "proxy"]
+    assert (finding.level, "site_http_proxy: http://proxy.example:3128" in finding.remedy) == (
+        Level.WARNING,
+        True,
+    )
+    own = replace(found, variables={"site_http_proxy": "http://proxy.example:3128"})
+    assert "proxy" not in {finding.check for finding in judge([own])}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        ("PATH=/bin\n# http_proxy=http://no:1\n", ""),
+        ("HTTPS_PROXY='http://me:secret@proxy:3128'\n", "http://proxy:3128"),
+        ("export http_proxy=http://proxy:3128\n", "http://proxy:3128"),
+    ],
+)
+def test_the_probe_sees_the_proxy_of_a_host(
+    text: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = load("roles/preflight/library/host_probe.py")
+    monkeypatch.setattr(probe, "_read", lambda _: text)
+    assert probe._proxy() == expected

@@ -1,9 +1,5 @@
 import asyncio
 import json
-import subprocess
-import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -12,241 +8,139 @@ from platformctl.cli.main import app
 from platformctl.engine import loading, remote
 from platformctl.engine.checking import status as checking
 from platformctl.engine.checking.status import HostStatus, SiteStatus, gather
-from platformctl.engine.fleet import Connection, Fleet
-from platformctl.engine.planning import record
-from platformctl.engine.remote import Reply
+from platformctl.engine.fleet import Fleet
+from tests.unit.engine.checking.answering import Site, ready_node
 from tests.unit.engine.sites import make_fleet
 
-Status = Callable[..., SiteStatus]
-
-
-@pytest.fixture
-def status(monkeypatch: pytest.MonkeyPatch) -> Status:
-    """gather(), with answers by the host's address and a word of the script; others know no such command.
-
-    Hosts are installed and all of their units run, where the answers do not say otherwise.
-    """
-
-    def gathered(fleet: Fleet, answers: Mapping[tuple[str, str], Reply]) -> SiteStatus:
-        async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
-            found = (
-                reply
-                for (name, word), reply in answers.items()
-                if fleet.hosts[name].connection == connection and word in script
-            )
-            fine = Reply(0, "installed\n", "")
-            return next(found, fine if "digests.json" in script else Reply(127, "", "sh: not found"))
-
-        monkeypatch.setattr(remote, "run", run)
-        return asyncio.run(gather(fleet))
-
-    return gathered
-
-
-def sinfo(state: str, reason: str = "none") -> Reply:
-    return Reply(0, f"Slurmctld(primary) at ctl1 is UP\n--\nn1|{state}|24.11.5|batch|{reason}\n", "")
-
-
 SLURM = make_fleet({"ctl1": ("slurm_controller",), "n1": ("slurm_node",)})
+NODES = {"ctl1": ("kubernetes_control_plane", "slurm_controller"), "n1": ("kubernetes_node", "slurm_node")}
 
 
-# All that node_state_string of Slurm 24.11 says of nodes that are in use.
-@pytest.mark.parametrize(
-    ("states", "healthy"),
-    [
-        ("idle idle$ idle^ idle@ idle# idle% idle~ idle!", True),
-        ("allocated allocated$ allocated+ mixed mixed- mixed~ completing completing$", True),
-        ("reserved planned blocked maint reboot reboot^", True),
-        ("drained drained$ drained~ draining draining@", True),
-        ("idle* allocated* mixed* completing* maint* reboot* drained* draining*", False),
-        ("inval", False),
-        ("down down* down$ down^ down@ down# down% down~ down!", False),
-        ("fail fail* failing failing*", False),
-        ("unknown unknown* future future~ ?", False),
-    ],
-)
-def test_which_states_of_slurm_are_healthy(status: Status, states: str, healthy: bool) -> None:
-    for state in states.split():
-        found = status(SLURM, {("ctl1", "sinfo"): sinfo(state)})
-        assert (state, found.hosts[1].healthy) == (state, healthy)
-        assert found.healthy is healthy
+def status(site: Site, monkeypatch: pytest.MonkeyPatch) -> SiteStatus:
+    monkeypatch.setattr(remote, "run", site.run)
+    return asyncio.run(gather(site.fleet))
 
 
-def test_a_node_that_slurm_refuses_is_shown_with_the_reason(status: Status) -> None:
-    found = status(SLURM, {("ctl1", "sinfo"): sinfo("inval", "Low RealMemory (reported:1 < 100.00%)")})
+def test_a_node_that_slurm_refuses_is_shown_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(SLURM)
+    site.slurm["n1"] = ("inval", "Low RealMemory (reported:1 < 100.00%)")
+    found = status(site, monkeypatch)
     assert (found.hosts[1].slurm, found.hosts[1].healthy) == ("inval 24.11.5", False)
-    assert found.hosts[1].remark.startswith("Low RealMemory")
+    assert "Low RealMemory" in found.hosts[1].remark
 
 
-def kubernetes(**ready: str) -> Reply:
-    """What a control plane says of nodes; ready: status of the condition Ready, by node."""
-    nodes = [
-        {
-            "metadata": {"name": name},
-            "spec": {},
-            "status": {
-                "conditions": [{"type": "Ready", "status": word, "message": f"kubelet says {word}"}],
-                "nodeInfo": {"kubeletVersion": "v1.35.0"},
-            },
-        }
-        for name, word in ready.items()
-    ]
-    version = {"serverVersion": {"gitVersion": "v1.35.0"}}
-    answer = {"nodes": {"items": nodes}, "deployments": {"items": []}, "version": version}
-    return Reply(0, json.dumps(answer), "")
-
-
-def test_nodes_of_kubernetes_need_no_parent_group(status: Status) -> None:
+def test_nodes_of_kubernetes_need_no_parent_group(monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = make_fleet({"ctl1": ("kubernetes_control_plane",), "n1": ("kubernetes_node",)})
-    answers = {("ctl1", "kubectl"): kubernetes(ctl1="True", n1="Unknown")}
-    control, node = status(fleet, answers).hosts
+    site = Site(fleet)
+    site.nodes["n1"] = ready_node("n1", "192.0.2.12", "Unknown")
+    control, node = status(site, monkeypatch).hosts
     assert (control.kubernetes, control.healthy) == ("Ready v1.35.0", True)
     assert (node.kubernetes, node.healthy) == ("NotReady v1.35.0", False)
-    assert node.remark == "kubelet says Unknown"
-    _, missing = status(fleet, {("ctl1", "kubectl"): kubernetes(ctl1="True")}).hosts
-    assert (missing.healthy, missing.remark) == (False, "not known to kubernetes")
+    assert "kubelet says Unknown" in node.remark
+    del site.nodes["n1"]
+    _, missing = status(site, monkeypatch).hosts
+    assert (missing.kubernetes, missing.healthy) == ("not there", False)
+    assert "not known to kubernetes" in missing.remark
 
 
-def test_accounting_is_asked_from_the_controller(status: Status) -> None:
+def test_nodes_of_a_scheduler_that_is_silent_are_not_called_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(make_fleet(NODES))
+    site.api = site.slurmctld = 1
+    found = status(site, monkeypatch)
+    assert not found.healthy
+    assert [(host.kubernetes, host.slurm) for host in found.hosts][1] == ("no answer", "no answer")
+    assert not any("not known" in host.remark for host in found.hosts)
+    assert {item.name for item in found.services if not item.healthy} >= {"kube-apiserver", "slurmctld"}
+
+
+def test_accounting_is_asked_from_the_controller(monkeypatch: pytest.MonkeyPatch) -> None:
     groups = {"db1": ("slurm_accounting",), "ctl1": ("slurm_controller",), "n1": ("slurm_node",)}
-    fleet, idle = make_fleet(groups), sinfo("idle")
-    found = status(fleet, {("ctl1", "sinfo"): idle, ("ctl1", "sacctmgr"): Reply(0, "lab\n", "")})
+    site = Site(make_fleet(groups))
+    found = status(site, monkeypatch)
     assert [(item.name, item.where, item.state) for item in found.services] == [
         ("slurmdbd", "db1", "up"),
         ("slurmctld", "ctl1", "up"),
     ]
     assert found.healthy
-    down = Reply(1, "", "sacctmgr: error: Problem talking to the database")
-    found = status(fleet, {("ctl1", "sinfo"): idle, ("ctl1", "sacctmgr"): down})
+    site.accounting = 1
+    found = status(site, monkeypatch)
     assert not found.healthy
-    assert found.services[0].state == f"asked from ctl1: {down.err}"
+    assert found.services[0].state == "asked from ctl1: no database"
+    assert found.services[0].where == "db1"
 
 
-def test_a_site_without_accounting_has_no_slurmdbd(status: Status) -> None:
-    assert [item.name for item in status(SLURM, {("ctl1", "sinfo"): sinfo("idle")}).services] == ["slurmctld"]
+def test_a_site_without_accounting_has_no_slurmdbd(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(SLURM)
+    site.accounting = 1
+    found = status(site, monkeypatch)
+    assert [item.name for item in found.services] == ["slurmctld"]
+    assert found.healthy
 
 
-NODES = {"ctl1": ("kubernetes_control_plane", "slurm_controller"), "n1": ("kubernetes_node", "slurm_node")}
+def test_a_controller_that_does_not_answer_is_one_service_that_is_not_healthy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site = Site(SLURM)
+    site.slurmctld = 1
+    found = status(site, monkeypatch)
+    assert [(item.name, item.where) for item in found.services] == [("slurmctld", "ctl1")]
+    assert "refused" in found.services[0].state
 
 
-def test_a_host_without_power_is_shown_though_the_schedulers_still_trust_it(status: Status) -> None:
-    answers = {
-        ("ctl1", "kubectl"): kubernetes(ctl1="True", n1="True"),
-        ("ctl1", "sinfo"): sinfo("idle"),
-        ("n1", "digests.json"): Reply(255, "", "no answer within 8 s"),
-    }
-    control, node = status(make_fleet(NODES), answers).hosts
+def test_a_host_without_power_is_shown_though_the_schedulers_still_trust_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site = Site(make_fleet(NODES))
+    site.down = {"n1"}
+    control, node = status(site, monkeypatch).hosts
     assert (control.state, control.healthy) == ("up", True)
     assert (node.state, node.healthy) == ("no answer", False)
-    assert node.remark == "does not answer: no answer within 8 s"
+    assert "No route to host" in node.remark
     assert (node.kubernetes, node.slurm) == ("Ready v1.35.0", "idle 24.11.5")
 
 
-def test_a_daemon_that_does_not_run_is_named(status: Status) -> None:
-    answers = {
-        ("ctl1", "kubectl"): kubernetes(ctl1="True", n1="True"),
-        ("ctl1", "sinfo"): sinfo("idle"),
-        ("n1", "digests.json"): Reply(0, "installed\nkubelet failed\nslurmd inactive\n", ""),
-    }
-    _, node = status(make_fleet(NODES), answers).hosts
-    assert (node.state, node.healthy, node.remark) == ("up", False, "kubelet is failed, slurmd is inactive")
+def test_a_unit_that_does_not_run_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(make_fleet(NODES))
+    site.bad["n1", "kubernetes_node.services"] = (1, "kubelet is failed")
+    site.bad["n1", "slurm_node.services"] = (1, "slurmd is inactive")
+    _, node = status(site, monkeypatch).hosts
+    assert (node.state, node.healthy) == ("up", False)
+    assert node.remark == "services: kubelet is failed; services: slurmd is inactive"
 
 
-def test_a_site_that_is_not_installed_says_so_in_words(status: Status) -> None:
-    fresh = {(name, "digests.json"): Reply(0, "nothing\n", "") for name in NODES}
-    found = status(make_fleet(NODES), fresh)
+def test_a_site_that_is_not_installed_says_so_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(make_fleet(NODES))
+    site.bare = set(NODES)
+    found = status(site, monkeypatch)
     assert {host.state for host in found.hosts} == {"not installed"}
     assert {host.remark for host in found.hosts} == {""}
     assert {service.state for service in found.services} == {"not installed"}
     assert not found.healthy
 
 
-def test_hosts_are_asked_what_belongs_to_them_at_once_and_for_a_bounded_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: list[tuple[str, float]] = []
-
-    async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
-        if "digests.json" in script:
-            asked.append((script, seconds))
-            await asyncio.sleep(0.05)
-        return Reply(0, "installed\n", "")
-
-    monkeypatch.setattr(remote, "run", run)
-    many = make_fleet({f"n{number}": () for number in range(40)} | {"k": ("kubernetes_node",)})
-    started = time.monotonic()
-    asyncio.run(gather(many))
-    assert time.monotonic() - started < 1
-    assert len(asked) == 41
-    assert {seconds for _, seconds in asked} == {8}
-    assert ["containerd kubelet" in script for script, _ in asked].count(True) == 1
+def test_every_host_is_asked_once_and_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(make_fleet({f"n{number}": ("slurm_node",) for number in range(300)}))
+    found = status(site, monkeypatch)
+    asked = [host for host, script in site.scripts if "answer" in script]
+    assert sorted(asked) == sorted(host.name for host in site.fleet.hosts.values())
+    assert 12 in site.seconds
+    assert {host.state for host in found.hosts} == {"up"}
 
 
-def test_a_large_site_is_asked_through_ssh_only_where_that_tells_more(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    fleet = make_fleet(
-        {"ctl1": ("slurm_controller",)} | {f"n{number}": ("slurm_node",) for number in range(300)}
-    )
-    asked: list[str] = []
-
-    async def knock(connection: Connection, seconds: float) -> bool:
-        return connection != fleet.hosts["n7"].connection
-
-    async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
-        if "digests.json" in script:
-            asked.append(next(host.name for host in fleet.hosts.values() if host.connection == connection))
-        down = connection == fleet.hosts["n7"].connection
-        return Reply(255, "", "No route to host") if down else Reply(0, answer, "")
-
-    monkeypatch.setattr(remote, "run", run)
-    monkeypatch.setattr(remote, "knock", knock)
-    answer = "installed\n"
-    found = {host.name: host.state for host in asyncio.run(gather(fleet)).hosts}
-    assert sorted(asked) == ["ctl1", "n0", "n7"]
-    assert (found["n7"], found["n8"]) == ("no answer", "up")
-    assert list(found) == list(fleet.hosts)
-    monkeypatch.setattr(remote, "knock", lambda *_: asyncio.sleep(0, True))
-    answer = "nothing\n"
-    fresh = {host.name: host.state for host in asyncio.run(gather(fleet)).hosts}
-    assert fresh["n8"] == "not installed"
-
-
-def test_the_question_to_a_host_is_a_script_that_sh_understands(tmp_path: Path) -> None:
-    programs = tmp_path / "systemctl"
-    programs.write_text("#!/bin/sh\n[ $2 = slurmd ] && echo failed || echo active\n")
-    programs.chmod(0o755)
-    script = checking._SELF.replace("UNITS", "munge slurmd").replace(record.FOLDER, str(tmp_path))
-
-    def ask() -> str:
-        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-        return subprocess.run(["sh", "-c", script], env=environment, stdout=subprocess.PIPE, text=True).stdout
-
-    assert ask() == "nothing\nslurmd failed\n"
-    (tmp_path / "digests.json").write_text('{"base": {"digest": "x"}}')
-    assert ask() == "installed\nslurmd failed\n"
-
-
-def test_a_host_that_is_no_node_is_asked_about_no_unit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program = tmp_path / "systemctl"
-    program.write_text("#!/bin/sh\n[ $# -gt 1 ] && echo active\n")
-    program.chmod(0o755)
-    (tmp_path / "digests.json").write_text('{"base": {"digest": "x"}}')
-
-    def answer(script: str) -> Reply:
-        script = script.replace(record.FOLDER, str(tmp_path))
-        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-        done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True)
-        return Reply(done.returncode, done.stdout, done.stderr)
-
-    async def run(connection: Connection, script: str, data: str = "", seconds: float = 60) -> Reply:
-        return answer(script)
-
-    monkeypatch.setattr(remote, "run", run)
-    found = asyncio.run(gather(make_fleet({"reg1": ("registry",), "login1": ("site_login",)})))
+def test_a_host_without_a_stage_of_its_own_is_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = status(Site(make_fleet({"reg1": ("registry",), "login1": ("site_login",)})), monkeypatch)
     assert [(host.state, host.healthy, host.remark) for host in found.hosts] == [("up", True, "")] * 2
+
+
+def test_the_pods_of_users_are_not_services_of_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(make_fleet({"ctl1": ("kubernetes_control_plane",)}))
+    theirs = json.loads(json.dumps(site.deployments[0]))
+    theirs["metadata"] = {"name": "notebook", "namespace": "alice"}
+    theirs["status"] = {"readyReplicas": 0}
+    site.deployments.append(theirs)
+    found = status(site, monkeypatch)
+    assert found.healthy
+    assert "notebook" not in {item.name for item in found.services}
 
 
 def test_the_command_says_what_to_do_where_nothing_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,17 +155,15 @@ def test_the_command_says_what_to_do_where_nothing_is_installed(monkeypatch: pyt
     assert "nothing is installed yet: platformctl install -i mysite" in done.stderr
 
 
-def test_the_services_of_the_stage_table_are_asked_of_the_first_host_of_their_group(status: Status) -> None:
-    fleet = make_fleet({"reg1": ("registry",), "rest1": ("slurm_rest",), "rest2": ("slurm_rest",)})
-    answers = {
-        ("reg1", "systemctl is-active docker-registry"): Reply(0, "active\n", ""),
-        ("rest1", "systemctl is-active slurmrestd"): Reply(0, "active\n", ""),
-        ("rest1", "systemctl is-active slurm-rest-tls"): Reply(3, "failed\n", ""),
-    }
-    found = status(fleet, answers)
+def test_the_services_of_the_stage_table_are_those_of_the_first_host_of_their_group(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site = Site(make_fleet({"reg1": ("registry",), "rest1": ("slurm_rest",), "rest2": ("slurm_rest",)}))
+    site.bad["rest1", "slurm_rest.services"] = (1, "slurm-rest-tls is failed")
+    found = status(site, monkeypatch)
     assert [(item.name, item.where, item.state, item.healthy) for item in found.services] == [
         ("docker-registry", "reg1", "up", True),
         ("slurmrestd", "rest1", "up", True),
-        ("slurm-rest-tls", "rest1", "failed", False),
+        ("slurm-rest-tls", "rest1", "slurm-rest-tls is failed", False),
     ]
     assert not found.healthy

@@ -17,7 +17,11 @@ from platformctl.engine.running.redact import Redactor
 from platformctl.engine.stages import STAGES, StageRunner
 from tests.unit.engine.sites import make_fleet
 
-GROUPS = {"ctl1": ("kubernetes_control_plane", "slurm_controller", "slurm_rest"), "n1": ("slurm_node",)}
+GROUPS = {
+    "ctl1": ("kubernetes_control_plane", "slurm_controller", "slurm_rest"),
+    "n1": ("slurm_node",),
+    "n2": ("kubernetes_node",),
+}
 GONE = {"name": "mallory", "uid": 10001, "state": "absent"}
 HERE = {"name": "alice", "uid": 10002}
 
@@ -72,7 +76,7 @@ def test_without_users_the_jobs_are_skipped_and_told(site: Site, accounts: tuple
         ("Job to kubernetes", "skipped"),
     ]
     assert "users_accounts" in proofs[1].found
-    assert not any("runuser" in script for script in site.scripts)
+    assert not any("sbatch" in script for script in site.scripts)
     assert site.users == []
 
 

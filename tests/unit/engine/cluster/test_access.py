@@ -8,6 +8,7 @@ import pytest
 from platformctl.engine import remote
 from platformctl.engine.cluster import access
 from platformctl.engine.fleet import Connection
+from platformctl.engine.remote import Reply
 from platformctl.errors import PlatformError
 from tests.unit.engine.sites import make_fleet
 
@@ -50,3 +51,13 @@ def test_a_control_plane_without_a_kubeconfig_says_why(
     with pytest.raises(PlatformError) as raised:
         asyncio.run(access.admin_kubeconfig(fleet))
     assert (raised.value.what, raised.value.next) == (what, next_command)
+
+
+@pytest.mark.parametrize("text", ["", "Welcome to ctl1\n", "a: [", "clusters: []"])
+async def test_an_admin_conf_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    async def run(*_: object, **__: object) -> Reply:
+        return Reply(0, text, "")
+
+    monkeypatch.setattr(remote, "run", run)
+    with pytest.raises(PlatformError, match="kubeconfig is damaged"):
+        await access.admin_kubeconfig(make_fleet({"ctl1": ("kubernetes_control_plane",)}))

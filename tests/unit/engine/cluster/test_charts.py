@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from platformctl.clients.helm import Release
+from platformctl.engine import releases
 from platformctl.engine.cluster import charts
 from platformctl.engine.fleet import Connection, Fleet, Host
 from platformctl.engine.releases import RELEASES
@@ -81,7 +82,36 @@ def test_the_router_knows_the_sites_users_and_slurm() -> None:
             "hostAddress": "192.0.2.11",
             "certificateAuthority": "PEM",
             "keySecret": "job-router-slurm",
+            "keyDigest": releases._slow_digest("c2VjcmV0"),
         },
+        "slurmOptions": {"folders": ["/home"]},
+        "templates": {},
+    }
+
+
+def test_what_the_site_decides_about_slurm_is_added_to_its_homes() -> None:
+    decided = {"forbid": {"reboot": "operators boot"}, "folders": ["/scratch"]}
+    host = Host("ctl1", frozenset(), {**VARIABLES, "slurm_job_options": decided}, Connection("192.0.2.11"))
+    values = release("job-router", Fleet("lab", Path("/i"), {"ctl1": host}, {})).values
+    assert values["slurmOptions"] == {
+        "forbid": {"reboot": "operators boot"},
+        "folders": ["/home", "/scratch"],
+    }
+
+
+def test_what_templates_mean_on_slurm_is_the_sites_to_say() -> None:
+    decided = {
+        "node_features": {"disk=ssd": "ssd"},
+        "claim_folders": {"default/data": "/data"},
+        "secrets": True,
+    }
+    host = Host("ctl1", frozenset(), {**VARIABLES, "slurm_job_options": decided}, Connection("192.0.2.11"))
+    values = release("job-router", Fleet("lab", Path("/i"), {"ctl1": host}, {})).values
+    assert values["slurmOptions"] == {"folders": ["/home"]}
+    assert values["templates"] == {
+        "nodeFeatures": {"disk=ssd": "ssd"},
+        "claimFolders": {"default/data": "/data"},
+        "slurmSecrets": True,
     }
 
 

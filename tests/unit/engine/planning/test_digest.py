@@ -1,11 +1,15 @@
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from platformctl import paths
 from platformctl.engine.planning import digest
 from platformctl.engine.stages import STAGES, Peers, Stage, StageRunner
+from tests.ansible_files import load
 from tests.unit.engine.sites import make_fleet
 
 HOSTS = {"ctl1": ("controller",), "n1": ("node",), "n2": ("node",)}
@@ -258,7 +262,11 @@ def test_every_stage_that_installs_packages_is_made_of_the_role_for_it() -> None
     """So that a change of how packages are installed reaches the hosts."""
     roles = paths.data_dir() / "roles"
     texts = {path: path.read_text() for path in roles.glob("*/tasks/*.yml")}
-    calling = {path.parts[-3] for path, text in texts.items() if "ansible.builtin.apt:" in text}
+    calling = {
+        path.parts[-3]
+        for path, text in texts.items()
+        if "ansible.builtin.apt:" in text or "host_packages:" in text
+    }
     assert calling == {"packages"}
     importing = {path.parts[-3] for path, text in texts.items() if "name: packages\n" in text}
     assert len(importing) == 8
@@ -266,3 +274,42 @@ def test_every_stage_that_installs_packages_is_made_of_the_role_for_it() -> None
         name for stage in STAGES for name in stage.roles if "packages" in digest.with_included((name,), roles)
     }
     assert made_of == importing
+
+
+def used_modules(stage: Stage) -> set[str]:
+    """The modules of platformctl behind the filters that the roles of a stage use."""
+    data = paths.data_dir()
+    found = set()
+    for plugin in data.glob("roles/*/filter_plugins/*.py"):
+        imports = re.findall(r"^from (platformctl[\w.]*) import (.+)$", plugin.read_text(), re.MULTILINE)
+        modules = {f"{package}.{name.strip()}" for package, names in imports for name in names.split(",")}
+        filters = load(str(plugin.relative_to(data))).FilterModule().filters()
+        used = re.compile(rf"\b({'|'.join(filters)})\b")
+        files = [
+            file
+            for role in digest.with_included(stage.roles, data / "roles")
+            for part in ("tasks", "templates", "vars")
+            for file in (data / "roles" / role / part).rglob("*")
+        ]
+        if any(used.search(file.read_text()) for file in files if file.is_file()):
+            found |= modules
+    return found
+
+
+# Its findings are the result, whatever they were found with.
+@pytest.mark.parametrize(
+    "stage", [stage for stage in STAGES if stage.name != "preflight"], ids=lambda stage: stage.name
+)
+def test_a_stage_names_the_modules_that_its_roles_use(stage: Stage) -> None:
+    assert used_modules(stage) <= set(stage.modules)
+
+
+def test_a_changed_module_is_a_reason_to_run_its_stages() -> None:
+    stage = next(stage for stage in STAGES if stage.name == "slurm_controller")
+    assert "platformctl.site.devices" in used_modules(stage)
+    parts = digest.StageDigest(stage, make_fleet({"n1": ("slurm_controller",)}), paths.data_dir(), {}).parts(
+        "n1"
+    )
+    assert "module:platformctl.site.devices" in parts
+    old = {**parts, "module:platformctl.site.devices": "other"}
+    assert list(digest.differences(old, parts)) == ["module platformctl.site.devices changed"]

@@ -149,8 +149,33 @@ async def test_records_survive_on_the_host(hosts: Hosts) -> None:
     assert again.parts("n1", "base") == {"role:base": "x"}
     path = hosts.folder("192.0.2.11") / "digests.json"
     assert path.stat().st_mode & 0o777 == 0o600
-    path.write_text("{broken")
-    assert (await record.read(fleet, ("n1",))).stages == {"n1": {}}
+
+
+DAMAGED = ["{broken", "", "[]", "null", '{"base": 1}', '{"base": {"parts": 3}}', '{"base": {"at": "once"}}']
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+async def test_a_damaged_record_is_unknown_and_never_not_applied(text: str, hosts: Hosts, data: Path) -> None:
+    fleet = make_fleet(HOSTS)
+    for address in ("192.0.2.11", "192.0.2.12"):
+        hosts.folder(address).mkdir(parents=True)
+    (hosts.folder("192.0.2.11") / "digests.json").write_text(text)
+    records = await record.read(fleet, ("n1", "n2"))
+    assert records.damaged == {"n1"}
+    steps = {step.host: step for step in make(fleet, records, data).steps if step.stage == "node"}
+    assert "unknown" in steps["n1"].reasons[0]
+    assert (steps["n1"].fresh, steps["n2"].fresh) == (False, True)
+    # The first change writes a sound record, which still says that anything may be applied.
+    await records.begin(fleet.hosts["n1"], "other")
+    again = await record.read(fleet, ("n1",))
+    assert again.damaged == set()
+    assert again.begun("n1", "node")
+
+
+async def test_a_record_that_cannot_be_read_is_said(hosts: Hosts) -> None:
+    (hosts.folder("192.0.2.11") / "digests.json").mkdir(parents=True)
+    records = await record.read(make_fleet(HOSTS), ("n1",))
+    assert "Is a directory" in records.down["n1"].refusal
 
 
 FLEETWIDE = Stage(

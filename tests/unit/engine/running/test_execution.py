@@ -35,7 +35,7 @@ class Ansible:
     def __init__(self, *_: object) -> None:
         pass
 
-    async def run(self, stage: str, hosts: tuple[str, ...]) -> StageResult:
+    async def run(self, stage: str, hosts: tuple[str, ...], _variables: object = None) -> StageResult:
         records = await record.read(FLEET, hosts)
         Ansible.meanwhile = {host: records.parts(host, stage) is not None for host in hosts}
         if Ansible.error:
@@ -58,7 +58,8 @@ def install(
         found = plan.make(stages, FLEET, records, selection, data, {})
         with Journal(tmp_path / "run", Redactor([]), lambda _: None) as journal:
             reporter = Reporter(FLEET, journal, "install")
-            results = await Execution(FLEET, data, records, journal, reporter, 0).run(stages, found)
+            context = steps.Context(FLEET, data, journal)
+            results = await Execution(context, records, reporter, 0).run(stages, found)
         return {host: end.status for result in results.values() for host, end in result.hosts.items()}
 
     return run
@@ -117,3 +118,73 @@ async def test_a_proof_without_some_hosts_is_made_again_when_they_are_back(
     Ansible.ends = {}
     assert await install(stages=stages) == {"n2": Status.OK, LOCALHOST: Status.OK}
     assert await install(stages=stages) == {}
+
+
+DAEMON = Stage("node", "node", ("node",), effect="slurmd may restart")
+
+
+class Proofs:
+    """Stands in for the health checks: which hosts are sick, and what was proven."""
+
+    def __init__(self) -> None:
+        self.sick: set[str] = set()
+        self.asked: list[tuple[tuple[str, ...], set[str]]] = []
+
+    async def prove(self, _fleet: object, _stage: Stage, hosts: list[str], *rest: object) -> dict:
+        in_service = rest[1]
+        assert isinstance(in_service, set)
+        self.asked.append((tuple(hosts), in_service))
+        words = HostResult(Status.FAILED, "health checks after the stage", "kubelet: is dead")
+        return {host: words for host in hosts if host in self.sick}
+
+
+@pytest.fixture
+def proofs(monkeypatch: pytest.MonkeyPatch) -> Proofs:
+    found = Proofs()
+    monkeypatch.setattr(execution.proving, "prove", found.prove)
+    return found
+
+
+async def test_a_stage_is_not_done_where_its_proof_fails(install: Callable, proofs: Proofs) -> None:
+    proofs.sick = {"n2"}
+    assert await install() == {"n1": Status.OK, "n2": Status.FAILED}
+    proofs.sick = set()
+    assert await install() == {"n2": Status.OK}
+    assert await install() == {}
+
+
+async def test_only_where_the_stage_ended_well_there_is_something_to_prove(
+    install: Callable, proofs: Proofs
+) -> None:
+    Ansible.ends = {"n1": FAILED}
+    await install()
+    assert proofs.asked == [(("n2",), set())]
+
+
+async def test_a_broken_daemon_on_the_first_host_spares_the_others(install: Callable, proofs: Proofs) -> None:
+    await install(stages=(DAEMON,))
+    proofs.asked.clear()
+    proofs.sick = {"n1"}
+    assert await install(full=True, stages=(DAEMON,)) == {"n1": Status.FAILED, "n2": Status.BLOCKED}
+    assert proofs.asked == [(("n1",), {"n1"})]
+    # The host that was not tried keeps its record; the other is done again.
+    proofs.sick = set()
+    assert await install(stages=(DAEMON,)) == {"n1": Status.OK}
+
+
+async def test_a_failed_task_on_the_first_host_spares_the_others(install: Callable, proofs: Proofs) -> None:
+    await install(stages=(DAEMON,))
+    Ansible.ends = {"n1": FAILED}
+    assert await install(full=True, stages=(DAEMON,)) == {"n1": Status.FAILED, "n2": Status.BLOCKED}
+
+
+async def test_new_hosts_are_not_waited_for(install: Callable, proofs: Proofs) -> None:
+    await install(stages=(DAEMON,))
+    assert proofs.asked == [(("n1", "n2"), set())]
+
+
+async def test_all_groups_come_when_each_is_well(install: Callable, proofs: Proofs) -> None:
+    await install(stages=(DAEMON,))
+    proofs.asked.clear()
+    assert await install(full=True, stages=(DAEMON,)) == {"n1": Status.OK, "n2": Status.OK}
+    assert [hosts for hosts, _ in proofs.asked] == [("n1",), ("n2",)]

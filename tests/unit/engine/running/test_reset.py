@@ -29,6 +29,7 @@ class Playbooks:
         self.hosts = hosts
         self.variables: list[Mapping[str, Any]] = []
         self.locked: list[str] = []
+        self.ends: dict[str, HostResult] = {}
 
     def __call__(self, *_: object) -> "Playbooks":
         return self
@@ -40,7 +41,7 @@ class Playbooks:
             for host in FLEET.hosts.values()
             if (self.hosts.folder(host.connection.address) / "lock").is_dir()
         ]
-        return StageResult(stage, {host: HostResult(Status.OK) for host in hosts}, 0.1)
+        return StageResult(stage, {host: self.ends.get(host, HostResult(Status.OK)) for host in hosts}, 0.1)
 
 
 @pytest.fixture
@@ -78,7 +79,39 @@ async def test_the_lock_is_where_an_installation_looks_for_it(
 
 async def test_roles_are_told_which_hosts_have_nothing(playbooks: Playbooks, hosts: Hosts) -> None:
     await reset(FLEET, HostReset({"n3": ("base",)}, {}, bare=("ctl1", "n2")))
-    assert playbooks.variables == [{"reset_roles": {"n3": ["base"], "ctl1": [], "n2": []}}]
+    (variables,) = playbooks.variables
+    assert variables["reset_roles"] == {"n3": ["base"], "ctl1": [], "n2": []}
+
+
+STAGES = {"base": ("base", "users"), "containerd": ("containerd",), "charts": ()}
+
+
+@pytest.mark.parametrize(
+    ("failed", "left"),
+    [
+        ((), set()),
+        (("containerd : Stop containerd",), {"containerd"}),
+        (("users : Remove", "containerd : Stop"), {"base", "containerd"}),
+        (("kubernetes_kubelet : Leave the cluster",), {"base", "containerd", "charts"}),
+    ],
+)
+async def test_a_host_forgets_what_is_gone_and_nothing_else(
+    playbooks: Playbooks, hosts: Hosts, failed: tuple[str, ...], left: set[str]
+) -> None:
+    folder = hosts.folder("192.0.2.13")
+    (folder / "before").mkdir(parents=True)
+    (folder / "managed").touch()
+    (folder / "digests.json").write_text(json.dumps({name: {} for name in STAGES}))
+    if failed:
+        playbooks.ends["n3"] = HostResult(Status.FAILED, "2 tasks", "in use", failed=failed)
+    code = await reset(FLEET, HostReset({"n3": ("containerd", "base")}, {}, stages=STAGES))
+    assert code is (ExitCode.FAILED if failed else ExitCode.DONE)
+    assert folder.exists() is bool(left)
+    if left:
+        kept = json.loads((folder / "digests.json").read_text())
+        assert set(kept) & set(STAGES) == left
+        assert (folder / "managed").exists()
+        assert (folder / "before").exists()
 
 
 async def test_hosts_without_anything_are_found(hosts: Hosts, tmp_path: Path) -> None:

@@ -1,5 +1,3 @@
-import pytest
-
 from platformctl.engine.running import session
 from platformctl.engine.running.outcome import HostResult, Status
 from platformctl.engine.running.session import _Collected
@@ -37,14 +35,17 @@ def test_without_a_recap_every_host_has_failed_with_what_ansible_said() -> None:
     assert (end.status, end.message) == (Status.FAILED, "ERROR! the role 'x' was not found")
 
 
-@pytest.mark.parametrize(
-    ("result", "expected"),
-    [
-        ({"msg": "non-zero return code", "stderr": "boom\nbang"}, "non-zero return code\nboom\nbang"),
-        ({"msg": "All items completed", "results": [{"failed": True, "msg": "item 2"}]}, "item 2"),
-        ({"msg": "write: No space left on device"}, "the disk of this host is full: "),
-        ({}, "failed without a message"),
-    ],
-)
-def test_messages_say_what_the_task_said(result: dict, expected: str) -> None:
-    assert expected in session._message(result)
+def test_failures_after_which_the_playbook_went_on_are_failures() -> None:
+    passed = [HostResult(Status.FAILED, "a : Stop", "busy"), HostResult(Status.FAILED, "b : Remove", "no")]
+    end = session._verdict("a", 0, collected(passed={"a": passed}))
+    assert end.status is Status.FAILED
+    assert end.failed == ("a : Stop", "b : Remove")
+    assert end.message == "a : Stop: busy\nb : Remove: no"
+    single = session._verdict("a", 0, collected(passed={"a": passed[:1]}))
+    assert (single.task, single.message, single.failed) == ("a : Stop", "busy", ("a : Stop",))
+
+
+def test_another_host_that_does_not_answer_is_a_failure_here() -> None:
+    away = {"a": HostResult(Status.UNREACHABLE, "n : Tell the control plane", "no route")}
+    end = session._verdict("a", 0, collected(failures=away))
+    assert (end.status, end.message) == (Status.FAILED, "no route")

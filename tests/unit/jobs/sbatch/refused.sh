@@ -4,16 +4,15 @@
 #SBATCH --exclusive
 #SBATCH --gres=gpu:a100:4,nvme:100G
 #SBATCH --nodes=2-4
-#SBATCH --dependency=singleton
-#SBATCH --mem=0
-#SBATCH --time=UNLIMITED
-#SBATCH --export=ALL,SEED=1
+#SBATCH --dependency=afterok:Someone
+#SBATCH --mem=0 --mem-per-cpu=1G
+#SBATCH --time=tomorrow
+#SBATCH --export=ALL,SEED-1
 #SBATCH -w node[1-3]
-#SBATCH --output=%4.out
-#SBATCH --partition=a,b
-#SBATCH --signal=B:USR1@120
+#SBATCH --uid=alice
+#SBATCH --hint=everything
+#SBATCH --signal=B:USR1@soon
 #SBATCH --nonsense=1 --nod=3
-#SBATCH hetjob
 #PBS -l nodes=2
 srun hostname
 cat <<END

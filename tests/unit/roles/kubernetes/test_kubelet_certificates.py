@@ -69,3 +69,12 @@ def test_a_decided_request_is_left_alone(tmp_path: Path) -> None:
     assert helper.is_pending(asked)
     asked["status"]["conditions"] = [{"type": "Denied"}]
     assert not helper.is_pending(asked)
+
+
+def test_a_certificate_for_an_old_address_is_no_answer(tmp_path: Path) -> None:
+    asked = request(tmp_path)
+    assert not helper.is_answered(asked, HOSTS)
+    asked["status"]["certificate"] = "Q0VSVA=="
+    assert helper.is_answered(asked, HOSTS)
+    moved = {"node1": {"names": ["node1"], "addresses": ["192.0.2.20"]}}
+    assert not helper.is_answered(asked, moved)

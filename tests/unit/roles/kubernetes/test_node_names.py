@@ -26,6 +26,7 @@ def test_a_node_that_joins(name: str) -> None:
         "roles/kubernetes_node/templates/join.sh.j2",
         inventory_hostname=name,
         kubernetes_kubelet_address="192.0.2.12",
+        _kubernetes_kubelet_moves=False,
     )
     text = script.partition("<<END\n")[2].partition("END\n")[0]
     assert yaml.safe_load(text.replace("$folder", "/run"))["nodeRegistration"]["name"] == name

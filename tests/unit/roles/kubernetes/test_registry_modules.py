@@ -5,7 +5,6 @@ import http.server
 import json
 import ssl
 import subprocess
-import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from platformctl import paths
+from tests import ansible_files
 
 PROGRAM = b"#!/bin/sh\necho program\n" * 1000
 SHA256 = hashlib.sha256(PROGRAM).hexdigest()
@@ -23,7 +22,7 @@ SHA256 = hashlib.sha256(PROGRAM).hexdigest()
 def run(module: str, /, **arguments: Any) -> dict[str, Any]:
     """Result of a module."""
     done = subprocess.run(
-        [sys.executable, str(paths.data_dir() / module)],
+        ansible_files.module_command(module),
         input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
         capture_output=True,
         text=True,
@@ -76,6 +75,11 @@ class Registry:
             authority=str(authority or self.authority),
             programs=[{"name": "kubelet", "sha256": SHA256, "path": str(path)}],
         )
+
+
+@pytest.fixture(autouse=True)
+def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLATFORMCTL_STATE_FOLDER", str(tmp_path / "state"))
 
 
 @pytest.fixture

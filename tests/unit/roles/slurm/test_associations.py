@@ -2,7 +2,8 @@
 
 from tests.ansible_files import load
 
-commands = load("roles/slurm_controller/library/slurm_associations.py").commands
+module = load("roles/slurm_controller/library/slurm_associations.py")
+commands = module.commands
 EMPTY = {"clusters": set(), "associations": set(), "defaults": {}}
 
 
@@ -51,3 +52,12 @@ def test_removed_users_are_deleted_once():
 def test_a_thousand_users_of_five_accounts_take_seven_commands():
     wanted = {f"u{number:04}": f"a{number % 5}" for number in range(1000)}
     assert len(commands("c", wanted, [], EMPTY)) == 7
+
+
+def test_the_names_of_those_who_got_an_association_are_kept(tmp_path):
+    record = tmp_path / "before" / "associations.json"
+    module.write(record, {"bob", "alice"})
+    assert record.read_text() == '["alice", "bob"]\n'
+    assert (record.stat().st_mode & 0o777, record.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    module.write(record, set())
+    assert record.read_text() == "[]\n"

@@ -15,8 +15,30 @@ def test_node_size_from_the_inventory_wins_over_the_measured_one():
         "slurm_node_cpus": 4,
         "slurm_node_gres": ["gpu:2", "fpga:1"],
     }
-    line = config.slurm_node_line("n1", variables, {"n1": {"cpus": 64, "memory_mib": 1000}})
-    assert line == "NodeName=n1 NodeAddr=192.0.2.5 CPUs=4 RealMemory=1000 Gres=gpu:2,fpga:1 State=UNKNOWN"
+    line = config.slurm_node_line("n1", variables, {"n1": {"cpus": 64, "memory_mib": 10000}})
+    assert line == "NodeName=n1 NodeAddr=192.0.2.5 CPUs=4 RealMemory=9744 Gres=gpu:2,fpga:1 State=UNKNOWN"
+
+
+@pytest.mark.parametrize(
+    ("measured", "percent", "given"),
+    [
+        (16000, 2, 15680),
+        (2000, 2, 1744),  # at least 256 MiB
+        (800, 2, 600),  # at most a quarter
+        (16000, 0, 16000),
+        (16000, 5, 15200),
+    ],
+)
+def test_jobs_get_a_bit_less_than_the_measured_memory(measured, percent, given):
+    assert config.slurm_memory(measured, percent) == given
+
+
+def test_the_inventorys_memory_is_taken_as_it_is_and_its_margin_counts():
+    sizes = {"n1": {"cpus": 4, "memory_mib": 16000}}
+    assert "RealMemory=16000 " in config.slurm_node_line("n1", {"slurm_node_memory_mib": 16000}, sizes)
+    assert "RealMemory=14400 " in config.slurm_node_line(
+        "n1", {"slurm_node_memory_margin_percent": 10}, sizes
+    )
 
 
 def test_node_without_anything_known_still_has_a_line():
@@ -86,3 +108,54 @@ def test_simulated_devices_have_a_number_of_their_own():
     numbers = [rule.split()[-1] for rule in rules]
     assert len(set(numbers)) == 4
     assert all(number.startswith("240:") for number in numbers)
+
+
+SHARED = {
+    "ansible_host": "192.0.2.5",
+    "node_owner": "shared",
+    "node_slurm_cpus": "0-1",
+    "node_slurm_memory_mib": 6000,
+}
+LSCPU = {"n1": "# CPU,Core,Socket\n0,0,0\n1,1,0\n2,2,0\n3,3,0\n"}
+
+
+def test_a_shared_node_keeps_the_rest_from_slurm():
+    line = config.slurm_node_line("n1", SHARED, {"n1": {"cpus": 4, "memory_mib": 16000}}, LSCPU)
+    assert line == (
+        "NodeName=n1 NodeAddr=192.0.2.5 Sockets=1 CoresPerSocket=4 ThreadsPerCore=1 CPUs=4 RealMemory=15680 "
+        "CpuSpecList=2-3 MemSpecLimit=9680 State=UNKNOWN"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"node_slurm_cpus": "0-7"}, "node_slurm_cpus of n1: the host has no CPU 4-7; it has 0-3"),
+        ({"node_slurm_memory_mib": 16000}, "node_slurm_memory_mib of n1 is 16000, and Slurm finds 15680 MiB"),
+    ],
+)
+def test_a_share_that_a_node_has_no_room_for_is_refused(changes, why):
+    with pytest.raises(AnsibleFilterError, match=why):
+        config.slurm_node_line("n1", SHARED | changes, {"n1": {"cpus": 4, "memory_mib": 16000}}, LSCPU)
+
+
+def test_only_nodes_with_shares_are_divided():
+    hosts = {"n1": SHARED, "n2": {"node_owner": "shared"}, "n3": {"node_owner": "slurm"}}
+    assert config.slurm_split_nodes(["n1", "n2", "n3"], hosts) == ["n1"]
+
+
+def test_the_table_of_devices_is_offered_beside_what_is_written_by_hand():
+    host = {
+        "node_owner": "shared",
+        "slurm_node_gres": ["licence:8"],
+        "node_devices": [
+            {"kind": "gpu", "type": "a100", "files": ["/dev/nvidia[0-1]"], "owner": "slurm"},
+            {"kind": "gpu", "type": "a100", "files": ["/dev/nvidia2"], "owner": "kubernetes"},
+        ],
+    }
+    assert "Gres=licence:8,gpu:a100:2 " in config.slurm_node_line("n1", host, {})
+    assert config.slurm_device_lines("n1", host) == [
+        "NodeName=n1 Name=gpu Type=a100 File=/dev/nvidia0",
+        "NodeName=n1 Name=gpu Type=a100 File=/dev/nvidia1",
+    ]
+    assert config.slurm_closed_devices(host) == ["/dev/nvidia2"]

@@ -1,5 +1,6 @@
 """Images for jobs: names, layers and the cache, against a registry with TLS on this machine."""
 
+import argparse
 import fcntl
 import gzip
 import hashlib
@@ -195,7 +196,7 @@ def registry(served, tmp_path, monkeypatch):
         urllib.request.ProxyHandler({}),
         urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(authority))),
     )
-    monkeypatch.setattr(urllib.request, "urlopen", opener.open)
+    monkeypatch.setattr("platform_run_image.registry._OPENER", opener)
     return registry
 
 
@@ -291,6 +292,17 @@ def test_many_tasks_at_once_pull_once(registry):
         roots = set(pool.map(lambda _: obtain(), range(8)))
     assert len(roots) == 1
     assert sum("/blobs/" in path for path in registry.asked) == 2
+
+
+def test_a_pull_does_not_wait_for_tasks_that_have_the_image(registry):
+    digest = registry.image("docker.io/library/tool", "1", layer(("a", "1")))
+    other_task = caching.Cache().lock(digest.replace(":", "-"), fcntl.LOCK_SH)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(obtain()), daemon=True)
+    thread.start()
+    thread.join(30)
+    os.close(other_task)
+    assert [path.is_dir() for path in found] == [True]
 
 
 def test_a_silent_registry_leaves_the_images_that_are_here(registry, monkeypatch, capsys):
@@ -597,3 +609,51 @@ def test_pyxis_says_in_words_that_an_image_is_missing(registry):
     pyxis = run_image("pyxis")
     with pytest.raises(ImageError, match="there is no such image"):
         pyxis.start("nothing:1", ["true"])
+
+
+@pytest.mark.parametrize("runtime", ["charliecloud", "podman", "apptainer", "pyxis"])
+def test_what_a_job_wants_of_its_container(registry, tmp_path, monkeypatch, runtime):
+    """Folders in it, its place of start, and arguments for the image's entry point."""
+    config = {"Entrypoint": ["/enter", "-x"], "Cmd": ["own"], "WorkingDir": "/made/by/image"}
+    registry.image("docker.io/library/tool", "1", layer(("a", "1")), config=config)
+    monkeypatch.chdir("/tmp")
+    wishes = run_image("wishes")
+    file = tmp_path / "file"
+    file.touch()
+    mounts = (wishes.Mount(str(tmp_path), "/in", True), wishes.Mount(str(file), "/etc/own/file"))
+    program = run_image(runtime)
+    arguments, _ = program.start("tool:1", ["run"], wishes.Wishes(mounts, wishes.OF_IMAGE, True))
+    assert arguments[-3:] == ["/enter", "-x", "run"]
+    assert any(word.endswith("/made/by/image") for word in arguments)
+    joined = " ".join(arguments)
+    ending = "" if runtime == "charliecloud" else ":ro"
+    assert f"{tmp_path}:/in{ending}" in joined
+    assert f"{file}:/etc/own/file" in joined
+    if runtime == "charliecloud":
+        root = unpacked.Unpacked("tool:1").root
+        assert (root / "made/by/image").is_dir()
+        assert (root / "etc/own/file").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--mount=/a:/b", "--mount=/c:/d:ro", "--cd=/w", "--entrypoint"], "/a:/b /c:/d:ro /w True"),
+        (["--cd=image"], "image False"),
+        ([], "False"),
+    ],
+)
+def test_the_options_of_the_command(words, expected):
+    wishes = run_image("wishes")
+    parser = argparse.ArgumentParser()
+    wishes.add_options(parser)
+    read = wishes.read_options(parser.parse_args(words))
+    assert " ".join(filter(None, [*map(str, read.mounts), read.folder, str(read.entrypoint)])) == expected
+
+
+@pytest.mark.parametrize("mount", ["a:/b", "/a:b", "/a", "/a:/b:rw"])
+def test_a_mount_that_is_none_is_a_usage_error(mount):
+    parser = argparse.ArgumentParser()
+    run_image("wishes").add_options(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args([f"--mount={mount}"])

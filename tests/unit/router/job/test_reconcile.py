@@ -7,7 +7,7 @@ import pytest
 
 from platformctl.clients.kubernetes import ConflictError
 from platformctl.jobs.model import Target
-from platformctl.router.backend import Refused, Seen, Unavailable
+from platformctl.router.backend import Refused, Seen, Tasks, Unavailable
 from platformctl.router.breaker import Circuit, CircuitOpenError
 from platformctl.router.job.resource import JobStore
 from platformctl.router.loop.queue import Key, RetryLater
@@ -393,3 +393,55 @@ async def test_a_job_whose_results_alone_may_be_missing_is_not_run_again() -> No
     await world.settle()
     assert (world.status()["phase"], world.status()["reason"]) == ("Failed", "ended well, but")
     assert len(world.slurm.started) == 1
+
+
+def indexed(**more: Any) -> dict[str, Any]:
+    container = {"name": "a", "image": "b", "command": ["true"]}
+    return {
+        "target": "slurm",
+        "template": {"spec": {"containers": [container]}},
+        "completions": 4,
+        "completionMode": "Indexed",
+        "script": None,
+        **more,
+    }
+
+
+async def test_the_next_attempt_has_only_the_elements_that_failed() -> None:
+    world = World()
+    await world.run(**indexed(backoffLimit=1))
+    tasks = Tasks(succeeded=2, failed=2, exit_codes=((1, 3), (3, 3)), lost=(1, 3), done=(0, 2))
+    world.slurm.end("1", Phase.FAILED, exit_code=3, reason="ended with an error", tasks=tasks)
+    await world.settle()
+    assert (world.status()["attempt"], world.status()["remaining"]) == (2, "1,3")
+    array = world.slurm.jobs["2"].ticket.job.array
+    assert array is not None
+    assert array.indices == (1, 3)
+
+
+async def test_rules_of_a_failure_policy_decide_about_attempts() -> None:
+    rules = [
+        {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}},
+        {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [7]}},
+    ]
+    world = World()
+    await world.run(retries=1, podFailurePolicy={"rules": rules})
+    for number in ("1", "2"):
+        world.slurm.end(number, Phase.FAILED, exit_code=7, reason="ended with code 7")
+        await world.settle()
+    assert (world.status()["attempt"], world.status()["backendId"]) == (3, "3")
+    world.slurm.end("3", Phase.FAILED, exit_code=42, reason="ended with code 42")
+    await world.settle()
+    assert (world.status()["phase"], world.status()["attempt"]) == ("Failed", 3)
+
+
+async def test_an_array_ends_as_soon_as_its_success_policy_is_met() -> None:
+    world = World()
+    await world.run(**indexed(successPolicy={"rules": [{"succeededIndexes": "2", "succeededCount": 1}]}))
+    tasks = Tasks(running=2, succeeded=2, done=(0, 2))
+    world.slurm.jobs["1"].seen = Seen(False, Phase.RUNNING, tasks=tasks)
+    with pytest.raises(RetryLater, match="successPolicy"):
+        await world.reconcile()
+    assert world.slurm.jobs["1"].seen.phase is Phase.CANCELLED
+    await world.settle()
+    assert (world.status()["phase"], world.status()["exitCode"]) == ("Succeeded", 0)

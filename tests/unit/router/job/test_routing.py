@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from platformctl.jobs.model import JobSpec, Queue, Refusal, Target, User
+from platformctl.jobs.model import JobSpec, Policy, Queue, Refusal, Target, User
 from platformctl.jobs.parse import parse
+from platformctl.jobs.policy import settle
 from platformctl.jobs.tokens import Token
 from platformctl.router.backend import Claim, Load, NoNodes, Ticket, Unavailable
 from platformctl.router.job.routing import Route, choose
@@ -54,7 +55,9 @@ async def route(
     free: tuple[float | None, float | None] = (None, None),
     anywhere: bool = False,
 ) -> object:
-    job = parse(spec)
+    checked = parse(spec)
+    assert isinstance(checked, JobSpec), checked
+    job = settle(checked, ALICE, Policy())
     assert isinstance(job, JobSpec), job
     if anywhere:
         job = replace(job, unsupported={})
@@ -254,3 +257,17 @@ async def test_a_queue_gives_the_order_where_no_rule_does() -> None:
 def test_a_rule_with_a_mistake_is_not_taken(rule: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         rules(rule)
+
+
+async def test_the_decision_says_what_has_no_effect_there() -> None:
+    spec = {**SCRIPT, "slurm": {"mailType": ["END"], "chdir": "/home/alice", "jobName": "x"}}
+    why = "has no effect on kubernetes: only Slurm has it"
+    lost = [f"spec.slurm.jobName: {why}", f"spec.slurm.mailType: {why}"]
+    found = await route({**spec, "target": "kubernetes"})
+    assert found == Route(Target.KUBERNETES, "\n".join(["kubernetes: asked for by spec.target", *lost]))
+    chosen = await route(spec, slurm=None)
+    assert isinstance(chosen, Route)
+    assert chosen.why.splitlines()[-2:] == lost
+    on_slurm = await route(spec)
+    assert isinstance(on_slurm, Route)
+    assert "has no effect" not in on_slurm.why

@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -127,7 +128,7 @@ def test_an_attempt_becomes_history_and_its_usage_is_kept() -> None:
     ]
     assert (changes["attempt"], changes["phase"], changes["usage"]) == (2, "Pending", ended["usage"])
     gone = {"backend", "backendId", "copy", "decision", "queue", "nodes", "output", "tasks", "estimatedStart"}
-    gone |= {"exitCode", "exitCodes", "startTime", "completionTime"}
+    gone |= {"exitCode", "exitCodes", "startTime", "completionTime", "remaining"}
     assert {key for key, value in changes.items() if value is None} == gone
     assert changes["reason"] == "again"
 
@@ -198,3 +199,18 @@ def test_an_interactive_job_says_how_it_is_entered_while_it_runs() -> None:
         assert reason == f"enter it with: kubectl exec -it -n team job/a-1 -- {shell}"
     ended = status.followed(interactive, Seen(held=False, phase=Phase.SUCCEEDED))
     assert ended["reason"] == ""
+
+
+def test_the_file_that_a_job_names_is_known_at_once_and_stays() -> None:
+    spec = JobSpec(script="#!/bin/sh\n", slurm={"output": "logs/%x-%j.out", "jobName": "fit"})
+    changes = status.submitted(job(), replace(TICKET, job=spec), "slurm", "why", "17")
+    assert changes["output"] == "/home/alice/logs/fit-17.out"
+    submitted = JobResource({"metadata": {}, "spec": {"slurm": {"output": "x"}}, "status": changes})
+    seen = Seen(held=False, phase=Phase.RUNNING, output="/home/alice/logs/%x-17.out")
+    assert "output" not in status.followed(submitted, seen)
+    elsewhere = status.submitted(job(), replace(TICKET, job=spec), "kubernetes", "why", "default/a")
+    assert "output" not in elsewhere
+    on_kubernetes = JobResource(
+        {"metadata": {}, "spec": {"slurm": {"output": "x"}}, "status": {"backend": "kubernetes"}}
+    )
+    assert status.followed(on_kubernetes, seen)["output"] == seen.output

@@ -231,3 +231,78 @@ async def test_lists_serve_all_who_ask_until_they_are_old(monkeypatch: pytest.Mo
     clock[0] += 15
     assert await nodes.load() == Load(cpus=1 - 2 / 12, gpus=None)
     assert await nodes.free(ticket("1")) == {"a": {"cpu": 2}, "b": {"cpu": 8}}
+
+
+def template_ticket(pod: dict[str, Any], **resources: Any) -> Ticket:
+    container = {"name": "a", "image": "b", "resources": {"limits": resources}}
+    job = parse({"template": {"spec": {"containers": [container], **pod}}})
+    assert isinstance(job, JobSpec), job
+    return replace(ticket("1"), job=job)
+
+
+def affinity(operator: str, *values: str, key: str = "kind") -> dict[str, Any]:
+    term = {"matchExpressions": [{"key": key, "operator": operator, "values": list(values)}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    return {"affinity": {"nodeAffinity": required}}
+
+
+async def test_a_toleration_lets_a_job_on_tainted_nodes_and_on_no_others() -> None:
+    client: Any = Client()
+    gpus = {"taints": [{"key": "nvidia.com/gpu", "value": "yes", "effect": "NoSchedule"}]}
+    client.there["/api/v1/nodes"] = [node("a", "4"), node("b", "8", spec=gpus)]
+    nodes = Nodes(client)
+    tolerant = {"tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}]}
+    other = {"tolerations": [{"key": "nvidia.com/gpu", "operator": "Equal", "value": "no"}]}
+    assert await nodes.unfit(template_ticket(tolerant, cpu=8)) == ""
+    for pod in ({}, other):
+        assert (
+            await nodes.unfit(template_ticket(pod, cpu=8)) == "no Kubernetes node has cpu 8 (the most is 4)"
+        )
+    assert set(await nodes.free(template_ticket(tolerant))) == {"a", "b"}
+    assert set(await nodes.free(template_ticket({}))) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "fits"),
+    [
+        (affinity("In", "large", "huge"), True),
+        (affinity("In", "huge"), False),
+        (affinity("NotIn", "large"), False),
+        (affinity("Exists"), True),
+        (affinity("DoesNotExist"), False),
+        (affinity("Gt", "3", key="rack"), True),
+        (affinity("Lt", "3", key="rack"), False),
+        (affinity("Gt", "3", key="kind"), False),
+    ],
+)
+async def test_a_node_meets_a_required_affinity(rule: dict[str, Any], fits: bool) -> None:
+    client: Any = Client()
+    large = node("b", "8")
+    large["metadata"]["labels"]["rack"] = "4"
+    client.there["/api/v1/nodes"] = [large]
+    why = await Nodes(client).unfit(template_ticket(rule))
+    assert why == ("" if fits else "no Kubernetes node has the labels what its node affinity requires")
+
+
+async def test_devices_of_any_kind_are_counted() -> None:
+    client: Any = Client()
+    there = {"cpu": "8", "example.com/fpga": "2", "ephemeral-storage": "10Gi"}
+    client.there["/api/v1/nodes"] = [{**node("a", "8"), "status": {"allocatable": there, "capacity": there}}]
+    nodes = Nodes(client)
+    assert await nodes.unfit(template_ticket({}, **{"example.com/fpga": 2, "nvidia.com/gpu": 0})) == ""
+    assert "example.com/fpga" in await nodes.unfit(template_ticket({}, **{"example.com/fpga": 3}))
+    assert "ephemeral-storage" in await nodes.unfit(template_ticket({}, **{"ephemeral-storage": "11Gi"}))
+
+
+def test_a_pod_needs_what_its_containers_need_at_once() -> None:
+    def one(name: str, cpu: str, **more: Any) -> dict[str, Any]:
+        return {"name": name, "image": "b", "resources": {"limits": {"cpu": cpu}}, **more}
+
+    pod = {
+        "containers": [one("a", "1"), one("b", "500m")],
+        "initContainers": [one("i", "4"), one("s", "250m", restartPolicy="Always"), one("j", "1")],
+    }
+    assert wanted(template_ticket(pod).job) == {"cpu": 4}
+    assert wanted(template_ticket({**pod, "initContainers": pod["initContainers"][1:]}).job) == {
+        "cpu": Fraction("1.75")
+    }

@@ -422,3 +422,32 @@ def test_each_container_that_copies_speaks_for_itself() -> None:
 )
 def test_what_is_only_about_to_end_has_not_ended(conditions: list[dict[str, Any]], over: bool) -> None:
     assert kubernetes_states.ended(batch(conditions=conditions)) is over
+
+
+def test_completions_that_kubernetes_runs_again() -> None:
+    """While it tries again, a failed pod is no failed completion."""
+    runs = batch(succeeded=2, failed=3)
+    runs["spec"] |= {"completions": 5, "parallelism": 2, "backoffLimit": 4, "completionMode": "NonIndexed"}
+    found = seen(runs, [pod("Running"), pod("Failed", **exited(1))])
+    assert found.tasks == Tasks(waiting=2, running=1, succeeded=2)
+    over = batch(succeeded=2, failed=5, conditions=ended("Failed"))
+    over["spec"] |= runs["spec"]
+    assert seen(over, []).tasks == Tasks(succeeded=2, failed=3)
+
+
+def test_indices_that_failed_for_good() -> None:
+    runs = indexed(5, succeeded=1, failed=4, failedIndexes="0,2-3")
+    runs["spec"]["backoffLimitPerIndex"] = 1
+    assert seen(runs, []).tasks == Tasks(waiting=1, succeeded=1, failed=3)
+
+
+def test_a_queue_of_work_has_as_many_tasks_as_run_at_once() -> None:
+    runs = batch(succeeded=1)
+    runs["spec"] |= {"parallelism": 3, "completionMode": "NonIndexed"}
+    assert seen(runs, [pod("Running")]).tasks == Tasks(waiting=1, running=1, succeeded=1)
+
+
+def test_a_failure_that_a_rule_makes_final_is_not_tried_again() -> None:
+    condition = [{**ended("Failed")[0], "reason": "PodFailurePolicy"}]
+    found = seen(batch(conditions=condition), [pod("Failed", **exited(42))])
+    assert (found.phase, found.exit_code, found.done) == (Phase.FAILED, 42, True)

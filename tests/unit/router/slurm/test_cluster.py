@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from platformctl.jobs.model import JobSpec, User
+from platformctl.jobs.model import JobSpec, Policy, User
 from platformctl.jobs.parse import parse
+from platformctl.jobs.policy import settle
 from platformctl.jobs.tokens import Token
 from platformctl.router.backend import Claim, Load, Ticket
 from platformctl.router.loop import cached
@@ -102,3 +103,41 @@ async def test_a_list_serves_all_who_ask_until_it_is_old(monkeypatch: pytest.Mon
     assert await nodes.load() == Load(cpus=0.5, gpus=0.25)
     assert not await nodes.unfit(ticket(resources={"cpu": "8"}, queue="main"))
     assert rest.asked == 2
+
+
+def shared_node(name: str) -> dict[str, Any]:
+    """A node of which Kubernetes has half, and some devices."""
+    kept = {"specialized_memory": 4096, "effective_cpus": {"set": True, "number": 4}}
+    return node(name, 8, "main", gres="gpu:a100:2(S:0),fpga:1", **kept)
+
+
+@pytest.mark.parametrize(
+    ("resources", "labels", "lacking"),
+    [
+        ({"cpu": "4", "memory": "4Gi", "platformctl.io/fpga": "1"}, {}, ""),
+        ({"cpu": "5"}, {}, "cpu 5 (the most is 4)"),
+        ({"memory": "5Gi"}, {}, "memory 5Gi (the most is 4Gi)"),
+        ({"platformctl.io/fpga": "2"}, {}, "gres/fpga 2 (the most is 1)"),
+        ({"nvidia.com/gpu": "2"}, {"devices.platformctl.io/gpu-type": "a100"}, ""),
+        (
+            {"nvidia.com/gpu": "1"},
+            {"devices.platformctl.io/gpu-type": "h100"},
+            "gres/gpu:h100 1 (none has any)",
+        ),
+    ],
+)
+async def test_what_is_kubernetes_of_a_shared_node_is_no_room_for_jobs(
+    resources: dict[str, str], labels: dict[str, str], lacking: str
+) -> None:
+    container = {"name": "m", "image": "d:1", "resources": {"limits": resources}}
+    job = parse({"template": {"spec": {"containers": [container], "nodeSelector": labels}}})
+    assert isinstance(job, JobSpec)
+    settled = settle(job, ALICE, Policy(devices={"platformctl.io/fpga": "fpga"}))
+    assert isinstance(settled, JobSpec)
+    why = await cluster(Rest(shared_node("n1"))).unfit(Ticket(CLAIM, settled, ALICE))
+    assert why == (f"no node of Slurm has {lacking}" if lacking else "")
+
+
+async def test_the_load_of_a_shared_node_is_that_of_slurms_part() -> None:
+    busy = shared_node("n1") | {"alloc_cpus": 2, "gres_used": "gpu:a100:1(IDX:0),fpga:0"}
+    assert await cluster(Rest(busy)).load() == Load(cpus=0.5, gpus=0.5)

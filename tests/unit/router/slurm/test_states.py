@@ -401,3 +401,27 @@ def test_what_ended_before_its_start_has_no_exit_code(state: str) -> None:
     for nodes, code, started in (("None assigned", None, None), ("", None, None), ("n1", known, 160)):
         run = slurm_states.accounted_run({**row, "nodes": nodes})
         assert (run.code, run.started) == (code, started)
+
+
+def test_a_component_of_a_heterogeneous_job_belongs_to_the_first_one() -> None:
+    assert slurm_states.whole_id(record(["RUNNING"])) == 7
+    unset = {"set": True, "number": 0}
+    assert slurm_states.whole_id(record(["RUNNING"], het_job_id=unset)) == 7
+    assert slurm_states.whole_id(record(["PENDING"], het_job_id={"set": True, "number": 6})) == 6
+    assert slurm_states.whole_id(waiting("0-1")) == 7
+
+
+def test_a_heterogeneous_job_holds_what_all_its_components_hold() -> None:
+    ended = {"start_time": 100, "end_time": 160, "het_job_id": {"set": True, "number": 7}}
+    first = record(["COMPLETED"], nodes="n1", tres_alloc_str="cpu=1", **ended)
+    second = record(["COMPLETED"], nodes="n[2-3]", tres_alloc_str="cpu=4,gres/gpu=1", **ended) | {"job_id": 8}
+    runs = [slurm_states.run_of(one) for one in (first, second)]
+    found = slurm_states.seen_components(runs)
+    assert (found.phase, found.nodes, found.usage) == (Phase.SUCCEEDED, "n1,n[2-3]", Usage(300, 60))
+    assert slurm_states.seen_components(runs[:1]) == slurm_states.seen(runs[0])
+
+
+def test_a_heterogeneous_job_is_held_while_one_of_its_components_is() -> None:
+    runs = [slurm_states.run_of(record(["PENDING"], hold=held)) for held in (False, True)]
+    assert slurm_states.seen_components(runs).held
+    assert not slurm_states.seen_components([runs[0], runs[0]]).held

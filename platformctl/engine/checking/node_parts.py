@@ -1,0 +1,59 @@
+"""Judges the parts of a node: has the host the devices, CPUs and memory that the inventory gives away?
+
+Without it slurmd would take the node out of service (INVAL), and the kubelet would not start or offer less.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from platformctl.engine.checking.findings import Finding, Level, Subject
+from platformctl.site import devices, processors
+from platformctl.site.values import templated
+
+_DRIVERS = {
+    "nvidia": "install NVIDIA's driver and load it (nvidia-smi must list all GPUs)",
+    "amd": "load amdgpu (rocm-smi must list all GPUs)",
+    "intel": "load i915 or xe",
+}
+_SHARES = ("node_slurm_cpus", "node_slurm_memory_mib")
+
+
+def question(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What the probe of a host is asked: the device files of its table, and its CPUs if they are divided."""
+    files = dict.fromkeys(file for row in devices.table(variables) for file in (*row.files, *row.common))
+    return {"files": list(files), "processors": processors.is_split(variables)}
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """What contradicts the hardware. A host that was not asked has no findings."""
+    answer = subject.probe.get("parts") or {}
+    yield from _devices(subject, set(answer.get("missing") or ()))
+    if answer.get("lscpu") and processors.is_split(subject.variables):
+        yield from _shares(subject, str(answer["lscpu"]))
+
+
+def _devices(subject: Subject, missing: set[str]) -> Iterator[Finding]:
+    for row in devices.table(subject.variables):
+        lacking = [file for file in (*row.files, *row.common) if file in missing]
+        if lacking:
+            more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+            found = f"{lacking[0]}{more} of {row.name} {'is' if len(lacking) == 1 else 'are'} no device there"
+            remedy = _DRIVERS.get(row.vendor, "load the driver")
+            remedy += f"; or correct row {row.index + 1} of node_devices"
+            yield Finding(subject.name, "devices", Level.ERROR, found, remedy)
+
+
+def _shares(subject: Subject, lscpu: str) -> Iterator[Finding]:
+    cpus, memory = (subject.variables.get(name) for name in _SHARES)
+    if templated(cpus) or not isinstance(memory, int):
+        return
+    try:
+        processors.kept_from_slurm(str(cpus), processors.processors(lscpu))
+    except processors.ProcessorError as error:
+        remedy = "correct node_slurm_cpus"
+        yield Finding(subject.name, "processors", Level.ERROR, str(error), remedy)
+    system = processors.system_memory(subject.variables)
+    there = int(subject.probe["memory"]) // 2**20
+    if memory + system >= there:
+        found = f"{there} MiB of memory, of which {memory} are Slurm's and {system} the system's"
+        yield Finding(subject.name, "memory", Level.ERROR, found, "correct node_slurm_memory_mib")

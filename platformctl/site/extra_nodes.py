@@ -1,0 +1,101 @@
+"""Variables of the parts of a node: which CPUs, memory and devices belong to which scheduler."""
+
+from typing import Any
+
+from platformctl.site.processors import DEFAULT_SYSTEM_MEMORY_MIB
+
+NODE_PARTS: dict[str, dict[str, Any]] = {
+    "node_slurm_cpus": {
+        "description": "CPUs of a shared node that are Slurm's, as the kernel lists them, such as "
+        "0-7,16-23. The others are Kubernetes'. Without it both offer all CPUs and memory. Set on the host.",
+    },
+    "node_slurm_memory_mib": {
+        "type": "int",
+        "description": "Memory in MiB of a shared node that is Slurm's; goes with node_slurm_cpus. Set on "
+        "the host.",
+    },
+    "node_system_memory_mib": {
+        "type": "int",
+        "default": DEFAULT_SYSTEM_MEMORY_MIB,
+        "description": "Memory in MiB of a node with node_slurm_cpus that neither scheduler gives away. Set "
+        "on the host.",
+    },
+    "node_devices": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "description": "The table of a host's devices, from which both schedulers are configured "
+        "(platformctl docs devices). Set on the host, or on a group of hosts that have the same devices.",
+        "options": {
+            "kind": {
+                "required": True,
+                "choices": ["gpu", "rdma", "other"],
+                "description": "What the devices are. Jobs ask for gpu, rdma, or the name of another kind.",
+            },
+            "name": {"description": "What Jobs ask for devices of kind other by, such as fpga."},
+            "vendor": {
+                "description": "Maker, such as nvidia, amd or intel: a label of the node. For GPUs it "
+                "decides the name of the resource in Kubernetes.",
+            },
+            "type": {"description": "Type by which Jobs choose, such as a100."},
+            "files": {
+                "type": "list",
+                "elements": "str",
+                "description": "Device files. /dev/nvidia[0-3] are four devices; two files with a comma "
+                "between are one device.",
+            },
+            "count": {
+                "type": "int",
+                "description": "How many there are, of devices without files, such as licences.",
+            },
+            "common_files": {
+                "type": "list",
+                "elements": "str",
+                "default": [],
+                "description": "Files that each holder needs besides, such as /dev/nvidiactl.",
+            },
+            "owner": {
+                "choices": ["slurm", "kubernetes"],
+                "description": "Which scheduler has them: the host's owner if not given. On a shared host it "
+                "must be given.",
+            },
+            "resource": {
+                "description": "Name of the resource in Kubernetes, if it is not the usual one: that of the "
+                "vendor for GPUs, rdma/hca, or platformctl.io/NAME.",
+            },
+            "slices": {
+                "description": "Profile, such as 1g.10gb, if each entry is a slice (MIG) of a GPU. The site "
+                "makes the slices.",
+            },
+            "sharing": {
+                "type": "dict",
+                "description": "How several holders use one device at the same time; without it each has "
+                "its own.",
+                "options": {
+                    "how": {
+                        "required": True,
+                        "choices": ["time", "mps"],
+                        "description": "By turns (time), or by NVIDIA's Multi-Process Service (mps), which "
+                        "only Slurm offers.",
+                    },
+                    "holders": {
+                        "type": "int",
+                        "required": True,
+                        "description": "The most holders of one device.",
+                    },
+                },
+            },
+            "health_check": {
+                "choices": ["files", "none"],
+                "default": "files",
+                "description": "What makes a device unhealthy in Kubernetes: a missing file, or nothing.",
+            },
+            "offered_by": {
+                "choices": ["platformctl", "plugin", "dra"],
+                "default": "platformctl",
+                "description": "Who offers them in Kubernetes: platformctl's device plugin, or a plugin or "
+                "DRA driver that the site installs.",
+            },
+        },
+    },
+}

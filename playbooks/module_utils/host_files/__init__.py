@@ -1,0 +1,1 @@
+"""Parts of the module host_files, one idea each."""

@@ -1,0 +1,51 @@
+"""The health check of devices, by what the API says of nodes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from platformctl.engine.checking.proofs import TABLE
+from platformctl.engine.checking.proofs.health_check import GLOBAL, Outcome, Scene
+from tests.unit.engine.sites import make_fleet
+
+CHECK = TABLE["devices"]
+TABLE_OF_N1 = [
+    {"kind": "other", "name": "fpga", "files": ["/dev/xdma[0-1]"]},
+    {"kind": "rdma", "files": ["/dev/u0"], "sharing": {"how": "time", "holders": 5}},
+]
+
+
+def read(allocatable: dict[str, str], applied: tuple[str, ...] = ("kubernetes_node",)) -> dict[str, Outcome]:
+    fleet = make_fleet({"n1": ("kubernetes_node",), "n2": ("kubernetes_node",)})
+    variables: dict[str, Any] = fleet.hosts["n1"].variables  # type: ignore[assignment]
+    variables |= {"node_owner": "kubernetes", "node_devices": TABLE_OF_N1}
+    items = [{"metadata": {"name": name}, "status": {"allocatable": allocatable}} for name in ("n1", "n2")]
+    scene = Scene(fleet, {"n1": applied, "n2": applied})
+    return dict(CHECK.read(scene, "ctl1", 0, json.dumps({"nodes": {"items": items}})))
+
+
+def test_a_node_that_offers_all_is_fine_and_one_without_devices_is_not_asked() -> None:
+    found = read({"platformctl.io/fpga": "2", "rdma/hca": "5"})
+    assert found == {"n1": Outcome(True, "it offers 2 platformctl.io/fpga, 5 rdma/hca")}
+
+
+@pytest.mark.parametrize(
+    ("allocatable", "words"),
+    [
+        ({"platformctl.io/fpga": "1", "rdma/hca": "5"}, "it offers 1 of 2 platformctl.io/fpga"),
+        ({}, "it offers 0 of 2 platformctl.io/fpga, 0 of 5 rdma/hca"),
+        ({"platformctl.io/fpga": "3", "rdma/hca": "5"}, "it offers 3 of 2 platformctl.io/fpga"),
+    ],
+)
+def test_a_node_that_offers_another_number_is_not(allocatable: dict[str, str], words: str) -> None:
+    assert read(allocatable)["n1"] == Outcome(False, words)
+
+
+def test_a_node_that_is_not_installed_yet_is_not_missed() -> None:
+    assert read({}, applied=()) == {GLOBAL: Outcome(True, "no node of Kubernetes has devices")}
+
+
+@pytest.mark.parametrize(("code", "output"), [(1, "refused"), (0, "no JSON"), (0, "[]")])
+def test_an_api_that_does_not_answer_is_told_elsewhere(code: int, output: str) -> None:
+    assert CHECK.read(Scene(make_fleet({"n1": ("kubernetes_node",)})), "ctl1", code, output) == {}

@@ -1,0 +1,78 @@
+"""Devices, CPUs and memory of the inventory that a host does not have."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from platformctl.engine.checking import node_parts
+from platformctl.engine.checking.findings import Finding, Level
+from platformctl.engine.checking.preflight import judge
+from tests.ansible_files import load
+from tests.unit.engine.checking.test_preflight import subject
+
+GPU = {"kind": "gpu", "vendor": "nvidia", "files": ["/dev/nvidia[0-1]"], "common_files": ["/dev/nvidiactl"]}
+HOST: dict[str, Any] = {
+    "node_owner": "shared",
+    "node_slurm_cpus": "0-1",
+    "node_slurm_memory_mib": 4096,
+    "node_devices": [GPU | {"owner": "slurm"}],
+}
+LSCPU = "# CPU,Core,Socket\n0,0,0\n1,1,0\n2,2,0\n3,3,0\n"
+
+
+def errors(changes: dict[str, Any] | None = None, **parts: Any) -> list[Finding]:
+    """The errors of a host that answers this, with changes to its variables."""
+    asked = subject(parts={"missing": [], "lscpu": LSCPU, **parts})
+    return [f for f in judge([replace(asked, variables=HOST | (changes or {}))]) if f.level is Level.ERROR]
+
+
+def test_a_host_is_asked_for_its_files_and_only_a_divided_one_for_its_cpus() -> None:
+    files = ["/dev/nvidia0", "/dev/nvidia1", "/dev/nvidiactl"]
+    assert node_parts.question(HOST) == {"files": files, "processors": True}
+    assert node_parts.question({"node_owner": "slurm"}) == {"files": [], "processors": False}
+
+
+def test_a_host_that_has_all_is_fine() -> None:
+    assert errors() == []
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        (["/dev/nvidia1"], "/dev/nvidia1 of gpu is no device there"),
+        (["/dev/nvidia0", "/dev/nvidiactl"], "/dev/nvidia0 and 1 more of gpu are no device there"),
+    ],
+)
+def test_missing_devices_are_named_with_the_driver(missing: list[str], words: str) -> None:
+    (found,) = errors(missing=missing)
+    assert (found.check, found.found) == ("devices", words)
+    assert "nvidia-smi" in found.remedy
+    assert "row 1 of node_devices" in found.remedy
+
+
+def test_cpus_that_the_host_does_not_have() -> None:
+    (found,) = errors({"node_slurm_cpus": "2-5"})
+    assert (found.check, found.found) == ("processors", "the host has no CPU 4-5; it has 0-3")
+    (found,) = errors(lscpu="0,0,0\n1,0,0\n2,1,0\n3,1,0\n", changes={"node_slurm_cpus": "0"})
+    assert "CPUs 0-1 are one core" in found.found
+
+
+def test_memory_that_the_host_does_not_have() -> None:
+    (found,) = errors({"node_slurm_memory_mib": 8000})
+    assert (found.check, found.found) == (
+        "memory",
+        "8192 MiB of memory, of which 8000 are Slurm's and 1024 the system's",
+    )
+
+
+def test_what_ansible_makes_is_not_judged() -> None:
+    assert errors({"node_slurm_cpus": "{{ x_cpus }}"}) == []
+
+
+def test_the_probe_tells_devices_from_other_files() -> None:
+    probe = load("roles/preflight/library/host_probe.py")
+    answer = probe._parts({"files": ["/dev/null", "/dev/missing", "/etc/hosts"], "processors": True})
+    assert answer["missing"] == ["/dev/missing", "/etc/hosts"]
+    assert "\n0,0,0" in answer["lscpu"]
+    assert probe._parts({"files": []})["lscpu"] == ""

@@ -1,0 +1,150 @@
+"""What Kubernetes is told of a node's parts: the kubelet's settings, labels, and device plugins."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from platformctl import paths
+from platformctl.device_plugin.offer import offers
+from tests.ansible_files import load, rendered
+
+parts = load("roles/kubernetes_kubelet/filter_plugins/node_parts.py")
+classes = load("roles/kubernetes_addons/filter_plugins/device_classes.py")
+ROLES = paths.data_dir() / "roles"
+
+FPGA = {"kind": "other", "name": "fpga", "files": ["/dev/xdma0"], "owner": "kubernetes"}
+HOSTS: dict[str, dict[str, Any]] = {
+    "n1": {"node_owner": "shared", "node_devices": [FPGA]},
+    "n2": {"node_owner": "kubernetes", "node_devices": [FPGA]},
+    "n3": {"node_owner": "kubernetes", "node_devices": [FPGA | {"files": ["/dev/xdma[0-1]"]}]},
+    "n4": {"node_owner": "kubernetes"},
+    "n5": {"node_owner": "shared", "node_devices": [FPGA | {"owner": "slurm"}]},
+}
+
+
+def test_only_a_divided_node_has_settings_of_its_own() -> None:
+    shares = {"node_owner": "shared", "node_slurm_cpus": "0", "node_slurm_memory_mib": 1024}
+    assert parts.kubelet_shares(shares)["reservedSystemCPUs"] == "0"
+    assert [parts.kubelet_shares(host) for host in HOSTS.values()] == [{}] * 5
+
+
+def test_hosts_that_offer_the_same_have_one_plugin() -> None:
+    found = classes.kubernetes_device_classes(list(HOSTS), HOSTS)
+    assert sorted(len(one["rows"][0]["devices"]) for one in found) == [1, 2]
+    labels = parts.kubernetes_device_labels(list(HOSTS), HOSTS).splitlines()
+    of = {line.split()[0]: line.partition("device-class=")[2] for line in labels if "device-class" in line}
+    assert of.keys() == {"n1", "n2", "n3"}
+    assert of["n1"] == of["n2"] != of["n3"]
+    assert {one["name"] for one in found} == set(of.values())
+
+
+def test_the_plugin_of_a_class_gets_its_devices() -> None:
+    found = classes.kubernetes_device_classes(list(HOSTS), HOSTS)
+    text = rendered(
+        "roles/kubernetes_addons/templates/device-plugins.yaml.j2",
+        _kubernetes_addons_device_classes=found,
+        _kubernetes_addons_images={"ghcr.io/platformctl/device-plugin": {"tag": "1"}},
+    )
+    manifests = [one for one in yaml.safe_load_all(text) if one]
+    assert len(manifests) == 2
+    for one, manifest in zip(found, manifests, strict=True):
+        spec = manifest["spec"]["template"]["spec"]
+        (variable,) = spec["containers"][0]["env"]
+        assert json.loads(variable["value"]) == one["rows"]
+        assert offers(variable["value"])[0].resource == "platformctl.io/fpga"
+        assert spec["nodeSelector"] == {"platformctl.io/device-class": one["name"]}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Path:
+    """A host's root with the folders of a kubelet, and a systemctl that notes its words."""
+    for folder in ("var/lib/kubelet", "etc/kubernetes/kubelet.conf.d", "bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    program = tmp_path / "bin/systemctl"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/said\n')
+    program.chmod(0o755)
+    return tmp_path
+
+
+def forget(host: Path, *words: str) -> str:
+    text = (ROLES / "kubernetes_kubelet/files/forget_cpus.sh").read_text()
+    text = text.replace("=/var/", f"={host}/var/").replace("=/etc/", f"={host}/etc/")
+    environment = {"PATH": f"{host}/bin:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", "-c", text, "forget_cpus", *words], capture_output=True, text=True, check=True, env=environment
+    )
+    return done.stdout
+
+
+SETTINGS = {
+    "none": {"kind": "KubeletConfiguration"},
+    "static": {"cpuManagerPolicy": "static", "reservedSystemCPUs": "0-3"},
+    "one": {"cpuManagerPolicy": "static", "reservedSystemCPUs": "0"},
+}
+
+
+@pytest.mark.parametrize(
+    ("ran_with", "words", "forgets"),
+    [
+        ("none", ("none", ""), False),
+        ("static", ("static", "0-3"), False),
+        ("one", ("static", "0"), False),
+        ("none", ("static", "0-3"), True),
+        ("static", ("static", "0-4"), True),
+        ("static", ("none", ""), True),
+    ],
+)
+def test_the_kubelet_forgets_cpus_only_when_they_are_given_away_otherwise(
+    host: Path, ran_with: str, words: tuple[str, ...], forgets: bool
+) -> None:
+    notes = host / "var/lib/kubelet/cpu_manager_state"
+    notes.write_text("{}")
+    settings = yaml.safe_dump(SETTINGS[ran_with])
+    (host / "etc/kubernetes/kubelet.conf.d/50-platformctl.conf").write_text(settings)
+    assert forget(host, *words) == ("forgot\n" if forgets else "")
+    assert notes.exists() == (not forgets)
+    assert (host / "said").exists() == forgets
+
+
+def test_a_host_without_a_kubelet_forgets_nothing(host: Path) -> None:
+    assert forget(host, "static", "0") == ""
+
+
+def label(host: Path, wanted: str, labels: dict[str, str]) -> list[str]:
+    """What it asks kubectl to change, for node n1 with these labels."""
+    program = host / "bin/kubectl"
+    there = json.dumps(labels, separators=(",", ":"))
+    program.write_text(
+        f"#!/bin/sh\n[ \"$1\" = get ] && printf '%s' '{there}' || echo \"$@\" >> {host}/said\n"
+    )
+    program.chmod(0o755)
+    text = (ROLES / "kubernetes_node/files/label_devices.sh").read_text().replace("/run", str(host))
+    environment = {"PATH": f"{host}/bin:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-c", text, "label", "n1"], input=wanted, text=True, check=True, env=environment)
+    return (host / "said").read_text().splitlines() if (host / "said").exists() else []
+
+
+OTHERS = {"platformctl.io/owner": "shared", "kubernetes.io/hostname": "n1"}
+
+
+def test_labels_become_what_the_table_says(host: Path) -> None:
+    wanted = parts.kubernetes_device_labels(["n2"], HOSTS).replace("n2 ", "n1 ")
+    there = {"devices.platformctl.io/gpu": "present", "platformctl.io/device-class": "old", **OTHERS}
+    changes = label(host, wanted, there)
+    assert "label --overwrite node n1 devices.platformctl.io/fpga=present" in changes
+    assert "label node n1 devices.platformctl.io/gpu-" in changes
+    assert len(changes) == 3
+    new = dict(line.split()[1].split("=") for line in wanted.splitlines())
+    (host / "said").unlink()
+    assert label(host, wanted, new | OTHERS) == []
+
+
+def test_a_node_without_devices_loses_their_labels_and_no_others(host: Path) -> None:
+    assert label(host, "", {"devices.platformctl.io/fpga": "present", **OTHERS}) == [
+        "label node n1 devices.platformctl.io/fpga-"
+    ]

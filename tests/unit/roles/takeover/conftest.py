@@ -1,0 +1,1 @@
+import tests.ansible_files  # noqa: F401 - finds the modules beside the playbooks
