@@ -53,6 +53,9 @@ def _takeovers(subject: Subject) -> Iterator[Finding]:
                 accept = f"--yes {names[0]}, or takeover: [{names[0]}] in the inventory"
                 remedy = f"take it away yourself, or accept it: {accept} (then {happens}; {later})"
                 yield Finding(subject.name, CHECK, Level.ERROR, found, remedy, names)
+        for words in entry["blocked"]:
+            remedy = f"move the data of {entry['name']} away yourself; what is mounted below it, unmount"
+            yield Finding(subject.name, "existing", Level.ERROR, words, remedy)
         for note in entry["notes"]:
             level = Level.OK if entry["fate"] in ("beside", "kept") and "beside" in note else Level.WARNING
             yield Finding(subject.name, "existing", level, note)

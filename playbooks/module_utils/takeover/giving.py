@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pathlib
 import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible.module_utils.takeover import host, packages, record, taking, units
+from ansible.module_utils.takeover import host, moving, packages, record, taking, units
 
 
 def stop(names: Sequence[str]) -> list[str]:
@@ -74,8 +73,9 @@ def _bring_back(path: str, aside: str) -> str:
     """Move something back; words if it stays where it is."""
     try:
         return _moved_back(path, aside)
-    except OSError as error:
-        return f"{path} could not be moved back ({error.strerror}); what was there before is in {aside}"
+    except (OSError, RuntimeError) as error:
+        words = getattr(error, "strerror", None) or error
+        return f"{path} could not be moved back ({words}); what was there before is in {aside}"
 
 
 def _moved_back(path: str, aside: str) -> str:
@@ -83,33 +83,21 @@ def _moved_back(path: str, aside: str) -> str:
     taken = f"{path} has data of the installation, so what was there before stays in {aside}"
     if not os.path.lexists(source):
         return ""
-    if source.parent == target:
-        return "" if _emptied(source, target) else taken
     if target.is_dir() and not target.is_symlink():
         if host.filled(path):
             return taken
-        for entry in target.iterdir():
-            shutil.rmtree(entry)
         # It may have become a mount point since, as /var/lib/kubelet does, and cannot be replaced.
-        if host.mounted(target):
-            return "" if _emptied(source, target) else taken
+        mounted = host.mounted(target)
+        for entry in target.iterdir():
+            if not (mounted and entry.name == moving.LOST):
+                shutil.rmtree(entry)
+        if mounted:
+            return "" if moving.fill(source, target) else taken
         target.rmdir()
     elif os.path.lexists(target):
         target.unlink()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(str(source), str(target))
+    moving.move(source, target)
     return ""
-
-
-def _emptied(source: pathlib.Path, target: pathlib.Path) -> bool:
-    """Whether all of a folder could be moved into another, so that it is gone."""
-    for entry in source.iterdir():
-        if not os.path.lexists(target / entry.name):
-            shutil.move(str(entry), str(target / entry.name))
-    if any(source.iterdir()):
-        return False
-    source.rmdir()
-    return True
 
 
 def _forget(*kept: str) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 
 # Tests put another folder here.
 ROOT = pathlib.Path("/")
-# Where the data of a folder is moved to that is a mount point: beside it would be another file system.
+# What a folder has behind its name once it is moved aside.
 ASIDE = ".before-platformctl"
 
 
@@ -83,15 +84,21 @@ def matches(pattern: str) -> Iterator[str]:
 
 def mounted(place: pathlib.Path) -> bool:
     """Whether something is mounted at a place; also a folder on itself, as a kubelet does with its own."""
-    if os.path.ismount(place):
-        return True
+    return os.path.ismount(place) or str(place) in _mount_points()
+
+
+def mounts_below(place: pathlib.Path) -> list[str]:
+    """The mount points below a folder, without itself."""
+    return sorted(point for point in _mount_points() if point.startswith(f"{place}/"))
+
+
+def _mount_points() -> set[str]:
     try:
         rows = pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return False
+        return set()
     # Blanks and backslashes in it are written as octal numbers.
-    wanted = str(place).replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011")
-    return any(row.split()[4] == wanted for row in rows)
+    return {re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), row.split()[4]) for row in rows}
 
 
 def nowhere(path: str) -> bool:
@@ -101,9 +108,5 @@ def nowhere(path: str) -> bool:
 
 
 def filled(path: str) -> bool:
-    """Whether there is anything but folders below a folder; what was moved aside in it does not count."""
-    for _, folders, files in os.walk(at(path)):
-        if files:
-            return True
-        folders[:] = [name for name in folders if name != ASIDE]
-    return False
+    """Whether there is anything but folders below a folder."""
+    return any(files for _, _, files in os.walk(at(path)))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible.module_utils.takeover import host, packages, record, rules, survey, things, units
+from ansible.module_utils.takeover import host, moving, packages, record, rules, survey, things, units
 
 _MOVED = f"{record.BEFORE}/moved"
 
@@ -15,14 +14,18 @@ _MOVED = f"{record.BEFORE}/moved"
 def take(site: str, claims: Mapping[str, Any], accepted: Sequence[str]) -> dict[str, Any]:
     """Returns `refused`: what nobody accepted, and then nothing is changed; and `done`, in words."""
     seen = survey.look(claims)
+    # A takeover that was killed goes on with what was accepted for it.
+    accepted = [*accepted, *seen["accepted"]]
     findings = seen["findings"]
     refused = [words for finding in findings if not accepts(finding, accepted) for words in finding["found"]]
+    refused += [words for finding in findings for words in finding["blocked"]]
     if refused:
         return {"refused": refused, "done": []}
     agreed = [finding for finding in findings if finding["found"]]
     _remember(claims, seen, agreed, accepted)
     done = [words for finding in agreed for words in _carry_out(finding)]
     done += _remove([finding for finding in agreed if finding["fate"] == "removed"])
+    record.add(record.TAKEOVER, {"settled": _settled(claims, seen["begun"])})
     _write_site(site)
     return {"refused": [], "done": done}
 
@@ -52,8 +55,7 @@ def _remember(
         for fate in ("removed", "upgraded", "downgraded", "held")
     }
     record.add(record.PACKAGES, {fate: names for fate, names in fates.items() if names})
-    fresh = [stage for stage in claims.get("stages", ()) if stage["stage"] not in begun]
-    claim_list = [claim for stage in fresh for claim in stage["things"].values()]
+    claim_list = _fresh(claims, begun)
     changed = {unit for claim in claim_list for unit in claim.get("services", ())}
     changed |= {unit for finding in agreed for unit in finding["units"]}
     changed |= set(_units_of(list(fates["removed"])))
@@ -68,7 +70,6 @@ def _remember(
     record.add(
         record.TAKEOVER,
         {
-            "settled": sorted({item for claim in claim_list for item in things.items(claim)}),
             "accepted": sorted(set(accepted) & names),
             "kept": kept,
             "beside": beside,
@@ -78,6 +79,21 @@ def _remember(
             "masked": [path for finding in agreed for path in finding["masks"]],
         },
     )
+
+
+def _fresh(claims: Mapping[str, Any], begun: Iterable[str]) -> list[Mapping[str, Any]]:
+    """What the stages claim that were never begun here."""
+    return [
+        claim
+        for stage in claims.get("stages", ())
+        if stage["stage"] not in begun
+        for claim in stage["things"].values()
+    ]
+
+
+def _settled(claims: Mapping[str, Any], begun: Iterable[str]) -> list[str]:
+    """What no later run judges again: from here on it may be ours."""
+    return sorted({item for claim in _fresh(claims, begun) for item in things.items(claim)})
 
 
 def _staying(claim: Mapping[str, Any]) -> list[str]:
@@ -144,27 +160,22 @@ def stop(unit: str, disable: bool = True) -> bool:
 
 
 def _aside(path: str) -> str:
-    """Where a path is moved: data stays on its file system, files go to the record."""
+    """Where a path is moved: folders beside themselves, on their file system; all else to the record."""
     place = host.at(path)
-    if not place.is_dir() or place.is_symlink():
+    if not place.is_dir() or place.is_symlink() or host.mounted(place):
         return f"{_MOVED}{path}"
-    return f"{path}/{host.ASIDE}" if os.path.ismount(place) else f"{path}{host.ASIDE}"
+    return f"{path}{host.ASIDE}"
 
 
 def _move(path: str, aside: str) -> bool:
     source, target = host.at(path), host.at(aside)
     if not os.path.lexists(source):
         return False
-    if target.parent == source:
-        target.mkdir(mode=0o700, exist_ok=True)
-        for entry in source.iterdir():
-            if entry.name != host.ASIDE:
-                entry.rename(target / entry.name)
-        return True
+    if not source.is_symlink() and host.mounted(source):
+        return bool(moving.empty(source, target))
     if os.path.lexists(target):
         return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(str(source), str(target))
+    moving.move(source, target)
     return True
 
 
@@ -177,8 +188,7 @@ def _mask(path: str) -> None:
     link.parent.mkdir(parents=True, exist_ok=True)
     if link.exists():
         kept = host.at(f"{_MOVED}{path}")
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(str(link), str(kept))
+        moving.move(link, kept)
         record.add(record.TAKEOVER, {"moved": {path: f"{_MOVED}{path}"}})
     link.symlink_to("/dev/null")
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible.module_utils.takeover import containers, database, host, packages, rules, units
+from ansible.module_utils.takeover import containers, database, host, moving, packages, rules, units
 
 _LISTS = ("services", "files", "files_in_use", "processes", "links", "rules")
 
@@ -44,7 +44,8 @@ class Finding:
 
     units: services that a takeover stops, or that run on with our configuration. paths: what it moves aside.
     masks: drop-ins that it puts out of force. ports: wanted TCP ports that its services listen on.
-    rules: whether an earlier cluster has left rules for packets.
+    rules: whether an earlier cluster has left rules for packets. blocked: why it cannot be taken over, in
+    words.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Finding:
     ports: list[int] = field(default_factory=list)
     rules: bool = False
     denied: str = ""
+    blocked: list[str] = field(default_factory=list)
     ours: list[str] = field(default_factory=list)
 
 
@@ -137,6 +139,7 @@ def _files(thing: Thing, pristine: set[str], finding: Finding) -> None:
     if full and thing.fate != "beside":
         finding.found.append(f"{_some(full)} {'has' if len(full) == 1 else 'have'} data")
         finding.paths += full if thing.fate == "stopped" else []
+        finding.blocked += _blocked(full) if thing.fate == "stopped" else []
     programs = _existing(thing.programs)
     if programs:
         finding.found.append(f"{_some(programs)} would be found before platformctl's programs")
@@ -178,7 +181,7 @@ def _database(thing: Thing, states: Mapping[str, Mapping[str, str]], finding: Fi
         if full:
             finding.fate = "stopped"
             finding.found.append(f"{_some(full)} has data of a database server that is not there")
-            finding.paths = full
+            finding.paths, finding.blocked = full, _blocked(full)
         return
     if not units.running(state):
         others = database.folders()
@@ -208,6 +211,11 @@ def _existing(patterns: Iterable[str]) -> list[str]:
 def _holds(path: str) -> bool:
     place = host.at(path)
     return bool(place.is_dir() and host.filled(path))
+
+
+def _blocked(paths: Iterable[str]) -> list[str]:
+    places = [path for path in paths if not host.at(path).is_symlink() and host.mounted(host.at(path))]
+    return [words for words in map(moving.obstacle, places) if words]
 
 
 def _pristine(paths: Sequence[str]) -> set[str]:

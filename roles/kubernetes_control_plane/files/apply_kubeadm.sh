@@ -109,10 +109,13 @@ if [ -e .platformctl-applied ]; then
 else
   if [ -e .platformctl-started ]; then
     kubeadm reset --force >&2
-    rm -rf /var/lib/etcd
+    [ ! -d /var/lib/etcd ] || find /var/lib/etcd -mindepth 1 ! -path /var/lib/etcd/lost+found -delete
   fi
   : > .platformctl-started
-  kubeadm init --config kubeadm.yaml >&2
+  # On a disk of its own lies what belongs to its file system.
+  full=
+  ! mountpoint --quiet /var/lib/etcd || full=--ignore-preflight-errors=DirAvailable--var-lib-etcd
+  kubeadm init --config kubeadm.yaml $full >&2
   /usr/local/sbin/platformctl-kubelet-certificates "$node" >&2
   echo made
 fi

@@ -24,11 +24,19 @@ fi
 for link in cni0 flannel.1; do
   ip link delete "$link" 2>/dev/null || true
 done
+mounted_below() { findmnt --raw --noheadings --output TARGET | awk -v folder="$1/" 'index($0, folder) == 1'; }
 for folder in /var/lib/kubelet /var/lib/cni $etcd; do
   if grep -qx "emptied $folder" "$marker"; then
     continue
   fi
-  if [ ! -d "$folder" ] || find "$folder" -mindepth 1 -delete; then
+  # What is mounted below, such as a volume of a pod, is somebody's data: it is never emptied with the folder.
+  mounted_below "$folder" | sort --reverse | while read -r mounted; do
+    umount "$(printf %b "$mounted")" || true
+  done
+  if mounted_below "$folder" | grep . >&2; then
+    echo "this is still mounted below $folder: unmount it, then repeat the reset" >&2
+    stays=yes
+  elif [ ! -d "$folder" ] || find "$folder" -mindepth 1 ! -path "$folder/lost+found" -delete; then
     echo "emptied $folder" >> "$marker"
   else
     stays=yes

@@ -47,6 +47,13 @@ def _own_kubeadm_files(place: Place) -> None:
         place.site.host("node1", "test", "-e", path)
 
 
+def _own_etcd_data(place: Place) -> None:
+    found = place.site.shell(
+        "ctl1", "cd /var/lib/etcd && mountpoint -q . && stat -c %u:%g member && cat member/wal/*"
+    )
+    assert found == "1234:1234\ndata\n"
+
+
 @contextmanager
 def _accepted(place: Place, name: str, dirt: AbstractContextManager[object]) -> Iterator[None]:
     """The dirt, and the inventory says that it may be taken over."""
@@ -79,6 +86,14 @@ SITUATIONS = (
         lambda place: _accepted(place, "kubernetes", leftovers.kubeadm_leftovers(place.lab, "node1")),
         ("kubernetes is there",),
         restored=_own_kubeadm_files,
+    ),
+    Situation(
+        "etcd has a disk of its own with somebody's data, which may be taken over",
+        When.FRESH,
+        Result.NAMED,
+        lambda place: _accepted(place, "kubernetes", leftovers.etcd_disk(place.lab, "ctl1")),
+        ("/var/lib/etcd has data",),
+        restored=_own_etcd_data,
     ),
     Situation(
         "Docker from its publisher runs on a worker",

@@ -24,7 +24,7 @@ DOCKER = {"name": "docker-ce", "fate": "removed", "found": ["apt would remove do
 
 
 def seen(*found: dict[str, Any], **more: Any) -> dict[str, Any]:
-    empty = {"notes": [], "denied": "", "ports": [], "fate": "stopped", "found": []}
+    empty = {"notes": [], "blocked": [], "denied": "", "ports": [], "fate": "stopped", "found": []}
     return {"findings": [{**empty, "names": [entry["name"]], **entry} for entry in found], **more}
 
 

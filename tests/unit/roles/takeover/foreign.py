@@ -1,5 +1,6 @@
 """A host that others have used: a folder for its files, and answers in place of its commands."""
 
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,16 @@ Answer = str | tuple[int, str, str] | Callable[[tuple[str, ...]], str | tuple[in
 
 
 class Foreign:
-    """answers: by the beginning of a command line, its output; asked: the command lines that came."""
+    """answers: by the beginning of a command line, its output; asked: the command lines that came.
+
+    real: programs that are run as they are.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.answers: dict[str, Answer] = {}
         self.asked: list[str] = []
+        self.real: set[str] = set()
         self.given: dict[str, str] = {}
         self.packages: dict[str, str] = {}
         self.services: dict[str, dict[str, str]] = {}
@@ -52,6 +57,9 @@ class Foreign:
             if line.startswith(start):
                 found = answer(command) if callable(answer) else answer
                 return (0, found, "") if isinstance(found, str) else found
+        if command[0] in self.real:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            return done.returncode, done.stdout, done.stderr
         handler: Callable[[tuple[str, ...]], str] | None = getattr(
             self, f"_{command[0].replace('-', '_')}", None
         )

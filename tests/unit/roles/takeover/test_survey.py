@@ -79,7 +79,6 @@ def test_leftovers_of_a_cluster_are_one_thing(host: Foreign) -> None:
 
 def test_empty_folders_are_nobodys(host: Foreign) -> None:
     (host.root / "etc/kubernetes/pki").mkdir(parents=True)
-    host.put("/var/lib/etcd/.before-platformctl/db")
     assert look(stage("node", kubernetes=KUBERNETES)) == []
 
 

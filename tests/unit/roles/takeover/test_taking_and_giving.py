@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.takeover import giving, record, rules, taking  # type: ignore[import-not-found]
+from ansible.module_utils.takeover import giving, moving, record, rules, taking  # type: ignore[import-not-found]
 from ansible.module_utils.takeover import host as host_module
 from ansible.module_utils.takeover import host as paths
 
@@ -76,15 +76,96 @@ def test_leftovers_move_aside_and_come_back(host: Foreign) -> None:
     assert not host.has(f"{record.BEFORE}/{record.LEFT}")
 
 
-def test_a_mount_point_keeps_its_data_inside(host: Foreign, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def etcd_disk(host: Foreign, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A mount point with data; what is moved out of it is copied."""
     host.put("/var/lib/etcd/member/db", "data")
+    (host.root / "var/lib/etcd/lost+found").mkdir()
     monkeypatch.setattr("os.path.ismount", lambda path: str(path).endswith("/var/lib/etcd"))
+    host.real.update({"cp", "sync"})
+    return host.root / "var/lib/etcd"
+
+
+def test_data_of_a_mount_point_leaves_it_and_comes_back(host: Foreign, etcd_disk: Path) -> None:
+    assert take("kubernetes", kubernetes=KUBERNETES)["refused"] == []
+    assert [entry.name for entry in etcd_disk.iterdir()] == ["lost+found"]
+    assert host.has(f"{record.BEFORE}/moved/var/lib/etcd/member/db")
+    assert giving.restore(forget=False)["left"] == []
+    assert (etcd_disk / "member/db").read_text() == "data"
+    assert sorted(entry.name for entry in etcd_disk.iterdir()) == ["lost+found", "member"]
+    assert not host.has(f"{record.BEFORE}/moved/var/lib/etcd")
+
+
+def test_a_mount_point_without_room_for_its_data_is_refused(
+    host: Foreign, etcd_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "_free", lambda: 1 << 30)
+    (refused,) = take("kubernetes", kubernetes=KUBERNETES)["refused"]
+    assert refused == (
+        "/var/lib/etcd is a mount point with 0.0 GiB of data, "
+        "and /var/lib/platformctl has 1.0 GiB free for it"
+    )
+    assert (etcd_disk / "member/db").exists()
+
+
+def test_a_mount_point_with_mounts_below_is_refused(
+    host: Foreign, etcd_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_module, "_mount_points", lambda: {f"{etcd_disk}/member"})
+    (refused,) = take("kubernetes", kubernetes=KUBERNETES)["refused"]
+    assert refused == f"/var/lib/etcd is a mount point, and {etcd_disk}/member is mounted below it"
+
+
+def test_a_copy_that_fails_leaves_all_where_it_was(host: Foreign, etcd_disk: Path) -> None:
+    host.real.discard("cp")
+    with pytest.raises(RuntimeError, match="could not be copied"):
+        take("kubernetes", kubernetes=KUBERNETES)
+    host.real.add("cp")
+    # The next run goes on, without being asked again.
+    assert take(kubernetes=KUBERNETES)["refused"] == []
+    assert giving.restore(forget=False)["left"] == []
+    assert (etcd_disk / "member/db").read_text() == "data"
+
+
+def test_files_keep_their_modes_between_file_systems(host: Foreign, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = host.put("/etc/crictl.yaml", "their file")
+    path.chmod(0o640)
+    host.real.update({"cp", "sync"})
+    rename = Path.rename
+
+    def crosses(source: Path, target: Path) -> Path:
+        if source.parent != Path(target).parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", crosses)
     take("kubernetes", kubernetes=KUBERNETES)
-    assert host.has("/var/lib/etcd/.before-platformctl/member/db")
-    assert not host.has("/var/lib/etcd/member")
-    giving.restore(forget=False)
-    assert (host.root / "var/lib/etcd/member/db").read_text() == "data"
-    assert not host.has("/var/lib/etcd/.before-platformctl")
+    assert not path.exists()
+    assert giving.restore(forget=False)["left"] == []
+    assert path.read_text() == "their file"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_takeover_that_was_killed_goes_on(host: Foreign, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.put("/etc/kubernetes/pki/ca.crt", "their authority")
+    host.put("/var/lib/etcd/member/db", "theirs")
+    move = taking._move
+
+    def killed(path: str, aside: str) -> bool:
+        if path == "/var/lib/etcd":
+            raise KeyboardInterrupt
+        return bool(move(path, aside))
+
+    monkeypatch.setattr(taking, "_move", killed)
+    with pytest.raises(KeyboardInterrupt):
+        take("kubernetes", kubernetes=KUBERNETES)
+    monkeypatch.setattr(taking, "_move", move)
+    # --yes NAME was said once, for the run that was killed.
+    assert take(kubernetes=KUBERNETES)["refused"] == []
+    assert not host.has("/var/lib/etcd")
+    assert giving.restore(forget=False)["left"] == []
+    assert (host.root / "var/lib/etcd/member/db").read_text() == "theirs"
+    assert (host.root / "etc/kubernetes/pki/ca.crt").read_text() == "their authority"
 
 
 def test_a_folder_that_became_a_mount_point_is_filled_again(
