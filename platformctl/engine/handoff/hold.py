@@ -66,7 +66,8 @@ async def _drain(
         raise PlatformError(
             f"{name} takes no new work, and this has not ended in time: {', '.join(left[:5])}",
             where=name,
-            next=f"the same command with more --timeout, or with --now; or platformctl node undrain {name}",
+            next="the same command with more --timeout, or with --now; to end it: "
+            f"platformctl node undrain -i {fleet.inventory} {name}",
             code=ExitCode.REFUSED,
         )
     return f"{name} is empty and takes no new work: {reason}"
