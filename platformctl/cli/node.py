@@ -220,6 +220,36 @@ def move(
 
 
 @app.command(cls=SiteCommand)
+def balance(
+    ctx: typer.Context,
+    inventory: InventoryOption,
+    every: Annotated[
+        int, typer.Option(min=0, metavar="SECONDS", help="Look again and again, until it is interrupted.")
+    ] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would move, and move nothing.")
+    ] = False,
+) -> None:
+    """Give idle nodes that can move to the scheduler whose work waits for nodes, and say why.
+
+    Off unless the inventory has node_balance: {enabled: true}, which also has the bounds: how long work
+    waits, how long nodes are idle, and how many nodes each scheduler keeps. Only what was seen counts: the
+    first look moves nothing. Nodes with work, drained or cordoned ones stay.
+
+    Example: `platformctl node balance -i mysite --every 60`
+    """
+    from platformctl.engine.balance import rounds
+    from platformctl.engine.handoff import run
+    from platformctl.engine.loading import load
+
+    fleet = load(inventory)
+    bounds = rounds.bounds(fleet)
+    options = (f" --every {every}" if every else "") + (" --dry-run" if dry_run else "")
+    work = partial(rounds.balance, fleet, bounds, paths.data_dir(), float(every), dry_run)
+    raise typer.Exit(asyncio.run(run.run(fleet, (), "node balance", options, work, ctx.obj)))
+
+
+@app.command(cls=SiteCommand)
 def drain(
     ctx: typer.Context,
     inventory: InventoryOption,

@@ -5,6 +5,45 @@ from typing import Any
 from platformctl.site.processors import DEFAULT_SYSTEM_MEMORY_MIB
 
 NODE_PARTS: dict[str, dict[str, Any]] = {
+    "node_balance": {
+        "type": "dict",
+        "default": {},
+        "description": "Whether `platformctl node balance` may give idle nodes that can move to the "
+        "scheduler whose work waits, and within which bounds (platformctl docs hosts). For all hosts.",
+        "options": {
+            "enabled": {
+                "type": "bool",
+                "default": False,
+                "description": "Whether nodes move by themselves at all.",
+            },
+            "slurm_at_least": {
+                "type": "int",
+                "default": 1,
+                "description": "How many nodes in service Slurm keeps.",
+            },
+            "kubernetes_at_least": {
+                "type": "int",
+                "default": 1,
+                "description": "How many nodes that take pods Kubernetes keeps.",
+            },
+            "waits_minutes": {
+                "type": "int",
+                "default": 5,
+                "description": "How long work has waited before a node goes to it.",
+            },
+            "idle_minutes": {
+                "type": "int",
+                "default": 10,
+                "description": "How long a node was idle before it goes.",
+            },
+            "stays_minutes": {
+                "type": "int",
+                "default": 30,
+                "description": "How long a node stays with its new owner, so that it does not go to and fro.",
+            },
+            "at_once": {"type": "int", "default": 1, "description": "How many nodes move at a time."},
+        },
+    },
     "node_slurm_cpus": {
         "description": "CPUs of a shared node that are Slurm's, as the kernel lists them, such as "
         "0-7,16-23. The others are Kubernetes'. Without it both offer all CPUs and memory. Set on the host.",

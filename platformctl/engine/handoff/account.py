@@ -74,9 +74,25 @@ async def read(client: KubernetesClient, name: str) -> Account:
         found = await client.get(_path(name))
     except NotFoundError:
         return Account(name)
+    return _account(name, found)
+
+
+def _account(name: str, found: dict[str, Any]) -> Account:
     kept = json.loads(found["data"][_DATA])
     drains = {key: Drain(**kept[key]) if kept[key] else None for key in ("drain", "hold")}
     return Account(name, **{**kept, **drains}, version=found["metadata"]["resourceVersion"])
+
+
+async def read_all(client: KubernetesClient) -> dict[str, Account]:
+    """The accounts of all nodes that have one, by name."""
+    found = [item async for page in client.list_pages(_MAPS) for item in page["items"]]
+    prefix = _path("").rpartition("/")[2]
+    names = (str(item["metadata"]["name"]) for item in found)
+    return {
+        name.removeprefix(prefix): _account(name.removeprefix(prefix), item)
+        for name, item in zip(names, found, strict=True)
+        if name.startswith(prefix)
+    }
 
 
 async def write(client: KubernetesClient, account: Account) -> Account:

@@ -128,13 +128,18 @@ async def resume(fleet: Fleet, name: str, ours: Drain | None) -> bool:
     return not (await look(fleet, name)).drained
 
 
+def serves(state: str) -> bool:
+    """Whether a node in a state of sinfo takes jobs."""
+    return bool(_SERVES.match(state))
+
+
 async def last_of(fleet: Fleet, name: str) -> list[str]:
     """The partitions of the node that have no other node in service."""
     rows = [line.split("|") for line in (await _ask(fleet, _PARTITIONS)).splitlines()]
     if any(len(row) != 3 for row in rows) or not rows:
         raise _unknown(fleet, "sinfo names no nodes")
     own = {partition for node, partition, _ in rows if node == name}
-    served = {partition for node, partition, state in rows if node != name and _SERVES.match(state)}
+    served = {partition for node, partition, state in rows if node != name and serves(state)}
     return sorted(own - served)
 
 

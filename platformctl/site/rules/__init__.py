@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from platformctl.site.mistakes import Mistake
 from platformctl.site.rules import (
     artifacts,
+    balance,
     cluster,
     devices,
     examples,
@@ -20,7 +21,8 @@ from platformctl.site.rules import (
 from platformctl.site.rules.facts import Facts
 
 _RULES = (
-    hosts, groups, cluster, networks, passed_on, users, slurm, devices, shares, artifacts, required, examples,
+    hosts, groups, cluster, networks, passed_on, users, slurm, devices, shares, balance, artifacts, required,
+    examples,
 )  # fmt: skip
 
 
