@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from platformctl import paths
 from platformctl.cli import completion
-from platformctl.cli.remedies import SiteCommand
+from platformctl.cli.remedies import AGREED, AgreeingCommand, SiteCommand
 from platformctl.cli.run import InventoryOption
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
@@ -122,6 +122,41 @@ def _devices(node: "Node") -> str:
 
 def _count(row: "DeviceRow") -> str:
     return "?" if row.offered is None else str(row.offered)
+
+
+@app.command(cls=AgreeingCommand)
+def add(
+    ctx: typer.Context,
+    inventory: InventoryOption,
+    names: NamesArgument,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes",
+            "-y",
+            help="Continue even if users' work would be lost. With a NAME, only: let the installation take "
+            "over what has this name; repeat for more.",
+        ),
+    ] = False,
+    agreed: Annotated[list[str] | None, typer.Option(AGREED, hidden=True)] = None,
+) -> None:
+    """Install hosts that are new in the inventory, as nodes, without work on the other nodes.
+
+    Only the new hosts are installed, and Slurm's controllers learn of them. Each scheduler proves that they
+    work. The other hosts learn their names with the next `platformctl install`.
+
+    Example: `platformctl node add -i mysite n17`
+    """
+    from platformctl.engine.loading import load
+    from platformctl.engine.running import addition
+    from platformctl.engine.running.install import Installation, Options
+
+    output: Output = ctx.obj
+    fleet = load(inventory)
+    details = output.json or output.verbose > 0
+    limit = addition.hosts(fleet, names)
+    options = Options(limit, (), False, yes, output.verbose, details, tuple(agreed or ()))
+    raise typer.Exit(asyncio.run(Installation(fleet, options).run(output)))
 
 
 @app.command(cls=SiteCommand)

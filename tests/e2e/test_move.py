@@ -3,6 +3,7 @@
 While it moves, a watcher asks both schedulers several times a second whether they would give it work.
 """
 
+import json
 import os
 import random
 import signal
@@ -17,7 +18,7 @@ import pytest
 import yaml
 
 from platformctl import lab as labs
-from tests.e2e.conftest import PLATFORMCTL, Site, hosts_of, platformctl
+from tests.e2e.conftest import PLATFORMCTL, Site, changed_variables, hosts_of, platformctl
 
 SEED = int(os.environ.get("PLATFORMCTL_SEED") or random.randrange(10**6))
 _NODE = "node3"
@@ -216,6 +217,51 @@ def test_nodes_that_are_needed_where_they_are_do_not_move(grown: Site) -> None:
         assert f"{_NODE} is the last node in service of main" in _move(grown, "kubernetes", code=3)
     finally:
         grown.host("ctl1", "scontrol", "update", "nodename=node2", "state=resume")
+
+
+def _balance(site: Site, code: int = 0) -> str:
+    done = platformctl("node", "balance", "-i", str(site.inventory))
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_an_idle_node_goes_to_the_side_whose_work_waits(grown: Site) -> None:
+    assert "set node_balance" in _balance(grown, code=3)
+    at_once = {"waits_minutes": 0, "idle_minutes": 0, "stays_minutes": 0}
+    pods = [f"waits{number}" for number in range(3)]
+    with changed_variables(grown, "site", node_balance={"enabled": True, **at_once}):
+        assert "no work waits for nodes" in _balance(grown)
+        image = grown.kubectl(
+            "get", "pods", "-A", "--output", "jsonpath={.items[0].spec.containers[0].image}"
+        )
+        asks = {"containers": [{"name": "w", "image": image, "command": ["sleep", "600"]}]}
+        asks["containers"][0]["resources"] = {"requests": {"cpu": "1200m"}}  # type: ignore[assignment]
+        try:
+            for pod in pods:
+                grown.kubectl("run", pod, f"--image={image}", "--overrides", json.dumps({"spec": asks}))
+            _waits(
+                grown,
+                "kubectl get pods --field-selector=status.phase=Pending -o yaml | grep -q Unschedulable",
+            )
+            said = _balance(grown)
+            assert f"{_NODE} goes to Kubernetes: " in said
+            assert _offered(grown) == {"kubernetes"}
+            _waits(grown, f"kubectl get pods --field-selector=spec.nodeName={_NODE} | grep -q waits")
+            # It has work now, so it stays.
+            assert "goes to" not in _balance(grown)
+        finally:
+            grown.kubectl("delete", "pods", *pods, "--ignore-not-found", "--now")
+        submit = "sbatch --parsable --output=/dev/null --nodes=2 --wrap=true"
+        job = grown.shell("ctl1", submit, "alice").strip()
+        _waits(grown, f"squeue --noheader --jobs={job} --format=%r | grep -Eq 'Resources|Node'")
+        assert f"{_NODE} goes to Slurm: 1 job waits for 2 nodes" in _balance(grown)
+        _waits(grown, f"sacct --noheader --jobs={job} --format=state | grep -q COMPLETED")
+    assert _offered(grown) == {"slurm"}
+
+
+def _waits(site: Site, condition: str) -> None:
+    admin = "export KUBECONFIG=/etc/kubernetes/admin.conf"
+    site.host("ctl1", "timeout", "90", "sh", "-c", f"{admin}; until {condition}; do sleep 0.5; done")
 
 
 @pytest.mark.parametrize("rounds", [3, pytest.param(_KILLS, marks=pytest.mark.dirt)])
