@@ -19,10 +19,12 @@ import yaml
 
 from platformctl import lab as labs
 from tests.e2e.conftest import PLATFORMCTL, Site, changed_variables, hosts_of, platformctl
+from tests.e2e.ownership import Story
 
 SEED = int(os.environ.get("PLATFORMCTL_SEED") or random.randrange(10**6))
 _NODE = "node3"
 _KILLS = 40
+_SEQUENCES = int(os.environ.get("PLATFORMCTL_SEQUENCES") or 200)
 _UNPROVEN = "platformctl.io/moving"
 _OFFERS = "{.spec.unschedulable}|{.spec.taints[*].key}|{.status.conditions[?(@.type=='Ready')].status}"
 
@@ -281,4 +283,20 @@ def test_a_move_that_is_killed_is_finished_or_undone(grown: Site, rounds: int) -
             assert _owner(grown) == then
     if _owner(grown) != "slurm":
         _move(grown, "slurm")
+    assert "No reservations" in grown.host("ctl1", "scontrol", "show", "reservations")
+
+
+@pytest.mark.dirt
+@pytest.mark.parametrize("number", range(_SEQUENCES))
+def test_whatever_happens_one_scheduler_has_the_node(grown: Site, number: int) -> None:
+    story = Story(grown, _NODE, random.Random(SEED + number))
+    with _watched(grown):
+        try:
+            for _ in range(3):
+                story.step()
+        finally:
+            sys.stdout.write(f"PLATFORMCTL_SEED={SEED}, sequence {number}:\n{story.words}")
+            story.settle("slurm")
+    _serves_slurm(grown)
+    assert _owner(grown) == "slurm"
     assert "No reservations" in grown.host("ctl1", "scontrol", "show", "reservations")
