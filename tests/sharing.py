@@ -7,6 +7,12 @@ from xdist.scheduler import LoadScopeScheduling
 
 # What these suites start is dear (a control plane, a lab, a site), so one process runs a whole directory.
 _BY_DIRECTORY = ("tests/integration/", "tests/e2e/")
+# The end-to-end tests in one process would take twice as long as all others in the other one. So they are
+# three parts: those with sites of their own, those that change the site of this suite, and the rest.
+_PARTS = {
+    "own": ("test_upstream", "test_devices"),
+    "changing": ("test_dirt", "test_removal", "test_move", "test_change"),
+}
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
@@ -19,4 +25,8 @@ class BySuite(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return file.rpartition("/")[0] if file.startswith(_BY_DIRECTORY) else file
+        if not file.startswith(_BY_DIRECTORY):
+            return file
+        folder, _, name = file.rpartition("/")
+        parts = [part for part, stems in _PARTS.items() if name.removesuffix(".py") in stems]
+        return "/".join([folder, *parts])

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
-# What has a lab of its own is over before the site's is made. Of the site, the installation's own report
-# comes first; what changes it, and takes it away, comes last.
+# First what has a lab of its own. Of the site, the installation's own report comes first; what changes it,
+# and takes it away, comes last.
 _ORDER = (
     "test_upstream",
     "test_devices",
