@@ -153,7 +153,7 @@ def test_a_job_of_slurm_opens_its_own_devices_alone(shared: Site) -> None:
     assert without.keys() == set(FILES)
     one = opened(srun(shared, "--gres=gpu:a100:1", script=script))
     assert sorted(one.values()).count(MINE) == 1
-    assert MINE in (one["/dev/lab-gpu0"], one["/dev/lab-gpu1"])
+    assert MINE in (one["/dev/nvidia0"], one["/dev/nvidia1"])
     every = opened(srun(shared, "--gres=gpu:a100:2,fpga:1", script=script))
     assert {file for file, said in every.items() if said == MINE} == {FILES[0], FILES[1], FILES[3]}
 
@@ -304,9 +304,10 @@ def test_one_fault_takes_a_device_out_on_both_sides_until_it_is_over(shared: Sit
             time.sleep(3)
             until(lambda: said(shared) == out, lambda: said(shared), 15)
             assert stamp(shared.host) == before
-            row = json.loads(shared.run("-o", "json", "node", "describe", NODE))["devices"][4]
-            assert row["faults"] == {SLICED: "Xid 79, GPU has fallen off the bus"}
-            assert told in shared.run("status", code=1) + shared.run("node", "describe", NODE)
+            shown = json.loads(shared.run("-o", "json", "node", "describe", NODE))
+            assert shown["devices"][4]["faults"] == {SLICED: "Xid 79, GPU has fallen off the bus"}
+            assert shown["kubernetes"]["reason"] == told
+            assert shown["slurm"]["reason"].startswith(f"{told} [root@")
             assert state() == "RUNNING"
         until(lambda: said(shared) == (OFFERED, "", ""), lambda: said(shared), 20)
         assert state() == "RUNNING"
@@ -316,6 +317,7 @@ def test_one_fault_takes_a_device_out_on_both_sides_until_it_is_over(shared: Sit
 
 @pytest.mark.parametrize("xid", [13, 31, 43, 94])
 def test_an_error_of_an_application_changes_nothing(shared: Site, xid: int) -> None:
+    until(lambda: said(shared) == (OFFERED, "", ""), lambda: said(shared))
     with faults.gpu_error(lab_of(shared), NODE, SLICED, xid):
         time.sleep(3)
         assert said(shared) == (OFFERED, "", "")

@@ -6,13 +6,14 @@ It speaks as the kubelet of this host, which may change the status of its own no
 import json
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from platformctl_device_health.follower import SETTLED_SECONDS, UnansweredError
 
-Run = Callable[[Sequence[str]], str]
-"""Runs a command and returns what it printed. Raises UnansweredError."""
+Run = Callable[[Sequence[str], str], str]
+"""Runs a command with this input and returns what it printed. Raises UnansweredError."""
 
 CONDITION = "DeviceFault"
 KUBELET = Path("/etc/kubernetes/kubelet.conf")
@@ -30,32 +31,45 @@ class Node:
     def bring(self, text: str) -> float | None:
         """Let the condition say this; empty: that no device is faulty. See Follower."""
         again = SETTLED_SECONDS if text else None
-        told = self._told() if self._kubelet.exists() else None
         # There is no such node while the host belongs to Slurm, or has not joined yet.
-        if told not in (None, text):
-            self._kubectl("patch", "--subresource=status", "--patch", json.dumps(patch(text, _now())))
+        node = self._read() if self._kubelet.exists() else None
+        if node is None:
+            return again
+        try:
+            conditions = node["status"].setdefault("conditions", [])
+            if told(conditions) != text:
+                conditions[:] = [one for one in conditions if one["type"] != CONDITION]
+                conditions.append(condition(text, _now()))
+                # Not `kubectl patch`: it reads the status first, which a kubelet may only write. If somebody
+                # else has changed the node since it was read, this is refused, and tried again.
+                status = f"/api/v1/nodes/{self._name}/status"
+                self._kubectl("replace", f"--raw={status}", "--filename=-", data=json.dumps(node))
+        except (KeyError, TypeError) as error:
+            raise UnansweredError(f"kubectl prints no node: {error!r}") from error
         return again
 
-    def _told(self) -> str | None:
-        """What the condition says now; None if there is no such node."""
-        printed = self._kubectl("get", "--ignore-not-found", "--output=json")
-        if not printed.strip():
-            return None
+    def _read(self) -> Any:
+        """The node in the API; None if there is none."""
+        printed = self._kubectl("get", "node", self._name, "--ignore-not-found", "--output=json")
         try:
-            conditions = json.loads(printed)["status"].get("conditions") or ()
-            found = {one["type"]: one for one in conditions}.get(CONDITION) or {}
-        except (KeyError, TypeError, ValueError) as error:
+            return json.loads(printed) if printed.strip() else None
+        except ValueError as error:
             raise UnansweredError(f"kubectl prints no node: {error!r}") from error
-        return str(found.get("message") or "") if found.get("status") == "True" else ""
 
-    def _kubectl(self, verb: str, *options: str) -> str:
+    def _kubectl(self, *words: str, data: str = "") -> str:
         base = ["kubectl", f"--kubeconfig={self._kubelet}", f"--request-timeout={_SECONDS // 2}s"]
-        return self._run([*base, verb, "node", self._name, *options])
+        return self._run([*base, *words], data)
 
 
-def patch(text: str, now: str) -> dict[str, object]:
-    """The change of the node's status. now: as the API writes times."""
-    condition = {
+def told(conditions: Iterable[Mapping[str, Any]]) -> str:
+    """What our condition says; empty if it says that no device is faulty, or is not there."""
+    found = {one["type"]: one for one in conditions}.get(CONDITION) or {}
+    return str(found.get("message") or "") if found.get("status") == "True" else ""
+
+
+def condition(text: str, now: str) -> dict[str, str]:
+    """Our condition with this reason. now: as the API writes times."""
+    return {
         "type": CONDITION,
         "status": "True" if text else "False",
         "reason": CONDITION if text else "NoDeviceFault",
@@ -63,16 +77,17 @@ def patch(text: str, now: str) -> dict[str, object]:
         "lastHeartbeatTime": now,
         "lastTransitionTime": now,
     }
-    return {"status": {"conditions": [condition]}}
 
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def _command(words: Sequence[str]) -> str:
+def _command(words: Sequence[str], data: str) -> str:
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(
+            words, input=data, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnansweredError(f"kubectl: {error}") from error
     if done.returncode:

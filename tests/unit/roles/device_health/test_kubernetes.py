@@ -19,16 +19,19 @@ class Api:
     """One node; conditions: None if there is no such node."""
 
     def __init__(self) -> None:
-        self.conditions: list[dict[str, Any]] | None = []
+        self.conditions: list[dict[str, Any]] | None = [{"type": "Ready", "status": "True"}]
         self.patches = 0
 
-    def run(self, words: Sequence[str]) -> str:
+    def run(self, words: Sequence[str], data: str) -> str:
         assert words[0] == "kubectl"
         if "get" in words:
-            return "" if self.conditions is None else json.dumps({"status": {"conditions": self.conditions}})
-        assert "--subresource=status" in words
+            node = {"metadata": {"resourceVersion": "7"}, "status": {"conditions": self.conditions}}
+            return "" if self.conditions is None else json.dumps(node)
+        assert "--raw=/api/v1/nodes/n1/status" in words
         self.patches += 1
-        self.conditions = json.loads(words[words.index("--patch") + 1])["status"]["conditions"]
+        written = json.loads(data)
+        assert written["metadata"]["resourceVersion"] == "7"
+        self.conditions = written["status"]["conditions"]
         return ""
 
 
@@ -52,10 +55,10 @@ def test_the_condition_has_the_reason_until_the_fault_is_over(api: Api, kubelet:
     node.bring(WHY)
     assert api.patches == 1
     assert api.conditions
-    assert (api.conditions[0]["type"], api.conditions[0]["status"]) == (devices.DEVICE_FAULT, "True")
-    assert api.conditions[0]["message"] == WHY
+    assert [one["type"] for one in api.conditions] == ["Ready", devices.DEVICE_FAULT]
+    assert (api.conditions[1]["status"], api.conditions[1]["message"]) == ("True", WHY)
     node.bring("")
-    assert api.conditions[0]["status"] == "False"
+    assert [one["status"] for one in api.conditions] == ["True", "False"]
 
 
 def test_a_host_that_is_no_node_now_is_left_alone(api: Api, tmp_path: Path, kubelet: Path) -> None:
@@ -68,4 +71,4 @@ def test_a_host_that_is_no_node_now_is_left_alone(api: Api, tmp_path: Path, kube
 
 def test_an_answer_that_is_none_is_asked_again(kubelet: Path) -> None:
     with pytest.raises(UnansweredError):
-        kubernetes.Node("n1", kubelet, lambda _words: "no JSON").bring(WHY)
+        kubernetes.Node("n1", kubelet, lambda _words, _data: "no JSON").bring(WHY)
