@@ -92,6 +92,8 @@ def describe(
     sides = (("kubernetes", node.kubernetes), ("slurm", node.slurm))
     pairs = [(side, _offer(offered)) for side, offered in sides if offered]
     pairs += [(f"{side}: reason", escape(one.reason)) for side, one in sides if one and one.reason]
+    faults = {file: why for row in node.devices for file, why in (row.faults or {}).items()}
+    pairs += [(f"faulty: {file}", escape(why)) for file, why in faults.items()]
     output.fields("", [("node", node.name), ("owner", node.owner), *pairs])
     rows = [
         (
@@ -113,13 +115,10 @@ def describe(
 
 
 def _health(row: "DeviceRow") -> str:
-    """Whether the devices of a row are faulty, in words: `fine`, or `nvidia3: Xid 79`."""
+    """Whether a device of a row is faulty, in one word."""
     if row.faults is None:
         return "unknown"
-    return (
-        escape("; ".join(f"{file.removeprefix('/dev/')}: {why}" for file, why in row.faults.items()))
-        or "fine"
-    )
+    return "faulty" if row.faults else "fine"
 
 
 def _offer(offered: "Offered | None") -> str:

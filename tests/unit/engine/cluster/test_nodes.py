@@ -135,7 +135,9 @@ def test_the_commands(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     document = json.loads(run(app, ["-o", "json", "node", "describe", "-i", ".", "n1"]).stdout)
     assert document["devices"][2]["offered"] == 1
     assert [row["faults"] for row in document["devices"]] == [{}, {"/dev/nvidia2": "Xid 79"}, {}]
-    assert "nvidia2: Xid 79" in one
+    assert "faulty: /dev/nvidia2" in one
+    rows = [line.split() for line in one.splitlines() if "gpu:a100" in line]
+    assert [("fine" in row, "faulty" in row) for row in rows] == [(True, False), (False, True)]
 
 
 @pytest.mark.parametrize("answer", [Reply(1, "", "no such file"), Reply(0, "[]", ""), Reply(255, "", "")])
