@@ -15,7 +15,7 @@ sys.path.insert(0, "/usr/local/lib/platformctl-device-health")
 
 from platformctl_device_health import follower, service, state
 
-SETTINGS = Path("/etc/platformctl/device-health.json")
+SETTINGS = Path("/usr/local/lib/platformctl-device-health/settings.json")
 
 
 def main() -> int:
