@@ -68,11 +68,11 @@ def describe(
     inventory: InventoryOption,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A node.", autocompletion=completion.nodes)],
 ) -> None:
-    """Show one node: its owner, what of it each scheduler gives to work, and each device with its owner.
+    """Show one node: its owner, what each scheduler gives to work, and each device with its owner and health.
 
     Example: `platformctl node describe -i mysite n17`
     """
-    from platformctl.engine.cluster import nodes
+    from platformctl.engine.cluster import device_health, nodes
     from platformctl.engine.loading import load
 
     output: Output = ctx.obj
@@ -85,22 +85,40 @@ def describe(
             next=f"platformctl node list -i {fleet.inventory}",
             code=ExitCode.INVALID,
         )
-    (node,) = found
+    node = asyncio.run(device_health.judged(fleet, found[0]))
     if output.json:
         output.document(asdict(node))
         return
     sides = (("kubernetes", node.kubernetes), ("slurm", node.slurm))
     pairs = [(side, _offer(offered)) for side, offered in sides if offered]
     pairs += [(f"{side}: reason", escape(one.reason)) for side, one in sides if one and one.reason]
+    faults = {file: why for row in node.devices for file, why in (row.faults or {}).items()}
+    pairs += [(f"faulty: {file}", escape(why)) for file, why in faults.items()]
     output.fields("", [("node", node.name), ("owner", node.owner), *pairs])
     rows = [
-        (row.name, row.type, row.owner, row.known_as, row.count, _count(row), " ".join(row.files))
+        (
+            row.name,
+            row.type,
+            row.owner,
+            row.known_as,
+            row.count,
+            _count(row),
+            _health(row),
+            " ".join(row.files),
+        )
         for row in node.devices
     ]
     if rows:
         output.say("")
-        columns = ("device", "type", "owner", "known as", "there", "offered", "files")
+        columns = ("device", "type", "owner", "known as", "there", "offered", "health", "files")
         output.table("", columns, rows, folded="files")
+
+
+def _health(row: "DeviceRow") -> str:
+    """Whether a device of a row is faulty, in one word."""
+    if row.faults is None:
+        return "unknown"
+    return "faulty" if row.faults else "fine"
 
 
 def _offer(offered: "Offered | None") -> str:

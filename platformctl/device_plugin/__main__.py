@@ -13,11 +13,12 @@ from platformctl.device_plugin.server import Plugin
 
 SOCKETS = Path("/var/lib/kubelet/device-plugins")
 DEVICES = Path("/host/dev")
+HEALTH = Path("/host/device-health/state.json")
 
 
 async def serve(wanted: list[Offer]) -> None:
     """Run a plugin for each offer."""
-    running = asyncio.gather(*(Plugin(offer, SOCKETS, DEVICES).run() for offer in wanted))
+    running = asyncio.gather(*(Plugin(offer, SOCKETS, DEVICES, HEALTH).run() for offer in wanted))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     await running
 

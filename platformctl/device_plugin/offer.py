@@ -17,7 +17,7 @@ class Offer:
 
     devices: the own files of each device by its id; none for devices without files. common: files that each
     holder gets besides. holders: how many may hold one device at the same time. checked: whether a device
-    with a missing file is unhealthy.
+    with a missing or faulty file is unhealthy.
     """
 
     resource: str
@@ -32,13 +32,13 @@ class Offer:
             return list(self.devices)
         return [f"{name}{_BETWEEN}{turn}" for name in self.devices for turn in range(self.holders)]
 
-    def healthy(self, there: Callable[[str], bool]) -> dict[str, bool]:
-        """Whether each id is healthy. there: whether a path is a device of the host now."""
-        fine = {
-            name: not self.checked or all(there(path) for path in files)
+    def healthy(self, fine: Callable[[str], bool]) -> dict[str, bool]:
+        """Whether each id is healthy. fine: whether a path is a device of the host now, and not faulty."""
+        healthy = {
+            name: not self.checked or all(fine(path) for path in files)
             for name, files in self.devices.items()
         }
-        return {one: fine[_device(one)] for one in self.ids()}
+        return {one: healthy[_device(one)] for one in self.ids()}
 
     def files(self, ids: Iterable[str]) -> list[str]:
         """The files that a container with these ids gets, each once. Raises KeyError for an unknown id."""

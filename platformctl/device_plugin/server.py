@@ -17,12 +17,13 @@ from typing import Any
 import grpc  # type: ignore[import-untyped]
 import structlog
 
+from platformctl.device_plugin.faults import faulty
 from platformctl.device_plugin.messages import API_VERSION, CLASSES, HEALTHY, PACKAGE, UNHEALTHY
 from platformctl.device_plugin.offer import Offer
 
 KUBELET = "kubelet.sock"
 _REGISTER = f"/{PACKAGE}.Registration/Register"
-_SECONDS = 1.0
+_SECONDS = 0.5
 _PATIENCE_SECONDS = 10.0
 
 log = structlog.get_logger()
@@ -31,14 +32,18 @@ log = structlog.get_logger()
 class Plugin:
     """The plugin of one offer.
 
-    folder: of the sockets, the kubelet's among them. devices: where the host's /dev is seen. seconds:
-    between two looks at the devices and the sockets.
+    folder: of the sockets, the kubelet's among them. devices: where the host's /dev is seen. health: the
+    file in which the host says which of its devices are faulty. seconds: between two looks at the devices,
+    their health and the sockets.
     """
 
-    def __init__(self, offer: Offer, folder: Path, devices: Path, seconds: float = _SECONDS) -> None:
+    def __init__(
+        self, offer: Offer, folder: Path, devices: Path, health: Path, seconds: float = _SECONDS
+    ) -> None:
         self._offer = offer
         self._folder = folder
         self._devices = devices
+        self._state = health
         self._seconds = seconds
         self._health = self._look()
         self._changed = asyncio.Condition()
@@ -106,7 +111,8 @@ class Plugin:
             self._changed.notify_all()
 
     def _look(self) -> dict[str, bool]:
-        return self._offer.healthy(self._is_device)
+        bad = faulty(self._state)
+        return self._offer.healthy(lambda path: path not in bad and self._is_device(path))
 
     def _is_device(self, path: str) -> bool:
         try:

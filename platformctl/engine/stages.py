@@ -316,7 +316,7 @@ STAGES: tuple[Stage, ...] = (
         artifacts=(*_NODE_BINARIES, "*/kube-proxy", "*/pause"),
         variables=("ansible_host",),  # the kubelet's own address
         units=("kubelet",),
-        proofs=("kubelet", "pull", "node", "service_address", "pod_network"),
+        proofs=("kubelet", "pull", "node", "service_address", "pod_network", "device_health"),
         ports=(_KUBELET, _POD_NETWORK),
         workload=Workload.PODS,
         effect="kubelet may restart; pods keep running",
@@ -415,7 +415,7 @@ STAGES: tuple[Stage, ...] = (
         modules=_NODE_PARTS,
         peers=(Peers("slurm_controller"),),
         units=("slurmd", "platform-images.timer"),
-        proofs=("slurm_node", "job_step", "container_command"),
+        proofs=("slurm_node", "job_step", "container_command", "device_health"),
         ports=(
             Port("slurm_node_port", "slurmd", ("slurm_controller", "slurm_node")),
             Port(_srun_port, "srun, by SrunPortRange", ("slurm_node",)),

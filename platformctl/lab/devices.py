@@ -2,9 +2,11 @@
 
 They have numbers that Linux keeps for local use and that no driver has. So opening one fails with ENXIO,
 and with EPERM if a control group forbids it: whoever may open a device is told from whoever may not, and
-nothing happens.
+nothing happens. What the kernel tells of the health of such devices is simulated below HARDWARE, where the
+lab's inventory says it is (device_health_hardware).
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +19,11 @@ from platformctl.site.inventory import read_inventory
 
 MAJOR = 241
 """Of 240 to 254; the devices that role slurm_node simulates have 240."""
+HARDWARE = "/run/lab-hardware"
+"""Stands in for the root folder, with the kernel's log and parts of /proc and /sys."""
+KERNEL_LOG = f"{HARDWARE}/dev/kmsg"
+_GPU = re.compile(r"/dev/nvidia(\d+)")
+_VERBS = re.compile(r"/dev/infiniband/uverbs(\d+)")
 _RULES = "/etc/tmpfiles.d/platformctl-lab-devices.conf"
 _MAKE = f"mkdir -p /etc/tmpfiles.d && cat > {_RULES} && systemd-tmpfiles --create {_RULES}"
 
@@ -40,4 +47,33 @@ def ensure(inventory: Path, hosts: Iterable[Host]) -> None:
 def tmpfiles(rows: Iterable[devices.Row]) -> str:
     """The rules of tmpfiles.d(5) for all files of a table; empty if it has none."""
     files = dict.fromkeys(file for row in rows for file in (*row.files, *row.common))
-    return "".join(f"c {file} 0666 root root - {MAJOR}:{minor}\n" for minor, file in enumerate(files))
+    made = [f"c {file} 0666 root root - {MAJOR}:{minor}" for minor, file in enumerate(files)]
+    if made:
+        made += [f"f {KERNEL_LOG} 0600 root root -"]
+    for file in files:
+        made += _hardware(file)
+    return "".join(f"{line}\n" for line in made)
+
+
+def address(file: str) -> str:
+    """The simulated PCI address of a GPU's file, such as `0000:03:00`."""
+    found = _GPU.fullmatch(file)
+    return f"0000:{int(found[1]):02x}:00" if found else ""
+
+
+def port_state(file: str) -> str:
+    """Where the state of the port of an RDMA device's file is simulated."""
+    found = _VERBS.fullmatch(file)
+    return f"{HARDWARE}/sys/class/infiniband/mlx5_{found[1]}/ports/1/state" if found else ""
+
+
+def _hardware(file: str) -> list[str]:
+    """The rules for what the kernel tells of a device."""
+    if gpu := _GPU.fullmatch(file):
+        place = f"{HARDWARE}/proc/driver/nvidia/gpus/{address(file)}.0/information"
+        return [f"f {place} 0444 root root - Device\\x20Minor:\\x20{gpu[1]}\\n"]
+    if verbs := _VERBS.fullmatch(file):
+        place = f"{HARDWARE}/sys/class/infiniband_verbs/uverbs{verbs[1]}/ibdev"
+        state = f"f {port_state(file)} 0644 root root - 4:\\x20ACTIVE\\n"
+        return [f"f {place} 0444 root root - mlx5_{verbs[1]}\\n", state]
+    return []

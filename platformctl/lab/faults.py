@@ -8,13 +8,14 @@ fault was active.
 import json
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 from platformctl.errors import PlatformError
-from platformctl.lab import podman, ssh
+from platformctl.lab import devices, podman, ssh
 from platformctl.lab.lifecycle import Lab
 from platformctl.lab.noted import Injection, Noted, noted
 
@@ -188,6 +189,39 @@ def change_packet_rules(lab: Lab, host: str, rules: str) -> None:
     owners = [path.parent for path in Path("/proc").glob("[0-9]*/comm") if _is_proxy(path, network)]
     root = ["chroot", str(owners[0] / "root")] if owners else []
     _enter(lab, host, _NETWORK, *root, "nft", "-f", "-", data=rules)
+
+
+@_fault
+def gpu_error(lab: Lab, host: str, file: str, xid: int = 79, words: str = "") -> Iterator[None]:
+    """A simulated GPU has an Xid. When the block ends, its driver says that it needs nothing any more."""
+    where = devices.address(file)
+    _log(lab, host, f"NVRM: Xid (PCI:{where}): {xid}, {words or 'simulated by a fault'}")
+    try:
+        yield
+    finally:
+        if _state(lab, host) == "running":
+            action = "GPU recovery action changed from 0x1 (GPU Reset Required) to 0x0 (None)"
+            _log(lab, host, f"NVRM: Xid (PCI:{where}): 154, {action}")
+
+
+@_fault
+def link_down(lab: Lab, host: str, file: str) -> Iterator[None]:
+    """The port of a simulated RDMA device has no link."""
+    state = _root(lab, host, devices.port_state(file))
+    state.write_text("1: DOWN\n")
+    try:
+        yield
+    finally:
+        if _state(lab, host) == "running":
+            _root(lab, host, devices.port_state(file)).write_text("4: ACTIVE\n")
+
+
+def _log(lab: Lab, host: str, words: str) -> None:
+    """Add a record to the host's simulated kernel log, as /dev/kmsg shows it."""
+    log = _root(lab, host, devices.KERNEL_LOG)
+    number = len(log.read_text().splitlines())
+    with log.open("a") as file:
+        file.write(f"4,{number},{time.monotonic_ns() // 1000},-;{words}\n")
 
 
 @contextmanager

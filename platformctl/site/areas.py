@@ -23,6 +23,7 @@ AREAS = (
     Area("base", "Every host", ("base_", "packages_")),
     Area("users", "Users and their home", ("users_", "shared_home_")),
     Area("artifacts", "Where software comes from", ("artifacts_", "registry_")),
+    Area("devices", "Health of devices", ("device_",)),
     Area("kubernetes", "Kubernetes", ("kubernetes_", "containerd_", "flannel_")),
     Area("slurm", "Slurm", ("slurm_", "munge_")),
 )

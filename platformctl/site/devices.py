@@ -21,11 +21,15 @@ NODE_GROUPS = {SLURM: "slurm_node", KUBERNETES: "kubernetes_node"}
 """The group of a scheduler's nodes."""
 GPU, RDMA, OTHER = "gpu", "rdma", "other"
 PLATFORMCTL, PLUGIN, DRA = "platformctl", "plugin", "dra"
+FILES, XID, LINK, COMMAND, NONE = "files", "xid", "link", "command", "none"
+"""Health checks: what makes a device faulty, beside a missing file. With `none` nothing does."""
 
 OWN_DOMAIN = "platformctl.io"
 """Domain of the resources of devices that no vendor has a name for."""
 CLASS_LABEL = f"{OWN_DOMAIN}/device-class"
 """Label of nodes that offer the same devices, by which each gets its device plugin."""
+DEVICE_FAULT = "DeviceFault"
+"""Condition of nodes that says which device is faulty; role device_health sets it."""
 
 _OF_VENDOR = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu", "intel": "gpu.intel.com/xe"}
 _RDMA_RESOURCE = "rdma/hca"
@@ -45,9 +49,9 @@ class Row:
     index: its place in the list, from 0. name: what Jobs ask for on either side. devices: the own files of
     each device; empty tuples for devices without files. common: files that each holder may open besides.
     owner: `slurm` or `kubernetes`. resource: its name in Kubernetes. sharing, holders: how and by how many
-    holders one device is used at the same time; 1 is by one alone. checked: whether a device whose file is
-    missing counts as broken. plugin: who offers it in Kubernetes: platformctl, another plugin, or a DRA
-    driver. fixed: whether the row itself names its owner.
+    holders one device is used at the same time; 1 is by one alone. check: its health check. command: of the
+    site, that judges it. plugin: who offers it in Kubernetes: platformctl, another plugin, or a DRA driver.
+    fixed: whether the row itself names its owner.
     """
 
     index: int
@@ -62,7 +66,8 @@ class Row:
     resource: str = ""
     sharing: str = ""
     holders: int = 1
-    checked: bool = True
+    check: str = FILES
+    command: tuple[str, ...] = ()
     plugin: str = PLATFORMCTL
     fixed: bool = False
 
@@ -70,6 +75,11 @@ class Row:
     def files(self) -> tuple[str, ...]:
         """All own files of its devices, each once."""
         return _each_once(self.devices)
+
+    @property
+    def checked(self) -> bool:
+        """Whether anything makes its devices faulty."""
+        return self.check != NONE
 
     @property
     def gres_type(self) -> str:
@@ -114,6 +124,15 @@ def owner_of(row: Mapping[str, Any], variables: Mapping[str, Any]) -> str:
     """Whose a row is: what it says itself, else the host's owner; empty if that is not one scheduler."""
     owner = row.get("owner") or variables.get("node_owner")
     return str(owner) if owner in (SLURM, KUBERNETES) else ""
+
+
+def check_of(row: Mapping[str, Any]) -> str:
+    """The health check of a raw row: what it says itself, else the one for its kind of devices."""
+    if given := row.get("health_check"):
+        return str(given)
+    if row.get("kind") == GPU and row.get("vendor") == "nvidia":
+        return XID
+    return LINK if row.get("kind") == RDMA else FILES
 
 
 def expand(pattern: str) -> tuple[tuple[str, ...], ...]:
@@ -190,6 +209,31 @@ def plugin_rows(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     return list(entries.values())
 
 
+def watched(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The devices of a host whose health is judged there, each once.
+
+    files: its own ones. check, command: how it is judged. slurm: whether Slurm offers it.
+    """
+    of_slurm = {files for row in owned(variables, SLURM) for files in row.devices}
+    rows = [row for row in table(variables) if row.checked]
+    found = {files: row for row in rows for files in row.devices if files}
+    return [
+        {"files": list(files), "check": row.check, "command": list(row.command), "slurm": files in of_slurm}
+        for files, row in found.items()
+    ]
+
+
+def kubelet_settings(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The kubelet's settings on a host whose devices Kubernetes offers; empty on others.
+
+    The kubelet tells the API of a faulty device when it next looks whether its node has changed: every 10 s,
+    unless it is told otherwise. It still sends nothing while nothing has changed.
+    """
+    if not any(row.checked for row in owned(variables, KUBERNETES)):
+        return {}
+    return {"nodeStatusUpdateFrequency": "1s", "nodeStatusReportFrequency": "5m"}
+
+
 def labels(variables: Mapping[str, Any]) -> dict[str, str]:
     """The labels by which pods find devices: `devices.platformctl.io/gpu-type: a100`."""
     found: dict[str, str] = {}
@@ -250,7 +294,8 @@ def _row(index: int, row: Any, variables: Mapping[str, Any]) -> Row | None:
             resource=resource,
             sharing=str(sharing.get("how") or ""),
             holders=int(sharing.get("holders") or 1),
-            checked=row.get("health_check", "files") == "files",
+            check=check_of(row),
+            command=tuple(map(str, row.get("health_command") or ())),
             plugin=str(row.get("offered_by") or PLATFORMCTL),
             fixed=bool(row.get("owner")),
         )

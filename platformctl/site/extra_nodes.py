@@ -125,9 +125,18 @@ NODE_PARTS: dict[str, dict[str, Any]] = {
                 },
             },
             "health_check": {
-                "choices": ["files", "none"],
-                "default": "files",
-                "description": "What makes a device unhealthy in Kubernetes: a missing file, or nothing.",
+                "choices": ["files", "xid", "link", "command", "none"],
+                "description": "What takes a device out of service on both schedulers, beside a missing "
+                "file: nothing more (files), a fatal Xid of NVIDIA's driver (xid), no active port (link), or "
+                "a command of the site. With none nothing does. If not given, xid for GPUs of nvidia, link "
+                "for rdma, files for others.",
+            },
+            "health_command": {
+                "type": "list",
+                "elements": "str",
+                "description": "With health_check command: a program of the host and its arguments, run as "
+                "root every 5 s for each device. {file} stands for the device's file. If it fails, the "
+                "device is out of service, and the first line that it prints says why.",
             },
             "offered_by": {
                 "choices": ["platformctl", "plugin", "dra"],

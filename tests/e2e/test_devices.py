@@ -9,58 +9,39 @@ import contextlib
 import json
 import os
 import shlex
-import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from platformctl import paths
+from platformctl import lab as labs
+from platformctl.lab import Lab, faults
 from tests.e2e.conftest import Site, platformctl
+from tests.shared_node import (
+    FILES,
+    LINK,
+    NODE,
+    PORT,
+    SLICE,
+    SLICED,
+    SLURM_MIB,
+    drain,
+    in_kubernetes,
+    stamp,
+    write_inventory,
+)
 
-NODE = "node1"
 BUSYBOX = "docker.io/library/busybox:1.37"
 MINE, FORBIDDEN, NOT_HERE = (
     "No such device or address",
     "Operation not permitted",
     "no such file",
 )
-SLURM_MIB = 2048
-DEVICES = [
-    {"kind": "gpu", "vendor": "nvidia", "type": "a100", "files": ["/dev/lab-gpu[0-1]"], "owner": "slurm"},
-    {"kind": "gpu", "vendor": "nvidia", "type": "a100", "files": ["/dev/lab-gpu2"], "owner": "kubernetes"},
-    {"kind": "other", "name": "fpga", "files": ["/dev/lab-fpga0"], "owner": "slurm"},
-    {
-        "kind": "other",
-        "name": "fpga",
-        "files": ["/dev/lab-fpga[1-2]"],
-        "common_files": ["/dev/lab-fpga-control"],
-        "owner": "kubernetes",
-    },
-]
-FILES = [f"/dev/lab-{name}" for name in ("gpu0", "gpu1", "gpu2", "fpga0", "fpga1", "fpga2")]
 FPGA = {"platformctl.io/fpga": "1"}
 ADMIN = "--kubeconfig /etc/kubernetes/admin.conf"
 OPEN = 'for file in {files}; do (: < $file) 2>&1 | sed "s#.*: #$file #"; done'
-
-
-def write_inventory(folder: Path) -> None:
-    """The lab's inventory with one node, which both schedulers share."""
-    shutil.copytree(paths.data_dir() / "inventories/lab", folder, ignore=shutil.ignore_patterns("*.vault"))
-    hosts = yaml.safe_load((folder / "hosts.yml").read_text())
-    everything = hosts["all"]
-    del everything["hosts"]["node2"]
-    everything["hosts"][NODE] |= {
-        "node_owner": "shared",
-        "node_slurm_cpus": "0",
-        "node_slurm_memory_mib": SLURM_MIB,
-        "node_devices": DEVICES,
-    }
-    everything["children"]["slurm"]["children"]["slurm_node"]["hosts"] = {NODE: {}}
-    (folder / "hosts.yml").write_text(yaml.safe_dump(hosts, sort_keys=False))
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +122,10 @@ ALLOWED = "grep Cpus_allowed_list /proc/self/status"
 def test_each_scheduler_offers_its_own_part(shared: Site) -> None:
     listed = json.loads(shared.run("-o", "json", "node", "list"))
     node = json.loads(shared.run("-o", "json", "node", "describe", NODE))
+    for row in node["devices"]:
+        # Only describe asks the host for it.
+        assert row["faults"] == {}
+        row["faults"] = None
     assert node in listed
     there = os.cpu_count() or 0
     assert (node["owner"], node["slurm"]["cpus"], node["kubernetes"]["cpus"]) == ("shared", 1, there - 1)
@@ -155,6 +140,9 @@ def test_each_scheduler_offers_its_own_part(shared: Site) -> None:
         ("nvidia.com/gpu", "kubernetes", 1, 1),
         ("fpga", "slurm", 1, 1),
         ("platformctl.io/fpga", "kubernetes", 2, 2),
+        ("gpu:1g.10gb", "slurm", 1, 1),
+        (SLICE, "kubernetes", 1, 1),
+        (LINK, "kubernetes", 1, 1),
     ]
 
 
@@ -165,13 +153,13 @@ def test_a_job_of_slurm_opens_its_own_devices_alone(shared: Site) -> None:
     assert without.keys() == set(FILES)
     one = opened(srun(shared, "--gres=gpu:a100:1", script=script))
     assert sorted(one.values()).count(MINE) == 1
-    assert MINE in (one["/dev/lab-gpu0"], one["/dev/lab-gpu1"])
-    every = opened(srun(shared, "--gres=gpu:2,fpga:1", script=script))
+    assert MINE in (one["/dev/nvidia0"], one["/dev/nvidia1"])
+    every = opened(srun(shared, "--gres=gpu:a100:2,fpga:1", script=script))
     assert {file for file, said in every.items() if said == MINE} == {FILES[0], FILES[1], FILES[3]}
 
 
 def test_no_job_gets_a_device_of_kubernetes(shared: Site) -> None:
-    for gres in ("gpu:3", "fpga:2"):
+    for gres in ("gpu:a100:3", "fpga:2"):
         words = f"srun --nodelist={NODE} --gres={gres} --immediate=5 true 2>&1"
         said = shared.host("ctl1", "su", "-", "alice", "-c", words, code=1)
         assert "Requested node configuration is not available" in said
@@ -216,13 +204,38 @@ def test_a_pod_with_a_whole_cpu_has_it_alone(shared: Site) -> None:
     assert in_job == {0}
 
 
-def test_a_restart_changes_no_number_and_takes_no_device(shared: Site) -> None:
+PLUGINS = ("get", "pods", "-n", "kube-system", "-l", "app.kubernetes.io/name=device-plugin", "-o", "name")
+PLUGINS += ("--field-selector", f"spec.nodeName={NODE}")
+OFFERED = {"nvidia.com/gpu": 1, "platformctl.io/fpga": 2, SLICE: 1, LINK: 1}
+
+
+def until(wanted: Callable[[], bool], shown: Callable[[], object], seconds: float = 30) -> float:
+    """Wait until something holds; returns the seconds that it took."""
+    started = time.monotonic()
+    while not wanted():
+        assert time.monotonic() < started + seconds, shown()
+        time.sleep(0.2)
+    return time.monotonic() - started
+
+
+def test_twenty_restarts_change_no_number_and_take_no_device(shared: Site) -> None:
     before = json.loads(shared.run("-o", "json", "node", "describe", NODE))
     script = OPEN.format(files=" ".join(FILES))
     with running(shared, "stays", **FPGA) as pod:
         mine = opened(inside(shared, pod, script))
-        for unit in ("kubelet", "slurmd"):
-            shared.host(NODE, "systemctl", "restart", unit)
+        shared.host(NODE, "systemctl", "restart", "slurmd")
+        for number in range(20):
+            if number % 2:
+                shared.kubectl(
+                    "delete", "-n", "kube-system", "--wait=true", *shared.kubectl(*PLUGINS).split()
+                )
+            else:
+                shared.host(NODE, "systemctl", "restart", "kubelet", "platformctl-device-health")
+            until(
+                lambda: bool(shared.kubectl(*PLUGINS)) and in_kubernetes(shared.host)[0] == OFFERED,
+                lambda: in_kubernetes(shared.host),
+                60,
+            )
         deadline = time.monotonic() + 60
         while (now := json.loads(shared.run("-o", "json", "node", "describe", NODE))) != before:
             assert time.monotonic() < deadline, now
@@ -232,27 +245,117 @@ def test_a_restart_changes_no_number_and_takes_no_device(shared: Site) -> None:
     assert set(denied.values()) == {FORBIDDEN}
 
 
+def offered(site: Site, resource: str) -> int:
+    """How many devices Kubernetes offers under a name."""
+    return in_kubernetes(site.host)[0].get(resource, 0)
+
+
 def test_a_device_that_is_gone_is_offered_again_when_it_is_back(shared: Site) -> None:
-    def offered() -> int:
-        node = json.loads(shared.run("-o", "json", "node", "describe", NODE))
-        return int(node["devices"][3]["offered"])
-
-    def until(count: int) -> None:
-        deadline = time.monotonic() + 30
-        while offered() != count:
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
-
-    label, there = "app.kubernetes.io/name=device-plugin", f"spec.nodeName={NODE}"
-    of_plugin = ("get", "pods", "-n", "kube-system", "-l", label, "--field-selector", there, "-o", "name")
-    pods = shared.kubectl(*of_plugin)
+    name = "platformctl.io/fpga"
+    pods = shared.kubectl(*PLUGINS)
     shared.host(NODE, "mv", "/dev/lab-fpga2", "/dev/lab-fpga2-away")
     try:
-        until(1)
+        until(lambda: offered(shared, name) == 1, lambda: in_kubernetes(shared.host))
     finally:
         shared.host(NODE, "mv", "/dev/lab-fpga2-away", "/dev/lab-fpga2")
-    until(2)
-    assert pods == shared.kubectl(*of_plugin)
+    until(lambda: offered(shared, name) == 2, lambda: in_kubernetes(shared.host))
+    assert pods == shared.kubectl(*PLUGINS)
+
+
+def lab_of(site: Site) -> Lab:
+    """The lab of a site, for faults."""
+    lab = labs.find(site.lab)
+    assert lab is not None
+    return lab
+
+
+def said(site: Site) -> tuple[object, ...]:
+    """What both schedulers say of the node's devices."""
+    return (*in_kubernetes(site.host), drain(site.host))
+
+
+@contextlib.contextmanager
+def job(site: Site, *options: str) -> Iterator[Callable[[], str]]:
+    """A job of alice on the node that runs until the end of the block; yields what says its state."""
+    words = f"sbatch --parsable --nodelist={NODE} {' '.join(options)} --output=/dev/null --wrap='sleep 600'"
+    number = site.shell("ctl1", words, "alice").strip()
+
+    def state() -> str:
+        return site.host("ctl1", "squeue", "--noheader", "--jobs", number, "--format=%T").strip()
+
+    try:
+        until(lambda: state() == "RUNNING", state)
+        yield state
+    finally:
+        site.host("ctl1", "scancel", number)
+
+
+def test_one_fault_takes_a_device_out_on_both_sides_until_it_is_over(shared: Site) -> None:
+    until(lambda: said(shared) == (OFFERED, "", ""), lambda: said(shared))
+    words = "GPU has fallen off the bus."
+    told = "platformctl: device fault: nvidia3: Xid 79, GPU has fallen off the bus"
+    out = (OFFERED | {SLICE: 0}, told, told)
+    pods = shared.kubectl(*PLUGINS)
+    with running(shared, "sliced", **{SLICE: "1"}) as pod, job(shared, "--gres=gpu:1g.10gb:1") as state:
+        with faults.gpu_error(lab_of(shared), NODE, SLICED, 79, words):
+            until(lambda: said(shared) == out, lambda: said(shared), 15)
+            before = stamp(shared.host)
+            shared.host(NODE, "systemctl", "restart", "platformctl-device-health", "kubelet")
+            time.sleep(3)
+            until(lambda: said(shared) == out, lambda: said(shared), 15)
+            assert stamp(shared.host) == before
+            shown = json.loads(shared.run("-o", "json", "node", "describe", NODE))
+            assert shown["devices"][4]["faults"] == {SLICED: "Xid 79, GPU has fallen off the bus"}
+            assert shown["kubernetes"]["reason"] == told
+            assert shown["slurm"]["reason"].startswith(f"{told} [root@")
+            assert state() == "RUNNING"
+        until(lambda: said(shared) == (OFFERED, "", ""), lambda: said(shared), 20)
+        assert state() == "RUNNING"
+        assert inside(shared, pod, "echo lives") == "lives\n"
+    assert pods == shared.kubectl(*PLUGINS)
+
+
+@pytest.mark.parametrize("xid", [13, 31, 43, 94])
+def test_an_error_of_an_application_changes_nothing(shared: Site, xid: int) -> None:
+    until(lambda: said(shared) == (OFFERED, "", ""), lambda: said(shared))
+    with faults.gpu_error(lab_of(shared), NODE, SLICED, xid):
+        time.sleep(3)
+        assert said(shared) == (OFFERED, "", "")
+    assert shared.host(NODE, "platformctl-device-health", "--show") == ""
+
+
+def test_a_lost_link_takes_only_what_kubernetes_has_out_of_service(shared: Site) -> None:
+    told = "platformctl: device fault: infiniband/uverbs0: link down, port 1 is DOWN (mlx5_0)"
+    with faults.link_down(lab_of(shared), NODE, PORT):
+        until(lambda: said(shared) == (OFFERED | {LINK: 0}, told, ""), lambda: said(shared), 15)
+    until(lambda: said(shared) == (OFFERED, "", ""), lambda: said(shared), 20)
+
+
+def test_a_drain_of_somebody_else_stays(shared: Site) -> None:
+    update = ("ctl1", "scontrol", "update", f"nodename={NODE}")
+    theirs = "new memory on Friday"
+    shared.host(*update, "state=drain", f"reason={theirs}")
+    try:
+        with faults.gpu_error(lab_of(shared), NODE, "/dev/nvidia0"):
+            until(lambda: "nvidia0" in in_kubernetes(shared.host)[1], lambda: said(shared), 15)
+            time.sleep(3)
+            assert drain(shared.host) == theirs
+            # Once it is over, the fault alone keeps the node out of service.
+            shared.host(*update, "state=resume")
+            until(lambda: "nvidia0" in drain(shared.host), lambda: said(shared), 15)
+            shared.host(*update, f"reason={theirs}")
+        until(lambda: not in_kubernetes(shared.host)[1], lambda: said(shared), 20)
+        time.sleep(3)
+        assert drain(shared.host) == theirs
+    finally:
+        shared.host(*update, "state=resume")
+
+
+def test_an_administrator_says_that_a_gpu_is_repaired(shared: Site) -> None:
+    with faults.gpu_error(lab_of(shared), NODE, "/dev/nvidia2"):
+        until(lambda: offered(shared, "nvidia.com/gpu") == 0, lambda: said(shared), 15)
+        shared.host(NODE, "platformctl-device-health", "--repaired", "/dev/nvidia2")
+        until(lambda: said(shared) == (OFFERED, "", ""), lambda: said(shared), 20)
 
 
 JOB = """

@@ -18,7 +18,7 @@ from platformctl.engine.fleet import Fleet, Host
 from platformctl.engine.planning import ownership
 from platformctl.jobs.quantity import parse_quantity
 from platformctl.site import devices
-from platformctl.site.devices import KUBERNETES, SHARED, SLURM
+from platformctl.site.devices import DEVICE_FAULT, KUBERNETES, SHARED, SLURM
 
 UNKNOWN, MISSING = "unknown", "not there"
 _GROUPS = {SLURM: ("slurm_node",), KUBERNETES: ("kubernetes_node", "kubernetes_control_plane")}
@@ -34,7 +34,8 @@ class Offered:
     """A node under one scheduler.
 
     state: its word for it; `unknown` if the scheduler did not answer, `not there` if it has no such node.
-    reason: why it is drained or down. cpus, memory_mib: what it gives to work, in whole CPUs and MiB.
+    reason: why it is drained or down, or which device is faulty. cpus, memory_mib: what it gives to work, in
+    whole CPUs and MiB.
     devices: how many, by the scheduler's names: `gpu:a100` and `fpga` of Slurm, resources of Kubernetes.
     """
 
@@ -50,7 +51,8 @@ class DeviceRow:
     """One row of a node's table of devices.
 
     index: its place in the table. known_as: its name under its owner. count: how many its owner is to offer.
-    offered: how many it does; None if that is not known. files: its own and the common ones.
+    offered: how many it does; None if that is not known. files: its own and the common ones. faults: why
+    own files of its devices are out of service, by file; None if that is not known, or was not asked.
     """
 
     index: int
@@ -61,6 +63,7 @@ class DeviceRow:
     count: int
     offered: int | None
     files: tuple[str, ...] = ()
+    faults: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -142,11 +145,17 @@ def _of_item(item: Mapping[str, Any]) -> Offered:
     amounts = {name: parse_quantity(str(text)) for name, text in (status.get("allocatable") or {}).items()}
     return Offered(
         ("Ready" if up else "NotReady") + (", cordoned" if cordoned else ""),
-        "" if up else str(ready.get("message") or ""),
+        _device_fault(conditions) if up else str(ready.get("message") or ""),
         float(amounts.get("cpu", 0)),
         int(amounts.get("memory", 0) // 2**20),
         {name: int(amount) for name, amount in amounts.items() if "/" in name},
     )
+
+
+def _device_fault(conditions: Mapping[str, Any]) -> str:
+    """What the host says of its faulty devices; empty if none is."""
+    fault = conditions.get(DEVICE_FAULT) or {}
+    return str(fault.get("message") or "") if fault.get("status") == "True" else ""
 
 
 def _of_record(record: Mapping[str, str]) -> Offered:

@@ -73,6 +73,24 @@ def _row(index: int, row: Mapping[str, Any]) -> _Found:
         what = "GPUs" if kind != GPU else "whole GPUs, and its slices are given away one by one"
         yield (*here, "slices"), f"counts for {what} only", "remove it" if kind != GPU else "remove sharing"
     yield from _sharing(index, row)
+    yield from _health(index, row)
+
+
+def _health(index: int, row: Mapping[str, Any]) -> _Found:
+    """Health checks that cannot judge such devices."""
+    check, command = row.get("health_check"), row.get("health_command")
+    place = (index, "health_check")
+    if check in (devices.XID, devices.LINK, devices.COMMAND) and not row.get("files"):
+        yield place, "judges devices with files only", "remove it"
+    elif check == devices.XID and (row.get("kind") != GPU or row.get("vendor") != "nvidia"):
+        problem = "is for GPUs of nvidia: other drivers write no Xid"
+        yield place, problem, "use command, with a program that judges such a device"
+    elif check == devices.LINK and row.get("kind") != devices.RDMA:
+        yield place, "is for devices of kind rdma: others have no ports", "use command, or files"
+    if (check == devices.COMMAND) != bool(command):
+        missing = "health_command" if check == devices.COMMAND else "health_check: command"
+        problem = f"has no {missing}, and one needs the other"
+        yield (index,), problem, f"write the {missing}, or remove the other one"
 
 
 def _sharing(index: int, row: Mapping[str, Any]) -> _Found:

@@ -7,8 +7,9 @@ from platformctl.site import devices, processors
 
 
 def kubelet_shares(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the kubelet's settings for a node of which a part is Slurm's; empty for other nodes."""
-    return processors.kubelet_settings(variables) if processors.is_split(variables) else {}
+    """Return the kubelet's settings for a node that is divided or has devices; empty for other nodes."""
+    shares = processors.kubelet_settings(variables) if processors.is_split(variables) else {}
+    return {**shares, **devices.kubelet_settings(variables)}
 
 
 def kubernetes_device_labels(names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
+from platformctl.device_plugin.faults import faulty
 from platformctl.device_plugin.messages import CLASSES
 from platformctl.device_plugin.offer import Offer
 from platformctl.device_plugin.server import KUBELET, Plugin
@@ -73,8 +74,10 @@ class Kubelet:
 
 
 @contextlib.asynccontextmanager
-async def plugin(offer: Offer, folder: Path, devices: Path = Path("/dev")) -> AsyncIterator[None]:
-    task = asyncio.create_task(Plugin(offer, folder, devices, 0.05).run())
+async def plugin(
+    offer: Offer, folder: Path, devices: Path = Path("/dev"), health: Path = Path("/nowhere")
+) -> AsyncIterator[None]:
+    task = asyncio.create_task(Plugin(offer, folder, devices, health, 0.05).run())
     try:
         yield
     finally:
@@ -136,6 +139,25 @@ async def test_a_device_that_goes_and_comes_back_is_told_without_a_restart(
             (seen / "zero").symlink_to("/dev/zero")
             assert states(await lists.read()) == {"null": "Healthy", "zero": "Healthy"}
         assert kubelet.registered.empty()
+
+
+async def test_a_faulty_device_is_told_and_so_is_its_return(kubelet: Kubelet, tmp_path: Path) -> None:
+    health = tmp_path / "state.json"
+    async with kubelet.running(), plugin(OFFER, kubelet.folder, health=health):
+        endpoint = (await kubelet.next()).endpoint
+        async with kubelet.watching(endpoint) as lists:
+            await lists.read()
+            health.write_text('{"faults": {"/dev/zero": "Xid 79"}, "reason": "as the host writes it"}')
+            assert states(await lists.read()) == {"null": "Healthy", "zero": "Unhealthy"}
+            health.write_text('{"faults": {}}')
+            assert states(await lists.read()) == {"null": "Healthy", "zero": "Healthy"}
+        assert kubelet.registered.empty()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"faults": 5}'])
+def test_a_state_that_cannot_be_read_names_no_fault(tmp_path: Path, text: str) -> None:
+    (tmp_path / "state.json").write_text(text)
+    assert faulty(tmp_path / "state.json") == faulty(tmp_path / "none") == frozenset()
 
 
 async def test_a_kubelet_that_restarts_finds_the_plugin_again(kubelet: Kubelet) -> None:

@@ -55,6 +55,40 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "/dev/nvidia1 is listed twice, for kubernetes and for slurm",
         "that of its owner",
     ),
+    "Xids of a device that is no GPU": (
+        lambda b: of_slurm(b, FPGA | {"health_check": "xid"}),
+        f"{NODE2}.node_devices[0].health_check",
+        "is for GPUs of nvidia",
+        "use command",
+    ),
+    "ports of a device that has none": (
+        lambda b: of_slurm(b, GPU | {"health_check": "link"}),
+        f"{NODE2}.node_devices[0].health_check",
+        "is for devices of kind rdma",
+        "use command",
+    ),
+    "a health check of things without files": (
+        lambda b: of_slurm(
+            b,
+            {"kind": "other", "name": "seat", "count": 2}
+            | {"health_check": "command", "health_command": ["check"]},
+        ),
+        f"{NODE2}.node_devices[0].health_check",
+        "judges devices with files only",
+        "remove it",
+    ),
+    "a health check without its command": (
+        lambda b: of_slurm(b, FPGA | {"health_check": "command"}),
+        f"{NODE2}.node_devices[0]",
+        "has no health_command",
+        "write the health_command",
+    ),
+    "a command without its health check": (
+        lambda b: of_slurm(b, FPGA | {"health_command": ["check", "{file}"]}),
+        f"{NODE2}.node_devices[0]",
+        "has no health_check: command",
+        "remove the other one",
+    ),
     "a device twice in one row": (
         lambda b: of_slurm(b, FPGA | {"files": ["/dev/xdma0", "/dev/xdma0"]}),
         f"{NODE2}.node_devices[0].files",

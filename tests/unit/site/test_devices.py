@@ -199,3 +199,40 @@ def test_devices_of_a_host_that_can_move_are_known_to_both_and_closed_to_none() 
         assert devices.closed_to_slurm(host) == ("/dev/nvidia1",)
     assert not devices.moves(devices.on_host({"node_owner": "slurm"}, {"slurm_node"}))
     assert not devices.moves(devices.on_host({"node_owner": "shared"}, {"slurm_node", "kubernetes_node"}))
+
+
+def test_each_kind_has_its_health_check() -> None:
+    rows = [
+        GPUS | {"files": ["/dev/nvidia[0-1]"], "owner": "slurm"},
+        GPUS | {"files": ["/dev/dri/card0"], "owner": "slurm", "vendor": "amd"},
+        {"kind": "rdma", "files": ["/dev/infiniband/uverbs0"], "owner": "kubernetes"},
+        {"kind": "other", "name": "fpga", "files": ["/dev/xdma0"], "owner": "slurm", "health_check": "none"},
+        {"kind": "other", "name": "seat", "count": 3, "owner": "slurm"},
+        {
+            "kind": "other",
+            "name": "card",
+            "files": ["/dev/c0"],
+            "owner": "kubernetes",
+            "health_check": "command",
+            "health_command": ["check", "{file}"],
+        },
+    ]
+    found = [
+        (one["files"], one["check"], one["command"], one["slurm"]) for one in devices.watched(shared(*rows))
+    ]
+    assert found == [
+        (["/dev/nvidia0"], "xid", [], True),
+        (["/dev/nvidia1"], "xid", [], True),
+        (["/dev/dri/card0"], "files", [], True),
+        (["/dev/infiniband/uverbs0"], "link", [], False),
+        (["/dev/c0"], "command", ["check", "{file}"], False),
+    ]
+
+
+def test_devices_of_a_host_that_can_move_concern_slurm_too() -> None:
+    host = {
+        "node_owner": "kubernetes",
+        "group_names": ["kubernetes_node", "slurm_node"],
+        "node_devices": [GPUS | {"files": ["/dev/nvidia0"]}],
+    }
+    assert [one["slurm"] for one in devices.watched(host)] == [True]

@@ -30,6 +30,7 @@ TABLE: Mapping[str, HealthCheck] = {
     "slurmctld": slurm.CONTROLLER,
     "drains": slurm.OWN_DRAINS,
     "slurm_node": slurm.NODES,
+    "device_health": devices.HEALTH,
     "job_step": slurm.STEP,
     "container_command": slurm.WRAPPER,
     "slurmrestd": slurm.REST,

@@ -1,4 +1,4 @@
-"""Whether Kubernetes offers the devices that the inventory gives it, on each node that has some."""
+"""Whether Kubernetes offers the devices that the inventory gives it, and whether their health is watched."""
 
 import json
 from collections.abc import Mapping
@@ -6,9 +6,11 @@ from typing import Any
 
 from platformctl.engine.checking.proofs.health_check import GLOBAL, HealthCheck, Outcome, Place, Scene
 from platformctl.engine.checking.proofs.kubernetes import CLUSTER
+from platformctl.engine.fleet import Fleet, Host
 from platformctl.site import devices
 
 _NODE = "kubernetes_node"
+_SERVICE = "platformctl-device-health"
 
 
 def _read(scene: Scene, _asked: str, code: int, output: str) -> Mapping[str, Outcome]:
@@ -17,7 +19,7 @@ def _read(scene: Scene, _asked: str, code: int, output: str) -> Mapping[str, Out
         return {}
     try:
         items = json.loads(output)["nodes"]["items"]
-        known = {item["metadata"]["name"]: item["status"].get("allocatable") or {} for item in items}
+        known = {item["metadata"]["name"]: item["status"] for item in items}
     except (KeyError, TypeError, ValueError):
         return {}
     hosts = [scene.fleet.hosts[name] for name in scene.fleet.members(_NODE) if scene.has(name, _NODE)]
@@ -26,13 +28,22 @@ def _read(scene: Scene, _asked: str, code: int, output: str) -> Mapping[str, Out
     return found or {GLOBAL: Outcome(True, "no node of Kubernetes has devices")}
 
 
-def outcome(rows: list[dict[str, Any]], allocatable: Mapping[str, Any]) -> Outcome:
-    """Whether a node offers as many of each resource as its table has. A broken device is not offered."""
+def outcome(rows: list[dict[str, Any]], status: Mapping[str, Any]) -> Outcome:
+    """Whether a node offers as many of each resource as its table has. A faulty device is not offered.
+
+    status: of the node, as the API has it.
+    """
+    allocatable = status.get("allocatable") or {}
     wanted = {row["resource"]: len(row["devices"]) * row["holders"] for row in rows}
     there = {name: int(allocatable.get(name) or 0) for name in wanted}
     lacking = [f"{there[name]} of {count} {name}" for name, count in wanted.items() if there[name] != count]
     if lacking:
-        return Outcome(False, f"it offers {', '.join(lacking)}")
+        faults = [
+            str(one.get("message"))
+            for one in status.get("conditions") or ()
+            if one.get("type") == devices.DEVICE_FAULT and one.get("status") == "True"
+        ]
+        return Outcome(False, "; ".join([f"it offers {', '.join(lacking)}", *faults]))
     return Outcome(True, f"it offers {', '.join(f'{count} {name}' for name, count in wanted.items())}")
 
 
@@ -45,4 +56,20 @@ DEVICES = HealthCheck(
     patience=180,
     of_group=_NODE,
     look="kubectl -n kube-system logs -l app.kubernetes.io/name=device-plugin",
+)
+
+
+def _watching(_fleet: Fleet, host: Host) -> str:
+    """That a device is faulty is no mistake of the installation: it is said, and the check passes."""
+    if not devices.watched(devices.on_host(host.variables, host.groups)):
+        return ""
+    return f"""
+state=$(systemctl is-active {_SERVICE}) || {{ echo "{_SERVICE} is $state"; exit 1; }}
+faults=$({_SERVICE} --show) || {{ echo "out of service: $faults" | tr '\n' ' '; exit 0; }}
+echo "no device is faulty"
+"""
+
+
+HEALTH = HealthCheck(
+    "device health", _watching, quick=True, patience=30, look=f"journalctl -u {_SERVICE} -n 50"
 )

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from platformctl.cli.main import app
 from platformctl.engine import loading, remote
-from platformctl.engine.cluster import nodes
+from platformctl.engine.cluster import device_health, nodes
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.remote import Reply
 from tests.unit.engine.sites import make_fleet
@@ -47,7 +47,11 @@ ITEMS = {
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the schedulers answer; a test changes it."""
-    said: dict[str, Any] = {"kubectl": Reply(0, json.dumps(ITEMS), ""), "scontrol": Reply(0, LINES, "")}
+    said: dict[str, Any] = {
+        "kubectl": Reply(0, json.dumps(ITEMS), ""),
+        "scontrol": Reply(0, LINES, ""),
+        "cat": Reply(0, json.dumps({"faults": {"/dev/nvidia2": "Xid 79", "/dev/other": "gone"}}), ""),
+    }
 
     async def run(_connection: Any, script: str, **_: Any) -> Reply:
         reply: Reply = said[script.split()[0]]
@@ -62,7 +66,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def fleet() -> Fleet:
     made = make_fleet(GROUPS)
     variables: dict[str, Any] = made.hosts["n1"].variables  # type: ignore[assignment]
-    variables |= {"node_owner": "shared", "node_devices": TABLE}
+    variables |= {"node_owner": "shared", "node_devices": json.loads(json.dumps(TABLE))}
     return made
 
 
@@ -130,6 +134,36 @@ def test_the_commands(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "/dev/xdma0 /dev/xdma1" in one
     document = json.loads(run(app, ["-o", "json", "node", "describe", "-i", ".", "n1"]).stdout)
     assert document["devices"][2]["offered"] == 1
+    assert [row["faults"] for row in document["devices"]] == [{}, {"/dev/nvidia2": "Xid 79"}, {}]
+    assert "faulty: /dev/nvidia2" in one
+    rows = [line.split() for line in one.splitlines() if "gpu:a100" in line]
+    assert [("fine" in row, "faulty" in row) for row in rows] == [(True, False), (False, True)]
+
+
+@pytest.mark.parametrize("answer", [Reply(1, "", "no such file"), Reply(0, "[]", ""), Reply(255, "", "")])
+def test_the_health_that_a_host_does_not_tell_is_unknown(
+    fleet: Fleet, site: dict[str, Any], answer: Reply
+) -> None:
+    site["cat"] = answer
+    node = asyncio.run(device_health.judged(fleet, read(fleet, "n1")["n1"]))
+    assert {row.faults for row in node.devices} == {None}
+
+
+@pytest.mark.usefixtures("site")
+def test_devices_that_nothing_judges_have_no_health(fleet: Fleet) -> None:
+    fleet.hosts["n1"].variables["node_devices"][2]["health_check"] = "none"
+    node = asyncio.run(device_health.judged(fleet, read(fleet, "n1")["n1"]))
+    assert [row.faults for row in node.devices] == [{}, {"/dev/nvidia2": "Xid 79"}, None]
+
+
+def test_a_fault_is_why_a_ready_node_offers_less(fleet: Fleet, site: dict[str, Any]) -> None:
+    items = json.loads(json.dumps(ITEMS))
+    fault = {"type": "DeviceFault", "status": "True", "message": "platformctl: device fault: xdma0: gone"}
+    items["items"][0]["status"]["conditions"].append(fault)
+    site["kubectl"] = Reply(0, json.dumps(items), "")
+    under = read(fleet)["n1"].kubernetes
+    assert under
+    assert (under.state, under.reason) == ("Ready, cordoned", fault["message"])
 
 
 @pytest.mark.usefixtures("site")

@@ -45,6 +45,7 @@ UNTRIED = (
     "/etc/crictl.yaml",
     "{{ _slurm_controller_hardware_file }}",
     "{{ _slurm_controller_processors_file }}",
+    "{{ _device_health_files }}",
     "{{ _slurm_node_image_files }}",
 )
 # Their work is done when they have started.

@@ -10,11 +10,14 @@ import pytest
 import yaml
 
 from platformctl import paths
+from platformctl.device_plugin.__main__ import HEALTH
 from platformctl.device_plugin.offer import offers
 from tests.ansible_files import load, rendered
+from tests.unit.roles.device_health.package import module
 
 parts = load("roles/kubernetes_kubelet/filter_plugins/node_parts.py")
 classes = load("roles/kubernetes_addons/filter_plugins/device_classes.py")
+state = module("state")
 ROLES = paths.data_dir() / "roles"
 
 FPGA = {"kind": "other", "name": "fpga", "files": ["/dev/xdma0"], "owner": "kubernetes"}
@@ -27,10 +30,17 @@ HOSTS: dict[str, dict[str, Any]] = {
 }
 
 
-def test_only_a_divided_node_has_settings_of_its_own() -> None:
+def test_a_node_without_shares_and_devices_has_no_settings_of_its_own() -> None:
     shares = {"node_owner": "shared", "node_slurm_cpus": "0", "node_slurm_memory_mib": 1024}
     assert parts.kubelet_shares(shares)["reservedSystemCPUs"] == "0"
-    assert [parts.kubelet_shares(host) for host in HOSTS.values()] == [{}] * 5
+    assert parts.kubelet_shares(HOSTS["n4"]) == parts.kubelet_shares(HOSTS["n5"]) == {}
+
+
+def test_a_kubelet_with_devices_tells_soon_of_a_faulty_one() -> None:
+    soon = {"nodeStatusUpdateFrequency": "1s", "nodeStatusReportFrequency": "5m"}
+    assert [parts.kubelet_shares(HOSTS[name]) for name in ("n1", "n2", "n3")] == [soon] * 3
+    unchecked = {"node_owner": "kubernetes", "node_devices": [FPGA | {"health_check": "none"}]}
+    assert parts.kubelet_shares(unchecked) == {}
 
 
 def test_hosts_that_offer_the_same_have_one_plugin() -> None:
@@ -57,6 +67,10 @@ def test_the_plugin_of_a_class_gets_its_devices() -> None:
         (variable,) = spec["containers"][0]["env"]
         assert json.loads(variable["value"]) == one["rows"]
         assert offers(variable["value"])[0].resource == "platformctl.io/fpga"
+        places = {one["mountPath"]: one["name"] for one in spec["containers"][0]["volumeMounts"]}
+        volumes = {one["name"]: one["hostPath"]["path"] for one in spec["volumes"]}
+        assert volumes[places[str(HEALTH.parent)]] == str(state.FOLDER)
+        assert HEALTH.name == state.FILE
         assert spec["nodeSelector"] == {"platformctl.io/device-class": one["name"]}
 
 

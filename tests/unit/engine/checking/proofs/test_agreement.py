@@ -23,12 +23,18 @@ GROUPS = {
     "k2": ("containerd", "kubernetes_node"),
     "s1": ("munge", "slurm_node"),
 }  # fmt: skip
+# Another plugin offers it, so that the API's answers here need not count it.
+CARD = {"kind": "other", "name": "card", "files": ["/dev/card0"], "offered_by": "plugin"}
 FLEET = make_fleet(
     GROUPS,
     {
         "kubernetes_service_network": "10.96.0.0/12",
         "site_domain": "test.example",
         "users_accounts": [{"name": "alice", "uid": 10001}],
+    },
+    {
+        name: {"node_owner": owner, "node_devices": [CARD]}
+        for name, owner in (("k1", "kubernetes"), ("k2", "kubernetes"), ("s1", "slurm"))
     },
 )
 HOST_CHECKS = of_hosts(FLEET)

@@ -16,11 +16,15 @@ TABLE_OF_N1 = [
 ]
 
 
-def read(allocatable: dict[str, str], applied: tuple[str, ...] = ("kubernetes_node",)) -> dict[str, Outcome]:
+def read(
+    allocatable: dict[str, str], applied: tuple[str, ...] = ("kubernetes_node",), fault: str = ""
+) -> dict[str, Outcome]:
     fleet = make_fleet({"n1": ("kubernetes_node",), "n2": ("kubernetes_node",)})
     variables: dict[str, Any] = fleet.hosts["n1"].variables  # type: ignore[assignment]
     variables |= {"node_owner": "kubernetes", "node_devices": TABLE_OF_N1}
-    items = [{"metadata": {"name": name}, "status": {"allocatable": allocatable}} for name in ("n1", "n2")]
+    conditions = [{"type": "DeviceFault", "status": "True", "message": fault}] if fault else []
+    status = {"allocatable": allocatable, "conditions": conditions}
+    items = [{"metadata": {"name": name}, "status": status} for name in ("n1", "n2")]
     scene = Scene(fleet, {"n1": applied, "n2": applied})
     return dict(CHECK.read(scene, "ctl1", 0, json.dumps({"nodes": {"items": items}})))
 
@@ -40,6 +44,20 @@ def test_a_node_that_offers_all_is_fine_and_one_without_devices_is_not_asked() -
 )
 def test_a_node_that_offers_another_number_is_not(allocatable: dict[str, str], words: str) -> None:
     assert read(allocatable)["n1"] == Outcome(False, words)
+
+
+def test_the_fault_that_a_node_reports_is_told() -> None:
+    found = read({"platformctl.io/fpga": "1", "rdma/hca": "5"}, fault="xdma1: its file is missing")
+    assert found["n1"].found == "it offers 1 of 2 platformctl.io/fpga; xdma1: its file is missing"
+
+
+def test_the_service_is_looked_for_where_there_are_devices() -> None:
+    fleet = make_fleet({"n1": ("kubernetes_node",)})
+    (host,) = (one for one in fleet.hosts.values() if one.name == "n1")
+    script = TABLE["device_health"].script
+    assert script(fleet, host) == ""
+    host.variables.update({"node_owner": "kubernetes", "node_devices": TABLE_OF_N1})  # type: ignore[attr-defined]
+    assert "platformctl-device-health --show" in script(fleet, host)
 
 
 def test_a_node_that_is_not_installed_yet_is_not_missed() -> None:
