@@ -45,7 +45,11 @@ _MESSAGES: dict[str, tuple[tuple[str, int, str, bool], ...]] = {
         ("host_path", 2, _TEXT, False),
         ("permissions", 3, _TEXT, False),
     ),
-    "ContainerAllocateResponse": (("devices", 3, "DeviceSpec", True),),
+    "CDIDevice": (("name", 1, _TEXT, False),),
+    "ContainerAllocateResponse": (
+        ("devices", 3, "DeviceSpec", True),
+        ("cdi_devices", 5, "CDIDevice", True),
+    ),
     "AllocateResponse": (("container_responses", 1, "ContainerAllocateResponse", True),),
     "ContainerPreferredAllocationRequest": (
         ("available_deviceIDs", 1, _TEXT, True),

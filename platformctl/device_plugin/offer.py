@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from platformctl.device_plugin.messages import LONGEST_ID
@@ -16,13 +16,14 @@ class Offer:
     """One resource.
 
     devices: the own files of each device by its id; none for devices without files. common: files that each
-    holder gets besides. holders: how many may hold one device at the same time. checked: whether a device
-    with a missing or faulty file is unhealthy.
+    holder gets besides. cdi: the name in CDI of each device that has one, by its id. holders: how many may
+    hold one device at the same time. checked: whether a device with a missing or faulty file is unhealthy.
     """
 
     resource: str
     devices: Mapping[str, tuple[str, ...]]
     common: tuple[str, ...] = ()
+    cdi: Mapping[str, str] = field(default_factory=dict)
     holders: int = 1
     checked: bool = True
 
@@ -44,6 +45,10 @@ class Offer:
         """The files that a container with these ids gets, each once. Raises KeyError for an unknown id."""
         own = [path for one in ids for path in self.devices[_device(one)]]
         return list(dict.fromkeys([*own, *self.common])) if own else []
+
+    def cdi_names(self, ids: Iterable[str]) -> list[str]:
+        """The devices of CDI that a container with these ids gets, each once."""
+        return list(dict.fromkeys(self.cdi[name] for name in map(_device, ids) if name in self.cdi))
 
     def preferred(self, available: Sequence[str], kept: Sequence[str], size: int) -> list[str]:
         """Which ids to give a container first: different devices, and those that the fewest others hold."""
@@ -76,6 +81,7 @@ def _offer(entry: Mapping[str, Any]) -> Offer:
         str(entry["resource"]),
         dict(zip(names, files, strict=True)),
         tuple(map(str, entry.get("common") or ())),
+        {name: str(cdi) for name, cdi in zip(names, entry.get("cdi") or (), strict=False) if cdi},
         int(entry.get("holders") or 1),
         bool(entry.get("checked", True)),
     )

@@ -177,7 +177,8 @@ class Plugin:
             specs = [
                 CLASSES["DeviceSpec"](container_path=path, host_path=path, permissions="rw") for path in files
             ]
-            answers.append(CLASSES["ContainerAllocateResponse"](devices=specs))
+            of_cdi = [CLASSES["CDIDevice"](name=name) for name in self._offer.cdi_names(one.devices_ids)]
+            answers.append(CLASSES["ContainerAllocateResponse"](devices=specs, cdi_devices=of_cdi))
         return CLASSES["AllocateResponse"](container_responses=answers)
 
     async def _nothing(self, _request: Any, _context: Any) -> Any:

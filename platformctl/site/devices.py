@@ -34,6 +34,8 @@ DEVICE_FAULT = "DeviceFault"
 _OF_VENDOR = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu", "intel": "gpu.intel.com/xe"}
 _RDMA_RESOURCE = "rdma/hca"
 _SLICE_RESOURCE = "nvidia.com/mig-{}"
+# Of the specification of CDI: vendor, class and name.
+_CDI = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z][\w-]*=[A-Za-z0-9][\w.:-]*", re.ASCII)
 _RANGE = re.compile(r"(?P<head>[^\[\]]*)\[(?P<inner>[0-9,-]+)\](?P<tail>.*)")
 _MOST = 4096
 
@@ -49,7 +51,8 @@ class Row:
     index: its place in the list, from 0. name: what Jobs ask for on either side. devices: the own files of
     each device; empty tuples for devices without files. common: files that each holder may open besides.
     owner: `slurm` or `kubernetes`. resource: its name in Kubernetes. sharing, holders: how and by how many
-    holders one device is used at the same time; 1 is by one alone. check: its health check. command: of the
+    holders one device is used at the same time; 1 is by one alone. cdi: the name of each device in CDI, by
+    which its driver's libraries come into containers; empty without. check: its health check. command: of the
     site, that judges it. plugin: who offers it in Kubernetes: platformctl, another plugin, or a DRA driver.
     fixed: whether the row itself names its owner.
     """
@@ -66,6 +69,7 @@ class Row:
     resource: str = ""
     sharing: str = ""
     holders: int = 1
+    cdi: tuple[str, ...] = ()
     check: str = FILES
     command: tuple[str, ...] = ()
     plugin: str = PLATFORMCTL
@@ -195,16 +199,18 @@ def closed_to_slurm(variables: Mapping[str, Any]) -> tuple[str, ...]:
 def plugin_rows(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the device plugin offers on a host, one entry for each resource of Kubernetes.
 
-    resource: its name. devices: the own files of each. common: further files of a holder. holders: how many
-    may hold one device. checked: whether a missing file makes a device unhealthy.
+    resource: its name. devices: the own files of each. cdi: the name of each in CDI, or an empty text.
+    common: further files of a holder. holders: how many may hold one device. checked: whether a missing or
+    faulty file makes a device unhealthy.
     """
     entries: dict[str, dict[str, Any]] = {}
     for row in owned(variables, KUBERNETES):
         if row.plugin != PLATFORMCTL:
             continue
-        new = {"resource": row.resource, "devices": [], "common": [], "holders": row.holders}
+        new = {"resource": row.resource, "devices": [], "cdi": [], "common": [], "holders": row.holders}
         entry = entries.setdefault(row.resource, new | {"checked": row.checked})
         entry["devices"] += [list(files) for files in row.devices]
+        entry["cdi"] += row.cdi or [""] * len(row.devices)
         entry["common"] = list(dict.fromkeys([*entry["common"], *row.common]))
     return list(entries.values())
 
@@ -275,6 +281,14 @@ def devices(row: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
     return ((),) * int(row.get("count") or 0)
 
 
+def cdi(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the devices of a raw row in CDI, such as `nvidia.com/gpu=0`. Raises DeviceError."""
+    found = tuple(name for item in row.get("cdi") or () for name in _numbered(str(item)))
+    if wrong := next((name for name in found if not _CDI.fullmatch(name)), ""):
+        raise DeviceError(f"{wrong!r} is no name of CDI, such as nvidia.com/gpu=0")
+    return found
+
+
 def _row(index: int, row: Any, variables: Mapping[str, Any]) -> Row | None:
     if not isinstance(row, Mapping) or not owner_of(row, variables):
         return None
@@ -294,6 +308,7 @@ def _row(index: int, row: Any, variables: Mapping[str, Any]) -> Row | None:
             resource=resource,
             sharing=str(sharing.get("how") or ""),
             holders=int(sharing.get("holders") or 1),
+            cdi=cdi(row),
             check=check_of(row),
             command=tuple(map(str, row.get("health_command") or ())),
             plugin=str(row.get("offered_by") or PLATFORMCTL),
@@ -325,10 +340,16 @@ def _split(pattern: str) -> Iterator[str]:
 
 
 def _expanded(pattern: str) -> list[str]:
+    found = _numbered(pattern)
+    if any(not re.fullmatch(r"/dev/[A-Za-z0-9_./:-]+", path, re.ASCII) or ".." in path for path in found):
+        raise DeviceError("is not a device file")
+    return found
+
+
+def _numbered(pattern: str) -> list[str]:
+    """The texts that a pattern with ranges of numbers in brackets stands for. Raises DeviceError."""
     match = _RANGE.fullmatch(pattern)
     if match is None:
-        if not re.fullmatch(r"/dev/[A-Za-z0-9_./:-]+", pattern, re.ASCII) or ".." in pattern:
-            raise DeviceError("is not a device file")
         return [pattern]
     numbers: list[str] = []
     for part in match["inner"].split(","):
@@ -339,4 +360,4 @@ def _expanded(pattern: str) -> list[str]:
             raise DeviceError("has no range of numbers in its brackets")
         width = len(first) if first.startswith("0") else 0
         numbers += [f"{number:0{width}}" for number in range(int(first), int(last or first) + 1)]
-    return [whole for number in numbers for whole in _expanded(f"{match['head']}{number}{match['tail']}")]
+    return [whole for number in numbers for whole in _numbered(f"{match['head']}{number}{match['tail']}")]

@@ -93,6 +93,14 @@ NODE_PARTS: dict[str, dict[str, Any]] = {
                 "default": [],
                 "description": "Files that each holder needs besides, such as /dev/nvidiactl.",
             },
+            "cdi": {
+                "type": "list",
+                "elements": "str",
+                "default": [],
+                "description": "Names of the devices in CDI, in the order of files, such as "
+                "nvidia.com/gpu=[0-3]. A pod then gets what the host's CDI files say of its device besides, "
+                "such as the driver's libraries (nvidia-container-toolkit writes them).",
+            },
             "owner": {
                 "choices": ["slurm", "kubernetes"],
                 "description": "Which scheduler has them: the host's owner if not given. On a shared host it "

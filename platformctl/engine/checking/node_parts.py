@@ -3,7 +3,7 @@
 Without it slurmd would take the node out of service (INVAL), and the kubelet would not start or offer less.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from platformctl.engine.checking.findings import Finding, Level, Subject
@@ -19,15 +19,17 @@ _SHARES = ("node_slurm_cpus", "node_slurm_memory_mib")
 
 
 def question(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """What the probe of a host is asked: the device files of its table, and its CPUs if they are divided."""
+    """What a host's probe is asked: its table's device files and names in CDI, and its CPUs if divided."""
     files = dict.fromkeys(file for row in devices.table(variables) for file in (*row.files, *row.common))
-    return {"files": list(files), "processors": processors.is_split(variables)}
+    names = [name for row in devices.owned(variables, devices.KUBERNETES) for name in row.cdi]
+    return {"files": list(files), "cdi": names, "processors": processors.is_split(variables)}
 
 
 def check(subject: Subject) -> Iterator[Finding]:
     """What contradicts the hardware. A host that was not asked has no findings."""
     answer = subject.probe.get("parts") or {}
     yield from _devices(subject, set(answer.get("missing") or ()))
+    yield from _cdi(subject, answer.get("no_cdi") or ())
     if answer.get("lscpu") and processors.is_split(subject.variables):
         yield from _shares(subject, str(answer["lscpu"]))
 
@@ -41,6 +43,17 @@ def _devices(subject: Subject, missing: set[str]) -> Iterator[Finding]:
             remedy = _DRIVERS.get(row.vendor, "load the driver")
             remedy += f"; or correct row {row.index + 1} of node_devices"
             yield Finding(subject.name, "devices", Level.ERROR, found, remedy)
+
+
+def _cdi(subject: Subject, missing: Sequence[str]) -> Iterator[Finding]:
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        found = f"no file in /etc/cdi or /var/run/cdi there has {missing[0]}{more}"
+        remedy = (
+            "for NVIDIA, install nvidia-container-toolkit there and run: nvidia-ctk cdi generate "
+            "--output=/etc/cdi/nvidia.yaml; or remove cdi from node_devices"
+        )
+        yield Finding(subject.name, "devices", Level.ERROR, found, remedy)
 
 
 def _shares(subject: Subject, lscpu: str) -> Iterator[Finding]:

@@ -74,6 +74,24 @@ def _row(index: int, row: Mapping[str, Any]) -> _Found:
         yield (*here, "slices"), f"counts for {what} only", "remove it" if kind != GPU else "remove sharing"
     yield from _sharing(index, row)
     yield from _health(index, row)
+    yield from _cdi(index, row)
+
+
+def _cdi(index: int, row: Mapping[str, Any]) -> _Found:
+    """Names in CDI that are none, or not one for each device."""
+    place = (index, "cdi")
+    try:
+        names, there = devices.cdi(row), devices.devices(row)
+    except devices.DeviceError as error:
+        if row.get("cdi") and "CDI" in str(error):
+            yield place, str(error), "write the names that `nvidia-ctk cdi list` shows on the host"
+        return
+    if names and len(names) != len(there):
+        yield (
+            place,
+            f"has {len(names)} names for {len(there)} devices",
+            "write one for each, in the order of files",
+        )
 
 
 def _health(index: int, row: Mapping[str, Any]) -> _Found:

@@ -116,14 +116,35 @@ def probe(
 
 
 def _parts(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Which device files are missing, or are no devices; and the CPUs as lscpu tells them, if asked."""
+    """Device files that are missing or no devices, names that CDI lacks, and the CPUs as lscpu tells them."""
     missing = [path for path in asked.get("files") or () if not _is_device(path)]
     command = ["lscpu", "--parse=CPU,CORE,SOCKET"]
     try:
         told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
     except (OSError, subprocess.SubprocessError):
         told = ""
-    return {"missing": missing, "lscpu": told if asked.get("processors") else ""}
+    known = _cdi_names() if asked.get("cdi") else set()
+    no_cdi = [name for name in asked.get("cdi") or () if name not in known]
+    return {"missing": missing, "no_cdi": no_cdi, "lscpu": told if asked.get("processors") else ""}
+
+
+def _cdi_names() -> set[str]:
+    """The devices in the host's files of CDI, as `vendor/class=name`.
+
+    They are JSON or YAML, and a host may have no reader for YAML. In both, as all generators write them, the
+    kind stands on a line of its own, and so does each device's name; other names, of hooks or variables, have
+    other keys.
+    """
+    found: set[str] = set()
+    for folder in ("/etc/cdi", "/var/run/cdi"):
+        for path in sorted(pathlib.Path(folder).glob("*")):
+            if path.suffix not in (".json", ".yaml", ".yml"):
+                continue
+            text = _read(str(path))
+            kind = re.search(r'"?\bkind"?\s*:\s*"?([\w./-]+)', text)
+            names = re.findall(r'"?\bname"?\s*:\s*"?([\w.:-]+)', text)
+            found |= {f"{kind[1]}={name}" for name in names} if kind else set()
+    return found
 
 
 def _is_device(path: str) -> bool:

@@ -33,6 +33,18 @@ def test_the_inventory_is_understood() -> None:
     assert gpu.files(["nvidia1"]) == ["/dev/nvidia1", "/dev/nvidiactl"]
 
 
+def test_a_holder_gets_what_cdi_says_of_its_devices() -> None:
+    named = {
+        "kind": "gpu",
+        "vendor": "nvidia",
+        "files": ["/dev/nvidia[0-1]"],
+        "cdi": ["nvidia.com/gpu=[0-1]"],
+    }
+    (gpu,) = offered(named, {"kind": "gpu", "vendor": "nvidia", "files": ["/dev/nvidia2"]})
+    assert gpu.cdi_names(["nvidia1", "nvidia2", "nvidia1"]) == ["nvidia.com/gpu=1"]
+    assert gpu.cdi_names(["nvidia2"]) == []
+
+
 def test_slices_are_known_by_the_file_that_they_do_not_share() -> None:
     files = ["/dev/nvidia0,/dev/nvidia-caps/nvidia-cap[21-22]"]
     (slices,) = offered({"kind": "gpu", "vendor": "nvidia", "slices": "1g.10gb", "files": files})

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,18 @@ async def test_a_plugin_registers_lists_and_gives_devices(kubelet: Kubelet) -> N
             ("/dev/zero", "/dev/zero", "rw"),
             ("/dev/full", "/dev/full", "rw"),
         ]
+
+
+async def test_the_kubelet_is_told_what_cdi_has_of_a_device(kubelet: Kubelet) -> None:
+    offer = replace(OFFER, cdi={"zero": "example.com/fpga=1"})
+    async with kubelet.running(), plugin(offer, kubelet.folder):
+        endpoint = (await kubelet.next()).endpoint
+        asked = CLASSES["AllocateRequest"](
+            container_requests=[CLASSES["ContainerAllocateRequest"](devices_ids=["zero"])]
+        )
+        answer = await kubelet.call(endpoint, "Allocate", asked, "AllocateResponse")
+        (given,) = answer.container_responses[0].cdi_devices
+        assert given.name == "example.com/fpga=1"
 
 
 async def test_an_unknown_device_is_refused(kubelet: Kubelet) -> None:

@@ -101,6 +101,18 @@ CASES: dict[str, tuple[Spoil, str, str, str]] = {
         "/dev/nvidia0 is listed twice",
         "either whole or by its slices",
     ),
+    "a name that CDI does not have": (
+        lambda b: of_slurm(b, FPGA | {"cdi": ["fpga0"]}),
+        f"{NODE2}.node_devices[0].cdi",
+        "'fpga0' is no name of CDI, such as nvidia.com/gpu=0",
+        "nvidia-ctk cdi list",
+    ),
+    "fewer names of CDI than devices": (
+        lambda b: of_slurm(b, GPU | {"cdi": ["nvidia.com/gpu=0"]}),
+        f"{NODE2}.node_devices[0].cdi",
+        "has 1 names for 2 devices",
+        "one for each",
+    ),
     "another kind without a name": (
         lambda b: of_slurm(b, {"kind": "other", "count": 1}),
         f"{NODE2}.node_devices[0]",

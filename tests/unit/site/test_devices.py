@@ -97,6 +97,7 @@ def test_both_schedulers_are_told_of_their_devices_and_of_no_others() -> None:
         {
             "resource": "nvidia.com/gpu",
             "devices": [["/dev/nvidia3"]],
+            "cdi": [""],
             "common": ["/dev/nvidiactl"],
             "holders": 1,
             "checked": True,
@@ -104,6 +105,7 @@ def test_both_schedulers_are_told_of_their_devices_and_of_no_others() -> None:
         {
             "resource": "platformctl.io/fpga",
             "devices": [["/dev/xdma0"]],
+            "cdi": [""],
             "common": [],
             "holders": 1,
             "checked": True,

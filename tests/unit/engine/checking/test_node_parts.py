@@ -1,6 +1,7 @@
 """Devices, CPUs and memory of the inventory that a host does not have."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,8 +30,8 @@ def errors(changes: dict[str, Any] | None = None, **parts: Any) -> list[Finding]
 
 def test_a_host_is_asked_for_its_files_and_only_a_divided_one_for_its_cpus() -> None:
     files = ["/dev/nvidia0", "/dev/nvidia1", "/dev/nvidiactl"]
-    assert node_parts.question(HOST) == {"files": files, "processors": True}
-    assert node_parts.question({"node_owner": "slurm"}) == {"files": [], "processors": False}
+    assert node_parts.question(HOST) == {"files": files, "cdi": [], "processors": True}
+    assert node_parts.question({"node_owner": "slurm"}) == {"files": [], "cdi": [], "processors": False}
 
 
 def test_a_host_that_has_all_is_fine() -> None:
@@ -49,6 +50,45 @@ def test_missing_devices_are_named_with_the_driver(missing: list[str], words: st
     assert (found.check, found.found) == ("devices", words)
     assert "nvidia-smi" in found.remedy
     assert "row 1 of node_devices" in found.remedy
+
+
+def test_only_pods_need_what_cdi_says_of_a_device() -> None:
+    row = GPU | {"cdi": ["nvidia.com/gpu=[0-1]"]}
+    rows = [row | {"owner": "kubernetes"}, row | {"owner": "slurm", "files": ["/dev/nvidia[2-3]"]}]
+    asked = node_parts.question({"node_owner": "shared", "node_devices": rows})
+    assert asked["cdi"] == ["nvidia.com/gpu=0", "nvidia.com/gpu=1"]
+
+
+def test_a_device_that_no_file_of_cdi_has() -> None:
+    (found,) = errors(no_cdi=["nvidia.com/gpu=0", "nvidia.com/gpu=1"])
+    assert found.found == "no file in /etc/cdi or /var/run/cdi there has nvidia.com/gpu=0 and 1 more"
+    assert "nvidia-ctk cdi generate" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "nvidia.yaml",
+            'cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n- name: "0"\n  containerEdits: {}\n'
+            "- name: all\n",
+        ),
+        (
+            "nvidia.json",
+            '{"cdiVersion": "0.5.0", "kind": "nvidia.com/gpu", "devices": [{"name": "0"}, {"name": "all"}]}',
+        ),
+    ],
+)
+def test_the_devices_in_files_of_cdi_are_found(
+    name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = load("roles/preflight/library/host_probe.py")
+    (tmp_path / name).write_text(text)
+    (tmp_path / "notes.txt").write_text("kind: other.example/x\nname: 7\n")
+    monkeypatch.setattr(
+        probe.pathlib, "Path", lambda folder: tmp_path if folder == "/etc/cdi" else Path(folder)
+    )
+    assert probe._cdi_names() == {"nvidia.com/gpu=0", "nvidia.com/gpu=all"}
 
 
 def test_cpus_that_the_host_does_not_have() -> None:
