@@ -122,18 +122,22 @@ class StageDigest:
         return parts
 
 
-def differences(old: Parts, new: Parts) -> tuple[str, ...]:
-    """The parts that differ, in words: `variable slurm_partitions changed`."""
-    verbs = {
+def changes(old: Parts, new: Parts) -> dict[str, str]:
+    """The parts that differ, and how: `changed`, `is new` or `is gone`."""
+    return {
         name: "changed" if name in old and name in new else ("is new" if name in new else "is gone")
-        for name in {*old, *new}
+        for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
     }
+
+
+def differences(old: Parts, new: Parts) -> tuple[str, ...]:
+    """The parts that differ, in words: `variable slurm_partitions changed`."""
     return tuple(
         f"{name.removeprefix('size:')} has {new[name]}, recorded are {old[name]}"
         if name.startswith("size:") and verb == "changed"
         else f"{_words(name)} {verb}"
-        for name, verb in sorted(verbs.items())
+        for name, verb in changes(old, new).items()
     )
 
 

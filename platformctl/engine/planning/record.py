@@ -62,6 +62,11 @@ class Records:
         entry = self.stages.get(host, {}).get(stage) or {}
         return entry.get("parts")
 
+    def before(self, host: str, stage: str) -> Mapping[str, str] | None:
+        """The digest parts with which a stage ended well the last time, before it was started again."""
+        entry = self.stages.get(host, {}).get(stage) or {}
+        return entry.get("parts") or entry.get("before")
+
     @property
     def applied(self) -> dict[str, set[str]]:
         """The stages that ended well and are in service, by host that was read."""
@@ -103,8 +108,11 @@ class Records:
         """
 
         def change(stages: Stages) -> None:
+            earlier = self.before(host.name, stage)
             secrets = fingerprints.begun(stages.get(stage) or {}, prints, _now())
             stages[stage] = {"begun": _now(), "secrets": secrets}
+            if earlier is not None:
+                stages[stage]["before"] = dict(earlier)
 
         return await self._change(host, change)
 
@@ -172,6 +180,7 @@ def _parse(text: str) -> Stages:
     stages: Stages = json.loads(text)
     for entry in stages.values():
         dict(entry.get("parts") or {})
+        dict(entry.get("before") or {})
         datetime.fromisoformat(entry.get("at") or _LONG_AGO)
     return stages
 

@@ -1,8 +1,9 @@
 """What a plan does, in lines for people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from platformctl.engine.fleet import LOCALHOST, Fleet
+from platformctl.engine.planning.impact import Impact
 from platformctl.engine.planning.plan import Plan, Step
 
 _HOSTS, _REASONS = 6, 3
@@ -71,6 +72,15 @@ def left_over(plan: Plan, fleet: Fleet) -> list[str]:
         f" then platformctl install -i {fleet.inventory}"
         for names, hosts in alike.items()
     ]
+
+
+def disturbances(impacts: Sequence[Impact]) -> list[str]:
+    """What a plan does to running work, a line for each stage and host; then the work that it harms."""
+    lines = [
+        f"{one.running} on {one.host} while {one.stage} runs: {one.effect}" for one in impacts if one.running
+    ]
+    hurt = dict.fromkeys(f"{hurt}" for one in impacts for hurt in one.hurt)
+    return [*lines, *hurt]
 
 
 def _some(hosts: Iterable[str]) -> str:
