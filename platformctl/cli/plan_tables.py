@@ -131,7 +131,7 @@ def _hurt(hurt: "Hurt") -> dict[str, Any]:
 
     work = hurt.work
     if isinstance(work, Job):
-        return {"kind": "job", **asdict(work), "effect": hurt.words}
+        return {"kind": "job", **asdict(work), "devices": sorted(work.devices), "effect": hurt.words}
     return {
         "kind": "pod",
         "namespace": work.namespace,

@@ -27,7 +27,7 @@ class Scope(StrEnum):
     ALL_JOBS = "every running job"
     HOST_JOBS = "the running jobs on the stage's host"
     NODE_JOBS = "the running jobs on the node that the changed part names"
-    NODE_HOLDERS = "those of them that hold devices which are not Slurm's any more"
+    NODE_HOLDERS = "those of them that hold a device of the kind that the changed part names"
     PARTITION_JOBS = "the jobs of the partition that the changed part names, waiting ones too"
     ALL_PODS = "every pod of users"
     HOST_PODS = "the pods of users on the stage's host"
@@ -44,6 +44,10 @@ _PODS = frozenset({Scope.ALL_PODS, Scope.HOST_PODS, Scope.HOST_UNFIT, Scope.HOST
 
 Condition = Callable[[Host, Collection[str]], bool]
 """Whether a host is concerned, by its new variables and its stages that are out of service now."""
+
+
+Difference = Callable[[str, str], bool]
+"""Whether a change of a part counts, by what the digest had of it and has now."""
 
 
 @dataclass(frozen=True)
@@ -69,20 +73,20 @@ class Daemon:
 class Harm:
     """Work of users that ends, or loses what it was given, when parts of the stage's digest change.
 
-    parts: patterns of these parts. scope: whose work. words: what becomes of it, for people. gone: only if
-    the part is not there any more. when: whether a host is concerned at all.
+    parts: patterns of these parts. scope: whose work. words: what becomes of it, for people. only: which
+    changes of the part do so; all by default. when: whether a host is concerned at all.
     """
 
     parts: tuple[str, ...]
     scope: Scope
     words: str
-    gone: bool = False
+    only: Difference | None = None
     when: Condition | None = None
 
-    def caused_by(self, part: str, verb: str) -> bool:
-        """Whether this change of a part does the harm. verb: `changed`, `is new` or `is gone`."""
+    def caused_by(self, part: str, old: str, new: str) -> bool:
+        """Whether this change of a part does the harm. old, new: what the digest has of it, or nothing."""
         fits = any(fnmatch(part, pattern) for pattern in self.parts)
-        return fits and (not self.gone or verb == "is gone")
+        return fits and (self.only is None or self.only(old, new))
 
 
 def variables(*names: str) -> tuple[str, ...]:
@@ -101,6 +105,25 @@ def given_to(scheduler: str) -> Condition:
         return devices.moves(present) and host.variables["node_owner"] == scheduler and not away
 
     return given
+
+
+def gone(_old: str, new: str) -> bool:
+    """Whether the part is not there any more."""
+    return not new
+
+
+def known_before(old: str, _new: str) -> bool:
+    """Whether the part was there before."""
+    return bool(old)
+
+
+def takes_cpus(old: str, new: str) -> bool:
+    """Whether CPUs that were in a list are not in the new one. A node without a list had all."""
+    try:
+        left = set(processors.cpu_list(new)) if new else None
+        return left is not None and (not old or not left.issuperset(processors.cpu_list(old)))
+    except processors.ProcessorError:
+        return True
 
 
 def divided(host: Host, _: Collection[str]) -> bool:

@@ -11,7 +11,18 @@ from enum import StrEnum
 from typing import Any
 
 from platformctl.engine import partitions, releases
-from platformctl.engine.disturbances import Daemon, Harm, Scope, Workload, divided, given_to, variables
+from platformctl.engine.disturbances import (
+    Daemon,
+    Harm,
+    Scope,
+    Workload,
+    divided,
+    given_to,
+    gone,
+    known_before,
+    takes_cpus,
+    variables,
+)
 from platformctl.engine.fleet import LOCALHOST, Fleet, Host
 from platformctl.site.devices import KUBERNETES, SLURM
 
@@ -206,6 +217,9 @@ _SHARES = variables("node_slurm_cpus", "node_slurm_memory_mib", "node_system_mem
 _PODS_GIVEN_AWAY = "ends with all pods of the host, which goes to Slurm; nothing is evicted before"
 _JOBS_GIVEN_AWAY = "is lost, as slurmd stops on the host, which goes to Kubernetes"
 _NO_ROOM = "is ended by the kubelet, as too little of the host is left for Kubernetes"
+_CORES_HARM = "is ended by Slurm, as the number of cores of its node changes"
+_DEVICES_HARM = "is ended by Slurm, as the number of these devices on its node changes"
+_CPUS_SHARED = "goes on, also on CPUs that are given to Kubernetes"
 _DEVICE_SHARED = "goes on with a device that is given to the other scheduler too"
 
 _CONTROL_PLANE, _KUBERNETES = ("kubernetes_control_plane",), ("kubernetes_control_plane", "kubernetes_node")
@@ -434,7 +448,14 @@ STAGES: tuple[Stage, ...] = (
                 ("slurm_node", "slurm_rest", "slurm_accounting", "slurm_controller"),
             ),
         ),
-        listed={"node": partitions.nodes, "partition": partitions.partitions},
+        listed={
+            "node": partitions.nodes,
+            "partition": partitions.partitions,
+            "cores": partitions.cores,
+            "share": partitions.shares,
+            "devices": partitions.counted_devices,
+            "devicefiles": partitions.device_files,
+        },
         sized=Sized(
             "slurm_node",
             ("slurm_node_cpus", "slurm_node_memory_mib"),
@@ -451,13 +472,14 @@ STAGES: tuple[Stage, ...] = (
             Harm(variables("slurm_controller_state_directory"), Scope.ALL_JOBS, _STATE_HARM),
             Harm(variables("slurm_controller_port", "slurm_node_port"), Scope.ALL_JOBS, _PORT_HARM),
             # A node that only leaves its partitions keeps its jobs.
-            Harm(("node:*",), Scope.NODE_JOBS, "fails, as Slurm has no such node any more", gone=True),
+            Harm(("node:*",), Scope.NODE_JOBS, "fails, as Slurm has no such node any more", gone),
             Harm(
-                ("partition:*",),
-                Scope.PARTITION_JOBS,
-                "fails, as Slurm has no such partition any more",
-                gone=True,
+                ("partition:*",), Scope.PARTITION_JOBS, "fails, as Slurm has no such partition any more", gone
             ),
+            Harm(("cores:*",), Scope.NODE_JOBS, _CORES_HARM, known_before),
+            Harm(("devices:*",), Scope.NODE_HOLDERS, _DEVICES_HARM, known_before),
+            Harm(("devicefiles:*",), Scope.NODE_HOLDERS, _DEVICE_SHARED, known_before),
+            Harm(("share:*",), Scope.NODE_JOBS, _CPUS_SHARED, takes_cpus),
         ),
     ),
     Stage(

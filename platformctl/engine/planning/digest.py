@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache, cached_property
 from pathlib import Path
@@ -27,6 +28,7 @@ Parts = Mapping[str, str]
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INCLUDED_ROLE = re.compile(r"(?:include|import)_role:\s*(?:\n\s+|\{\s*)name:\s*[\"']?([a-z0-9_]+)")
 _SHARED_MODULES = ("playbooks/library", "playbooks/module_utils")
+_READABLE = ("cores", "share", "devices")
 _IGNORED = ("__pycache__", "molecule", ".pyc")
 
 
@@ -101,7 +103,9 @@ class StageDigest:
             parts[f"peers:{peers.group}"] = _peers(peers, self._fleet, self._names)
         for kind, names in self._stage.listed.items():
             for name, belonging in names(self._fleet).items():
-                parts[f"{kind}:{name}"] = _hash(_canonical(belonging))
+                # A text stays readable, so that a plan can say what it was.
+                readable = isinstance(belonging, str)
+                parts[f"{kind}:{name}"] = belonging if readable else _hash(_canonical(belonging))
         for group in self._stage.inhabited:
             if self._fleet.members(group):
                 parts[f"group:{group}"] = ""
@@ -122,10 +126,25 @@ class StageDigest:
         return parts
 
 
-def changes(old: Parts, new: Parts) -> dict[str, str]:
-    """The parts that differ, and how: `changed`, `is new` or `is gone`."""
+@dataclass(frozen=True)
+class Change:
+    """One part that differs. old, new: what is recorded and what would be; None for a part that is not."""
+
+    old: str | None
+    new: str | None
+
+    @property
+    def verb(self) -> str:
+        """In words: `changed`, `is new` or `is gone`."""
+        if self.old is None:
+            return "is new"
+        return "is gone" if self.new is None else "changed"
+
+
+def changes(old: Parts, new: Parts) -> dict[str, Change]:
+    """The parts that differ."""
     return {
-        name: "changed" if name in old and name in new else ("is new" if name in new else "is gone")
+        name: Change(old.get(name), new.get(name))
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
     }
@@ -133,12 +152,16 @@ def changes(old: Parts, new: Parts) -> dict[str, str]:
 
 def differences(old: Parts, new: Parts) -> tuple[str, ...]:
     """The parts that differ, in words: `variable slurm_partitions changed`."""
-    return tuple(
-        f"{name.removeprefix('size:')} has {new[name]}, recorded are {old[name]}"
-        if name.startswith("size:") and verb == "changed"
-        else f"{_words(name)} {verb}"
-        for name, verb in changes(old, new).items()
-    )
+    return tuple(_difference(name, change) for name, change in changes(old, new).items())
+
+
+def _difference(name: str, change: Change) -> str:
+    kind, _, rest = name.partition(":")
+    if kind == "size" and change.verb == "changed":
+        return f"{rest} has {change.new}, recorded are {change.old}"
+    if kind in _READABLE and change.verb == "changed":
+        return f"{_words(name)} changed from {change.old} to {change.new}"
+    return f"{_words(name)} {change.verb}"
 
 
 def _words(part: str) -> str:
@@ -148,6 +171,10 @@ def _words(part: str) -> str:
         "peers": "data of hosts in group",
         "files": "files in",
         "size": "size of",
+        "cores": "cores of",
+        "share": "Slurm's CPUs of",
+        "devices": "number of devices of",
+        "devicefiles": "device files of",
     }
     return "membership of groups" if kind == "groups" else f"{words.get(kind, kind)} {name}"
 

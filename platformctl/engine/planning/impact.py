@@ -91,7 +91,11 @@ def impacts(stages: Iterable[Stage], plan: Plan, work: Work, fleet: Fleet) -> tu
 
 def _impact(stage: Stage, step: Step, work: Work, fleet: Fleet) -> Impact:
     caused = list(_caused(stage, step, fleet))
-    hurt = {str(one): one for harm, part in caused for one in _hurt(harm, part, step, work, fleet)}
+    hurt: dict[Job | Pod, Hurt] = {}
+    for harm, part in caused:
+        for one in _hurt(harm, part, step, work, fleet):
+            # The first of the table is the worst.
+            hurt.setdefault(one.work, one)
     scopes = {harm.scope.workload for harm, _ in caused}
     unknown = "; ".join(why for workload, why in work.unknown.items() if workload in scopes)
     words = dict.fromkeys(f"{_named(one.work)} {one.words}" for one in hurt.values())
@@ -127,8 +131,8 @@ def _caused(stage: Stage, step: Step, fleet: Fleet) -> Iterator[tuple[Harm, str]
     for harm in stage.harms:
         if harm.when and not (host and harm.when(host, step.away)):
             continue
-        for part, verb in step.changed.items():
-            if harm.caused_by(part, verb):
+        for part, change in step.changed.items():
+            if harm.caused_by(part, change.old or "", change.new or ""):
                 yield harm, part.partition(":")[2]
 
 
@@ -145,6 +149,12 @@ def _on(nodes: str, work: Work) -> list[Job]:
     return [job for job in work.jobs if nodes in job.nodes]
 
 
+def _holding(name: str, work: Work) -> list[Job]:
+    """The jobs that hold a generic resource on a node. name: NODE/RESOURCE."""
+    node, _, resource = name.partition("/")
+    return [job for job in _on(node, work) if resource in job.devices]
+
+
 def _pods(work: Work, host: str) -> list[Pod]:
     return [pod for pod in work.pods if pod.users and host in ("", pod.node)]
 
@@ -153,6 +163,7 @@ _SCOPES: Mapping[Scope, Chosen] = {
     Scope.ALL_JOBS: lambda work, _host, _name, _fleet: [job for job in work.jobs if not job.waits],
     Scope.HOST_JOBS: lambda work, host, _name, _fleet: _on(host, work),
     Scope.NODE_JOBS: lambda work, _host, name, _fleet: _on(name, work),
+    Scope.NODE_HOLDERS: lambda work, _host, name, _fleet: _holding(name, work),
     Scope.PARTITION_JOBS: lambda work, _host, name, _fleet: [
         job for job in work.jobs if name in job.partitions
     ],

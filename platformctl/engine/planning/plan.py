@@ -12,6 +12,7 @@ from typing import Any
 
 from platformctl.engine.fleet import LOCALHOST, Fleet
 from platformctl.engine.planning import digest, identity, record, sizes
+from platformctl.engine.planning.digest import Change
 from platformctl.engine.planning.record import Records
 from platformctl.engine.stages import Stage, StageRunner
 
@@ -38,7 +39,7 @@ class Step:
     host: str
     reasons: tuple[str, ...]
     fresh: bool
-    changed: Mapping[str, str] = field(default_factory=dict)
+    changed: Mapping[str, Change] = field(default_factory=dict)
     away: frozenset[str] = frozenset()
 
 

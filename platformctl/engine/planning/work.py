@@ -21,9 +21,16 @@ from platformctl.jobs.selectors import selects
 
 _SECONDS = 20
 # A job that asks for several partitions has them all, between commas.
-_JOBS = "squeue --all --noheader --states=PD,R,S,CG,CF,SO,ST --format='%i|%u|%P|%T|%L|%N|%v'"
+_LISTED = "squeue --all --noheader --states=PD,R,S,CG,CF,SO,ST --format='%i|%u|%P|%T|%L|%N|%v'"
+# The generic resources of jobs, in lines of fixed width; only of the jobs that have some.
+_HOLDING = (
+    "squeue --all --noheader --states=R,S,CG,CF,SO,ST --Format=JobArrayID:64,tres-alloc:512"
+    " | sed -n '/gres\\//p'"
+)
 _KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=10s get"
 _MARK = "-- further --"
+_JOBS = f"{_LISTED} && echo {_MARK} && {_HOLDING}"
+_GRES = re.compile(r"gres/([A-Za-z0-9_-]+)")
 _POD = (
     "{.metadata.namespace}|{.metadata.name}|{.spec.nodeName}|{.metadata.creationTimestamp}"
     "|{.metadata.ownerReferences[*].kind}|{.metadata.ownerReferences[*].name}|{.metadata.labels}"
@@ -54,7 +61,7 @@ class Job:
     """A job of Slurm that waits or runs. left: the time that it has left, as Slurm writes it.
 
     partitions: several if it waits for the first that is free. nodes: empty while it waits. reservation:
-    empty if it uses none.
+    empty if it uses none. devices: the kinds of generic resources that it holds.
     """
 
     id: str
@@ -64,6 +71,7 @@ class Job:
     left: str
     nodes: tuple[str, ...] = ()
     reservation: str = ""
+    devices: frozenset[str] = frozenset()
 
     @property
     def waits(self) -> bool:
@@ -100,7 +108,7 @@ class Pod:
     created: datetime
     controller: str = ""
     budgets: tuple[Budget, ...] = ()
-    requests: Mapping[str, Fraction] = field(default_factory=dict)
+    requests: Mapping[str, Fraction] = field(default_factory=dict, hash=False)
     users: bool = True
 
     def __str__(self) -> str:
@@ -184,7 +192,13 @@ def _said(reply: remote.Reply | None) -> str | None:
 
 
 def _jobs(text: str | None) -> Iterator[Job]:
-    for line in (text or "").splitlines():
+    if text is None:
+        return
+    listed, mark, holding = text.partition(f"{_MARK}\n")
+    if not mark:
+        raise ValueError(f"squeue printed {text[:80]!r}")
+    devices = {line.split()[0]: frozenset(_GRES.findall(line)) for line in holding.splitlines()}
+    for line in listed.splitlines():
         words = line.split("|")
         if len(words) != 7:
             raise ValueError(f"squeue printed {line[:80]!r}")
@@ -197,6 +211,7 @@ def _jobs(text: str | None) -> Iterator[Job]:
             left,
             tuple(expand(nodes)),
             "" if reservation in ("(null)", "N/A") else reservation,
+            devices.get(number, frozenset()),
         )
 
 

@@ -129,6 +129,37 @@ def test_a_host_that_is_given_away_takes_the_others_work_with_it() -> None:
     assert "kubernetes_node" not in harmed(own=to_slurm, away=away)
 
 
+def holder(number: str, *devices: str) -> Job:
+    return Job(number, "alice", ("main",), "RUNNING", "1:00", ("n1",), devices=frozenset(devices))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "whom"),
+    [
+        ({"slurm_node_cpus": 4}, {"slurm_node_cpus": 8}, {"1", "2"}),
+        ({"slurm_node_cpus": 4}, {"slurm_node_sockets": 2, "slurm_node_cores_per_socket": 2}, set()),
+        ({"slurm_node_memory_mib": 4096}, {"slurm_node_memory_mib": 2048}, set()),
+        ({"slurm_node_gres": ["gpu:2"]}, {"slurm_node_gres": ["gpu:1"]}, {"1"}),
+        ({"slurm_node_gres": ["gpu:2"]}, {"slurm_node_gres": ["gpu:2", "fpga:1"]}, set()),
+        ({"slurm_node_gres": ["gpu:2"]}, {"slurm_node_gres": []}, {"1"}),
+    ],
+)
+def test_slurm_ends_jobs_whose_cores_or_devices_are_not_what_they_were(
+    before: dict[str, Any], after: dict[str, Any], whom: set[str]
+) -> None:
+    work = Work((holder("1", "gpu"), holder("2"), job("3", "n2")))
+    simulated = {"slurm_node_config_overrides": True}
+    found = harmed(own={"n1": simulated | after}, earlier={"n1": simulated | before}, work=work)
+    assert found.get("slurm_controller", set()) == whom
+
+
+def test_jobs_are_named_if_their_cpus_go_to_kubernetes() -> None:
+    shares = {cpus: {"s1": {**OWN["s1"], "node_slurm_cpus": cpus}} for cpus in ("0", "0-1", "0-3", "1-4")}
+    assert harmed(own=shares["0"])["slurm_controller"] == {"5"}
+    assert harmed(own=shares["1-4"])["slurm_controller"] == {"5"}
+    assert "slurm_controller" not in harmed(own=shares["0-3"])
+
+
 def test_pods_that_do_not_fit_any_more_are_ended_the_youngest_first() -> None:
     pods = (
         pod("young", "s1", 1, cpu=2, memory=MIB),

@@ -20,6 +20,8 @@ JOBS = (
     "42|alice|main|RUNNING|59:30|n[1-2,07]|(null)\n"
     "43_1|bob|main,fast|PENDING|1-00:00:00||(null)\n"
     "44|bob|main|COMPLETING|INVALID|n1|upkeep\n"
+    "-- further --\n"
+    "42      cpu=2,mem=1G,node=3,billing=2,gres/gpu=2,gres/gpu:a100=2,gres/fpga=1   \n"
 )
 CONTAINER = json.dumps({"limits": {"cpu": "500m"}, "requests": {"cpu": "500m", "memory": "1Gi"}})
 FIRST = json.dumps({"requests": {"cpu": "2"}})
@@ -62,6 +64,7 @@ async def test_jobs_with_their_nodes_and_pods_with_what_protects_them(
     first, second, third = found.jobs
     assert (first.id, first.user, first.left, first.nodes) == ("42", "alice", "59:30", ("n1", "n2", "n07"))
     assert (second.waits, second.partitions, second.nodes) == (True, ("main", "fast"), ())
+    assert (first.devices, third.devices) == ({"gpu", "fpga"}, frozenset())
     assert (first.reservation, third.reservation) == ("", "upkeep")
     web, bare, system = found.pods
     assert (web.controller, bare.controller) == ("ReplicaSet web", "")
@@ -93,7 +96,7 @@ async def test_a_scheduler_that_does_not_answer_is_unknown(monkeypatch: pytest.M
     assert all("no answer" in why for why in found.unknown.values())
 
 
-@pytest.mark.parametrize("said", ["nonsense\n", "1|alice|main\n"])
+@pytest.mark.parametrize("said", ["", "nonsense\n", "1|alice|main\n-- further --\n"])
 def test_what_is_no_list_of_jobs_is_unknown(said: str) -> None:
     assert set(work.read(Reply(0, said, ""), None).unknown) == {Workload.JOBS}
 

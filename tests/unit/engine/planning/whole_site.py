@@ -51,11 +51,12 @@ def edited(
     hosts: dict[str, tuple[str, ...]] | None = None,
     own: dict[str, dict[str, Any]] | None = None,
     away: dict[str, frozenset[str]] | None = None,
+    earlier: dict[str, dict[str, Any]] | None = None,
 ) -> tuple[Plan, Fleet]:
-    """The plan after an edit of the site, and the site then."""
+    """The plan after an edit of the site, and the site then. earlier: variables of hosts before it."""
     fleet = make_fleet(hosts or SITE, VARIABLES | (variables or {}), OWN | (own or {}))
     selection = RunSelection(frozenset(fleet.hosts), frozenset(stage.name for stage in STAGES))
-    records = site_records(make_fleet(SITE, VARIABLES, OWN))
+    records = site_records(make_fleet(SITE, VARIABLES, OWN | (earlier or {})))
     records.away = away or {}
     return plan.make(STAGES, fleet, records, selection, paths.data_dir(), {}), fleet
 
