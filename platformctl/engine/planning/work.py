@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from platformctl.engine import releases, remote
@@ -209,10 +210,15 @@ def _jobs(text: str | None) -> Iterator[Job]:
             tuple(partitions.split(",")),
             state,
             left,
-            tuple(expand(nodes)),
+            _names(nodes),
             "" if reservation in ("(null)", "N/A") else reservation,
             devices.get(number, frozenset()),
         )
+
+
+@lru_cache(maxsize=4096)
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(expand(text))
 
 
 def expand(text: str) -> Iterator[str]:
@@ -275,7 +281,8 @@ def _node(line: str) -> tuple[str, Node]:
     return name, Node(_amounts(json.loads(capacity)), _amounts(json.loads(allocatable)))
 
 
-def _requests(containers: str, first: str) -> dict[str, Fraction]:
+@lru_cache(maxsize=4096)
+def _requests(containers: str, first: str) -> Mapping[str, Fraction]:
     """What a pod asks for: the sum of its containers, or the largest of those that run before them."""
     total: dict[str, Fraction] = {}
     for resources in _documents(containers):

@@ -349,3 +349,18 @@ def test_install_lists_what_each_stage_waits_for(tmp_path: Path, data: Path) -> 
     assert [event for event in told if event["event"] == "planned"] == [
         {"event": "planned", "stages": stages}
     ]
+
+
+async def test_what_changed_before_a_stage_was_begun_is_still_known(hosts: Hosts, data: Path) -> None:
+    """A run that was killed forgets no change that has its effect only now."""
+    records = applied(make_fleet(HOSTS, {"memory": 1}), data)
+    fleet = make_fleet(HOSTS, {"memory": 2})
+    for _ in range(2):
+        await records.begin(fleet.hosts["n1"], "node")
+    again = await record.read(fleet, ("n1", "n2"))
+    again.stages["n2"] = records.stages["n2"]
+    steps = {step.host: step for step in make(fleet, again, data).steps if step.stage == "node"}
+    assert steps["n1"].reasons == ("did not end well last time",)
+    assert set(steps["n1"].changed) == set(steps["n2"].changed) == {"variable:memory"}
+    await again.store(fleet.hosts["n1"], "node", {"role:node": "x"})
+    assert "before" not in again.stages["n1"]["node"]
