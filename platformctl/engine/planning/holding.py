@@ -21,7 +21,9 @@ def unfit(work: Work, host: Host) -> Iterator[Pod]:
     if node is None:
         return
     left = dict(_shares(host, node))
-    for pod in sorted(_on(work, host), key=lambda pod: (pod.created, pod.namespace, pod.name)):
+    for pod in sorted(
+        work.pods_on.get(host.name, ()), key=lambda pod: (pod.created, pod.namespace, pod.name)
+    ):
         wanted = {name: pod.requests.get(name, Fraction(0)) for name in left}
         if all(wanted[name] <= left[name] for name in left):
             left = {name: left[name] - wanted[name] for name in left}
@@ -54,8 +56,4 @@ def holders(work: Work, host: Host) -> list[Pod]:
         name for name in node.capacity if name.startswith(f"{devices.OWN_DOMAIN}/")
     }
     fewer = {name for name in ours if node.capacity.get(name, 0) > offered.get(name, 0)}
-    return [pod for pod in _on(work, host) if pod.users and fewer.intersection(pod.requests)]
-
-
-def _on(work: Work, host: Host) -> list[Pod]:
-    return [pod for pod in work.pods if pod.node == host.name]
+    return [pod for pod in work.pods_on.get(host.name, ()) if pod.users and fewer.intersection(pod.requests)]

@@ -116,8 +116,7 @@ def _running(stage: Stage, host: str, work: Work) -> str:
         return ""
     if stage.workload in work.unknown:
         return f"{stage.workload} unknown"
-    counts = work.counts(stage.workload)
-    count = sum(counts.values()) if stage.fleetwide else counts.get(host, 0)
+    count = work.running(stage.workload, "" if stage.fleetwide else host)
     return f"{count} {stage.workload}" if count else ""
 
 
@@ -145,24 +144,20 @@ Chosen = Callable[[Work, str, str, Fleet], Iterable[Job | Pod]]
 """The work in a scope: of what runs, by the step's host and the name in the changed part."""
 
 
-def _on(nodes: str, work: Work) -> list[Job]:
-    return [job for job in work.jobs if nodes in job.nodes]
-
-
 def _holding(name: str, work: Work) -> list[Job]:
     """The jobs that hold a generic resource on a node. name: NODE/RESOURCE."""
     node, _, resource = name.partition("/")
-    return [job for job in _on(node, work) if resource in job.devices]
+    return [job for job in work.jobs_on.get(node, ()) if resource in job.devices]
 
 
 def _pods(work: Work, host: str) -> list[Pod]:
-    return [pod for pod in work.pods if pod.users and host in ("", pod.node)]
+    return [pod for pod in (work.pods_on.get(host, ()) if host else work.pods) if pod.users]
 
 
 _SCOPES: Mapping[Scope, Chosen] = {
     Scope.ALL_JOBS: lambda work, _host, _name, _fleet: [job for job in work.jobs if not job.waits],
-    Scope.HOST_JOBS: lambda work, host, _name, _fleet: _on(host, work),
-    Scope.NODE_JOBS: lambda work, _host, name, _fleet: _on(name, work),
+    Scope.HOST_JOBS: lambda work, host, _name, _fleet: work.jobs_on.get(host, ()),
+    Scope.NODE_JOBS: lambda work, _host, name, _fleet: work.jobs_on.get(name, ()),
     Scope.NODE_HOLDERS: lambda work, _host, name, _fleet: _holding(name, work),
     Scope.PARTITION_JOBS: lambda work, _host, name, _fleet: [
         job for job in work.jobs if name in job.partitions

@@ -7,11 +7,11 @@ for nobody's work.
 import asyncio
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from platformctl.engine import releases, remote
@@ -140,17 +140,28 @@ class Work:
     nodes: Mapping[str, Node] = field(default_factory=dict)
     unknown: Mapping[Workload, str] = field(default_factory=dict)
 
-    def counts(self, workload: Workload) -> dict[str, int]:
-        """The number of running jobs, or of pods of users, by host."""
-        found: dict[str, int] = {}
-        hosts = (
-            [node for job in self.jobs for node in job.nodes]
-            if workload is Workload.JOBS
-            else [pod.node for pod in self.pods if pod.users]
-        )
-        for host in hosts:
-            found[host] = found.get(host, 0) + 1
-        return found
+    @cached_property
+    def jobs_on(self) -> Mapping[str, tuple[Job, ...]]:
+        """The jobs by node."""
+        return _by_host((node, job) for job in self.jobs for node in job.nodes)
+
+    @cached_property
+    def pods_on(self) -> Mapping[str, tuple[Pod, ...]]:
+        """The pods by node, those of the site's own services too."""
+        return _by_host((pod.node, pod) for pod in self.pods)
+
+    def running(self, workload: Workload, host: str = "") -> int:
+        """The number of running jobs, or of pods of users, on a host or on all."""
+        if workload is Workload.JOBS:
+            return len(self.jobs_on.get(host, ())) if host else sum(not job.waits for job in self.jobs)
+        return sum(pod.users for pod in (self.pods_on.get(host, ()) if host else self.pods))
+
+
+def _by_host[Item](pairs: Iterable[tuple[str, Item]]) -> dict[str, tuple[Item, ...]]:
+    found: dict[str, list[Item]] = {}
+    for host, item in pairs:
+        found.setdefault(host, []).append(item)
+    return {host: tuple(items) for host, items in found.items()}
 
 
 async def ask(fleet: Fleet, wanted: Collection[Workload]) -> Work:

@@ -72,8 +72,8 @@ async def test_jobs_with_their_nodes_and_pods_with_what_protects_them(
     assert web.requests == {"cpu": 2, "memory": 2 * 2**30}
     assert (web.users, system.users) == (True, False)
     assert found.nodes["k1"].capacity["cpu"] == Fraction(4)
-    assert found.counts(Workload.JOBS) == {"n1": 2, "n2": 1, "n07": 1}
-    assert found.counts(Workload.PODS) == {"k1": 2}
+    assert [found.running(Workload.JOBS, name) for name in ("", "n1", "n2", "n9")] == [2, 2, 1, 0]
+    assert [found.running(Workload.PODS, name) for name in ("", "k1", "n1")] == [2, 2, 0]
 
 
 async def test_only_what_is_wanted_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
