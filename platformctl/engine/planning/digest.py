@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache, cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
 import platformctl
 from platformctl.engine.fleet import LOCALHOST, Fleet, Host
-from platformctl.engine.planning import fingerprints
+from platformctl.engine.planning import fingerprints, shown
 from platformctl.engine.stages import Peers, Stage
 from platformctl.site import secrets
 
@@ -74,6 +75,14 @@ class StageDigest:
         subject = _variables_host(self._stage, host, self._fleet)
         used = sorted(self._names & set(secrets.NAMES) & set(subject.variables if subject else ()))
         return {name: self._fingerprint(subject.variables[name]) for name in used} if subject else {}
+
+    def shown(self, host: str) -> dict[str, str]:
+        """The values of the variables in the stage's digest on `host` that a plan may show."""
+        subject = _variables_host(self._stage, host, self._fleet)
+        if subject is None:
+            return {}
+        reached = _reached(self._names, subject.variables)
+        return shown.values(reached, subject.variables, self._fleet.secrets)
 
     def renewed(self, old: Parts, host: str) -> Parts:
         """Recorded parts, in which secrets that have not changed look as they do in `parts`."""
@@ -150,18 +159,37 @@ def changes(old: Parts, new: Parts) -> dict[str, Change]:
     }
 
 
-def differences(old: Parts, new: Parts) -> tuple[str, ...]:
-    """The parts that differ, in words: `variable slurm_partitions changed`."""
-    return tuple(_difference(name, change) for name, change in changes(old, new).items())
+def differences(
+    old: Parts,
+    new: Parts,
+    before: Mapping[str, str] = MappingProxyType({}),
+    now: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[str, ...]:
+    """The parts that differ, in words: `variable slurm_partitions changed`.
+
+    before, now: values of variables that may be shown.
+    """
+    return tuple(_difference(name, change, before, now) for name, change in changes(old, new).items())
 
 
-def _difference(name: str, change: Change) -> str:
+def _difference(name: str, change: Change, before: Mapping[str, str], now: Mapping[str, str]) -> str:
     kind, _, rest = name.partition(":")
+    if kind == "variable" and (rest in before or rest in now):
+        return f"{_words(name)} {_shown(change, before.get(rest), now.get(rest))}"
     if kind == "size" and change.verb == "changed":
         return f"{rest} has {change.new}, recorded are {change.old}"
     if kind in _READABLE and change.verb == "changed":
         return f"{_words(name)} changed from {change.old} to {change.new}"
     return f"{_words(name)} {change.verb}"
+
+
+def _shown(change: Change, before: str | None, now: str | None) -> str:
+    if change.verb == "is new" and now:
+        return f"is new: {now}"
+    if change.verb == "is gone" and before:
+        return f"is gone, it was {before}"
+    words = " ".join(filter(None, (f"from {before}" if before else "", f"to {now}" if now else "")))
+    return f"{change.verb} {words}".rstrip() if change.verb == "changed" else change.verb
 
 
 def _words(part: str) -> str:

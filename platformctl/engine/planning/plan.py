@@ -146,7 +146,9 @@ def _step(
         changed = digest.changes(present.renewed(before, host), present.parts(host)) if before else {}
         return Step(stage.name, host, (_UNFINISHED if begun else _NEW,), not begun, changed, away)
     earlier, parts = present.renewed(old, host), present.parts(host)
-    reasons = digest.differences(earlier, parts)
+    # Without a difference no value is read: on most hosts nothing changed.
+    now = present.shown(host) if earlier != parts else {}
+    reasons = digest.differences(earlier, parts, records.shown(keeper, stage.name), now)
     if stage.certificates and records.age(keeper, stage.name) > SIGNED_AGAIN_AFTER:
         reasons = (*reasons, _DUE)
     reasons = (*reasons, *drift)

@@ -70,7 +70,7 @@ def test_a_changed_variable_is_named_on_its_host_alone(data: Path) -> None:
     records = applied(make_fleet(HOSTS, {"memory": 1}), data)
     found = make(make_fleet(HOSTS, {"memory": 1}, {"n2": {"memory": 2}}), records, data)
     assert found.work == {"preflight": ("n2",), "node": ("n2",)}
-    assert found.steps[-1].reasons == ("variable memory changed",)
+    assert found.steps[-1].reasons == ("variable memory changed to 2",)
 
 
 @pytest.mark.parametrize(("days", "due"), [(89, False), (91, True)])
@@ -184,7 +184,7 @@ def kept(memory: int = 1) -> Records:
 def test_a_step_on_this_machine_is_recorded_on_its_host_and_goes_with_it() -> None:
     assert local(kept(), {"n1", "n2"}).steps == ()
     (step,) = local(kept(), {"n1"}, memory=2).steps
-    assert (step.host, step.reasons) == ("localhost", ("variable memory changed",))
+    assert (step.host, step.reasons) == ("localhost", ("variable memory changed to 2",))
     assert local(kept(), {"n2"}, memory=2).steps == ()
 
 
