@@ -118,12 +118,18 @@ def known_before(old: str, _new: str) -> bool:
 
 
 def takes_cpus(old: str, new: str) -> bool:
-    """Whether CPUs that were in a list are not in the new one. A node without a list had all."""
+    """Whether CPUs that Slurm had of a node are not Slurm's any more; `all` are all of the node's."""
+    if not old or not new or "all" in (old, new):
+        return old == "all" and bool(new)
     try:
-        left = set(processors.cpu_list(new)) if new else None
-        return left is not None and (not old or not left.issuperset(processors.cpu_list(old)))
+        return not set(processors.cpu_list(new)).issuperset(processors.cpu_list(old))
     except processors.ProcessorError:
         return True
+
+
+def other_cpus(old: str, new: str) -> bool:
+    """Whether the number of CPUs differs in two measured sizes, such as `4 CPUs, 16000 MiB`."""
+    return bool(old and new) and old.partition(" ")[0] != new.partition(" ")[0]
 
 
 def divided(host: Host, _: Collection[str]) -> bool:

@@ -8,6 +8,7 @@ from platformctl.site import devices, processors
 from platformctl.site.role_defaults import default
 from platformctl.vocabulary import GPU
 
+ALL = "all"
 _SHAPE = ("cpus", "sockets", "cores_per_socket", "threads_per_core")
 
 
@@ -35,12 +36,11 @@ def cores(fleet: Fleet) -> dict[str, str]:
 
 
 def shares(fleet: Fleet) -> dict[str, str]:
-    """The CPUs that Slurm has of each node that is divided, as the kernel lists them."""
+    """The CPUs that Slurm has of each node as the kernel lists them; `all` if it is not divided."""
     hosts = {name: fleet.hosts[name].variables for name in nodes(fleet)}
     return {
-        name: str(variables["node_slurm_cpus"])
+        name: str(variables["node_slurm_cpus"]) if processors.is_split(variables) else ALL
         for name, variables in hosts.items()
-        if processors.is_split(variables)
     }
 
 

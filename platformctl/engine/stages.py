@@ -20,6 +20,7 @@ from platformctl.engine.disturbances import (
     given_to,
     gone,
     known_before,
+    other_cpus,
     takes_cpus,
     variables,
 )
@@ -477,6 +478,7 @@ STAGES: tuple[Stage, ...] = (
                 ("partition:*",), Scope.PARTITION_JOBS, "fails, as Slurm has no such partition any more", gone
             ),
             Harm(("cores:*",), Scope.NODE_JOBS, _CORES_HARM, known_before),
+            Harm(("size:*",), Scope.NODE_JOBS, _CORES_HARM, other_cpus),
             Harm(("devices:*",), Scope.NODE_HOLDERS, _DEVICES_HARM, known_before),
             Harm(("devicefiles:*",), Scope.NODE_HOLDERS, _DEVICE_SHARED, known_before),
             Harm(("share:*",), Scope.NODE_JOBS, _CPUS_SHARED, takes_cpus),

@@ -155,6 +155,7 @@ def test_what_disturbs_is_part_of_the_stage(stage: Stage) -> None:
     roles = digest.with_included(stage.roles, DATA / "roles")
     names = {*stage.variables, *(name for role in roles for name in digest.declared(DATA / "roles" / role))}
     parts = {f"variable:{name}" for name in names} | {f"{kind}:x" for kind in stage.listed}
+    parts |= {"size:x"} if stage.sized else set()
     parts |= {f"peers:{peers.group}" for peers in stage.peers} | {
         f"artifact:{name}" for name in stage.artifacts
     }

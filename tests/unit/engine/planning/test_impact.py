@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from platformctl.engine.disturbances import Daemon, Scope, Workload
+from platformctl.engine.disturbances import Daemon, Scope, Workload, takes_cpus
 from platformctl.engine.planning import impact, plan
+from platformctl.engine.planning.digest import Change
 from platformctl.engine.planning.plan import Plan, Step
 from platformctl.engine.planning.work import Budget, Job, Node, Pod, Work
 from platformctl.engine.stages import STAGES, Stage
@@ -158,6 +159,17 @@ def test_jobs_are_named_if_their_cpus_go_to_kubernetes() -> None:
     assert harmed(own=shares["0"])["slurm_controller"] == {"5"}
     assert harmed(own=shares["1-4"])["slurm_controller"] == {"5"}
     assert "slurm_controller" not in harmed(own=shares["0-3"])
+    whole = {"s1": {"node_owner": "shared"}}
+    assert harmed(own=shares["0-3"], earlier=whole)["slurm_controller"] == {"5"}
+    assert not takes_cpus("0-1", "all")
+
+
+@pytest.mark.parametrize(("new", "whom"), [("8 CPUs, 100 MiB", {"1", "2"}), ("4 CPUs, 200 MiB", set())])
+def test_slurm_ends_jobs_on_a_host_that_has_other_cpus_than_before(new: str, whom: set[str]) -> None:
+    changed = {"size:n1": Change("4 CPUs, 100 MiB", new)}
+    step = Step("slurm_controller", "ctl1", ("n1 has other CPUs",), fresh=False, changed=changed)
+    found = impact.impacts(STAGES, Plan((step,), {}), WORK, make_fleet(SITE))
+    assert names(found).get("slurm_controller", set()) == whom
 
 
 def test_pods_that_do_not_fit_any_more_are_ended_the_youngest_first() -> None:
