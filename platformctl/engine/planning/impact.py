@@ -98,8 +98,7 @@ def _impact(stage: Stage, step: Step, work: Work, fleet: Fleet) -> Impact:
             hurt.setdefault(one.work, one)
     scopes = {harm.scope.workload for harm, _ in caused}
     unknown = "; ".join(why for workload, why in work.unknown.items() if workload in scopes)
-    words = dict.fromkeys(f"{_named(one.work)} {one.words}" for one in hurt.values())
-    harm_words = [*words, *([f"unknown: {unknown}"] if unknown else [])]
+    harm_words = [*_summed(hurt.values()), *([f"unknown: {unknown}"] if unknown else [])]
     return Impact(
         step.host,
         step.stage,
@@ -118,6 +117,18 @@ def _running(stage: Stage, host: str, work: Work) -> str:
         return f"{stage.workload} unknown"
     count = work.running(stage.workload, "" if stage.fleetwide else host)
     return f"{count} {stage.workload}" if count else ""
+
+
+def _summed(hurt: Iterable[Hurt]) -> list[str]:
+    """What becomes of the work, each once, with the first of it."""
+    alike: dict[str, list[str]] = {}
+    for one in hurt:
+        alike.setdefault(one.words, []).append(_named(one.work))
+    return [f"{names[0]}{_more(names)} {words}" for words, names in alike.items()]
+
+
+def _more(names: list[str]) -> str:
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
 
 
 def _named(work: Job | Pod) -> str:

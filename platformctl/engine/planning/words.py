@@ -6,7 +6,7 @@ from platformctl.engine.fleet import LOCALHOST, Fleet
 from platformctl.engine.planning.impact import Impact
 from platformctl.engine.planning.plan import Plan, Step
 
-_HOSTS, _REASONS = 6, 3
+_HOSTS, _REASONS, _HURT = 6, 3, 20
 
 
 def summary(plan: Plan, details: bool = False) -> list[str]:
@@ -79,8 +79,9 @@ def disturbances(impacts: Sequence[Impact]) -> list[str]:
     lines = [
         f"{one.running} on {one.host} while {one.stage} runs: {one.effect}" for one in impacts if one.running
     ]
-    hurt = dict.fromkeys(f"{hurt}" for one in impacts for hurt in one.hurt)
-    return [*lines, *hurt]
+    hurt = list(dict.fromkeys(str(hurt) for one in impacts for hurt in one.hurt))
+    more = [f"and {len(hurt) - _HURT} more"] if len(hurt) > _HURT else []
+    return [*lines, *hurt[:_HURT], *more]
 
 
 def _some(hosts: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from platformctl.engine.disturbances import Daemon, Scope, Workload, takes_cpus
-from platformctl.engine.planning import impact, plan
+from platformctl.engine.planning import impact, plan, words
 from platformctl.engine.planning.digest import Change
 from platformctl.engine.planning.plan import Plan, Step
 from platformctl.engine.planning.work import Budget, Job, Node, Pod, Work
@@ -218,6 +218,17 @@ def test_an_impact_says_what_runs_and_which_daemons_restart() -> None:
     assert [str(restart) for restart in one.restarts] == ["slurmd restarts"]
     (one,) = [each for each in impacts(WORK, {"slurm_node_image_binds": ["/home"]}) if each.host == "n1"]
     assert [str(restart) for restart in one.restarts] == ["slurmd may restart"]
+
+
+def test_much_work_is_a_few_words() -> None:
+    (found,) = [one for one in impacts(WORK, {"slurm_node_port": 9}) if one.stage == "slurm_controller"]
+    lost = "is lost, as what runs on the nodes reports to the old port"
+    assert found.effect == f"job 1 (and 2 more) {lost}"
+    lines = words.disturbances([found])
+    assert lines[0] == f"3 slurm jobs on ctl1 while slurm_controller runs: job 1 (and 2 more) {lost}"
+    assert lines[1].startswith("job 1 of alice (partition main, on n1")
+    crowd = impact.Impact("n1", "x", hurt=tuple(impact.Hurt(job(str(n), "n1"), "fails") for n in range(25)))
+    assert words.disturbances([crowd])[-1] == "and 5 more"
 
 
 def test_services_that_are_interrupted_are_named_once_with_their_hosts() -> None:
