@@ -21,11 +21,12 @@ _BUSYBOX = "docker.io/library/busybox:1.37"
 
 @pytest.fixture
 def jobs(site: Site) -> Iterator[list[str]]:
-    """The jobs that a test starts; they are ended afterwards."""
+    """The jobs that a test starts; they are ended afterwards, and the site is what its inventory says."""
     started: list[str] = []
     yield started
     if started:
         site.host("ctl1", "scancel", *started)
+    site.run("install", "--yes")
 
 
 def _submit(site: Site, jobs: list[str], *options: str, seconds: int = 600, runs: bool = True) -> str:
@@ -106,7 +107,9 @@ def test_the_jobs_of_a_partition_that_is_removed(site: Site, jobs: list[str]) ->
     assert _state(site, other) == "RUNNING"
 
 
-def test_jobs_that_hold_a_device_of_which_the_node_gets_fewer(site: Site, jobs: list[str]) -> None:
+def test_jobs_that_hold_a_device_of_which_the_node_gets_another_number(site: Site, jobs: list[str]) -> None:
+    # The role makes the files of simulated devices only once.
+    site.host(NODE, "sh", "-c", "[ -e /dev/simulated-gpu1 ] || mknod -m 666 /dev/simulated-gpu1 c 240 1")
     holds, other = _submit(site, jobs, "--gres=gpu:1"), _submit(site, jobs)
     with _edited(site, slurm_node_gres=["gpu:2"]):
         predicted = _harmed(_plan(site))
@@ -133,23 +136,21 @@ def test_jobs_on_a_node_that_gets_another_number_of_cores(site: Site, jobs: list
         _refused(site, jobs, set(), "--reservation", "nobody-made-it")
         site.run("install", "--yes")
         assert _going_on(site, jobs) == set()
-    site.run("install")
 
 
 def test_a_node_is_drained_for_the_installation_and_put_back(site: Site, jobs: list[str]) -> None:
-    job = _submit(site, jobs, seconds=15)
+    job = _submit(site, jobs, seconds=60)
     with _edited(site, slurm_node_cpus=3):
         refused = platformctl("install", "-i", str(site.inventory), "--drain", "--timeout", "0")
         assert refused.returncode == 3, refused.stdout + refused.stderr
         assert "DRAIN" not in site.host("ctl1", "scontrol", "show", "node", NODE)
         assert _state(site, job) == "RUNNING"
-        said = site.run("install", "--drain", "--timeout", "60")
+        said = site.run("install", "--drain", "--timeout", "120")
         assert f"{NODE} is empty and takes no new work" in said
         assert _state(site, job) in ("COMPLETED", "")
     node = site.host("ctl1", "scontrol", "show", "node", NODE)
     assert "CPUTot=3" in node
     assert "DRAIN" not in node
-    site.run("install")
 
 
 def test_jobs_in_a_reservation_for_maintenance_may_be_harmed(site: Site, jobs: list[str]) -> None:
@@ -165,7 +166,6 @@ def test_jobs_in_a_reservation_for_maintenance_may_be_harmed(site: Site, jobs: l
     finally:
         site.host("ctl1", "scancel", "--reservation=upkeep")
         site.host("ctl1", "sh", "-c", "sleep 3; scontrol delete reservationname=upkeep")
-    site.run("install")
 
 
 def _started(site: Site) -> dict[str, str]:
@@ -211,7 +211,6 @@ def test_daemons_that_restart_end_no_job_and_no_pod(site: Site, jobs: list[str])
         assert now["containerStatuses"][0]["containerID"] == then["containerStatuses"][0]["containerID"]
     finally:
         site.kubectl("delete", "pod", _POD, "--now", "--ignore-not-found")
-        site.run("install", "--yes")
 
 
 def test_pods_are_named_with_what_protects_them(site: Site) -> None:
