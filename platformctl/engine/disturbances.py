@@ -117,6 +117,16 @@ def known_before(old: str, _new: str) -> bool:
     return bool(old)
 
 
+def other_number(old: str, new: str) -> bool:
+    """Whether both are numbers, and differ."""
+    return old.isdigit() and new.isdigit() and old != new
+
+
+def no_number(old: str, new: str) -> bool:
+    """Whether something was there before, and one of both is no number, so that nobody can compare them."""
+    return bool(old) and not (old.isdigit() and new.isdigit())
+
+
 def takes_cpus(old: str, new: str) -> bool:
     """Whether CPUs that Slurm had of a node are not Slurm's any more; `all` are all of the node's."""
     if not old or not new or "all" in (old, new):

@@ -20,7 +20,9 @@ from platformctl.engine.disturbances import (
     given_to,
     gone,
     known_before,
+    no_number,
     other_cpus,
+    other_number,
     takes_cpus,
     variables,
 )
@@ -219,6 +221,7 @@ _PODS_GIVEN_AWAY = "ends with all pods of the host, which goes to Slurm; nothing
 _JOBS_GIVEN_AWAY = "is lost, as slurmd stops on the host, which goes to Kubernetes"
 _NO_ROOM = "is ended by the kubelet, as too little of the host is left for Kubernetes"
 _CORES_HARM = "is ended by Slurm, as the number of cores of its node changes"
+_CORES_MAYBE = "is ended by Slurm if its node has another number of cores now, which only the host knows"
 _DEVICES_HARM = "is ended by Slurm, as the number of these devices on its node changes"
 _CPUS_SHARED = "goes on, also on CPUs that are given to Kubernetes"
 _DEVICE_SHARED = "goes on with a device that is given to the other scheduler too"
@@ -477,7 +480,9 @@ STAGES: tuple[Stage, ...] = (
             Harm(
                 ("partition:*",), Scope.PARTITION_JOBS, "fails, as Slurm has no such partition any more", gone
             ),
-            Harm(("cores:*",), Scope.NODE_JOBS, _CORES_HARM, known_before),
+            Harm(("cores:*",), Scope.NODE_JOBS, _CORES_HARM, other_number),
+            # A node that is divided, or whose size is measured, has as many cores as its host says.
+            Harm(("cores:*",), Scope.NODE_JOBS, _CORES_MAYBE, no_number),
             Harm(("size:*",), Scope.NODE_JOBS, _CORES_HARM, other_cpus),
             Harm(("devices:*",), Scope.NODE_HOLDERS, _DEVICES_HARM, known_before),
             Harm(("devicefiles:*",), Scope.NODE_HOLDERS, _DEVICE_SHARED, known_before),

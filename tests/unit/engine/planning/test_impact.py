@@ -164,6 +164,14 @@ def test_jobs_are_named_if_their_cpus_go_to_kubernetes() -> None:
     assert not takes_cpus("0-1", "all")
 
 
+def test_cores_that_only_the_host_knows_may_end_jobs_and_the_plan_says_may() -> None:
+    whole = {"s1": {"node_owner": "shared"}}
+    (found,) = [one for one in impacts(WORK, own=whole) if one.stage == "slurm_controller"]
+    assert [hurt.words for hurt in found.hurt] == [
+        "is ended by Slurm if its node has another number of cores now, which only the host knows"
+    ]
+
+
 @pytest.mark.parametrize(("new", "whom"), [("8 CPUs, 100 MiB", {"1", "2"}), ("4 CPUs, 200 MiB", set())])
 def test_slurm_ends_jobs_on_a_host_that_has_other_cpus_than_before(new: str, whom: set[str]) -> None:
     changed = {"size:n1": Change("4 CPUs, 100 MiB", new)}
