@@ -1,4 +1,4 @@
-"""The values of variables that a plan may show, so that it can say `changed from 6818 to 6899`.
+"""The values of variables that a plan may show, so that it can say `changed from 64 to 128`.
 
 Hosts keep them beside the digests. Only numbers, truth values and short plain texts are shown: lists and
 mappings may hold anything, and what could be a secret is never kept. The value of a secret is not one of
