@@ -23,7 +23,7 @@ _LISTED = {
     "platformctl/jobs": ("*",),
     "platformctl/site": ("*",),
     "platformctl/engine": ("graph.py",),
-    "platformctl/engine/planning": ("plan.py", "impact.py", "digest.py"),
+    "platformctl/engine/planning": ("plan.py", "impact.py", "holding.py", "shown.py", "digest.py"),
     "platformctl/router/job": (
         *("submission.py", "cache.py", "sweep.py", "ending.py", "reconcile.py", "status.py", "resource.py"),
     ),

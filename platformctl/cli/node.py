@@ -1,7 +1,6 @@
 """`platformctl node`: single nodes of an installed site."""
 
 import asyncio
-import re
 import shlex
 from dataclasses import asdict
 from enum import StrEnum
@@ -15,13 +14,21 @@ from platformctl import paths
 from platformctl.cli import completion
 from platformctl.cli.remedies import AGREED, AgreeingCommand, SiteCommand
 from platformctl.cli.run import InventoryOption
+from platformctl.cli.work_policy import (
+    DEFAULT_SECONDS,
+    DeadlineOption,
+    NowOption,
+    RequeueOption,
+    TimeoutOption,
+    WaitOption,
+    policy,
+)
 from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
 
 if TYPE_CHECKING:
     from platformctl.engine.cluster.nodes import DeviceRow, Node, Offered
     from platformctl.engine.fleet import Fleet
-    from platformctl.engine.handoff.work import Policy
     from platformctl.engine.running.removal import Removal
 
 
@@ -223,19 +230,6 @@ def remove(
     raise typer.Exit(asyncio.run(removal.remove(found, patience, data, output)))
 
 
-WaitOption = Annotated[
-    bool, typer.Option("--wait", help="Wait for jobs, and for pods that end by themselves (the default).")
-]
-RequeueOption = Annotated[
-    bool, typer.Option("--requeue", help="Put jobs back into the queue, and evict all pods, at once.")
-]
-DeadlineOption = Annotated[
-    str, typer.Option(metavar="TIME", help="Wait for so long, such as 90s, 30m or 2h, then end what is left.")
-]
-NowOption = Annotated[bool, typer.Option("--now", help="End all work on the nodes at once.")]
-TimeoutOption = Annotated[
-    int, typer.Option(min=0, metavar="SECONDS", help="How long to wait without --deadline; nothing is ended.")
-]
 AtOnceOption = Annotated[int, typer.Option(min=1, metavar="N", help="How many nodes at a time.")]
 
 
@@ -249,7 +243,7 @@ def move(
     requeue: RequeueOption = False,
     deadline: DeadlineOption = "",
     now: NowOption = False,
-    timeout: TimeoutOption = 3600,
+    timeout: TimeoutOption = DEFAULT_SECONDS,
     at_once: AtOnceOption = 4,
 ) -> None:
     """Give nodes from Slurm to Kubernetes, or back.
@@ -266,9 +260,9 @@ def move(
     from platformctl.engine.handoff.move import move_all
     from platformctl.engine.loading import load
 
-    policy = _policy(wait, requeue, deadline, now, timeout)
+    chosen = policy(wait, requeue, deadline, now, timeout)
     fleet, wanted = load(inventory), tuple(dict.fromkeys(names))
-    work = partial(move_all, fleet, wanted, to.value, policy, paths.data_dir(), at_once)
+    work = partial(move_all, fleet, wanted, to.value, chosen, paths.data_dir(), at_once)
     raise typer.Exit(asyncio.run(run.run(fleet, wanted, "node move", f" --to {to.value}", work, ctx.obj)))
 
 
@@ -312,7 +306,7 @@ def drain(
     requeue: RequeueOption = False,
     deadline: DeadlineOption = "",
     now: NowOption = False,
-    timeout: TimeoutOption = 3600,
+    timeout: TimeoutOption = DEFAULT_SECONDS,
     at_once: AtOnceOption = 4,
 ) -> None:
     """Take nodes out of service on all schedulers that have them: no new work starts, and what runs ends.
@@ -325,9 +319,9 @@ def drain(
     from platformctl.engine.handoff.hold import drain_all
     from platformctl.engine.loading import load
 
-    policy = _policy(wait, requeue, deadline, now, timeout)
+    chosen = policy(wait, requeue, deadline, now, timeout)
     fleet, wanted = load(inventory), tuple(dict.fromkeys(names))
-    work = partial(drain_all, fleet, wanted, reason, policy, at_once)
+    work = partial(drain_all, fleet, wanted, reason, chosen, at_once)
     options = f" --reason {shlex.quote(reason)}"
     raise typer.Exit(asyncio.run(run.run(fleet, wanted, "node drain", options, work, ctx.obj)))
 
@@ -347,29 +341,6 @@ def undrain(
     fleet, wanted = load(inventory), tuple(dict.fromkeys(names))
     work = partial(undrain_all, fleet, wanted, at_once)
     raise typer.Exit(asyncio.run(run.run(fleet, wanted, "node undrain", "", work, ctx.obj)))
-
-
-def _policy(wait: bool, requeue: bool, deadline: str, now: bool, timeout: int) -> "Policy":
-    from platformctl.engine.handoff.work import Policy
-
-    if sum(map(bool, (wait, requeue, deadline, now))) > 1:
-        raise PlatformError(
-            "--wait, --requeue, --deadline and --now exclude each other",
-            next="give one of them",
-            code=ExitCode.INVALID,
-        )
-    seconds = _seconds(deadline) if deadline else float(timeout)
-    return Policy(seconds, requeue=requeue, ends=bool(deadline), now=now)
-
-
-def _seconds(text: str) -> float:
-    """The seconds of a time such as 90s, 30m, 2h or 1d."""
-    found = re.fullmatch(r"(\d+)([smhd])", text)
-    if not found:
-        raise PlatformError(
-            f"{text!r} is no time", where="--deadline", next="write 90s, 30m, 2h or 1d", code=ExitCode.INVALID
-        )
-    return int(found[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}[found[2]]
 
 
 def _confirm(fleet: "Fleet", found: "Removal", given: list[str]) -> None:

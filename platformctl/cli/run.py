@@ -14,12 +14,20 @@ from rich.markup import escape
 from platformctl import paths
 from platformctl.cli import completion
 from platformctl.cli.remedies import AGREED, AgreeingCommand, SiteCommand
+from platformctl.cli.work_policy import (
+    DEFAULT_SECONDS,
+    DeadlineOption,
+    NowOption,
+    RequeueOption,
+    TimeoutOption,
+    WaitOption,
+    policy,
+)
 from platformctl.console import Output
 from platformctl.engine.fleet import Fleet
 from platformctl.errors import ExitCode, PlatformError
 
 if TYPE_CHECKING:
-    from platformctl.engine.checking.check import Verdict
     from platformctl.engine.checking.proofs.health_check import Answer
     from platformctl.engine.checking.proofs.waiting import Say
 
@@ -76,23 +84,67 @@ def install(
             " only: let the installation take over what has this name; repeat for more.",
         ),
     ] = False,
+    drain: Annotated[
+        bool,
+        typer.Option(
+            "--drain",
+            help="Drain first the nodes on which this would harm work, and put them back afterwards; the"
+            " options below say what becomes of that work.",
+        ),
+    ] = False,
+    reservation: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Jobs in this reservation of Slurm may be harmed: one for maintenance that is active now.",
+        ),
+    ] = "",
+    wait: WaitOption = False,
+    requeue: RequeueOption = False,
+    deadline: DeadlineOption = "",
+    now: NowOption = False,
+    timeout: TimeoutOption = DEFAULT_SECONDS,
     agreed: Annotated[list[str] | None, typer.Option(AGREED, hidden=True)] = None,
 ) -> None:
-    """Install or change the hosts as the inventory says. After a failure, run it again to continue."""
+    """Install or change the hosts as the inventory says. After a failure, run it again to continue.
+
+    Jobs and pods that this would harm are named, and nothing is done, unless --yes, --drain or --reservation
+    says otherwise.
+    """
     from platformctl.cli.pinning import ensure_lock
+    from platformctl.engine.handoff.around import AroundInstall
     from platformctl.engine.running.install import Installation, Options
 
     output: Output = ctx.obj
+    chosen = policy(wait, requeue, deadline, now, timeout)
+    _refuse_idle(drain, wait or requeue or bool(deadline) or now or timeout != DEFAULT_SECONDS)
     details = output.json or output.verbose > 0
-    options = Options(
-        tuple(limit or ()), tuple(stage or ()), full, yes, output.verbose, details, tuple(agreed or ())
-    )
     fleet = _load(inventory)
+    options = Options(
+        tuple(limit or ()),
+        tuple(stage or ()),
+        full,
+        yes,
+        output.verbose,
+        details,
+        tuple(agreed or ()),
+        reservation,
+        AroundInstall(fleet, chosen) if drain else None,
+    )
     installation = Installation(fleet, options)
     if installation.fetches:
         mirror = fleet.variables.get("artifacts_mirror_url")
         ensure_lock(output, inventory, fleet.artifacts_source, mirror and str(mirror), yes or bool(agreed))
     raise typer.Exit(asyncio.run(installation.run(output)))
+
+
+def _refuse_idle(drain: bool, policy_given: bool) -> None:
+    if policy_given and not drain:
+        raise PlatformError(
+            "--wait, --requeue, --deadline, --now and --timeout say how nodes are drained",
+            next="give --drain too",
+            code=ExitCode.INVALID,
+        )
 
 
 def plan(
@@ -103,6 +155,7 @@ def plan(
     full: FullOption = False,
 ) -> None:
     """Show what `install` would do on each host, why, and what users would notice. Changes nothing."""
+    from platformctl.cli import plan_tables
     from platformctl.engine.planning import identity, vault_check, words
     from platformctl.engine.running.install import Installation, Options
 
@@ -110,35 +163,7 @@ def plan(
     options = Options(tuple(limit or ()), tuple(stage or ()), full)
     fleet = _load(inventory)
     draft = asyncio.run(Installation(fleet, options).draft())
-    effects = {(impact.host, impact.stage): impact for impact in draft.impacts}
-    details = output.json or output.verbose
-    fresh = set() if details else words.newcomers(draft.plan)
-    # What a host lacks is not known if it does not answer: it is named once, below.
-    left_out = fresh if details else fresh | set(draft.plan.down)
-    rows = []
-    for step in draft.plan.steps:
-        if step.host in left_out:
-            continue
-        impact = effects.get((step.host, step.stage))
-        effect = ": ".join(part for part in (impact.running, impact.effect) if part) if impact else ""
-        rows.append((step.host, step.stage, "; ".join(step.reasons), effect))
-    for host, names in draft.plan.left.items():
-        rows += [
-            (host, name, "not run: the host left this group", "its services still run") for name in names
-        ]
-    rows += [
-        (stray.name, stray.scheduler, "not in the inventory", f"still its node: {stray.state}, {stray.load}")
-        for stray in draft.strays
-    ]
-    rows += _takeovers(draft.verdict)
-    if fresh:
-        for line in words.first_installation(draft.plan):
-            output.say(f"{line} (platformctl -v plan names them)")
-    if rows or output.json:
-        output.table("", ("host", "stage", "why", "impact"), rows)
-    elif not fresh:
-        which = "every host that answers" if draft.plan.down else "every host"
-        output.say(f"nothing to do: {which} has what the inventory says")
+    plan_tables.show(output, fleet, draft)
     if not draft.fetched:
         output.remark(
             "no artefacts are fetched yet, so this compares hosts with none; `install` fetches them"
@@ -154,22 +179,6 @@ def plan(
     ]:
         output.remark(line)
     raise typer.Exit(ExitCode.UNREACHABLE if draft.plan.down else ExitCode.DONE)
-
-
-def _takeovers(verdict: "Verdict") -> list[tuple[str, str, str, str]]:
-    """What the installation would take from others, as rows of a plan."""
-    from platformctl.engine.checking.findings import Level
-
-    refusal = {Level.ERROR: "install will refuse: "}
-    return [
-        (
-            finding.host,
-            finding.check,
-            escape(finding.found),
-            escape(refusal.get(finding.level, "") + finding.remedy),
-        )
-        for finding in verdict.takeovers
-    ]
 
 
 def preflight(ctx: typer.Context, inventory: InventoryOption, limit: LimitOption = None) -> None:

@@ -4,9 +4,12 @@ from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from platformctl.engine.fleet import Fleet
-from platformctl.site import devices
+from platformctl.site import devices, processors
 from platformctl.site.role_defaults import default
 from platformctl.vocabulary import GPU
+
+ALL = "all"
+_SHAPE = ("cpus", "sockets", "cores_per_socket", "threads_per_core")
 
 
 def nodes(fleet: Fleet) -> dict[str, tuple[str, ...]]:
@@ -24,6 +27,71 @@ def partitions(fleet: Fleet) -> dict[str, tuple[str, ...]]:
         return {}
     known = nodes(fleet)
     return {str(one.get("name")): tuple(dict.fromkeys(_nodes(one, fleet, known))) for one in given}
+
+
+def cores(fleet: Fleet) -> dict[str, str]:
+    """The cores of each node, as far as the inventory alone says how many they are."""
+    found = {name: _cores(fleet.hosts[name].variables) for name in nodes(fleet)}
+    return {name: number for name, number in found.items() if number}
+
+
+def shares(fleet: Fleet) -> dict[str, str]:
+    """The CPUs that Slurm has of each node as the kernel lists them; `all` if it is not divided."""
+    hosts = {name: fleet.hosts[name].variables for name in nodes(fleet)}
+    return {
+        name: str(variables["node_slurm_cpus"]) if processors.is_split(variables) else ALL
+        for name, variables in hosts.items()
+    }
+
+
+def counted_devices(fleet: Fleet) -> dict[str, str]:
+    """How many device files of each generic resource a node has, as NODE/RESOURCE.
+
+    Resources that are only counted, without files, are left out.
+    """
+    return {name: str(len(files)) for name, files in device_files(fleet).items()}
+
+
+def device_files(fleet: Fleet) -> dict[str, tuple[str, ...]]:
+    """The devices of each generic resource of a node in the order of gres.conf, as NODE/RESOURCE."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in nodes(fleet):
+        host = fleet.hosts[name]
+        by_hand = _by_hand(host.variables)
+        for row in devices.owned(devices.on_host(host.variables, host.groups), devices.SLURM):
+            if row.files:
+                files = tuple(",".join(files) for files in row.devices)
+                by_hand[row.name] = (*by_hand.get(row.name, ()), *files)
+        found |= {f"{name}/{resource}": files for resource, files in by_hand.items()}
+    return found
+
+
+def _cores(variables: Mapping[str, Any]) -> str:
+    """A number, `divided` if the host is asked, or nothing if it is measured."""
+    known = {key: variables.get(f"slurm_node_{key}") for key in _SHAPE}
+    if known["sockets"] and known["cores_per_socket"]:
+        return str(_number(known["sockets"]) * _number(known["cores_per_socket"]))
+    if processors.is_split(variables):
+        return "divided"
+    return str(_number(known["cpus"]) // max(1, _number(known["threads_per_core"]))) if known["cpus"] else ""
+
+
+def _number(value: Any) -> int:
+    return int(value) if str(value).isdigit() else 1
+
+
+def _by_hand(variables: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The devices of slurm_node_gres: the files that are given, or those that simulate them."""
+    given, files = variables.get("slurm_node_gres"), variables.get("slurm_node_gres_devices")
+    found: dict[str, tuple[str, ...]] = {}
+    for words in given if isinstance(given, list) else ():
+        name, *model, count = f"{words}".split(":") if ":" in f"{words}" else (f"{words}", "1")
+        if isinstance(files, Mapping) and name in files:
+            found[name] = tuple(",".join(each) for each in devices.expand(str(files[name])))
+        elif variables.get("slurm_node_config_overrides"):
+            kind = ":".join((name, *model))
+            found[name] = (*found.get(name, ()), *(f"{kind}:{number}" for number in range(_number(count))))
+    return found
 
 
 def resources(fleet: Fleet) -> dict[str, str]:

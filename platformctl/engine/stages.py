@@ -11,7 +11,23 @@ from enum import StrEnum
 from typing import Any
 
 from platformctl.engine import partitions, releases
+from platformctl.engine.disturbances import (
+    Daemon,
+    Harm,
+    Scope,
+    Workload,
+    divided,
+    given_to,
+    gone,
+    known_before,
+    no_number,
+    other_cpus,
+    other_number,
+    takes_cpus,
+    variables,
+)
 from platformctl.engine.fleet import LOCALHOST, Fleet, Host
+from platformctl.site.devices import KUBERNETES, SLURM
 
 _ADDRESS = ("ansible_host", "base_address")
 
@@ -32,15 +48,6 @@ class StageRunner(StrEnum):
     ARTIFACTS = "artifacts"
     CHARTS = "charts"
     VERIFY = "verify"
-
-
-class Workload(StrEnum):
-    """What users run on a host and a stage may disturb."""
-
-    NONE = ""
-    JOBS = "slurm jobs"
-    QUEUED = "slurm jobs by partition"
-    PODS = "pods"
 
 
 @dataclass(frozen=True)
@@ -76,17 +83,6 @@ class Sized:
     given: tuple[str, ...]
     margin: str
     passed: str
-
-
-@dataclass(frozen=True)
-class Loss:
-    """The work that ends if something that the stage lists is removed from the site.
-
-    workload: what is counted, by the name of the thing. words: what happens to it; the count stands before.
-    """
-
-    workload: Workload
-    words: str
 
 
 @dataclass(frozen=True)
@@ -126,8 +122,8 @@ class Stage:
     unproven: why it has none. one_by_one: its hosts vote, so only one of them at a time may be changed.
     fleetwide: it disturbs that workload on all hosts, not only on its own.
     accounts: it knows the site's users, so users who leave the site leave here.
-    effect: what users notice when it runs on a host in service. harms: variables whose change ends running
-    work, and how. losses: by kind of `listed`, the work that ends when one of these things is removed.
+    effect: what users notice when it runs on a host in service. daemons: what it restarts there. harms: the
+    changes that end work of users, and whose.
     """
 
     name: str
@@ -157,8 +153,8 @@ class Stage:
     fleetwide: bool = False
     accounts: bool = False
     effect: str = ""
-    harms: Mapping[str, str] = field(default_factory=dict)
-    losses: Mapping[str, Loss] = field(default_factory=dict)
+    daemons: tuple[Daemon, ...] = ()
+    harms: tuple[Harm, ...] = ()
 
     def targets(self, fleet: Fleet) -> tuple[str, ...]:
         """Hosts of the site that this stage runs on, in inventory order."""
@@ -199,8 +195,37 @@ def some(*names: str) -> tuple[Need, ...]:
     return tuple(Need(name, NeedScope.ANY) for name in names)
 
 
-_NETWORKS_HARM = "the networks of pods and services cannot change under running pods"
-_PORT_HARM = "what runs on the nodes reports to the old port, so running jobs are lost"
+_NETWORKS_HARM = "loses its network, which cannot change under running pods"
+_DOMAIN_HARM = "loses its kubelet, which knows the API by its old name alone"
+_PORT_HARM = "is lost, as what runs on the nodes reports to the old port"
+_KEY_HARM = "loses its Slurm daemons, which refuse the old key"
+_CLUSTER_HARM = "is lost, as Slurm refuses the state of a cluster with another name"
+_STATE_HARM = "is ended, as slurmctld finds no jobs in the new directory"
+_API = Daemon(
+    "API server, etcd and controllers",
+    (
+        *variables("kubernetes_control_plane_*", "kubernetes_pod_network", "kubernetes_service_network"),
+        *variables("site_domain", "secret_kubernetes_encryption_key*", "base_address"),
+        "peers:kubernetes_control_plane",
+    ),
+    "the Kubernetes API",
+    60,
+)
+_KUBELET_PARTS = (
+    *variables("kubernetes_kubelet_overrides", "kubernetes_kubelet_address", "base_address", "node_owner"),
+    *variables("node_slurm_cpus", "node_slurm_memory_mib", "node_system_memory_mib"),
+    "artifact:kubelet",
+)
+_SHARES = variables("node_slurm_cpus", "node_slurm_memory_mib", "node_system_memory_mib", "node_owner")
+_PODS_GIVEN_AWAY = "ends with all pods of the host, which goes to Slurm; nothing is evicted before"
+_JOBS_GIVEN_AWAY = "is lost, as slurmd stops on the host, which goes to Kubernetes"
+_NO_ROOM = "is ended by the kubelet, as too little of the host is left for Kubernetes"
+_CORES_HARM = "is ended by Slurm, as the number of cores of its node changes"
+_CORES_MAYBE = "is ended by Slurm if its node has another number of cores now, which only the host knows"
+_DEVICES_HARM = "is ended by Slurm, as the number of these devices on its node changes"
+_CPUS_SHARED = "goes on, also on CPUs that are given to Kubernetes"
+_DEVICE_SHARED = "goes on with a device that is given to the other scheduler too"
+
 _CONTROL_PLANE, _KUBERNETES = ("kubernetes_control_plane",), ("kubernetes_control_plane", "kubernetes_node")
 _KUBELET = Port(10250, "the kubelet", _KUBERNETES)
 _POD_NETWORK = Port(8472, "the network of the pods, flannel", _KUBERNETES, udp=True)
@@ -261,6 +286,14 @@ STAGES: tuple[Stage, ...] = (
         variables=("ansible_host",),  # in its certificate
         certificates=True,
         services=("docker-registry",),
+        daemons=(
+            Daemon(
+                "docker-registry",
+                variables("registry_port", "registry_data_path"),
+                "the registry, so pulls of images",
+                5,
+            ),
+        ),
         proofs=("registry",),
         ports=(Port("registry_port", "the registry", ("containerd", "slurm_node")),),
     ),
@@ -273,6 +306,18 @@ STAGES: tuple[Stage, ...] = (
         proofs=("containerd",),
         workload=Workload.PODS,
         effect="containerd may restart; containers keep running",
+        daemons=(
+            Daemon(
+                "containerd",
+                variables(
+                    "containerd_restrict_oom_score_adj",
+                    "containerd_systemd_cgroup",
+                    "containerd_service_limits",
+                ),
+                "starts of containers, and open logs and shells of pods",
+                5,
+            ),
+        ),
     ),
     Stage(
         "kubernetes_control_plane",
@@ -301,11 +346,15 @@ STAGES: tuple[Stage, ...] = (
         workload=Workload.PODS,
         fleetwide=True,
         effect="the Kubernetes API may be away for seconds; pods keep running",
-        harms={
-            "kubernetes_pod_network": _NETWORKS_HARM,
-            "kubernetes_service_network": _NETWORKS_HARM,
-            "site_domain": "kubelets that have joined know the API by its old name alone, and lose it",
-        },
+        daemons=(_API, Daemon("kubelet", _KUBELET_PARTS)),
+        harms=(
+            Harm(
+                variables("kubernetes_pod_network", "kubernetes_service_network"),
+                Scope.ALL_PODS,
+                _NETWORKS_HARM,
+            ),
+            Harm(variables("site_domain"), Scope.ALL_PODS, _DOMAIN_HARM),
+        ),
     ),
     Stage(
         "kubernetes_node",
@@ -320,6 +369,12 @@ STAGES: tuple[Stage, ...] = (
         ports=(_KUBELET, _POD_NETWORK),
         workload=Workload.PODS,
         effect="kubelet may restart; pods keep running",
+        daemons=(Daemon("kubelet", (*_KUBELET_PARTS, *variables("ansible_host"))),),
+        harms=(
+            Harm(variables("node_owner"), Scope.HOST_PODS, _PODS_GIVEN_AWAY, when=given_to(SLURM)),
+            Harm(_SHARES, Scope.HOST_UNFIT, _NO_ROOM, when=divided),
+            Harm(variables("node_devices"), Scope.HOST_HOLDERS, _DEVICE_SHARED),
+        ),
     ),
     Stage(
         "kubernetes_network",
@@ -351,7 +406,8 @@ STAGES: tuple[Stage, ...] = (
         proofs=("munge",),
         workload=Workload.JOBS,
         effect="munged may restart; Slurm retries for seconds",
-        harms={"secret_munge_key": "jobs that run under the old key lose their Slurm daemons"},
+        daemons=(Daemon("munge", variables("secret_munge_key"), "Slurm's commands", 5),),
+        harms=(Harm(variables("secret_munge_key"), Scope.HOST_JOBS, _KEY_HARM),),
     ),
     Stage(
         "slurm_accounting",
@@ -363,6 +419,18 @@ STAGES: tuple[Stage, ...] = (
         proofs=("slurmdbd", "accounting"),
         ports=(Port("slurm_accounting_port", "slurmdbd", ("slurm_controller",)),),
         effect="slurmdbd may restart; slurmctld keeps records until it is back",
+        daemons=(
+            Daemon(
+                "slurmdbd",
+                variables(
+                    *("slurm_accounting_options", "slurm_accounting_port", "slurm_accounting_database*"),
+                    *("secret_slurm_accounting_password", "secret_slurm_jwt_key"),
+                ),
+                "sacct and sacctmgr",
+                10,
+            ),
+            Daemon("mariadb", variables("slurm_accounting_buffer_pool"), "sacct and sacctmgr", 10),
+        ),
     ),
     Stage(
         "slurm_controller",
@@ -384,7 +452,14 @@ STAGES: tuple[Stage, ...] = (
                 ("slurm_node", "slurm_rest", "slurm_accounting", "slurm_controller"),
             ),
         ),
-        listed={"node": partitions.nodes, "partition": partitions.partitions},
+        listed={
+            "node": partitions.nodes,
+            "partition": partitions.partitions,
+            "cores": partitions.cores,
+            "share": partitions.shares,
+            "devices": partitions.counted_devices,
+            "devicefiles": partitions.device_files,
+        },
         sized=Sized(
             "slurm_node",
             ("slurm_node_cpus", "slurm_node_memory_mib"),
@@ -395,17 +470,24 @@ STAGES: tuple[Stage, ...] = (
         fleetwide=True,
         accounts=True,
         effect="slurmctld reads its configuration again; jobs keep running",
-        harms={
-            "slurm_cluster_name": "Slurm refuses the state of a cluster with another name",
-            "slurm_controller_state_directory": "slurmctld finds no jobs in the new directory and ends all",
-            "slurm_controller_port": _PORT_HARM,
-            "slurm_node_port": _PORT_HARM,
-        },
-        # A node that only leaves its partitions keeps its jobs.
-        losses={
-            "node": Loss(Workload.JOBS, "jobs on it fail"),
-            "partition": Loss(Workload.QUEUED, "jobs of it fail, waiting ones too"),
-        },
+        daemons=(Daemon("slurmctld", variables("slurm_controller_port"), "Slurm's queue", 10),),
+        harms=(
+            Harm(variables("slurm_cluster_name"), Scope.ALL_JOBS, _CLUSTER_HARM),
+            Harm(variables("slurm_controller_state_directory"), Scope.ALL_JOBS, _STATE_HARM),
+            Harm(variables("slurm_controller_port", "slurm_node_port"), Scope.ALL_JOBS, _PORT_HARM),
+            # A node that only leaves its partitions keeps its jobs.
+            Harm(("node:*",), Scope.NODE_JOBS, "fails, as Slurm has no such node any more", gone),
+            Harm(
+                ("partition:*",), Scope.PARTITION_JOBS, "fails, as Slurm has no such partition any more", gone
+            ),
+            Harm(("cores:*",), Scope.NODE_JOBS, _CORES_HARM, other_number),
+            # A node that is divided, or whose size is measured, has as many cores as its host says.
+            Harm(("cores:*",), Scope.NODE_JOBS, _CORES_MAYBE, no_number),
+            Harm(("size:*",), Scope.NODE_JOBS, _CORES_HARM, other_cpus),
+            Harm(("devices:*",), Scope.NODE_HOLDERS, _DEVICES_HARM, known_before),
+            Harm(("devicefiles:*",), Scope.NODE_HOLDERS, _DEVICE_SHARED, known_before),
+            Harm(("share:*",), Scope.NODE_JOBS, _CPUS_SHARED, takes_cpus),
+        ),
     ),
     Stage(
         "slurm_node",
@@ -429,6 +511,16 @@ STAGES: tuple[Stage, ...] = (
         ),
         workload=Workload.JOBS,
         effect="slurmd may restart; jobs keep running",
+        daemons=(
+            Daemon(
+                "slurmd",
+                (
+                    *variables("slurm_node_service_limits", "slurm_node_port", "slurm_controller_port"),
+                    "peers:slurm_controller",
+                ),
+            ),
+        ),
+        harms=(Harm(variables("node_owner"), Scope.HOST_JOBS, _JOBS_GIVEN_AWAY, when=given_to(KUBERNETES)),),
     ),
     Stage(
         "slurm_rest",
@@ -441,6 +533,14 @@ STAGES: tuple[Stage, ...] = (
         proofs=("slurmrestd",),
         ports=(Port("slurm_rest_port", "slurmrestd", _KUBERNETES),),
         effect="the Slurm REST service may be away for seconds",
+        daemons=(
+            Daemon(
+                "slurm-rest-tls",
+                variables("slurm_rest_port", "slurm_rest_max_connections"),
+                "the Slurm REST service, so Jobs to Slurm",
+                5,
+            ),
+        ),
     ),
     Stage(
         "charts",

@@ -34,6 +34,7 @@ _ORDER = (
     "test_dirt",
     "test_removal",
     "test_move",
+    "test_impact",
     "test_change",
 )
 PLATFORMCTL = str(Path(sys.executable).parent / "platformctl")

@@ -9,16 +9,18 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache, cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
 import platformctl
 from platformctl.engine.fleet import LOCALHOST, Fleet, Host
-from platformctl.engine.planning import fingerprints
+from platformctl.engine.planning import fingerprints, shown
 from platformctl.engine.stages import Peers, Stage
 from platformctl.site import secrets
 
@@ -27,6 +29,7 @@ Parts = Mapping[str, str]
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INCLUDED_ROLE = re.compile(r"(?:include|import)_role:\s*(?:\n\s+|\{\s*)name:\s*[\"']?([a-z0-9_]+)")
 _SHARED_MODULES = ("playbooks/library", "playbooks/module_utils")
+_READABLE = ("cores", "share", "devices")
 _IGNORED = ("__pycache__", "molecule", ".pyc")
 
 
@@ -73,6 +76,14 @@ class StageDigest:
         used = sorted(self._names & set(secrets.NAMES) & set(subject.variables if subject else ()))
         return {name: self._fingerprint(subject.variables[name]) for name in used} if subject else {}
 
+    def shown(self, host: str) -> dict[str, str]:
+        """The values of the variables in the stage's digest on `host` that a plan may show."""
+        subject = _variables_host(self._stage, host, self._fleet)
+        if subject is None:
+            return {}
+        reached = _reached(self._names, subject.variables)
+        return shown.values(reached, subject.variables, self._fleet.secrets)
+
     def renewed(self, old: Parts, host: str) -> Parts:
         """Recorded parts, in which secrets that have not changed look as they do in `parts`."""
         subject = _variables_host(self._stage, host, self._fleet)
@@ -101,7 +112,9 @@ class StageDigest:
             parts[f"peers:{peers.group}"] = _peers(peers, self._fleet, self._names)
         for kind, names in self._stage.listed.items():
             for name, belonging in names(self._fleet).items():
-                parts[f"{kind}:{name}"] = _hash(_canonical(belonging))
+                # A text stays readable, so that a plan can say what it was.
+                readable = isinstance(belonging, str)
+                parts[f"{kind}:{name}"] = belonging if readable else _hash(_canonical(belonging))
         for group in self._stage.inhabited:
             if self._fleet.members(group):
                 parts[f"group:{group}"] = ""
@@ -122,19 +135,61 @@ class StageDigest:
         return parts
 
 
-def differences(old: Parts, new: Parts) -> tuple[str, ...]:
-    """The parts that differ, in words: `variable slurm_partitions changed`."""
-    verbs = {
-        name: "changed" if name in old and name in new else ("is new" if name in new else "is gone")
-        for name in {*old, *new}
+@dataclass(frozen=True)
+class Change:
+    """One part that differs. old, new: what is recorded and what would be; None for a part that is not."""
+
+    old: str | None
+    new: str | None
+
+    @property
+    def verb(self) -> str:
+        """In words: `changed`, `is new` or `is gone`."""
+        if self.old is None:
+            return "is new"
+        return "is gone" if self.new is None else "changed"
+
+
+def changes(old: Parts, new: Parts) -> dict[str, Change]:
+    """The parts that differ."""
+    return {
+        name: Change(old.get(name), new.get(name))
+        for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
     }
-    return tuple(
-        f"{name.removeprefix('size:')} has {new[name]}, recorded are {old[name]}"
-        if name.startswith("size:") and verb == "changed"
-        else f"{_words(name)} {verb}"
-        for name, verb in sorted(verbs.items())
-    )
+
+
+def differences(
+    old: Parts,
+    new: Parts,
+    before: Mapping[str, str] = MappingProxyType({}),
+    now: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[str, ...]:
+    """The parts that differ, in words: `variable slurm_partitions changed`.
+
+    before, now: values of variables that may be shown.
+    """
+    return tuple(_difference(name, change, before, now) for name, change in changes(old, new).items())
+
+
+def _difference(name: str, change: Change, before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    kind, _, rest = name.partition(":")
+    if kind == "variable" and (rest in before or rest in now):
+        return f"{_words(name)} {_shown(change, before.get(rest), now.get(rest))}"
+    if kind == "size" and change.verb == "changed":
+        return f"{rest} has {change.new}, recorded are {change.old}"
+    if kind in _READABLE and change.verb == "changed":
+        return f"{_words(name)} changed from {change.old} to {change.new}"
+    return f"{_words(name)} {change.verb}"
+
+
+def _shown(change: Change, before: str | None, now: str | None) -> str:
+    if change.verb == "is new" and now:
+        return f"is new: {now}"
+    if change.verb == "is gone" and before:
+        return f"is gone, it was {before}"
+    words = " ".join(filter(None, (f"from {before}" if before else "", f"to {now}" if now else "")))
+    return f"{change.verb} {words}".rstrip() if change.verb == "changed" else change.verb
 
 
 def _words(part: str) -> str:
@@ -144,6 +199,10 @@ def _words(part: str) -> str:
         "peers": "data of hosts in group",
         "files": "files in",
         "size": "size of",
+        "cores": "cores of",
+        "share": "Slurm's CPUs of",
+        "devices": "number of devices of",
+        "devicefiles": "device files of",
     }
     return "membership of groups" if kind == "groups" else f"{words.get(kind, kind)} {name}"
 

@@ -1,10 +1,10 @@
-"""Which stages would run on which hosts, why, and what users would notice.
+"""Which stages would run on which hosts, and why.
 
 A stage runs on a host when its digest differs from the one the host recorded. A pure comparison: reading the
 hosts and asking the schedulers is done by others.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -12,9 +12,9 @@ from typing import Any
 
 from platformctl.engine.fleet import LOCALHOST, Fleet
 from platformctl.engine.planning import digest, identity, record, sizes
-from platformctl.engine.planning.impact import Running
+from platformctl.engine.planning.digest import Change
 from platformctl.engine.planning.record import Records
-from platformctl.engine.stages import Stage, StageRunner, Workload
+from platformctl.engine.stages import Stage, StageRunner
 
 # Long before certificates expire, so that an occasional installation renews them in time.
 SIGNED_AGAIN_AFTER = timedelta(days=90)
@@ -22,7 +22,7 @@ SIGNED_AGAIN_AFTER = timedelta(days=90)
 _NEW = "not applied yet"
 _UNFINISHED = "did not end well last time"
 _DAMAGED = f"its record {record.DIGESTS} is damaged, so what it has is unknown: all is applied again"
-_FULL = "--full"
+FULL = "--full"
 _DUE = "its certificates are signed again from time to time"
 _NO_RECORD = "compared every time, since no host of the site could remember it"
 
@@ -31,24 +31,16 @@ _NO_RECORD = "compared every time, since no host of the site could remember it"
 class Step:
     """One stage on one host. reasons: in words.
 
-    fresh: the stage was never applied there, so it disturbs nothing.
+    fresh: the stage was never applied there, so it disturbs nothing. changed: the parts of its digest that
+    differ from what was applied last, and how. away: stages of the host that are out of service.
     """
 
     stage: str
     host: str
     reasons: tuple[str, ...]
     fresh: bool
-
-
-@dataclass(frozen=True)
-class Impact:
-    """What one step does to what runs on a host. harmful: work of users would be lost."""
-
-    host: str
-    stage: str
-    running: str
-    effect: str
-    harmful: bool
+    changed: Mapping[str, Change] = field(default_factory=dict)
+    away: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -146,16 +138,24 @@ def _step(
         return Step(stage.name, host, ("the host cannot be asked",), fresh=False)
     if keeper in records.damaged:
         return Step(stage.name, host, (_DAMAGED,), fresh=False)
+    away = records.away.get(keeper, frozenset())
     if old is None:
         begun = records.begun(keeper, stage.name)
-        return Step(stage.name, host, (_UNFINISHED if begun else _NEW,), fresh=not begun)
-    reasons = digest.differences(present.renewed(old, host), present.parts(host))
+        before = records.before(keeper, stage.name)
+        # What changed before it was begun may have its effect only now.
+        changed = digest.changes(present.renewed(before, host), present.parts(host)) if before else {}
+        return Step(stage.name, host, (_UNFINISHED if begun else _NEW,), not begun, changed, away)
+    earlier, parts = present.renewed(old, host), present.parts(host)
+    # Without a difference no value is read: on most hosts nothing changed.
+    now = present.shown(host) if earlier != parts else {}
+    reasons = digest.differences(earlier, parts, records.shown(keeper, stage.name), now)
     if stage.certificates and records.age(keeper, stage.name) > SIGNED_AGAIN_AFTER:
         reasons = (*reasons, _DUE)
     reasons = (*reasons, *drift)
     if selection.full:
-        reasons = (*reasons, _FULL)
-    return Step(stage.name, host, reasons, fresh=False) if reasons else None
+        reasons = (*reasons, FULL)
+    changed = digest.changes(earlier, parts)
+    return Step(stage.name, host, reasons, fresh=False, changed=changed, away=away) if reasons else None
 
 
 def _groundwork(
@@ -174,48 +174,3 @@ def _groundwork(
                 Step(stage.name, host, (reason,), fresh=not records.stages.get(host)) for host in hosts
             ]
     return checks
-
-
-def workloads(stages: Iterable[Stage], plan: Plan) -> set[Workload]:
-    """The workloads to count before the plan runs: those that its steps on hosts in service may disturb."""
-    table = {stage.name: stage for stage in stages}
-    busy = [table[name] for name in {step.stage for step in plan.steps if not step.fresh}]
-    losses = {loss.workload for stage in busy for loss in stage.losses.values()}
-    return ({stage.workload for stage in busy} | losses) - {Workload.NONE}
-
-
-def impacts(stages: Iterable[Stage], plan: Plan, running: Running) -> tuple[Impact, ...]:
-    """What the plan does to what runs now."""
-    table = {stage.name: stage for stage in stages}
-    disturbed = []
-    for step in plan.steps:
-        stage = table[step.stage]
-        if step.fresh or step.host in plan.down or step.reasons == (_FULL,):
-            continue
-        counts = running.get(stage.workload, {})
-        count = sum(counts.values()) if stage.fleetwide else counts.get(step.host, 0)
-        harms = [
-            words
-            for variable, words in stage.harms.items()
-            if any(reason.startswith(f"variable {variable} ") for reason in step.reasons)
-        ]
-        losses = _losses(stage, step, running)
-        what = f"{count} {stage.workload}" if count or losses else ""
-        if what or stage.effect:
-            effect = "; ".join([*harms, *losses]) or stage.effect
-            harmful = bool((harms and count) or losses)
-            disturbed.append(Impact(step.host, step.stage, what, effect, harmful))
-    return tuple(disturbed)
-
-
-def _losses(stage: Stage, step: Step, running: Running) -> list[str]:
-    """The work that ends because things that the stage lists are removed, in words."""
-    losses = []
-    for reason in step.reasons:
-        kind, _, tail = reason.partition(" ")
-        name, gone, _ = tail.partition(" is gone")
-        loss = stage.losses.get(kind) if gone else None
-        count = running.get(loss.workload, {}).get(name, 0) if loss else 0
-        if loss and count:
-            losses.append(f"{reason}: {count} {loss.words}")
-    return losses

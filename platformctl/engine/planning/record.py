@@ -62,6 +62,16 @@ class Records:
         entry = self.stages.get(host, {}).get(stage) or {}
         return entry.get("parts")
 
+    def shown(self, host: str, stage: str) -> Mapping[str, str]:
+        """The values of variables that the stage had when it ended well the last time; see shown.py."""
+        entry = self.stages.get(host, {}).get(stage) or {}
+        return entry.get("shown") or {}
+
+    def before(self, host: str, stage: str) -> Mapping[str, str] | None:
+        """The digest parts with which a stage ended well the last time, before it was started again."""
+        entry = self.stages.get(host, {}).get(stage) or {}
+        return entry.get("parts") or entry.get("before")
+
     @property
     def applied(self) -> dict[str, set[str]]:
         """The stages that ended well and are in service, by host that was read."""
@@ -103,8 +113,11 @@ class Records:
         """
 
         def change(stages: Stages) -> None:
+            earlier = self.before(host.name, stage)
             secrets = fingerprints.begun(stages.get(stage) or {}, prints, _now())
             stages[stage] = {"begun": _now(), "secrets": secrets}
+            if earlier is not None:
+                stages[stage]["before"] = dict(earlier)
 
         return await self._change(host, change)
 
@@ -114,13 +127,17 @@ class Records:
         stage: str,
         parts: Mapping[str, str],
         prints: Mapping[str, str] = MappingProxyType({}),
+        shown: Mapping[str, str] = MappingProxyType({}),
     ) -> Reply:
-        """Record on the host that a stage is applied with these parts and secrets."""
+        """Record on the host that a stage is applied with these parts and secrets.
+
+        shown: values of variables that a plan may show later.
+        """
 
         def change(stages: Stages) -> None:
             secrets = fingerprints.ended(stages.get(stage) or {}, prints, _now())
             entry = {"digest": digest.value(parts), "parts": dict(parts), "at": _now(), "secrets": secrets}
-            stages[stage] = entry
+            stages[stage] = entry | ({"shown": dict(shown)} if shown else {})
 
         return await self._change(host, change)
 
@@ -172,6 +189,8 @@ def _parse(text: str) -> Stages:
     stages: Stages = json.loads(text)
     for entry in stages.values():
         dict(entry.get("parts") or {})
+        dict(entry.get("before") or {})
+        dict(entry.get("shown") or {})
         datetime.fromisoformat(entry.get("at") or _LONG_AGO)
     return stages
 

@@ -1,11 +1,12 @@
 """What a plan does, in lines for people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from platformctl.engine.fleet import LOCALHOST, Fleet
+from platformctl.engine.planning.impact import Impact
 from platformctl.engine.planning.plan import Plan, Step
 
-_HOSTS, _REASONS = 6, 3
+_HOSTS, _REASONS, _HURT = 6, 3, 20
 
 
 def summary(plan: Plan, details: bool = False) -> list[str]:
@@ -71,6 +72,16 @@ def left_over(plan: Plan, fleet: Fleet) -> list[str]:
         f" then platformctl install -i {fleet.inventory}"
         for names, hosts in alike.items()
     ]
+
+
+def disturbances(impacts: Sequence[Impact]) -> list[str]:
+    """What a plan does to running work, a line for each stage and host; then the work that it harms."""
+    lines = [
+        f"{one.running} on {one.host} while {one.stage} runs: {one.effect}" for one in impacts if one.running
+    ]
+    hurt = list(dict.fromkeys(str(hurt) for one in impacts for hurt in one.hurt))
+    more = [f"and {len(hurt) - _HURT} more"] if len(hurt) > _HURT else []
+    return [*lines, *hurt[:_HURT], *more]
 
 
 def _some(hosts: Iterable[str]) -> str:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from platformctl.console import Output
 from platformctl.engine import loading
+from platformctl.engine.disturbances import Workload
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.locking import host_lock
 from platformctl.engine.locking.interrupt import ends_cleanly
-from platformctl.engine.planning import impact
+from platformctl.engine.planning import work
 from platformctl.engine.rotation.table import ROTATIONS, Rotation
 from platformctl.engine.rotation.table import rotation as row_of
 from platformctl.engine.running.install import Installation, Options
-from platformctl.engine.stages import Workload
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.site import secrets
 from platformctl.site.rotations import Phase
@@ -109,17 +109,18 @@ class _Rotating:
         await self._refuse_harm(fleet)
 
     async def _refuse_harm(self, fleet: Fleet) -> None:
-        harms = self._row.harms
-        if self._yes or harms is Workload.NONE:
+        if self._yes or not self._row.ends_jobs:
             return
-        running = (await impact.running(fleet, {harms})).get(harms, {})
-        if running:
+        found = await work.ask(fleet, {Workload.JOBS})
+        running = [job for job in found.jobs if not job.waits]
+        unknown = found.unknown.get(Workload.JOBS, "")
+        if running or unknown:
             raise PlatformError(
-                f"{sum(running.values())} {harms} run, and may be lost, so nothing was done",
-                where=", ".join(running),
+                f"{unknown or f'{len(running)} jobs run'}, and running jobs may be lost, so nothing was done",
+                where=", ".join(dict.fromkeys(node for job in running for node in job.nodes)),
                 next=f"wait until none runs, or: {self._command} --yes",
                 code=ExitCode.REFUSED,
-                details=[self._row.secret.notice],
+                details=[self._row.secret.notice, *map(str, running[:20])],
             )
 
     async def _bring(self) -> ExitCode:

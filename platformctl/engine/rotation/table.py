@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.rotation import authority, encryption, slurm
-from platformctl.engine.stages import Workload
 from platformctl.site.rotations import BY_NAME, Phase, SiteSecret
 
 Proof = Callable[[Fleet], Awaitable[str]]
@@ -17,15 +16,15 @@ class Rotation:
     """One row. group: the hosts whose secret it is; without any, platformctl does not run what uses it.
 
     stages: those that bring the secret to hosts and charts; they run in each phase. proofs: by phase, after
-    its stages; the phase ends when they have succeeded. harms: work of users that a rotation may end, so that
-    it needs --yes while there is some.
+    its stages; the phase ends when they have succeeded. ends_jobs: whether a rotation may end running jobs of
+    Slurm, so that it needs --yes while there are some.
     """
 
     secret: SiteSecret
     group: str
     stages: tuple[str, ...]
     proofs: Mapping[Phase, tuple[Proof, ...]] = field(default_factory=dict)
-    harms: Workload = Workload.NONE
+    ends_jobs: bool = False
 
 
 ROTATIONS: tuple[Rotation, ...] = (
@@ -34,7 +33,7 @@ ROTATIONS: tuple[Rotation, ...] = (
         "munge",
         ("munge",),
         {Phase.RETIRED: (slurm.munge_agrees,)},
-        harms=Workload.JOBS,
+        ends_jobs=True,
     ),
     Rotation(
         BY_NAME["slurm_jwt_key"],

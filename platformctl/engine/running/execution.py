@@ -23,6 +23,8 @@ from platformctl.engine.running.session import Session
 from platformctl.engine.running.waves import waves
 from platformctl.engine.stages import Stage, StageRunner
 
+ByHost = Mapping[str, Mapping[str, str]]
+
 
 class Execution:
     """One plan being run."""
@@ -82,6 +84,7 @@ class Execution:
         present = digest.StageDigest(stage, self._fleet, self._data, index, known, salt)
         parts = {host: present.parts(host) for host in hosts}
         prints = {host: present.prints(host) for host in hosts}
+        shown = {host: present.shown(host) for host in hosts}
         variables = {**self._variables, **sizes.passed(stage, measured)}
         groups = waves(stage, hosts, fresh)
         ends: dict[str, HostResult] = {}
@@ -95,7 +98,7 @@ class Execution:
                 names = ", ".join(group[:3]) + (" ..." if len(group) > 3 else "")
                 message = f"{stage.name}: group {number} of {len(groups)}, {names}; the others wait for it"
                 self._journal.emit("remark", message=message)
-            result = await self._wave(stage, group, parts, prints, variables)
+            result = await self._wave(stage, group, (parts, prints, shown), variables)
             ends |= result.hosts
             seconds += result.seconds
         return StageResult(stage.name, ends, seconds)
@@ -104,11 +107,14 @@ class Execution:
         self,
         stage: Stage,
         hosts: tuple[str, ...],
-        parts: Mapping[str, Mapping[str, str]],
-        prints: Mapping[str, Mapping[str, str]],
+        remembered: tuple[ByHost, ByHost, ByHost],
         variables: Mapping[str, Any],
     ) -> StageResult:
-        """Run a stage on some of its hosts, prove it and record it."""
+        """Run a stage on some of its hosts, prove it and record it.
+
+        remembered: parts of the digest, fingerprints of secrets, and values that a plan may show, by host.
+        """
+        _, prints, _ = remembered
         refused = await self._begin(stage, {host: prints[host] for host in hosts})
         ready = tuple(host for host in hosts if host not in refused)
         if not ready:
@@ -118,7 +124,7 @@ class Execution:
         else:
             result = await steps.run(stage, ready, self._context)
         result = await self._prove(stage, result)
-        result = await self._keep(stage, result, parts, prints)
+        result = await self._keep(stage, result, *remembered)
         return StageResult(stage.name, {**refused, **result.hosts}, result.seconds)
 
     async def _prove(self, stage: Stage, result: StageResult) -> StageResult:
@@ -164,10 +170,11 @@ class Execution:
         self,
         stage: Stage,
         result: StageResult,
-        parts: Mapping[str, Mapping[str, str]],
-        prints: Mapping[str, Mapping[str, str]],
+        parts: ByHost,
+        prints: ByHost,
+        shown: ByHost,
     ) -> StageResult:
-        """Record the digest, and the fingerprints of secrets, on every host where the stage ended well."""
+        """Record all this on every host where the stage ended well."""
         if stage.runner is StageRunner.PREFLIGHT:
             return result
         if stage.runner is StageRunner.VERIFY and self._unfit:
@@ -179,7 +186,7 @@ class Execution:
             if not end.status.fine or not keeper:
                 return end
             reply = await self._records.store(
-                self._fleet.hosts[keeper], stage.name, parts[host], prints[host]
+                self._fleet.hosts[keeper], stage.name, parts[host], prints[host], shown[host]
             )
             return end if reply.code == 0 else _not_recorded("record the digest", reply)
 

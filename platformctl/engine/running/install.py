@@ -10,7 +10,7 @@ from typing import Any
 
 from platformctl import paths
 from platformctl.console import Output
-from platformctl.engine import graph
+from platformctl.engine import graph, loading
 from platformctl.engine.checking import check, leaving, needed
 from platformctl.engine.checking.check import Verdict
 from platformctl.engine.checking.findings import Level
@@ -25,14 +25,16 @@ from platformctl.engine.fleet import LOCALHOST, Fleet
 from platformctl.engine.limit import hosts_of
 from platformctl.engine.locking import host_lock
 from platformctl.engine.locking.interrupt import ends_cleanly
-from platformctl.engine.planning import identity, impact, plan, record, vault_check, words
-from platformctl.engine.planning.plan import Impact, Plan
+from platformctl.engine.planning import identity, impact, plan, record, vault_check, words, work
+from platformctl.engine.planning.impact import Impact
+from platformctl.engine.planning.plan import Plan
 from platformctl.engine.planning.record import Records
-from platformctl.engine.running import departing, progress, steps
+from platformctl.engine.running import departing, progress, protection, steps
 from platformctl.engine.running.durations import Durations
 from platformctl.engine.running.execution import Execution
 from platformctl.engine.running.journal import Journal, new_run
 from platformctl.engine.running.outcome import StageResult
+from platformctl.engine.running.protection import Drainer, Protection
 from platformctl.engine.running.redact import Redactor
 from platformctl.engine.running.report import Reporter
 from platformctl.engine.stages import STAGES, Stage, StageRunner
@@ -44,7 +46,7 @@ class Options:
     """What the user asked for. limit: patterns of hosts; stages: names; empty means all.
 
     details: whether the stages of a first installation are named one by one. agreed: names of what may be
-    taken over, beside those of the inventory.
+    taken over, beside those of the inventory. drainer, reservation: see Protection.
     """
 
     limit: tuple[str, ...] = ()
@@ -54,6 +56,13 @@ class Options:
     verbosity: int = 0
     details: bool = True
     agreed: tuple[str, ...] = ()
+    reservation: str = ""
+    drainer: Drainer | None = None
+
+    @property
+    def protection(self) -> Protection:
+        """What was said about running work."""
+        return Protection(self.yes, self.reservation, self.drainer)
 
 
 @dataclass(frozen=True)
@@ -137,16 +146,44 @@ class Installation:
             if draft.plan.renamed:
                 raise identity.refusal(self.fleet, draft.plan.renamed)
             self._refuse_takeover(draft)
-            self._refuse_harm(draft)
             self._refuse_departures(draft)
             if draft.away:
                 raise needed.refusal(self.fleet, draft.away)
-            await self._end_work(draft, journal)
-            self._list(draft.plan, journal)
-            context = self._context(draft, journal)
-            await self._take_on(context, draft)
-            execution = Execution(context, records, reporter, self.options.verbosity)
-            return results | await execution.run(self.stages, draft.plan)
+            async with self._protected(draft, journal) as drained:
+                await self._end_work(draft, journal)
+                self._list(draft.plan, journal)
+                context = self._context(draft, journal)
+                await self._take_on(context, draft)
+                execution = Execution(context, records, reporter, self.options.verbosity)
+                results |= await execution.run(self.stages, draft.plan)
+                drained -= _unfit(results)
+            return results
+
+    @asynccontextmanager
+    async def _protected(self, draft: Draft, journal: Journal) -> AsyncIterator[set[str]]:
+        """While work of users is safe from the plan. PlatformError: it would be harmed.
+
+        Gives the nodes that were drained for it. Those that are left in the set are put back afterwards; a
+        node on which a stage failed is taken out of it, and stays drained.
+        """
+
+        def say(message: str) -> None:
+            journal.emit("remark", message=message)
+
+        async def look() -> tuple[Impact, ...]:
+            return await self._impacts(draft.plan)
+
+        chosen = self.options.protection
+        names = await protection.protect(self.fleet, chosen, draft.impacts, look, say)
+        drained = set(names)
+        try:
+            yield drained
+        finally:
+            if chosen.drainer and drained:
+                await chosen.drainer.undrain(sorted(drained), say)
+            if kept := set(names) - drained:
+                again = f"platformctl node undrain -i {self.fleet.inventory} {' '.join(sorted(kept))}"
+                say(f"{', '.join(sorted(kept))} stays drained, as a stage failed there; to end that: {again}")
 
     async def _fetch(self, journal: Journal, reporter: Reporter) -> dict[str, StageResult]:
         """Fetch and check the artefacts before anything else: the plan compares hosts with them.
@@ -193,15 +230,19 @@ class Installation:
         found = drift.read(self.fleet, records, clusters)
         planned = plan.make(self.stages, self.fleet, records, self.selection, self.data, index, found)
         busy = tuple(host for host in self.fleet.hosts if host in _busy(planned))
-        running, verdict, away, strays = await asyncio.gather(
-            impact.running(self.fleet, plan.workloads(self.stages, planned)),
+        impacts, verdict, away, strays = await asyncio.gather(
+            self._impacts(planned),
             check.check(self.fleet, busy, self.data, self.options.agreed, fetch=fetch),
             needed.away(self.fleet, needed.needed(self.stages, planned, records), records),
             membership.strays(self.fleet, members),
         )
         going = await self._leaving(planned, verdict)
-        impacts = plan.impacts(self.stages, planned, running)
         return Draft(planned, impacts, bool(index), strays, verdict, going, away)
+
+    async def _impacts(self, planned: Plan) -> tuple[Impact, ...]:
+        """Ask the schedulers what runs, and say what the plan does to it."""
+        found = await work.ask(self.fleet, impact.workloads(self.stages, planned))
+        return impact.impacts(self.stages, planned, found, loading.evaluated(self.fleet))
 
     async def _leaving(self, planned: Plan, verdict: Verdict) -> Departures:
         """The users who leave the site, if the plan has steps that remove them."""
@@ -221,12 +262,8 @@ class Installation:
         for finding in draft.verdict.takeovers:
             if finding.level is not Level.ERROR:
                 journal.emit("remark", message=f"{finding.host}: {finding.found} ({finding.remedy})")
-        for affected in draft.impacts:
-            if affected.running:
-                message = (
-                    f"{affected.running} on {affected.host} while {affected.stage} runs: {affected.effect}"
-                )
-                journal.emit("remark", message=message)
+        for message in words.disturbances(draft.impacts):
+            journal.emit("remark", message=message)
         for user in draft.leaving.users:
             journal.emit("remark", message=user.words)
 
@@ -288,16 +325,6 @@ class Installation:
                 details=[f"{finding.host}: {finding.found}" for finding in refused],
             )
 
-    def _refuse_harm(self, draft: Draft) -> None:
-        harmful = [affected for affected in draft.impacts if affected.harmful]
-        if harmful and not self.options.yes:
-            raise PlatformError(
-                "this plan would end work of users, so nothing was done",
-                next="drain those hosts and wait, or repeat the command with --yes",
-                code=ExitCode.REFUSED,
-                details=[f"{affected.host}: {affected.running}: {affected.effect}" for affected in harmful],
-            )
-
 
 @asynccontextmanager
 async def _lock(fleet: Fleet) -> AsyncIterator[None]:
@@ -321,3 +348,8 @@ def _busy(planned: Plan) -> dict[str, None]:
 
 def _fine(results: Mapping[str, StageResult]) -> bool:
     return all(end.status.fine for result in results.values() for end in result.hosts.values())
+
+
+def _unfit(results: Mapping[str, StageResult]) -> set[str]:
+    """The hosts on which a stage did not end well."""
+    return {host for result in results.values() for host, end in result.hosts.items() if not end.status.fine}

@@ -1,5 +1,6 @@
 """The stage table, and what must follow it: playbooks, roles, units, ports, artefacts, the example site."""
 
+import fnmatch
 import re
 from typing import Any
 
@@ -144,10 +145,25 @@ def test_the_variables_of_the_table_are_variables_of_sites() -> None:
     named = {
         name
         for stage in STAGES
-        for name in (*stage.variables, *stage.harms, *(port.number for port in stage.ports))
+        for name in (*stage.variables, *(port.number for port in stage.ports))
         if isinstance(name, str)
     }
     assert named - set(known(DATA)) == set()
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_what_disturbs_is_part_of_the_stage(stage: Stage) -> None:
+    """A pattern that fits nothing would never say that a daemon restarts, or that work ends."""
+    roles = digest.with_included(stage.roles, DATA / "roles")
+    names = {*stage.variables, *(name for role in roles for name in digest.declared(DATA / "roles" / role))}
+    parts = {f"variable:{name}" for name in names} | {f"{kind}:x" for kind in stage.listed}
+    parts |= {"size:x"} if stage.sized else set()
+    parts |= {f"peers:{peers.group}" for peers in stage.peers} | {
+        f"artifact:{name}" for name in stage.artifacts
+    }
+    given = [*(daemon.parts for daemon in stage.daemons), *(harm.parts for harm in stage.harms)]
+    idle = {pattern for patterns in given for pattern in patterns if not fnmatch.filter(parts, pattern)}
+    assert idle == set()
 
 
 def test_the_artefacts_of_the_table_are_in_the_catalogue() -> None:

@@ -3,7 +3,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -20,16 +19,16 @@ from platformctl.engine.running import install
 from platformctl.engine.running.journal import Event, Journal
 from platformctl.engine.running.redact import Redactor
 from platformctl.engine.stages import STAGES as TABLE
-from platformctl.engine.stages import Stage, StageRunner, Workload, each
+from platformctl.engine.stages import Stage, StageRunner, each
+from tests.unit.engine.planning.whole_site import SITE, VARIABLES, site_records
 from tests.unit.engine.sites import Hosts, make_fleet
 from tests.unit.roles.kubernetes.plugins import load
 
 STAGES = (
     Stage("preflight", "all", runner=StageRunner.PREFLIGHT),
     Stage("artifacts", "localhost", runner=StageRunner.ARTIFACTS),
-    Stage("node", "node", ("node",), each("preflight"), workload=Workload.JOBS, effect="slurmd may restart",
-          harms={"key": "jobs lose their daemons"}),
-)  # fmt: skip
+    Stage("node", "node", ("node",), each("preflight"), effect="slurmd may restart"),
+)
 HOSTS = {"n1": ("node",), "n2": ("node",)}
 
 
@@ -71,7 +70,7 @@ def test_a_changed_variable_is_named_on_its_host_alone(data: Path) -> None:
     records = applied(make_fleet(HOSTS, {"memory": 1}), data)
     found = make(make_fleet(HOSTS, {"memory": 1}, {"n2": {"memory": 2}}), records, data)
     assert found.work == {"preflight": ("n2",), "node": ("n2",)}
-    assert found.steps[-1].reasons == ("variable memory changed",)
+    assert found.steps[-1].reasons == ("variable memory changed to 2",)
 
 
 @pytest.mark.parametrize(("days", "due"), [(89, False), (91, True)])
@@ -125,17 +124,6 @@ def test_a_host_that_is_down_is_planned_and_named(data: Path) -> None:
     assert found.work["node"] == ("n2",)
 
 
-def test_impact_counts_what_runs_on_the_host(data: Path) -> None:
-    records = applied(make_fleet(HOSTS, {"memory": 1, "key": "a"}), data)
-    running = {Workload.JOBS: {"n1": 3}}
-    mild = make(make_fleet(HOSTS, {"memory": 2, "key": "a"}), records, data)
-    effects = {found.host: found for found in plan.impacts(STAGES, mild, running)}
-    assert (effects["n1"].running, effects["n1"].harmful) == ("3 slurm jobs", False)
-    assert effects["n2"].running == ""
-    harmful = make(make_fleet(HOSTS, {"memory": 1, "key": "b"}), records, data)
-    assert [found.harmful for found in plan.impacts(STAGES, harmful, running)] == [True, False]
-
-
 async def test_records_survive_on_the_host(hosts: Hosts) -> None:
     fleet = make_fleet(HOSTS)
     hosts.down.add("192.0.2.12")
@@ -178,9 +166,6 @@ async def test_a_record_that_cannot_be_read_is_said(hosts: Hosts) -> None:
     assert "Is a directory" in records.down["n1"].refusal
 
 
-FLEETWIDE = Stage(
-    "controller", "controller", ("node",), workload=Workload.JOBS, fleetwide=True, effect="slurmctld restarts"
-)
 LOCAL = Stage("charts", "localhost", runner=StageRunner.CHARTS, variables=("memory",), record="node")
 
 
@@ -199,7 +184,7 @@ def kept(memory: int = 1) -> Records:
 def test_a_step_on_this_machine_is_recorded_on_its_host_and_goes_with_it() -> None:
     assert local(kept(), {"n1", "n2"}).steps == ()
     (step,) = local(kept(), {"n1"}, memory=2).steps
-    assert (step.host, step.reasons) == ("localhost", ("variable memory changed",))
+    assert (step.host, step.reasons) == ("localhost", ("variable memory changed to 2",))
     assert local(kept(), {"n2"}, memory=2).steps == ()
 
 
@@ -210,7 +195,6 @@ def test_a_host_that_is_down_says_so_and_is_in_service(data: Path) -> None:
     found = make(fleet, records, data)
     (step,) = [step for step in found.steps if step.stage == "node"]
     assert (step.reasons, step.fresh) == (("the host cannot be asked",), False)
-    assert plan.impacts(STAGES, found, {Workload.JOBS: {"n2": 3}}) == ()
 
 
 def test_only_a_host_without_anything_is_fresh(data: Path) -> None:
@@ -227,123 +211,6 @@ def test_with_full_hosts_are_checked_though_nothing_else_is_due_there(data: Path
     records = applied(fleet, data)
     assert make(fleet, records, data, full=True).work["preflight"] == ("n1", "other")
     assert make(fleet, records, data).work == {}
-
-
-def test_schedulers_are_asked_only_about_hosts_in_service(data: Path) -> None:
-    fleet = make_fleet(HOSTS, {"memory": 1})
-    records = applied(fleet, data)
-    assert plan.workloads(STAGES, make(fleet, records, data)) == set()
-    assert plan.workloads(STAGES, make(fleet, Records({}), data)) == set()
-    changed = make_fleet(HOSTS, {"memory": 2})
-    assert plan.workloads(STAGES, make(changed, records, data)) == {Workload.JOBS}
-
-
-def test_an_impact_says_what_users_would_notice(data: Path) -> None:
-    records = applied(make_fleet(HOSTS, {"memory": 1, "key": "a"}), data)
-    mild = make(make_fleet(HOSTS, {"memory": 2, "key": "a"}), records, data)
-    harmful = make(make_fleet(HOSTS, {"memory": 2, "key": "b"}), records, data)
-    found = [plan.impacts(STAGES, one, {Workload.JOBS: {"n1": 3}})[0] for one in (mild, harmful)]
-    assert [(one.stage, one.effect) for one in found] == [
-        ("node", "slurmd may restart"),
-        ("node", "jobs lose their daemons"),
-    ]
-    assert plan.impacts(STAGES, mild, {})[0].running == ""
-
-
-def test_what_is_applied_anew_or_only_once_more_disturbs_nothing(data: Path) -> None:
-    fleet = make_fleet(HOSTS)
-    running = {Workload.JOBS: {"n1": 3}}
-    again = make(fleet, applied(fleet, data), data, full=True)
-    assert plan.impacts(STAGES, again, running) == ()
-    assert plan.impacts(STAGES, make(fleet, Records({}), data), running) == ()
-
-
-def test_a_stage_of_the_whole_fleet_disturbs_what_runs_anywhere() -> None:
-    step = plan.Step("controller", "ctl1", ("role node changed",), fresh=False)
-    (found,) = plan.impacts((FLEETWIDE,), Plan((step,), {}), {Workload.JOBS: {"n1": 3, "n2": 4}})
-    assert found.running == "7 slurm jobs"
-
-
-SITE = {
-    "ctl1": ("kubernetes_control_plane", "containerd", "munge", "slurm_controller"),
-    "k1": ("kubernetes_node", "containerd"),
-    "n1": ("slurm_node", "munge"),
-    "n2": ("slurm_node", "munge"),
-}
-VARIABLES = {
-    "site_domain": "old.example",
-    "slurm_partitions": [{"name": "main"}, {"name": "fast", "nodes": ["n1", "n2"]}],
-}
-BUSY = {
-    Workload.JOBS: {"n1": 3, "n2": 1},
-    Workload.QUEUED: {"main": 3, "fast": 2},
-    Workload.PODS: {"k1": 5},
-}
-
-
-def site_records(fleet: Fleet) -> Records:
-    """Records of a site on which the real table is applied."""
-    records = Records({name: {} for name in fleet.hosts})
-    for stage in TABLE:
-        present = digest.StageDigest(stage, fleet, paths.data_dir(), {})
-        for host in stage.targets(fleet):
-            if keeper := stage.recorded_on(fleet, host):
-                records.stages[keeper][stage.name] = {"parts": present.parts(host)}
-    return records
-
-
-def harm(
-    variables: dict[str, Any] | None = None,
-    hosts: dict[str, tuple[str, ...]] | None = None,
-    running: dict[Workload, dict[str, int]] | None = None,
-) -> dict[str, str]:
-    """How a change of the busy site ends work, by stage; the real table."""
-    fleet = make_fleet(hosts or SITE, VARIABLES | (variables or {}))
-    selection = RunSelection(frozenset(fleet.hosts), frozenset(stage.name for stage in TABLE))
-    records = site_records(make_fleet(SITE, VARIABLES))
-    found = plan.make(TABLE, fleet, records, selection, paths.data_dir(), {})
-    busy = {key: (running or BUSY)[key] for key in plan.workloads(TABLE, found)}
-    return {one.stage: one.effect for one in plan.impacts(TABLE, found, busy) if one.harmful}
-
-
-@pytest.mark.parametrize("groups", [None, ("munge",)])
-def test_a_node_that_leaves_slurm_loses_its_jobs(groups: tuple[str, ...] | None) -> None:
-    hosts = SITE | {"n1": groups} if groups else {name: SITE[name] for name in SITE if name != "n1"}
-    effect = "node n1 is gone: 3 jobs on it fail"
-    assert harm(hosts=hosts) == {"slurm_controller": effect}
-    # The jobs of others are no reason to keep it.
-    assert harm(hosts=hosts, running=BUSY | {Workload.JOBS: {"n2": 1}}) == {}
-
-
-def test_a_partition_that_is_removed_loses_its_jobs() -> None:
-    left = {"slurm_partitions": VARIABLES["slurm_partitions"][:1]}
-    effect = "partition fast is gone: 2 jobs of it fail, waiting ones too"
-    assert harm(left) == {"slurm_controller": effect}
-    assert harm(left, running=BUSY | {Workload.QUEUED: {"main": 9}}) == {}
-
-
-def test_a_node_that_leaves_a_partition_keeps_its_jobs() -> None:
-    partitions = [{"name": "main", "nodes": ["n2"]}, {"name": "fast", "nodes": ["n2"]}]
-    assert harm({"slurm_partitions": partitions}) == {}
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "stage"),
-    [
-        ("slurm_controller_state_directory", "/srv/state", "slurm_controller"),
-        ("slurm_controller_port", 7817, "slurm_controller"),
-        ("slurm_node_port", 7818, "slurm_controller"),
-        ("site_domain", "new.example", "kubernetes_control_plane"),
-    ],
-)
-def test_a_variable_that_work_depends_on_ends_it(variable: str, value: object, stage: str) -> None:
-    assert set(harm({variable: value})) == {stage}
-    assert harm({variable: value}, running={workload: {} for workload in BUSY}) == {}
-
-
-def test_what_comes_ends_nothing() -> None:
-    more = [*VARIABLES["slurm_partitions"], {"name": "slow"}]
-    assert harm({"slurm_partitions": more}, SITE | {"n3": ("slurm_node", "munge")}) == {}
 
 
 MOVED = SITE | {"k1": ("slurm_node", "munge", "containerd")}
@@ -482,3 +349,18 @@ def test_install_lists_what_each_stage_waits_for(tmp_path: Path, data: Path) -> 
     assert [event for event in told if event["event"] == "planned"] == [
         {"event": "planned", "stages": stages}
     ]
+
+
+async def test_what_changed_before_a_stage_was_begun_is_still_known(hosts: Hosts, data: Path) -> None:
+    """A run that was killed forgets no change that has its effect only now."""
+    records = applied(make_fleet(HOSTS, {"memory": 1}), data)
+    fleet = make_fleet(HOSTS, {"memory": 2})
+    for _ in range(2):
+        await records.begin(fleet.hosts["n1"], "node")
+    again = await record.read(fleet, ("n1", "n2"))
+    again.stages["n2"] = records.stages["n2"]
+    steps = {step.host: step for step in make(fleet, again, data).steps if step.stage == "node"}
+    assert steps["n1"].reasons == ("did not end well last time",)
+    assert set(steps["n1"].changed) == set(steps["n2"].changed) == {"variable:memory"}
+    await again.store(fleet.hosts["n1"], "node", {"role:node": "x"})
+    assert "before" not in again.stages["n1"]["node"]

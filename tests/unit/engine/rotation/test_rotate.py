@@ -1,6 +1,6 @@
 """A rotation from its first look to its last proof, killed at every step and continued."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from platformctl.console import Format, Output
+from platformctl.engine.disturbances import Workload
 from platformctl.engine.fleet import Fleet
+from platformctl.engine.planning.work import Job, Work
 from platformctl.engine.rotation import rotate as module
 from platformctl.engine.rotation import table
 from platformctl.engine.rotation.table import ROTATIONS, Rotation
-from platformctl.engine.stages import STAGES, Workload
+from platformctl.engine.stages import STAGES
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.site.rotations import SECRETS, Phase
 from tests.unit.engine.sites import make_fleet
@@ -38,14 +40,14 @@ class World:
         self.steps = 0
         self.kill_at = 0
         self.code = ExitCode.DONE
-        self.running: Mapping[str, int] = {}
+        self.work = Work()
         self.plan = SimpleNamespace(down={}, steps=(), work={})
         self.groups = GROUPS
         monkeypatch.setattr(module.loading, "load", lambda _: self.fleet())
         monkeypatch.setattr(module.secrets, "change", self.change)
         monkeypatch.setattr(module.host_lock, "hold", self.hold)
         monkeypatch.setattr(module, "Installation", self.installation)
-        monkeypatch.setattr(module.impact, "running", self.count)
+        monkeypatch.setattr(module.work, "ask", self.ask)
         rows = tuple(replace(row, proofs=self.proofs(row)) for row in ROTATIONS)
         monkeypatch.setattr(table, "ROTATIONS", rows)
 
@@ -67,8 +69,8 @@ class World:
     async def hold(self, *_: object):  # type: ignore[no-untyped-def]
         yield "ctl1"
 
-    async def count(self, *_: object) -> Mapping[Workload, Mapping[str, int]]:
-        return {Workload.JOBS: self.running}
+    async def ask(self, *_: object) -> Work:
+        return self.work
 
     def installation(self, fleet: Fleet, options: Any) -> Any:
         async def draft() -> Any:
@@ -202,13 +204,20 @@ async def test_a_site_that_is_not_up_to_date_is_refused(world: World) -> None:
 
 
 async def test_running_jobs_are_an_impact_that_needs_yes(world: World) -> None:
-    world.running = {"n1": 2}
-    with pytest.raises(PlatformError, match="2 slurm jobs run") as caught:
+    jobs = [Job(number, "alice", ("main",), "RUNNING", "1:00", ("n1",)) for number in ("1", "2")]
+    world.work = Work((*jobs, Job("3", "bob", ("main",), "PENDING", "1:00")))
+    with pytest.raises(PlatformError, match="2 jobs run") as caught:
         await world.rotate("munge_key")
     assert (caught.value.code, world.vault) == (ExitCode.REFUSED, OLD)
     assert "--yes" in caught.value.next
     assert await world.rotate("slurm_accounting_password") is ExitCode.DONE
     assert await world.rotate("munge_key", yes=True) is ExitCode.DONE
+
+
+async def test_jobs_that_are_not_known_need_yes_too(world: World) -> None:
+    world.work = Work(unknown={Workload.JOBS: "Slurm does not say"})
+    with pytest.raises(PlatformError, match="Slurm does not say"):
+        await world.rotate("munge_key")
 
 
 async def test_hosts_that_fail_leave_it_unfinished(world: World, capsys: pytest.CaptureFixture[str]) -> None:

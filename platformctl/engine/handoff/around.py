@@ -1,0 +1,50 @@
+"""Takes nodes out of service for the time of an installation, as `node drain` and `node undrain` do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from platformctl.engine.cluster.node_drain import Say
+from platformctl.engine.fleet import Fleet
+from platformctl.engine.handoff.each import Ended
+from platformctl.engine.handoff.hold import drain_all, undrain_all
+from platformctl.engine.handoff.work import Policy
+from platformctl.errors import PlatformError
+
+_REASON = "platformctl install --drain"
+_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class AroundInstall:
+    """Drains nodes of a site by a policy, and puts them back."""
+
+    fleet: Fleet
+    policy: Policy
+
+    async def drain(self, names: Sequence[str], say: Say) -> None:
+        """Drain nodes. PlatformError: on one of them something still runs; none of them stays drained."""
+        ended = await drain_all(self.fleet, names, _REASON, self.policy, _AT_ONCE, say)
+        try:
+            _conclude(self.fleet, ended, say)
+        except PlatformError:
+            await self.undrain(names, say)
+            raise
+
+    async def undrain(self, names: Sequence[str], say: Say) -> None:
+        """Put nodes back. PlatformError: one of them stays drained."""
+        _conclude(self.fleet, await undrain_all(self.fleet, names, _AT_ONCE, say), say)
+
+
+def _conclude(fleet: Fleet, ended: Sequence[Ended], say: Say) -> None:
+    for one in ended:
+        if one.fine:
+            say(one.words)
+    bad = [one for one in ended if not one.fine]
+    if bad:
+        raise PlatformError(
+            "; ".join(one.words for one in bad),
+            where=", ".join(one.name for one in bad),
+            next=f"platformctl install -i {fleet.inventory} --drain with more --timeout, or with --deadline;"
+            " or wait for this work",
+            code=max(one.code for one in bad),
+        )
