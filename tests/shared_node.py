@@ -24,6 +24,7 @@ DEVICES: list[dict[str, Any]] = [
         "name": "fpga",
         "files": ["/dev/lab-fpga[1-2]"],
         "common_files": ["/dev/lab-fpga-control"],
+        "cdi": ["example.com/fpga=[1-2]"],
         "owner": "kubernetes",
     },
     # One GPU in two slices, one for each scheduler: an Xid of it concerns both.

@@ -6,8 +6,9 @@ nothing happens. What the kernel tells of the health of such devices is simulate
 lab's inventory says it is (device_health_hardware).
 """
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from platformctl.errors import PlatformError
@@ -21,6 +22,8 @@ MAJOR = 241
 """Of 240 to 254; the devices that role slurm_node simulates have 240."""
 HARDWARE = "/run/lab-hardware"
 """Stands in for the root folder, with the kernel's log and parts of /proc and /sys."""
+DRIVER = "/usr/local/lib/lab-driver"
+"""What a device with a name in CDI brings into its container."""
 KERNEL_LOG = f"{HARDWARE}/dev/kmsg"
 _GPU = re.compile(r"/dev/nvidia(\d+)")
 _VERBS = re.compile(r"/dev/infiniband/uverbs(\d+)")
@@ -44,7 +47,7 @@ def ensure(inventory: Path, hosts: Iterable[Host]) -> None:
             )
 
 
-def tmpfiles(rows: Iterable[devices.Row]) -> str:
+def tmpfiles(rows: Sequence[devices.Row]) -> str:
     """The rules of tmpfiles.d(5) for all files of a table; empty if it has none."""
     files = dict.fromkeys(file for row in rows for file in (*row.files, *row.common))
     made = [f"c {file} 0666 root root - {MAJOR}:{minor}" for minor, file in enumerate(files)]
@@ -52,7 +55,26 @@ def tmpfiles(rows: Iterable[devices.Row]) -> str:
         made += [f"f {KERNEL_LOG} 0600 root root -"]
     for file in files:
         made += _hardware(file)
+    made += _cdi(dict.fromkeys(name for row in rows for name in row.cdi))
     return "".join(f"{line}\n" for line in made)
+
+
+def _cdi(names: Iterable[str]) -> list[str]:
+    """What a vendor's tool writes of its devices: each brings a file, as if of its driver, and its name."""
+    kinds: dict[str, list[str]] = {}
+    for name in names:
+        kinds.setdefault(name.partition("=")[0], []).append(name.partition("=")[2])
+    rules = []
+    for kind, devices_of_kind in kinds.items():
+        driver = {"hostPath": "/etc/os-release", "containerPath": DRIVER, "options": ["ro", "bind"]}
+        entries = [
+            {"name": name, "containerEdits": {"env": [f"LAB_DEVICE={kind}={name}"], "mounts": [driver]}}
+            for name in devices_of_kind
+        ]
+        document = {"cdiVersion": "0.5.0", "kind": kind, "devices": entries}
+        text = json.dumps(document, separators=(",", ":"))
+        rules.append(f"f+ /etc/cdi/{kind.replace('/', '-')}.json 0644 root root - {text}")
+    return rules
 
 
 def address(file: str) -> str:

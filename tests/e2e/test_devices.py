@@ -18,6 +18,7 @@ import pytest
 
 from platformctl import lab as labs
 from platformctl.lab import Lab, faults
+from platformctl.lab.devices import DRIVER
 from tests.e2e.conftest import Site, platformctl
 from tests.shared_node import (
     FILES,
@@ -175,6 +176,10 @@ def test_a_pod_gets_its_own_devices_alone(shared: Site) -> None:
         assert "/dev/lab-fpga-control" in mine
         assert len(mine) == 2
         assert mine <= {"/dev/lab-fpga1", "/dev/lab-fpga2", "/dev/lab-fpga-control"}
+        # What the host's CDI file says of the device that it got, and nothing for the pod before.
+        (device,) = mine - {"/dev/lab-fpga-control"}
+        brought = inside(shared, pod, f"echo $LAB_DEVICE; test -s {DRIVER} && echo there").split()
+        assert brought == [f"example.com/fpga={device[-1]}", "there"]
         # A file of its own that has the number of Slurm's GPU does not help.
         number = shared.host(NODE, "stat", "-c", "%Hr %Lr", FILES[0]).split()
         made = inside(shared, pod, f"mknod /tmp/gpu c {' '.join(number)} 2>&1; (: < /tmp/gpu) 2>&1; true")

@@ -1,5 +1,7 @@
 """The files that stand in for devices of lab hosts, and for what the kernel tells of them."""
 
+import json
+
 from platformctl.lab import devices
 from platformctl.site.devices import table
 
@@ -24,6 +26,15 @@ def test_gpus_are_known_to_a_driver() -> None:
     ]
     assert devices.address("/dev/nvidia1") == "0000:01:00"
     assert devices.address("/dev/nvidiactl") == ""
+
+
+def test_a_device_with_a_name_in_cdi_brings_a_file() -> None:
+    made = rules(kind="other", name="fpga", files=["/dev/f[0-1]"], cdi=["example.com/fpga=[0-1]"])
+    words = made[-1].split(" ")
+    assert words[:2] == ["f+", "/etc/cdi/example.com-fpga.json"]
+    document = json.loads(words[6])
+    assert [one["name"] for one in document["devices"]] == ["0", "1"]
+    assert document["devices"][1]["containerEdits"]["env"] == ["LAB_DEVICE=example.com/fpga=1"]
 
 
 def test_rdma_devices_have_a_port() -> None:
