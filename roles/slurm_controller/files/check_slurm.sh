@@ -14,9 +14,12 @@ state=$(value StateSaveLocation)
 
 # It starts on a copy of what it knows of the cluster, and reads plugins and the other files while it does.
 copy=$(mktemp --directory --tmpdir=/run platformctl-slurm-XXXXXX)
-trap 'umount "$state" 2>/dev/null; rm -rf "$copy"' EXIT
+trap 'umount "$state" /etc/slurm/slurm.conf 2>/dev/null; rm -rf "$copy"' EXIT
 cp --archive "$state"/{clustername,last_tres,assoc_mgr_state,assoc_usage,qos_usage} "$copy" 2>/dev/null
 chown slurm: "$copy"
+# What the accounting counts is left out: slurmctld has slurmdbd make what is new there, and stops without it.
+sed '/^AccountingStorageTRES=/Id' /etc/slurm/slurm.conf > "$copy/slurm.conf"
+mount --bind "$copy/slurm.conf" /etc/slurm/slurm.conf
 mount --bind "$copy" "$state"
 mkdir -p /run/slurmctld
 mount -t tmpfs none /run/slurmctld
