@@ -175,12 +175,14 @@ def add(
     from platformctl.engine.loading import load
     from platformctl.engine.running import addition
     from platformctl.engine.running.install import Installation, Options
+    from platformctl.engine.stages import STAGES
 
     output: Output = ctx.obj
     fleet = load(inventory)
     details = output.json or output.verbose > 0
     limit = addition.hosts(fleet, names)
-    options = Options(limit, (), False, yes, output.verbose, details, tuple(agreed or ()))
+    stages = addition.stages(fleet, names, STAGES)
+    options = Options(limit, stages, False, yes, output.verbose, details, tuple(agreed or ()))
     raise typer.Exit(asyncio.run(Installation(fleet, options).run(output)))
 
 

@@ -46,8 +46,11 @@ def grown(site: Site) -> Iterator[Site]:
         path.write_text(yaml.safe_dump(document, sort_keys=False))
         started = platformctl("lab", "up", "--name", site.lab)
         assert started.returncode == 0, started.stdout + started.stderr
-        added = site.events("install", "--yes")
-        assert _NODE in hosts_of(added, "host", "slurm_node")
+        added = site.events("node", "add", _NODE)
+        assert hosts_of(added, "host", "slurm_node") == {_NODE}
+        assert hosts_of(added, "host", "base") == {_NODE, "ctl1"}
+        # The other hosts learn its name.
+        assert {"node1", "node2"} <= hosts_of(site.events("install", "--yes"), "host", "base")
         yield site
     finally:
         platformctl("node", "remove", "-i", str(site.inventory), _NODE, "--yes", _NODE, "--end-jobs")

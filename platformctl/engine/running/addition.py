@@ -6,11 +6,24 @@ What is left for the other hosts, such as its name in their /etc/hosts, is done 
 
 from collections.abc import Sequence
 
-from platformctl.engine.fleet import Fleet
+from platformctl.engine.fleet import LOCALHOST, Fleet
+from platformctl.engine.stages import Stage, StageRunner
 from platformctl.errors import ExitCode, PlatformError
 from platformctl.site.devices import NODE_GROUPS
 
+# The group, and the stage that is named like it.
 _CONTROLLERS = "slurm_controller"
+
+
+def stages(fleet: Fleet, names: Sequence[str], table: Sequence[Stage]) -> tuple[str, ...]:
+    """The stages that new nodes need: their own, the controllers', and what this machine does for them."""
+    return tuple(
+        stage.name
+        for stage in table
+        if stage.name == _CONTROLLERS
+        or (LOCALHOST in stage.targets(fleet) and stage.runner is not StageRunner.VERIFY)
+        or set(names).intersection(stage.targets(fleet))
+    )
 
 
 def hosts(fleet: Fleet, names: Sequence[str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import pytest
 
 from platformctl.engine.running import addition
+from platformctl.engine.stages import STAGES
 from platformctl.errors import PlatformError
 from tests.unit.engine.sites import make_fleet
 
@@ -27,6 +28,13 @@ FLEET = make_fleet(
 )
 def test_only_the_new_nodes_and_slurms_controllers(names, chosen):
     assert addition.hosts(FLEET, names) == chosen
+
+
+def test_only_the_stages_that_new_nodes_need():
+    of_slurm = addition.stages(FLEET, ["n1"], STAGES)
+    assert {"base", "slurm_controller", "slurm_node", "charts", "preflight", "artifacts"} <= set(of_slurm)
+    assert not {"kubernetes_node", "kubernetes_addons", "verify", "munge"} & set(of_slurm)
+    assert "kubernetes_node" in addition.stages(FLEET, ["n2"], STAGES)
 
 
 @pytest.mark.parametrize(("name", "what"), [("n9", "has no host n9"), ("login1", "is in no group of nodes")])
