@@ -222,8 +222,16 @@ def verify(
     listed: Annotated[
         bool, typer.Option("--list", help="List these molecule scenarios, and run none.")
     ] = False,
+    devices: Annotated[
+        bool,
+        typer.Option(
+            "--devices",
+            help="Only the devices: a job and a pod on each node open all that are theirs, and no others.",
+        ),
+    ] = False,
 ) -> None:
     """Ask every host and service whether it works, and run smoke jobs as a user would on both schedulers."""
+    from platformctl.engine.checking.device_proofs import prove_devices
     from platformctl.engine.checking.verify import verify as prove
     from platformctl.engine.planning import vault_check
 
@@ -232,7 +240,9 @@ def verify(
         _try_on_a_lab(output, inventory, scenario or [], since, listed)
     fleet = _load(inventory)
     asyncio.run(vault_check.check(fleet))
-    proofs = asyncio.run(prove(fleet, _waiting(output)))
+    proofs = asyncio.run(prove_devices(fleet) if devices else prove(fleet, _waiting(output)))
+    if devices and not proofs:
+        output.say("no host of the inventory has node_devices")
     rows = [(proof.name, proof.result, proof.found, proof.seconds) for proof in proofs]
     output.table("", ("proof", "result", "found", "seconds"), rows)
     raise typer.Exit(ExitCode.DONE if all(proof.fine for proof in proofs) else ExitCode.FAILED)

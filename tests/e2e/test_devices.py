@@ -186,6 +186,19 @@ def test_a_pod_gets_its_own_devices_alone(shared: Site) -> None:
         assert FORBIDDEN in made
 
 
+def test_verify_proves_the_devices_unless_somebody_holds_them(shared: Site) -> None:
+    def proven() -> dict[str, tuple[str, str]]:
+        rows = json.loads(shared.run("-o", "json", "verify", "--devices"))
+        return {row["proof"].rpartition(" ")[2]: (row["result"], row["found"]) for row in rows}
+
+    found = proven()
+    # GPUs 0 and 1, the FPGA, and the sliced GPU with its slice; the sliced GPU itself is both schedulers'.
+    assert found["Slurm"] == ("ok", "5 device files open, 5 of others closed")
+    assert found["Kubernetes"] == ("ok", "6 device files open, 4 of others closed")
+    with running(shared, "holds", **FPGA):
+        assert proven()["Kubernetes"] == ("skipped", "others hold some of them, so nothing was tried")
+
+
 def test_jobs_and_pods_have_different_cpus(shared: Site) -> None:
     in_job = cpus(srun(shared, script=ALLOWED))
     with running(shared, "some") as pod:
