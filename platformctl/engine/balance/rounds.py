@@ -62,18 +62,21 @@ async def balance(
         while True:
             try:
                 decision = await _decided(fleet, client, bounds, max(_LEAST_GAP, 3 * every))
+                for words in decision.words if decision.words != told else ():
+                    say(words)
+                told = decision.words
+                ended = [] if dry_run else await _moved(fleet, client, decision, data, bounds, say)
+                if not every:
+                    return ended
+                for one in ended:
+                    say(one.words)
             except (PlatformError, ApiError) as error:
                 if not every:
                     raise
-                decision = Decision({}, (f"nothing moves: {error}",))
-            for words in decision.words if decision.words != told else ():
-                say(words)
-            told = decision.words
-            ended = [] if dry_run else await _moved(fleet, client, decision, data, bounds, say)
-            if not every:
-                return ended
-            for one in ended:
-                say(one.words)
+                failed = (f"this round failed: {error}",)
+                if told != failed:
+                    say(*failed)
+                told = failed
             await asyncio.sleep(every)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from platformctl.engine.cluster.membership import counted
 from platformctl.jobs.quantity import parse_quantity
 
-JOBS = "squeue --noheader --states=PENDING --format='%A;%P;%D;%C;%m;%b;%f;%r'"
+JOBS = "squeue --noconvert --noheader --states=PENDING --format='%A;%P;%D;%C;%m;%b;%f;%r'"
 """Command for a controller: the jobs that wait, as of_slurm reads them."""
 
 _COLUMNS = 8
@@ -53,7 +53,7 @@ def of_slurm(said: str, nodes: Sequence[Node]) -> Waiting | None:
     amount, jobs = 0.0, 0
     for line in said.splitlines():
         columns = line.split(";")
-        if len(columns) != _COLUMNS:
+        if len(columns) != _COLUMNS or not (columns[2].isdecimal() and columns[3].isdecimal()):
             return None
         found = max((_of_job(columns, node) for node in nodes), default=0.0)
         amount, jobs = amount + found, jobs + bool(found)

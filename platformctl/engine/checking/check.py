@@ -23,8 +23,9 @@ from platformctl.engine.remote import Reply
 
 _PROBE = "roles/preflight/library/host_probe.py"
 _BEFORE = "playbooks/library/host_before.py"
-# A host without package lists fetches them; apt may remove packages, and wait for another program's lock.
-_PROBE_SECONDS, _TAKE_SECONDS = 400, 900
+# A host without package lists fetches them; apt may remove packages, and wait for another program's lock, and
+# data of mount points may have to be copied.
+_PROBE_SECONDS, _TAKE_SECONDS = 400, 4 * 3600
 
 # By what sudo says; the first whose sign is in it applies.
 _SUDO_REMEDIES = (

@@ -32,8 +32,14 @@ def shared(unit: str, taken: dict[str, Any]) -> bool:
 def restore(forget: bool = True) -> dict[str, Any]:
     """Bring back what was there; `left` says what could not be, in words.
 
-    forget: the record goes then. Otherwise it stays, for a reset that may have to be repeated.
+    forget: the record goes then. Otherwise it stays, for a reset that may have to be repeated. RuntimeError:
+    another run takes the host on, or gives it back.
     """
+    with host.alone("takeover"):
+        return _restore(forget)
+
+
+def _restore(forget: bool) -> dict[str, Any]:
     services, taken = record.read(record.SERVICES), record.read(record.TAKEOVER)
     done: list[str] = []
     left: list[str] = []
@@ -46,6 +52,9 @@ def restore(forget: bool = True) -> dict[str, Any]:
     for path, aside in taken.get("moved", {}).items():
         words = _bring_back(path, aside)
         (left if words else done).append(words or f"moved {path} back")
+        if not words:
+            # The next reset, if one must follow, finds it there and leaves it alone.
+            record.add(record.TAKEOVER, {"returned": [path]})
     gone = _packages(done, left)
     host.run("systemctl", "daemon-reload")
     for unit, before in services.items():
@@ -81,8 +90,13 @@ def _bring_back(path: str, aside: str) -> str:
 def _moved_back(path: str, aside: str) -> str:
     source, target = host.at(aside), host.at(path)
     taken = f"{path} has data of the installation, so what was there before stays in {aside}"
-    if not os.path.lexists(source):
+    if moving.returning(source):
+        moving.fill(source, target)
         return ""
+    if not os.path.lexists(source):
+        moving.unstage(target)
+        return ""
+    moving.drop_staged(target)
     if target.is_dir() and not target.is_symlink():
         if host.filled(path):
             return taken
@@ -92,7 +106,8 @@ def _moved_back(path: str, aside: str) -> str:
             if not (mounted and entry.name == moving.LOST):
                 shutil.rmtree(entry)
         if mounted:
-            return "" if moving.fill(source, target) else taken
+            moving.fill(source, target)
+            return ""
         target.rmdir()
     elif os.path.lexists(target):
         target.unlink()
@@ -116,7 +131,11 @@ def _forget(*kept: str) -> None:
 
 def _keep(moved: Mapping[str, str], gone: Mapping[str, str]) -> None:
     """Remember what could not be brought back, and nothing else: the next reset tries again."""
-    asides = {path: aside for path, aside in moved.items() if os.path.lexists(host.at(aside))}
+    asides = {
+        path: aside
+        for path, aside in moved.items()
+        if os.path.lexists(host.at(aside)) or moving.returning(host.at(aside))
+    }
     _forget("lock", "before")
     for name in (record.SERVICES, "files.json", "accounts.json"):
         host.at(f"{record.BEFORE}/{name}").unlink(missing_ok=True)

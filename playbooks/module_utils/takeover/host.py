@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pathlib
 import re
@@ -17,6 +19,24 @@ ASIDE = ".before-platformctl"
 def at(path: str) -> pathlib.Path:
     """The host's file of this absolute path."""
     return ROOT / path.lstrip("/")
+
+
+@contextlib.contextmanager
+def alone(what: str) -> Iterator[None]:
+    """Do something that no other run does on this host at the same time.
+
+    A program goes on when the ssh that started it has gone. RuntimeError: it is being done.
+    """
+    path = at(f"/run/platformctl-{what}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(
+                f"an earlier run is still at it ({path} is locked): wait until it ends"
+            ) from None
+        yield
 
 
 def text(path: str | pathlib.Path) -> str:

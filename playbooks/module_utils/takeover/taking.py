@@ -12,7 +12,15 @@ _MOVED = f"{record.BEFORE}/moved"
 
 
 def take(site: str, claims: Mapping[str, Any], accepted: Sequence[str]) -> dict[str, Any]:
-    """Returns `refused`: what nobody accepted, and then nothing is changed; and `done`, in words."""
+    """Returns `refused`: what nobody accepted, and then nothing is changed; and `done`, in words.
+
+    RuntimeError: another run takes the host on, or gives it back.
+    """
+    with host.alone("takeover"):
+        return _take(site, claims, accepted)
+
+
+def _take(site: str, claims: Mapping[str, Any], accepted: Sequence[str]) -> dict[str, Any]:
     seen = survey.look(claims)
     # A takeover that was killed goes on with what was accepted for it.
     accepted = [*accepted, *seen["accepted"]]
@@ -171,10 +179,15 @@ def _move(path: str, aside: str) -> bool:
     source, target = host.at(path), host.at(aside)
     if not os.path.lexists(source):
         return False
-    if not source.is_symlink() and host.mounted(source):
-        return bool(moving.empty(source, target))
+    if not source.is_symlink() and source.is_dir() and host.mounted(source):
+        if not host.filled(path):
+            return False
+        moving.empty(source, target)
+        return True
     if os.path.lexists(target):
-        return False
+        raise RuntimeError(
+            f"{path} is there again, and what was there before is in {aside}: take one of them away"
+        )
     moving.move(source, target)
     return True
 

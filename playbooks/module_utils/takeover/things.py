@@ -105,6 +105,9 @@ def look(things: Sequence[Thing]) -> list[Finding]:
             _database(thing, states, finding)
         if finding.found or finding.notes or finding.denied:
             findings.append(finding)
+    obstacles = moving.obstacles([path for finding in findings for path in finding.paths])
+    for finding in findings:
+        finding.blocked = [obstacles[path] for path in finding.paths if path in obstacles]
     return findings
 
 
@@ -139,7 +142,6 @@ def _files(thing: Thing, pristine: set[str], finding: Finding) -> None:
     if full and thing.fate != "beside":
         finding.found.append(f"{_some(full)} {'has' if len(full) == 1 else 'have'} data")
         finding.paths += full if thing.fate == "stopped" else []
-        finding.blocked += _blocked(full) if thing.fate == "stopped" else []
     programs = _existing(thing.programs)
     if programs:
         finding.found.append(f"{_some(programs)} would be found before platformctl's programs")
@@ -181,7 +183,7 @@ def _database(thing: Thing, states: Mapping[str, Mapping[str, str]], finding: Fi
         if full:
             finding.fate = "stopped"
             finding.found.append(f"{_some(full)} has data of a database server that is not there")
-            finding.paths, finding.blocked = full, _blocked(full)
+            finding.paths = full
         return
     if not units.running(state):
         others = database.folders()
@@ -211,11 +213,6 @@ def _existing(patterns: Iterable[str]) -> list[str]:
 def _holds(path: str) -> bool:
     place = host.at(path)
     return bool(place.is_dir() and host.filled(path))
-
-
-def _blocked(paths: Iterable[str]) -> list[str]:
-    places = [path for path in paths if not host.at(path).is_symlink() and host.mounted(host.at(path))]
-    return [words for words in map(moving.obstacle, places) if words]
 
 
 def _pristine(paths: Sequence[str]) -> set[str]:

@@ -109,12 +109,14 @@ if [ -e .platformctl-applied ]; then
 else
   if [ -e .platformctl-started ]; then
     kubeadm reset --force >&2
-    [ ! -d /var/lib/etcd ] || find /var/lib/etcd -mindepth 1 ! -path /var/lib/etcd/lost+found -delete
+    [ ! -d /var/lib/etcd ] || find /var/lib/etcd -mindepth 1 ! -path "/var/lib/etcd/lost+found*" -delete
   fi
   : > .platformctl-started
   # On a disk of its own lies what belongs to its file system.
   full=
-  ! mountpoint --quiet /var/lib/etcd || full=--ignore-preflight-errors=DirAvailable--var-lib-etcd
+  if mountpoint --quiet /var/lib/etcd && [ "$(ls -A /var/lib/etcd)" = lost+found ]; then
+    full=--ignore-preflight-errors=DirAvailable--var-lib-etcd
+  fi
   kubeadm init --config kubeadm.yaml $full >&2
   /usr/local/sbin/platformctl-kubelet-certificates "$node" >&2
   echo made

@@ -36,7 +36,7 @@ for folder in /var/lib/kubelet /var/lib/cni $etcd; do
   if mounted_below "$folder" | grep . >&2; then
     echo "this is still mounted below $folder: unmount it, then repeat the reset" >&2
     stays=yes
-  elif [ ! -d "$folder" ] || find "$folder" -mindepth 1 ! -path "$folder/lost+found" -delete; then
+  elif [ ! -d "$folder" ] || find "$folder" -mindepth 1 ! -path "$folder/lost+found*" -delete; then
     echo "emptied $folder" >> "$marker"
   else
     stays=yes

@@ -127,6 +127,88 @@ def test_a_copy_that_fails_leaves_all_where_it_was(host: Foreign, etcd_disk: Pat
     assert (etcd_disk / "member/db").read_text() == "data"
 
 
+def test_after_a_copy_that_failed_a_reset_loses_nothing(host: Foreign, etcd_disk: Path) -> None:
+    host.real.discard("cp")
+    with pytest.raises(RuntimeError, match="could not be copied"):
+        take("kubernetes", kubernetes=KUBERNETES)
+    assert (etcd_disk / "member/db").read_text() == "data"
+    assert giving.restore()["left"] == []
+    assert (etcd_disk / "member/db").read_text() == "data"
+    assert sorted(entry.name for entry in etcd_disk.iterdir()) == ["lost+found", "member"]
+
+
+@pytest.mark.parametrize("step", ["_copy", "drop_staged"])
+def test_after_a_kill_a_reset_loses_nothing(
+    host: Foreign, etcd_disk: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(moving, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            take("kubernetes", kubernetes=KUBERNETES)
+    assert giving.restore()["left"] == []
+    assert (etcd_disk / "member/db").read_text() == "data"
+    assert sorted(entry.name for entry in etcd_disk.iterdir()) == ["lost+found", "member"]
+
+
+def test_a_return_that_was_broken_off_goes_on(
+    host: Foreign, etcd_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.put("/var/lib/etcd/other/db", "more")
+    take("kubernetes", kubernetes=KUBERNETES)
+    move, moved = moving.move, []
+
+    def killed(source: Path, target: Path) -> None:
+        if moved:
+            raise KeyboardInterrupt
+        moved.append(source)
+        move(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(moving, "move", killed)
+        with pytest.raises(KeyboardInterrupt):
+            giving.restore(forget=False)
+    assert giving.restore()["left"] == []
+    assert (etcd_disk / "member/db").read_text() == "data"
+    assert (etcd_disk / "other/db").read_text() == "more"
+
+
+def test_room_is_counted_for_all_mount_points_together(
+    host: Foreign, etcd_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.put("/etc/kubernetes/pki/ca.crt")
+    monkeypatch.setattr("os.path.ismount", lambda path: str(path).endswith(("/var/lib/etcd", "kubernetes")))
+    monkeypatch.setattr(moving, "_used", lambda _place: 2 << 30)
+    monkeypatch.setattr(moving, "_free", lambda: 4 << 30)
+    (refused,) = take("kubernetes", kubernetes=KUBERNETES)["refused"]
+    assert "has 2.0 GiB free for it" in refused
+
+
+def test_two_runs_do_not_take_one_host_at_the_same_time(host: Foreign) -> None:
+    with host_module.alone("takeover"):
+        with pytest.raises(RuntimeError, match="an earlier run is still at it"):
+            take()
+        with pytest.raises(RuntimeError, match="an earlier run is still at it"):
+            giving.restore()
+
+
+def test_what_came_back_after_a_takeover_is_not_left_for_the_installation(host: Foreign) -> None:
+    host.put("/etc/kubernetes/kubelet.conf", "theirs")
+    take("kubernetes", kubernetes=KUBERNETES)
+    host.put("/etc/kubernetes/kubelet.conf", "theirs again")
+    with pytest.raises(RuntimeError, match="/etc/kubernetes is there again"):
+        taking._move("/etc/kubernetes", "/etc/kubernetes.before-platformctl")
+
+
+def test_what_has_returned_is_known_to_the_next_reset(host: Foreign) -> None:
+    host.put("/etc/kubernetes/kubelet.conf", "theirs")
+    take("kubernetes", kubernetes=KUBERNETES)
+    giving.restore(forget=False)
+    assert record.read(record.TAKEOVER)["returned"] == ["/etc/kubernetes"]
+
+
 def test_files_keep_their_modes_between_file_systems(host: Foreign, monkeypatch: pytest.MonkeyPatch) -> None:
     path = host.put("/etc/crictl.yaml", "their file")
     path.chmod(0o640)
