@@ -6,6 +6,8 @@ service forgets the fault of a GPU that was repaired without the kernel's log sa
 the service goes: it ends what the service has set under both schedulers.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import sys

@@ -1,5 +1,7 @@
 """The watched devices of a host: which of their files are faulty now, and why."""
 
+from __future__ import annotations
+
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """Devices that a command of the site judges."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 import threading

@@ -1,5 +1,7 @@
 """Brings one scheduler to what was judged, in a thread: a scheduler that hangs delays nothing else."""
 
+from __future__ import annotations
+
 import sys
 import threading
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """Which faults hold. A fault holds at once; it is over when its device was fine for some seconds. Pure."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -3,6 +3,8 @@
 It speaks as the kubelet of this host, which may change the status of its own node and of no other.
 """
 
+from __future__ import annotations
+
 import json
 import subprocess
 import time

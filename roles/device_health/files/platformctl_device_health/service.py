@@ -1,5 +1,7 @@
 """The service: judges the devices twice a second, and lets the state file and both schedulers follow."""
 
+from __future__ import annotations
+
 import sys
 import time
 from collections.abc import Mapping

@@ -5,6 +5,8 @@ job; what runs goes on. A drain is ours only if its reason, and who set it when,
 before: a drain of anybody else is never touched, and ours is never left behind.
 """
 
+from __future__ import annotations
+
 import json
 import re
 import subprocess
