@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,38 @@ def test_a_command_is_told_the_file(hardware: Path, tmp_path: Path) -> None:
     row = {"files": ["/dev/xdma0"], "check": "command", "slurm": False}
     one = checks.device(row | {"command": ["sh", "-c", "echo $0; exit 1", "{file}"]})
     watched = checks.Checks([one], of_gpus, hardware, dev)
+    until(lambda: watched.found() == {"/dev/xdma0": "/dev/xdma0"})
+
+
+def until(what: Callable[[], object]) -> None:
     deadline = time.monotonic() + 10
-    while watched.found() != {"/dev/xdma0": "/dev/xdma0"}:
+    while not what():
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(0.01)
+
+
+def test_a_command_that_no_signal_ends_is_a_fault_in_time_and_is_not_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As while it waits for a driver that hangs.
+    monkeypatch.setattr(os, "killpg", lambda *_: None)
+    monkeypatch.setattr(commands, "_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(commands, "_EVERY_SECONDS", 0.01)
+    hangs, started = tmp_path / "hangs", tmp_path / "started"
+    hangs.touch()
+    script = f"echo >> {started}; while test -e {hangs}; do sleep 0.05; done; exit 0"
+    one = commands.Command(["sh", "-c", script], "/dev/xdma0")
+    until(lambda: one.fault == "sh did not end within 0 s")
+    time.sleep(0.5)
+    assert (one.fault, started.read_text()) == ("sh did not end within 0 s", "\n")
+    hangs.unlink()
+    until(lambda: not one.fault)
+
+
+def test_a_command_is_killed_with_what_it_has_started(tmp_path: Path) -> None:
+    number = tmp_path / "number"
+    script = f"sleep 60 & echo $! > {number}; wait"
+    assert commands.judge(["sh", "-c", script], 0.5) == "sh did not end within 0 s"
+    # A zombie that nobody has waited for yet has no command line.
+    line = Path("/proc", number.read_text().strip(), "cmdline")
+    until(lambda: not line.exists() or not line.read_bytes())
