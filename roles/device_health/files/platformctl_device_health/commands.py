@@ -39,9 +39,10 @@ class Command:
             self._since = time.monotonic()
             try:
                 self._said, words = judge(self._command, _PATIENCE_SECONDS), ""
-            except OSError as error:
-                # It says nothing of the device.
-                self._said, words = "", f"health_command cannot be started: {error}\n"
+            except Exception as error:
+                # Whatever it is, the thread goes on. It says nothing of the device.
+                what = error if isinstance(error, OSError) else repr(error)
+                self._said, words = "", f"health_command cannot be started: {what}\n"
             self._since = None
             if words != told:
                 sys.stderr.write(words)
@@ -61,6 +62,7 @@ def judge(command: Sequence[str], seconds: float) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        errors="replace",
         start_new_session=True,
     ) as process:
         try:

@@ -47,8 +47,10 @@ class Follower:
         """Bring the reason; returns after how many seconds to do it again, None for never."""
         try:
             again = self._bring(self._wanted or "")
-        except (UnansweredError, OSError) as error:
-            self._say(f"{self._name}: {error}")
+        except Exception as error:
+            # Whatever it is, the thread goes on.
+            expected = isinstance(error, (UnansweredError, OSError))
+            self._say(f"{self._name}: {error if expected else repr(error)}")
             self._failed += 1
             return min(PENDING_SECONDS * self._failed, SETTLED_SECONDS)
         self._say("")

@@ -141,7 +141,9 @@ class Node:
 
 def _command(words: Sequence[str]) -> str:
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(
+            words, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnansweredError(f"{' '.join(words[:3])}: {error}") from error
     if done.returncode:

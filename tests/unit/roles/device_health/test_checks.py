@@ -53,6 +53,13 @@ def found(hardware: Path, dev: Path, *rows: dict[str, Any], log: tuple[str, ...]
     return result
 
 
+def until(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_a_missing_file_is_a_fault(hardware: Path, tmp_path: Path) -> None:
     dev = devices(tmp_path / "there", "xdma0")
     (dev / "xdma2").write_text("no device")
@@ -131,6 +138,10 @@ def test_records_that_were_lost_are_passed_over(hardware: Path, monkeypatch: pyt
         (["sh", "-c", "echo 'temperature 104 C'; echo more; exit 1"], "temperature 104 C"),
         (["sh", "-c", "echo broken >&2; exit 1"], "broken"),
         (["false"], "false failed with 1"),
+        (
+            ["sh", "-c", r"printf 'Temp\303\251rature \351lev\351e'; exit 1"],
+            "Temp\u00e9rature \ufffdlev\ufffde",
+        ),
         (["sleep", "5"], "sleep did not end within 0 s"),
     ],
 )
@@ -148,6 +159,24 @@ def test_a_command_that_is_not_there_judges_nothing_and_is_told_once(
     assert capsys.readouterr().err.count("health_command cannot be started") == 1
 
 
+def test_a_command_is_run_again_whatever_went_wrong(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "_EVERY_SECONDS", 0.01)
+    answers: list[str | Exception] = [ValueError("embedded null byte"), "too hot"]
+
+    def judge(*_: object) -> str:
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(commands, "judge", judge)
+    one = commands.Command(["check"], "/dev/xdma0")
+    until(lambda: one.fault == "too hot")
+    assert "ValueError('embedded null byte')" in capsys.readouterr().err
+
+
 def test_a_command_is_told_the_file(hardware: Path, tmp_path: Path) -> None:
     dev = devices(tmp_path / "there", "xdma0")
     of_gpus = gpus.Gpus(hardware, (), {})
@@ -155,13 +184,6 @@ def test_a_command_is_told_the_file(hardware: Path, tmp_path: Path) -> None:
     one = checks.device(row | {"command": ["sh", "-c", "echo $0; exit 1", "{file}"]})
     watched = checks.Checks([one], of_gpus, hardware, dev)
     until(lambda: watched.found() == {"/dev/xdma0": "/dev/xdma0"})
-
-
-def until(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_command_that_no_signal_ends_is_a_fault_in_time_and_is_not_started_again(

@@ -36,3 +36,11 @@ def test_a_module_needs_only_the_standard_library(path: Path) -> None:
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         for name in names:
             assert name.partition(".")[0] in {SOURCE.name, *sys.stdlib_module_names}
+
+
+def test_commands_may_print_what_is_no_text() -> None:
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("subprocess."):
+                given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+                assert given.get("errors") == "'replace'", f"{path.name}, line {node.lineno}"

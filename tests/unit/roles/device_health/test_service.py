@@ -136,6 +136,22 @@ def test_a_follower_does_nothing_before_it_is_told_and_then_follows() -> None:
     assert heard == ["", "broken", ""]
 
 
+def test_a_follower_goes_on_whatever_went_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    tried: list[str] = []
+    news = threading.Event()
+
+    def bring(text: str) -> None:
+        tried.append(text)
+        if len(tried) == 1:
+            raise KeyError("status")
+        news.set()
+
+    follower.Follower("Slurm", bring).want("broken")
+    assert news.wait(10)
+    assert tried == ["broken", "broken"]
+    assert capsys.readouterr().err == "Slurm: KeyError('status')\n"
+
+
 def test_a_follower_tries_again_more_rarely_and_says_it_once(capsys: pytest.CaptureFixture[str]) -> None:
     def bring(_text: str) -> None:
         raise follower.UnansweredError("no answer")
