@@ -48,11 +48,11 @@ class Checks:
             one.files[-1]: Command(one.command, one.files[-1]) for one in devices if one.check == COMMAND
         }
 
-    def found(self) -> dict[str, str]:
-        """For each watched file why it is faulty, empty if it is fine."""
+    def found(self) -> dict[str, str | None]:
+        """For each watched file why it is faulty, empty if it is fine; None if that is not known."""
         return {file: self._fault(one, file) for one in self._devices for file in one.files}
 
-    def _fault(self, one: Device, file: str) -> str:
+    def _fault(self, one: Device, file: str) -> str | None:
         # A GPU that failed may take its file along; the Xid says more.
         told = self._gpus.fault(file) if one.check == XID else ""
         if told:

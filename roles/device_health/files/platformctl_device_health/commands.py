@@ -21,13 +21,16 @@ class Command:
 
     def __init__(self, command: Sequence[str], file: str) -> None:
         self._command = [word.replace("{file}", file) for word in command]
-        self._said = ""
+        self._said: str | None = None
         self._since: float | None = None
         threading.Thread(target=self._repeat, name=f"check of {file}", daemon=True).start()
 
     @property
-    def fault(self) -> str:
-        """What it said last. One that hangs may hang for ever, so its time is over by the clock."""
+    def fault(self) -> str | None:
+        """What it said last; None if that is not known.
+
+        A command that hangs may hang for ever, so its time is over by the clock.
+        """
         since = self._since
         if since is not None and time.monotonic() - since >= _PATIENCE_SECONDS:
             return late(self._command, _PATIENCE_SECONDS)
@@ -42,7 +45,7 @@ class Command:
             except Exception as error:
                 # Whatever it is, the thread goes on. It says nothing of the device.
                 what = error if isinstance(error, OSError) else repr(error)
-                self._said, words = "", f"health_command cannot be started: {what}\n"
+                self._said, words = None, f"health_command cannot be started: {what}\n"
             self._since = None
             if words != told:
                 sys.stderr.write(words)

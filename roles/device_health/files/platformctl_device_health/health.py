@@ -25,18 +25,22 @@ class Ledger:
     def __init__(self, reasons: Mapping[str, str]) -> None:
         self._faults = {file: Fault(reason) for file, reason in reasons.items()}
 
-    def judge(self, found: Mapping[str, str], now: float) -> dict[str, str]:
+    def judge(self, found: Mapping[str, str | None], now: float) -> dict[str, str]:
         """The faults that hold, with their reasons.
 
-        found: for each watched file why it is faulty, empty if it is fine. now: seconds of a clock that
-        never goes back. The reason of a fault is its first one.
+        found: for each watched file why it is faulty, empty if it is fine; None if that is not known, which
+        changes nothing. now: seconds of a clock that never goes back. The reason of a fault is its first one.
         """
         for file in [file for file in self._faults if file not in found]:
             del self._faults[file]
         for file, reason in found.items():
             if reason:
                 self._faults.setdefault(file, Fault(reason)).fine_since = None
-            elif file in self._faults:
+            elif file not in self._faults:
+                continue
+            elif reason is None:
+                self._faults[file].fine_since = None
+            else:
                 self._fine(file, now)
         return {file: fault.reason for file, fault in self._faults.items()}
 

@@ -45,11 +45,13 @@ def devices(folder: Path, *names: str) -> Path:
     return folder
 
 
-def found(hardware: Path, dev: Path, *rows: dict[str, Any], log: tuple[str, ...] = ()) -> dict[str, str]:
+def found(
+    hardware: Path, dev: Path, *rows: dict[str, Any], log: tuple[str, ...] = ()
+) -> dict[str, str | None]:
     of_gpus = gpus.Gpus(hardware, xids.HARMLESS, {})
     of_gpus.hear(log)
     watched = [checks.device({"command": [], "slurm": True, "check": "files"} | row) for row in rows]
-    result: dict[str, str] = checks.Checks(watched, of_gpus, hardware, dev).found()
+    result: dict[str, str | None] = checks.Checks(watched, of_gpus, hardware, dev).found()
     return result
 
 
@@ -155,7 +157,7 @@ def test_a_command_that_is_not_there_judges_nothing_and_is_told_once(
     monkeypatch.setattr(commands, "_EVERY_SECONDS", 0.01)
     one = commands.Command(["/no/such/program"], "/dev/xdma0")
     time.sleep(0.3)
-    assert one.fault == ""
+    assert one.fault is None
     assert capsys.readouterr().err.count("health_command cannot be started") == 1
 
 
@@ -201,7 +203,7 @@ def test_a_command_that_no_signal_ends_is_a_fault_in_time_and_is_not_started_aga
     time.sleep(0.5)
     assert (one.fault, started.read_text()) == ("sh did not end within 0 s", "\n")
     hangs.unlink()
-    until(lambda: not one.fault)
+    until(lambda: one.fault == "")
 
 
 def test_a_command_is_killed_with_what_it_has_started(tmp_path: Path) -> None:

@@ -27,6 +27,17 @@ def test_a_fault_holds_at_once_and_ends_when_the_device_was_fine_for_a_while() -
     assert ledger.judge({"/dev/a": "", "/dev/b": ""}, 2 * FINE + 1) == {}
 
 
+def test_a_device_of_which_nothing_is_known_stays_as_it_was() -> None:
+    ledger = health.Ledger({"/dev/a": "down"})
+    for now in (0, FINE, 9 * FINE):
+        assert ledger.judge({"/dev/a": None, "/dev/b": None}, now) == {"/dev/a": "down"}
+    assert ledger.judge({"/dev/a": ""}, 10 * FINE) == {"/dev/a": "down"}
+    # What is not known is not fine.
+    assert ledger.judge({"/dev/a": None}, 11 * FINE) == {"/dev/a": "down"}
+    assert ledger.judge({"/dev/a": ""}, 12 * FINE) == {"/dev/a": "down"}
+    assert ledger.judge({"/dev/a": ""}, 13 * FINE) == {}
+
+
 def test_a_device_that_is_watched_no_more_has_no_fault() -> None:
     assert health.Ledger({"/dev/old": "down"}).judge({"/dev/a": ""}, 0) == {}
 
@@ -111,6 +122,19 @@ def test_a_restart_changes_nothing(settings: dict[str, Any]) -> None:
     again.judge(1001)
     assert again.judge(1001 + FINE).faults == {}
     assert started(settings).judge(0).faults == {}
+
+
+def test_a_restart_waits_for_the_first_word_of_a_command(settings: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "answer").touch()
+    script = f"while test -e {tmp_path}/answer; do sleep 0.02; done; echo too hot; exit 1"
+    row = {"files": ["/dev/nvidia0"], "check": "command", "command": ["sh", "-c", script], "slurm": True}
+    settings["devices"] = [row]
+    before = state.State({"/dev/nvidia0": "hot"}, health.text({"/dev/nvidia0": "hot"}))
+    state.write(Path(settings["hardware"]) / "run", before)
+    one = started(settings)
+    for now in range(0, 60, 6):
+        assert one.judge(now).faults == {"/dev/nvidia0": "hot"}
+    (tmp_path / "answer").unlink()
 
 
 def test_a_damaged_state_is_an_empty_one(tmp_path: Path) -> None:
