@@ -53,9 +53,14 @@ class Ledger:
 
 
 def text(faults: Mapping[str, str]) -> str:
-    """The reason that both schedulers are told: each device, and what is wrong with it."""
+    """The reason that both schedulers are told: each device, and what is wrong with it.
+
+    What a reason is made of may come from a log or a command. It must come back from Slurm as it was sent,
+    or the drain is not known as ours: on one line, without what scontrol takes away (a quotation mark at its
+    end, blanks around it), or what a terminal or an API would not show as it is.
+    """
     if not faults:
         return ""
     told = "; ".join(f"{file.removeprefix('/dev/')}: {reason}" for file, reason in sorted(faults.items()))
-    # What a reason is made of may come from a log; Slurm shows it on one line.
-    return (_MARK + " ".join(told.split()))[:_LONGEST]
+    shown = "".join(letter if letter.isprintable() else "?" for letter in " ".join(told.split()))
+    return (_MARK + shown.replace('"', "'"))[:_LONGEST].rstrip()

@@ -49,6 +49,25 @@ def test_the_reason_names_each_device_on_one_line() -> None:
     assert len(health.text({f"/dev/nvidia{number}": "Xid 79" for number in range(99)})) == 800
 
 
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ('said "no"', "said 'no'"),
+        ("\t two\r\nlines\x85\u2028 ", "two lines"),
+        ("\x1b[31mred\x00\x07", "?[31mred??"),
+        ("\udce9", "?"),
+        ("Temp\u00e9rature", "Temp\u00e9rature"),
+    ],
+)
+def test_the_reason_is_one_that_comes_back_as_it_was_sent(reason: str, told: str) -> None:
+    assert health.text({"/dev/a": reason}) == f"platformctl: device fault: a: {told}"
+
+
+def test_a_reason_that_is_cut_ends_with_no_blank() -> None:
+    start = len(health.text({"/dev/a": "b"})) - 1
+    assert health.text({"/dev/a": f"{'b' * (799 - start)} c"})[-3:] == "bbb"
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, Any]:
     """A host with a GPU of Slurm and one of Kubernetes."""
