@@ -49,13 +49,25 @@ class Follower:
             again = self._bring(self._wanted or "")
         except Exception as error:
             # Whatever it is, the thread goes on.
-            expected = isinstance(error, (UnansweredError, OSError))
-            self._say(f"{self._name}: {error if expected else repr(error)}")
+            self._say(self._words(error))
             self._failed += 1
             return min(PENDING_SECONDS * self._failed, SETTLED_SECONDS)
         self._say("")
         self._failed = 0
         return again
+
+    def released(self) -> str:
+        """Bring that no device is faulty, once. Returns why that is not done; empty if it is."""
+        try:
+            again = self._bring("")
+        except Exception as error:
+            # Whatever it is, the other scheduler has its turn.
+            return self._words(error)
+        return "" if again is None else f"{self._name}: the node is down, and its drain ends when it is up"
+
+    def _words(self, error: Exception) -> str:
+        expected = isinstance(error, (UnansweredError, OSError))
+        return f"{self._name}: {error if expected else repr(error)}"
 
     def _say(self, words: str) -> None:
         """Write something into the service's log once, not at each try."""
