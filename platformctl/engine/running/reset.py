@@ -19,7 +19,7 @@ from platformctl.engine.checking import program
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.locking import host_lock
 from platformctl.engine.locking.interrupt import ends_cleanly
-from platformctl.engine.planning import record
+from platformctl.engine.planning import digest, record
 from platformctl.engine.running import progress
 from platformctl.engine.running.journal import Journal, new_run
 from platformctl.engine.running.outcome import HostResult, StageResult, Status
@@ -41,7 +41,7 @@ class HostReset:
     """What would be undone: roles by host, last applied first.
 
     down: hosts that could not be asked, and why. bare: hosts that have nothing of platformctl. stages: the
-    roles of every stage, by its name.
+    roles of every stage, by its name, with those that these include.
     """
 
     roles: Mapping[str, tuple[str, ...]]
@@ -73,7 +73,8 @@ async def planned_reset(
             roles_by_host[host] = (*(role for role in reversed(undoable) if role != _LAST), _LAST)
     bare = tuple(host for host in untouched if host not in recorded)
     down = {host: reply.refusal for host, reply in records.down.items()}
-    return HostReset(roles_by_host, down, bare, {stage.name: stage.roles for stage in stages})
+    named = {stage.name: digest.with_included(stage.roles, data / "roles") for stage in stages}
+    return HostReset(roles_by_host, down, bare, named)
 
 
 def describe(role: str, data: Path) -> str:
@@ -141,7 +142,10 @@ async def _forget(fleet: Fleet, planned: HostReset, result: StageResult, data: P
 
 
 def _left(planned: HostReset, end: HostResult) -> set[str]:
-    """The stages that were not undone completely: all, if a failed task belongs to no stage's own role."""
+    """The stages that were not undone completely: all, if a failed task belongs to no stage's roles.
+
+    A role that several stages include undoes itself with the first of them, so it is left for all of them.
+    """
     roles = {task.partition(" : ")[0] for task in end.failed}
     owned = {role for names in planned.stages.values() for role in names}
     left = {name for name, names in planned.stages.items() if roles & set(names)}

@@ -6,6 +6,8 @@ service forgets the fault of a GPU that was repaired without the kernel's log sa
 the service goes: it ends what the service has set under both schedulers.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import sys
@@ -13,13 +15,16 @@ from pathlib import Path
 
 sys.path.insert(0, "/usr/local/lib/platformctl-device-health")
 
-from platformctl_device_health import follower, service, state
+from platformctl_device_health import service, state
 
 SETTINGS = Path("/usr/local/lib/platformctl-device-health/settings.json")
 
 
 def main() -> int:
-    """Run what the options say; returns the exit status: 1 with --show if a device is faulty."""
+    """Run what the options say.
+
+    Returns the exit status: 1 with --show if a device is faulty, with --release if something is left.
+    """
     parser = argparse.ArgumentParser(prog="platformctl-device-health", description=__doc__)
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--show", action="store_true", help="print the faults that hold")
@@ -35,10 +40,11 @@ def main() -> int:
         return 1 if found.faults else 0
     elif options.release:
         try:
-            service.release(json.loads(SETTINGS.read_text()))
-        except (follower.UnansweredError, OSError, ValueError) as error:
-            sys.stderr.write(f"{error}\n")
-            return 1
+            left = service.release(json.loads(SETTINGS.read_text()))
+        except (OSError, ValueError) as error:
+            left = [str(error)]
+        sys.stderr.writelines(f"{words}\n" for words in left)
+        return 1 if left else 0
     else:
         service.run(json.loads(SETTINGS.read_text()))
     return 0

@@ -2,5 +2,7 @@
 
 One process a host. Checks say which device files are faulty; the ledger says which faults hold; the state
 file is read by the device plugin; Slurm's node is drained; a condition of the node in Kubernetes says why.
-Only the standard library: hosts have nothing else.
+Standard library only, Python 3.9 or newer: hosts have nothing else.
 """
+
+from __future__ import annotations

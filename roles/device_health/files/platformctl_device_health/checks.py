@@ -1,5 +1,7 @@
 """The watched devices of a host: which of their files are faulty now, and why."""
 
+from __future__ import annotations
+
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,11 +48,11 @@ class Checks:
             one.files[-1]: Command(one.command, one.files[-1]) for one in devices if one.check == COMMAND
         }
 
-    def found(self) -> dict[str, str]:
-        """For each watched file why it is faulty, empty if it is fine."""
+    def found(self) -> dict[str, str | None]:
+        """For each watched file why it is faulty, empty if it is fine; None if that is not known."""
         return {file: self._fault(one, file) for one in self._devices for file in one.files}
 
-    def _fault(self, one: Device, file: str) -> str:
+    def _fault(self, one: Device, file: str) -> str | None:
         # A GPU that failed may take its file along; the Xid says more.
         told = self._gpus.fault(file) if one.check == XID else ""
         if told:

@@ -1,5 +1,7 @@
 """Brings one scheduler to what was judged, in a thread: a scheduler that hangs delays nothing else."""
 
+from __future__ import annotations
+
 import sys
 import threading
 from collections.abc import Callable
@@ -45,13 +47,27 @@ class Follower:
         """Bring the reason; returns after how many seconds to do it again, None for never."""
         try:
             again = self._bring(self._wanted or "")
-        except (UnansweredError, OSError) as error:
-            self._say(f"{self._name}: {error}")
+        except Exception as error:
+            # Whatever it is, the thread goes on.
+            self._say(self._words(error))
             self._failed += 1
             return min(PENDING_SECONDS * self._failed, SETTLED_SECONDS)
         self._say("")
         self._failed = 0
         return again
+
+    def released(self) -> str:
+        """Bring that no device is faulty, once. Returns why that is not done; empty if it is."""
+        try:
+            again = self._bring("")
+        except Exception as error:
+            # Whatever it is, the other scheduler has its turn.
+            return self._words(error)
+        return "" if again is None else f"{self._name}: the node is down, and its drain ends when it is up"
+
+    def _words(self, error: Exception) -> str:
+        expected = isinstance(error, (UnansweredError, OSError))
+        return f"{self._name}: {error if expected else repr(error)}"
 
     def _say(self, words: str) -> None:
         """Write something into the service's log once, not at each try."""

@@ -4,6 +4,8 @@ An Xid is an event, so its fault holds until the log says that it is over: by Xi
 the driver was loaded again. An administrator ends it by `platformctl-device-health --repaired FILE`.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Which faults hold. A fault holds at once; it is over when its device was fine for some seconds. Pure."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -23,18 +25,22 @@ class Ledger:
     def __init__(self, reasons: Mapping[str, str]) -> None:
         self._faults = {file: Fault(reason) for file, reason in reasons.items()}
 
-    def judge(self, found: Mapping[str, str], now: float) -> dict[str, str]:
+    def judge(self, found: Mapping[str, str | None], now: float) -> dict[str, str]:
         """The faults that hold, with their reasons.
 
-        found: for each watched file why it is faulty, empty if it is fine. now: seconds of a clock that
-        never goes back. The reason of a fault is its first one.
+        found: for each watched file why it is faulty, empty if it is fine; None if that is not known, which
+        changes nothing. now: seconds of a clock that never goes back. The reason of a fault is its first one.
         """
         for file in [file for file in self._faults if file not in found]:
             del self._faults[file]
         for file, reason in found.items():
             if reason:
                 self._faults.setdefault(file, Fault(reason)).fine_since = None
-            elif file in self._faults:
+            elif file not in self._faults:
+                continue
+            elif reason is None:
+                self._faults[file].fine_since = None
+            else:
                 self._fine(file, now)
         return {file: fault.reason for file, fault in self._faults.items()}
 
@@ -47,9 +53,14 @@ class Ledger:
 
 
 def text(faults: Mapping[str, str]) -> str:
-    """The reason that both schedulers are told: each device, and what is wrong with it."""
+    """The reason that both schedulers are told: each device, and what is wrong with it.
+
+    What a reason is made of may come from a log or a command. It must come back from Slurm as it was sent,
+    or the drain is not known as ours: on one line, without what scontrol takes away (a quotation mark at its
+    end, blanks around it), or what a terminal or an API would not show as it is.
+    """
     if not faults:
         return ""
     told = "; ".join(f"{file.removeprefix('/dev/')}: {reason}" for file, reason in sorted(faults.items()))
-    # What a reason is made of may come from a log; Slurm shows it on one line.
-    return (_MARK + " ".join(told.split()))[:_LONGEST]
+    shown = "".join(letter if letter.isprintable() else "?" for letter in " ".join(told.split()))
+    return (_MARK + shown.replace('"', "'"))[:_LONGEST].rstrip()

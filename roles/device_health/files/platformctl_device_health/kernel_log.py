@@ -1,5 +1,7 @@
 """Reads the kernel's log from /dev/kmsg, each record once, also over restarts of this program."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import re

@@ -3,6 +3,8 @@
 It speaks as the kubelet of this host, which may change the status of its own node and of no other.
 """
 
+from __future__ import annotations
+
 import json
 import subprocess
 import time
@@ -86,7 +88,13 @@ def _now() -> str:
 def _command(words: Sequence[str], data: str) -> str:
     try:
         done = subprocess.run(
-            words, input=data, capture_output=True, text=True, timeout=_SECONDS, check=False
+            words,
+            input=data,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnansweredError(f"kubectl: {error}") from error

@@ -1,5 +1,7 @@
 """RDMA devices: whether one of their ports has a link."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 

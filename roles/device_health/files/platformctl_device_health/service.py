@@ -1,5 +1,7 @@
 """The service: judges the devices twice a second, and lets the state file and both schedulers follow."""
 
+from __future__ import annotations
+
 import sys
 import time
 from collections.abc import Mapping
@@ -70,8 +72,13 @@ def run(settings: Mapping[str, Any]) -> None:
         time.sleep(PERIOD_SECONDS)
 
 
-def release(settings: Mapping[str, Any]) -> None:
-    """Leave both schedulers as they are without this service. Raises UnansweredError."""
-    slurm.Node(settings["node"], NOTE).bring("")
+def release(settings: Mapping[str, Any]) -> list[str]:
+    """Leave both schedulers as they are without this service. Returns what could not be ended, in words."""
+    node = settings["node"]
+    followers = [Follower("Slurm", slurm.Node(node, NOTE).bring)]
     if settings["kubernetes"]:
-        kubernetes.Node(settings["node"]).bring("")
+        followers.append(Follower("Kubernetes", kubernetes.Node(node).bring))
+    left = [words for words in map(Follower.released, followers) if words]
+    if NOTE.exists():
+        left.append(f"{NOTE} remembers the drain of {node}. Try again, or remove it to leave the drain")
+    return left

@@ -5,6 +5,8 @@ job; what runs goes on. A drain is ours only if its reason, and who set it when,
 before: a drain of anybody else is never touched, and ours is never left behind.
 """
 
+from __future__ import annotations
+
 import json
 import re
 import subprocess
@@ -139,7 +141,9 @@ class Node:
 
 def _command(words: Sequence[str]) -> str:
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(
+            words, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnansweredError(f"{' '.join(words[:3])}: {error}") from error
     if done.returncode:

@@ -3,6 +3,8 @@
 It lies in memory, so it ends with the host's boot, as the faults of GPUs do.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

@@ -6,6 +6,8 @@ Xids that NVIDIA's device plugin ignores (internal/rm/health.go of NVIDIA/k8s-de
 in none of the tables below counts as fatal, as with that plugin.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass

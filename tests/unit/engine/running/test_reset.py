@@ -11,6 +11,7 @@ import pytest
 from platformctl import paths
 from platformctl.console import Format, Output
 from platformctl.engine import remote
+from platformctl.engine import stages as table
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.locking import host_lock
 from platformctl.engine.running import reset as undo
@@ -83,7 +84,7 @@ async def test_roles_are_told_which_hosts_have_nothing(playbooks: Playbooks, hos
     assert variables["reset_roles"] == {"n3": ["base"], "ctl1": [], "n2": []}
 
 
-STAGES = {"base": ("base", "users"), "containerd": ("containerd",), "charts": ()}
+STAGES = {"base": ("base", "users", "packages"), "containerd": ("containerd", "packages"), "charts": ()}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,8 @@ STAGES = {"base": ("base", "users"), "containerd": ("containerd",), "charts": ()
         ((), set()),
         (("containerd : Stop containerd",), {"containerd"}),
         (("users : Remove", "containerd : Stop"), {"base", "containerd"}),
-        (("kubernetes_kubelet : Leave the cluster",), {"base", "containerd", "charts"}),
+        (("packages : Remove",), {"base", "containerd"}),
+        (("unknown : Leave the cluster",), {"base", "containerd", "charts"}),
     ],
 )
 async def test_a_host_forgets_what_is_gone_and_nothing_else(
@@ -112,6 +114,29 @@ async def test_a_host_forgets_what_is_gone_and_nothing_else(
         assert set(kept) & set(STAGES) == left
         assert (folder / "managed").exists()
         assert (folder / "before").exists()
+
+
+@pytest.mark.parametrize(
+    ("role", "stages"),
+    [
+        ("device_health", {"kubernetes_node", "slurm_node"}),
+        ("kubernetes_kubelet", {"kubernetes_control_plane", "kubernetes_node"}),
+        ("slurm", {"slurm_accounting", "slurm_controller", "slurm_node"}),
+        ("munge", {"munge"}),
+    ],
+)
+async def test_a_role_belongs_to_the_stages_whose_roles_include_it(
+    hosts: Hosts, role: str, stages: set[str]
+) -> None:
+    found = await undo.planned_reset(FLEET, (), table.STAGES, paths.data_dir())
+    assert {name for name, roles in found.stages.items() if role in roles} == stages
+
+
+async def test_every_role_belongs_to_a_stage(hosts: Hosts) -> None:
+    found = await undo.planned_reset(FLEET, (), table.STAGES, paths.data_dir())
+    folder = paths.data_dir() / "roles"
+    there = {path.parent.parent.name for path in folder.glob("*/tasks/main.yml")}
+    assert there <= {role for roles in found.stages.values() for role in roles}
 
 
 async def test_hosts_without_anything_are_found(hosts: Hosts, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,21 @@ def devices(folder: Path, *names: str) -> Path:
     return folder
 
 
-def found(hardware: Path, dev: Path, *rows: dict[str, Any], log: tuple[str, ...] = ()) -> dict[str, str]:
+def found(
+    hardware: Path, dev: Path, *rows: dict[str, Any], log: tuple[str, ...] = ()
+) -> dict[str, str | None]:
     of_gpus = gpus.Gpus(hardware, xids.HARMLESS, {})
     of_gpus.hear(log)
     watched = [checks.device({"command": [], "slurm": True, "check": "files"} | row) for row in rows]
-    result: dict[str, str] = checks.Checks(watched, of_gpus, hardware, dev).found()
+    result: dict[str, str | None] = checks.Checks(watched, of_gpus, hardware, dev).found()
     return result
+
+
+def until(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_missing_file_is_a_fault(hardware: Path, tmp_path: Path) -> None:
@@ -130,6 +140,10 @@ def test_records_that_were_lost_are_passed_over(hardware: Path, monkeypatch: pyt
         (["sh", "-c", "echo 'temperature 104 C'; echo more; exit 1"], "temperature 104 C"),
         (["sh", "-c", "echo broken >&2; exit 1"], "broken"),
         (["false"], "false failed with 1"),
+        (
+            ["sh", "-c", r"printf 'Temp\303\251rature \351lev\351e'; exit 1"],
+            "Temp\u00e9rature \ufffdlev\ufffde",
+        ),
         (["sleep", "5"], "sleep did not end within 0 s"),
     ],
 )
@@ -143,8 +157,26 @@ def test_a_command_that_is_not_there_judges_nothing_and_is_told_once(
     monkeypatch.setattr(commands, "_EVERY_SECONDS", 0.01)
     one = commands.Command(["/no/such/program"], "/dev/xdma0")
     time.sleep(0.3)
-    assert one.fault == ""
+    assert one.fault is None
     assert capsys.readouterr().err.count("health_command cannot be started") == 1
+
+
+def test_a_command_is_run_again_whatever_went_wrong(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "_EVERY_SECONDS", 0.01)
+    answers: list[str | Exception] = [ValueError("embedded null byte"), "too hot"]
+
+    def judge(*_: object) -> str:
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(commands, "judge", judge)
+    one = commands.Command(["check"], "/dev/xdma0")
+    until(lambda: one.fault == "too hot")
+    assert "ValueError('embedded null byte')" in capsys.readouterr().err
 
 
 def test_a_command_is_told_the_file(hardware: Path, tmp_path: Path) -> None:
@@ -153,7 +185,31 @@ def test_a_command_is_told_the_file(hardware: Path, tmp_path: Path) -> None:
     row = {"files": ["/dev/xdma0"], "check": "command", "slurm": False}
     one = checks.device(row | {"command": ["sh", "-c", "echo $0; exit 1", "{file}"]})
     watched = checks.Checks([one], of_gpus, hardware, dev)
-    deadline = time.monotonic() + 10
-    while watched.found() != {"/dev/xdma0": "/dev/xdma0"}:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: watched.found() == {"/dev/xdma0": "/dev/xdma0"})
+
+
+def test_a_command_that_no_signal_ends_is_a_fault_in_time_and_is_not_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As while it waits for a driver that hangs.
+    monkeypatch.setattr(os, "killpg", lambda *_: None)
+    monkeypatch.setattr(commands, "_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(commands, "_EVERY_SECONDS", 0.01)
+    hangs, started = tmp_path / "hangs", tmp_path / "started"
+    hangs.touch()
+    script = f"echo >> {started}; while test -e {hangs}; do sleep 0.05; done; exit 0"
+    one = commands.Command(["sh", "-c", script], "/dev/xdma0")
+    until(lambda: one.fault == "sh did not end within 0 s")
+    time.sleep(0.5)
+    assert (one.fault, started.read_text()) == ("sh did not end within 0 s", "\n")
+    hangs.unlink()
+    until(lambda: one.fault == "")
+
+
+def test_a_command_is_killed_with_what_it_has_started(tmp_path: Path) -> None:
+    number = tmp_path / "number"
+    script = f"sleep 60 & echo $! > {number}; wait"
+    assert commands.judge(["sh", "-c", script], 0.5) == "sh did not end within 0 s"
+    # A zombie that nobody has waited for yet has no command line.
+    line = Path("/proc", number.read_text().strip(), "cmdline")
+    until(lambda: not line.exists() or not line.read_bytes())

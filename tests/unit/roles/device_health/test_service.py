@@ -27,6 +27,17 @@ def test_a_fault_holds_at_once_and_ends_when_the_device_was_fine_for_a_while() -
     assert ledger.judge({"/dev/a": "", "/dev/b": ""}, 2 * FINE + 1) == {}
 
 
+def test_a_device_of_which_nothing_is_known_stays_as_it_was() -> None:
+    ledger = health.Ledger({"/dev/a": "down"})
+    for now in (0, FINE, 9 * FINE):
+        assert ledger.judge({"/dev/a": None, "/dev/b": None}, now) == {"/dev/a": "down"}
+    assert ledger.judge({"/dev/a": ""}, 10 * FINE) == {"/dev/a": "down"}
+    # What is not known is not fine.
+    assert ledger.judge({"/dev/a": None}, 11 * FINE) == {"/dev/a": "down"}
+    assert ledger.judge({"/dev/a": ""}, 12 * FINE) == {"/dev/a": "down"}
+    assert ledger.judge({"/dev/a": ""}, 13 * FINE) == {}
+
+
 def test_a_device_that_is_watched_no_more_has_no_fault() -> None:
     assert health.Ledger({"/dev/old": "down"}).judge({"/dev/a": ""}, 0) == {}
 
@@ -36,6 +47,25 @@ def test_the_reason_names_each_device_on_one_line() -> None:
     text = health.text({"/dev/nvidia3": "Xid 79,\nlost", "/dev/infiniband/uverbs0": "link down"})
     assert text == "platformctl: device fault: infiniband/uverbs0: link down; nvidia3: Xid 79, lost"
     assert len(health.text({f"/dev/nvidia{number}": "Xid 79" for number in range(99)})) == 800
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ('said "no"', "said 'no'"),
+        ("\t two\r\nlines\x85\u2028 ", "two lines"),
+        ("\x1b[31mred\x00\x07", "?[31mred??"),
+        ("\udce9", "?"),
+        ("Temp\u00e9rature", "Temp\u00e9rature"),
+    ],
+)
+def test_the_reason_is_one_that_comes_back_as_it_was_sent(reason: str, told: str) -> None:
+    assert health.text({"/dev/a": reason}) == f"platformctl: device fault: a: {told}"
+
+
+def test_a_reason_that_is_cut_ends_with_no_blank() -> None:
+    start = len(health.text({"/dev/a": "b"})) - 1
+    assert health.text({"/dev/a": f"{'b' * (799 - start)} c"})[-3:] == "bbb"
 
 
 @pytest.fixture
@@ -113,6 +143,19 @@ def test_a_restart_changes_nothing(settings: dict[str, Any]) -> None:
     assert started(settings).judge(0).faults == {}
 
 
+def test_a_restart_waits_for_the_first_word_of_a_command(settings: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "answer").touch()
+    script = f"while test -e {tmp_path}/answer; do sleep 0.02; done; echo too hot; exit 1"
+    row = {"files": ["/dev/nvidia0"], "check": "command", "command": ["sh", "-c", script], "slurm": True}
+    settings["devices"] = [row]
+    before = state.State({"/dev/nvidia0": "hot"}, health.text({"/dev/nvidia0": "hot"}))
+    state.write(Path(settings["hardware"]) / "run", before)
+    one = started(settings)
+    for now in range(0, 60, 6):
+        assert one.judge(now).faults == {"/dev/nvidia0": "hot"}
+    (tmp_path / "answer").unlink()
+
+
 def test_a_damaged_state_is_an_empty_one(tmp_path: Path) -> None:
     for text in ("", "[]", '{"unknown": 1}'):
         (tmp_path / "state.json").write_text(text)
@@ -134,6 +177,22 @@ def test_a_follower_does_nothing_before_it_is_told_and_then_follows() -> None:
         one.want(text)
         assert news.wait(10)
     assert heard == ["", "broken", ""]
+
+
+def test_a_follower_goes_on_whatever_went_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    tried: list[str] = []
+    news = threading.Event()
+
+    def bring(text: str) -> None:
+        tried.append(text)
+        if len(tried) == 1:
+            raise KeyError("status")
+        news.set()
+
+    follower.Follower("Slurm", bring).want("broken")
+    assert news.wait(10)
+    assert tried == ["broken", "broken"]
+    assert capsys.readouterr().err == "Slurm: KeyError('status')\n"
 
 
 def test_a_follower_tries_again_more_rarely_and_says_it_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.roles.device_health.package import module
 
+health = module("health")
 slurm = module("slurm")
 UnansweredError = module("follower").UnansweredError
 WHY, MORE = (
@@ -43,7 +44,8 @@ class Slurm:
 
     def change(self, key: str, value: str) -> None:
         if key == "reason":
-            self.reason = value
+            # As scontrol does it.
+            self.reason = value.removeprefix('"').removesuffix('"').strip()
             self.time += 1
         elif value == "drain":
             self.flags.add("DRAIN")
@@ -78,6 +80,14 @@ def test_a_fault_drains_the_node_and_its_end_resumes_it(cluster: Slurm, note: Pa
     assert cluster.reason == MORE
     assert node.bring("") is None
     assert (cluster.flags, cluster.reason, note.exists()) == ({"IDLE"}, "", False)
+
+
+def test_a_drain_ends_whatever_the_device_was_said_to_have(cluster: Slurm, note: Path) -> None:
+    node = slurm.Node("n1", note, cluster.run)
+    node.bring(health.text({"/dev/a": ' the card says "broken"\n'}))
+    assert cluster.reason == "platformctl: device fault: a: the card says 'broken'"
+    node.bring("")
+    assert (cluster.flags, cluster.reason) == ({"IDLE"}, "")
 
 
 def test_a_drain_of_somebody_else_stays_and_ours_comes_after_it(cluster: Slurm, note: Path) -> None:
