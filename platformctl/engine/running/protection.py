@@ -1,7 +1,7 @@
 """Work of users that a plan would harm: whether the installation may go on all the same.
 
-It may if the operator said --yes, if the work runs in a maintenance reservation that was named, or if the
-nodes were drained before. Otherwise nothing is done, and the refusal names each job and pod.
+It may if the work runs in a maintenance reservation that was named, if the nodes were drained before, or if
+the operator said --yes and not --drain. Otherwise nothing is done, and the refusal names each job and pod.
 """
 
 import re
@@ -39,8 +39,8 @@ class Drainer(Protocol):
 class Protection:
     """What the operator said about running work.
 
-    yes: it may end. reservation: the name of Slurm's reservation in which it may end. drainer: nodes are
-    drained first; None if not.
+    yes: it may end, unless there is a drainer. reservation: the name of Slurm's reservation in which it may
+    end. drainer: nodes are drained first; None if not.
     """
 
     yes: bool = False
@@ -60,7 +60,7 @@ async def protect(
     else:
         nodes = frozenset()
     left = _harmful(impacts, protection.reservation, nodes)
-    if not left or protection.yes:
+    if not left or (protection.yes and protection.drainer is None):
         return ()
     if protection.drainer is None:
         raise refusal(fleet, left, protection.reservation)

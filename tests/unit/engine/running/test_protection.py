@@ -82,17 +82,19 @@ async def test_what_is_not_known_is_refused_too() -> None:
     assert await protect(Protection(yes=True), harm(unknown="slurmctld does not answer")) == ()
 
 
-async def test_nodes_are_drained_and_asked_again() -> None:
+@pytest.mark.parametrize("yes", [False, True])
+async def test_nodes_are_drained_and_asked_again(yes: bool) -> None:
     drainer = Drainer()
-    assert await protect(Protection(drainer=drainer), harm(job(), POD)) == ("n1", "k1")
+    assert await protect(Protection(yes, drainer=drainer), harm(job(), POD)) == ("n1", "k1")
     assert drainer.done == [("drain", ("n1", "k1"))]
 
 
-async def test_what_a_drain_does_not_end_is_refused_and_the_nodes_return() -> None:
+@pytest.mark.parametrize("yes", [False, True])
+async def test_what_a_drain_does_not_end_is_refused_and_the_nodes_return(yes: bool) -> None:
     drainer = Drainer()
     waiting = Hurt(Job("8", "bob", ("fast",), "PENDING", "9:00"), "fails")
     with pytest.raises(PlatformError, match="would harm work") as refused:
-        await protect(Protection(drainer=drainer), harm(job(), waiting), harm(waiting))
+        await protect(Protection(yes, drainer=drainer), harm(job(), waiting), harm(waiting))
     assert drainer.done == [("drain", ("n1",)), ("undrain", ("n1",))]
     assert refused.value.details == ["job 8 of bob (partition fast, waits): fails"]
 
