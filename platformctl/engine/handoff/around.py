@@ -1,7 +1,8 @@
 """Takes nodes out of service for the time of an installation, as `node drain` and `node undrain` do."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from platformctl.engine.cluster.node_drain import Say
 from platformctl.engine.fleet import Fleet
@@ -10,20 +11,27 @@ from platformctl.engine.handoff.hold import drain_all, undrain_all
 from platformctl.engine.handoff.work import Policy
 from platformctl.errors import PlatformError
 
-_REASON = "platformctl install --drain"
 _AT_ONCE = 4
+
+
+def _reason() -> str:
+    return f"platformctl install --drain ({datetime.now(UTC).isoformat('T', 'seconds')})"
 
 
 @dataclass(frozen=True)
 class AroundInstall:
-    """Drains nodes of a site by a policy, and puts them back."""
+    """Drains nodes of a site by a policy, and puts them back.
+
+    reason: of this run and of no other, so that it puts back only what it took out itself.
+    """
 
     fleet: Fleet
     policy: Policy
+    reason: str = field(default_factory=_reason)
 
     async def drain(self, names: Sequence[str], say: Say) -> None:
         """Drain nodes. PlatformError: on one of them something still runs; none of them stays drained."""
-        ended = await drain_all(self.fleet, names, _REASON, self.policy, _AT_ONCE, say)
+        ended = await drain_all(self.fleet, names, self.reason, self.policy, _AT_ONCE, say, keep=True)
         try:
             _conclude(self.fleet, ended, say)
         except PlatformError:
@@ -31,8 +39,9 @@ class AroundInstall:
             raise
 
     async def undrain(self, names: Sequence[str], say: Say) -> None:
-        """Put nodes back. PlatformError: one of them stays drained."""
-        _conclude(self.fleet, await undrain_all(self.fleet, names, _AT_ONCE, say), say)
+        """Put back those nodes that this run drained. PlatformError: one of them stays so."""
+        ended = await undrain_all(self.fleet, names, _AT_ONCE, say, only=self.reason)
+        _conclude(self.fleet, ended, say)
 
 
 def _conclude(fleet: Fleet, ended: Sequence[Ended], say: Say) -> None:

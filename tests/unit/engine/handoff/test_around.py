@@ -14,14 +14,17 @@ from tests.unit.engine.sites import make_fleet
 def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...]]]:
     calls: list[tuple[str, tuple[str, ...]]] = []
 
-    async def drain_all(_fleet, names, *_):
+    async def drain_all(_fleet, names, reason, *_, keep):
+        assert keep
+        assert reason == DRAINER.reason
         calls.append(("drain", tuple(names)))
         return [
             Ended(name, name != "n2", f"{name}: words", ExitCode.DONE if name != "n2" else ExitCode.REFUSED)
             for name in names
         ]
 
-    async def undrain_all(_fleet, names, *_):
+    async def undrain_all(_fleet, names, *_, only):
+        assert only == DRAINER.reason
         calls.append(("undrain", tuple(names)))
         return [Ended(name, True, f"{name} is not drained any more") for name in names]
 
