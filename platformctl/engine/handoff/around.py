@@ -9,6 +9,7 @@ from platformctl.engine.fleet import Fleet
 from platformctl.engine.handoff.each import Ended
 from platformctl.engine.handoff.hold import drain_all, undrain_all
 from platformctl.engine.handoff.work import Policy
+from platformctl.engine.running.protection import put_back
 from platformctl.errors import PlatformError
 
 _AT_ONCE = 4
@@ -22,20 +23,22 @@ def _reason() -> str:
 class AroundInstall:
     """Drains nodes of a site by a policy, and puts them back.
 
-    reason: of this run and of no other, so that it puts back only what it took out itself.
+    options: by which `install` was asked for this. reason: of this run and of no other, so that it puts back
+    only what it took out itself.
     """
 
     fleet: Fleet
     policy: Policy
+    options: str = "--drain"
     reason: str = field(default_factory=_reason)
 
     async def drain(self, names: Sequence[str], say: Say) -> None:
         """Drain nodes. PlatformError: on one of them something still runs; none of them stays drained."""
-        ended = await drain_all(self.fleet, names, self.reason, self.policy, _AT_ONCE, say, keep=True)
         try:
+            ended = await drain_all(self.fleet, names, self.reason, self.policy, _AT_ONCE, say, keep=True)
             _conclude(self.fleet, ended, say)
-        except PlatformError:
-            await self.undrain(names, say)
+        except BaseException:
+            await put_back(self, names, say)
             raise
 
     async def undrain(self, names: Sequence[str], say: Say) -> None:

@@ -1,6 +1,7 @@
 """Brings a site to what its inventory says: lock, plan, run what differs, record what ended well."""
 
 import asyncio
+import shlex
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -46,7 +47,8 @@ class Options:
     """What the user asked for. limit: patterns of hosts; stages: names; empty means all.
 
     details: whether the stages of a first installation are named one by one. agreed: names of what may be
-    taken over, beside those of the inventory. drainer, reservation: see Protection.
+    taken over, beside those of the inventory. drainer, reservation: see Protection. command: the command line
+    with what was chosen, if it is another one than `install`.
     """
 
     limit: tuple[str, ...] = ()
@@ -58,6 +60,18 @@ class Options:
     agreed: tuple[str, ...] = ()
     reservation: str = ""
     drainer: Drainer | None = None
+    command: str = ""
+
+    def line(self, inventory: Path) -> str:
+        """The command line with what was chosen, and without what was said about running work."""
+        chosen = [*_each("--limit", self.limit), *_each("--stage", self.stages), *["--full"] * self.full]
+        line = self.command or " ".join([f"platformctl install -i {inventory}", *chosen])
+        return " ".join([line, *_each("--yes", self.agreed)])
+
+    def repeated(self, inventory: Path) -> str:
+        """The command line that continues the work. A yes must be said again."""
+        said = [self.drainer.options] if self.drainer else []
+        return " ".join([self.line(inventory), *said, *_each("--reservation", [self.reservation])])
 
     @property
     def protection(self) -> Protection:
@@ -109,7 +123,7 @@ class Installation:
 
     async def run(self, output: Output) -> ExitCode:
         """Install; returns the exit code."""
-        with ends_cleanly(f"platformctl install -i {self.fleet.inventory}"):
+        with ends_cleanly(self.options.repeated(self.fleet.inventory)):
             return await self._run(output, _lock(self.fleet))
 
     async def run_locked(self, output: Output) -> ExitCode:
@@ -344,6 +358,11 @@ def _busy(planned: Plan) -> dict[str, None]:
     return {
         step.host: None for step in planned.steps if step.host != LOCALHOST and step.host not in planned.down
     }
+
+
+def _each(option: str, values: Sequence[str]) -> list[str]:
+    """The words of an option, once for each value that is not empty."""
+    return [f"{option} {shlex.quote(value)}" for value in values if value]
 
 
 def _fine(results: Mapping[str, StageResult]) -> bool:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from platformctl.engine import remote
 from platformctl.engine.fleet import Fleet
+from platformctl.engine.locking.interrupt import to_its_end
 from platformctl.engine.planning.impact import Hurt, Impact
 from platformctl.engine.planning.work import Job, expand
 from platformctl.errors import ExitCode, PlatformError
@@ -28,8 +29,15 @@ Look = Callable[[], Awaitable[tuple[Impact, ...]]]
 class Drainer(Protocol):
     """Takes nodes out of service, and puts them back. Both raise PlatformError if one stays as it was."""
 
+    @property
+    def options(self) -> str:
+        """The options of `install` that ask for this."""
+
     async def drain(self, names: Sequence[str], say: Say) -> None:
-        """Let no new work start on nodes, and wait until what runs there has ended, as the policy says."""
+        """Let no new work start on nodes, and wait until what runs there has ended, as the policy says.
+
+        If that fails or is cancelled, all of them are put back.
+        """
 
     async def undrain(self, names: Sequence[str], say: Say) -> None:
         """Put back into service what `drain` took out. What others took out stays."""
@@ -67,12 +75,28 @@ async def protect(
     names = tuple(dict.fromkeys(node for one in left for node in one.nodes if node in fleet.hosts))
     if names:
         await protection.drainer.drain(names, say)
-    left = _harmful(await look(), protection.reservation, nodes)
-    if left:
-        if names:
-            await protection.drainer.undrain(names, say)
-        raise refusal(fleet, left, protection.reservation)
+    try:
+        left = _harmful(await look(), protection.reservation, nodes)
+        if left:
+            raise refusal(fleet, left, protection.reservation)
+    except BaseException:
+        await put_back(protection.drainer, names, say)
+        raise
     return names
+
+
+async def put_back(drainer: Drainer, names: Sequence[str], say: Say) -> PlatformError | None:
+    """Put nodes back into service, also while the run is cancelled. Says and returns why one stays out."""
+
+    async def undrain() -> PlatformError | None:
+        try:
+            await drainer.undrain(names, say)
+        except PlatformError as error:
+            say(f"{error.what}; to do: {error.next}")
+            return error
+        return None
+
+    return await to_its_end(undrain()) if names else None
 
 
 def _harmful(impacts: Sequence[Impact], reservation: str, nodes: frozenset[str]) -> list[Impact]:

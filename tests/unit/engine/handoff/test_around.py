@@ -1,5 +1,7 @@
 """Nodes that are drained for the time of an installation."""
 
+import asyncio
+
 import pytest
 
 from platformctl.engine.handoff import around
@@ -49,3 +51,16 @@ async def test_if_one_does_not_get_empty_all_are_put_back(done):
         await DRAINER.drain(["n1", "n2"], lambda _: None)
     assert refused.value.code is ExitCode.REFUSED
     assert done == [("drain", ("n1", "n2")), ("undrain", ("n1", "n2"))]
+
+
+async def test_if_the_run_is_cancelled_while_it_waits_all_are_put_back(done, monkeypatch):
+    async def forever(*_, **__):
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(around, "drain_all", forever)
+    task = asyncio.create_task(DRAINER.drain(["n1"], lambda _: None))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done == [("undrain", ("n1",))]

@@ -1,5 +1,6 @@
 """Work that a plan would harm: who agreed to it, and what is done otherwise."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -35,6 +36,8 @@ def harm(*hurt: Hurt, unknown: str = "") -> tuple[Impact, ...]:
 
 class Drainer:
     """Notes what it is asked for."""
+
+    options = "--drain"
 
     def __init__(self) -> None:
         self.done: list[tuple[str, tuple[str, ...]]] = []
@@ -97,6 +100,28 @@ async def test_what_a_drain_does_not_end_is_refused_and_the_nodes_return(yes: bo
         await protect(Protection(yes, drainer=drainer), harm(job(), waiting), harm(waiting))
     assert drainer.done == [("drain", ("n1",)), ("undrain", ("n1",))]
     assert refused.value.details == ["job 8 of bob (partition fast, waits): fails"]
+
+
+async def test_nodes_return_if_the_run_ends_while_the_schedulers_are_asked_again() -> None:
+    drainer = Drainer()
+
+    async def look() -> tuple[Impact, ...]:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await protection.protect(FLEET, Protection(drainer=drainer), harm(job()), look, lambda _: None)
+    assert drainer.done == [("drain", ("n1",)), ("undrain", ("n1",))]
+
+
+async def test_an_error_while_nodes_return_is_said_and_hides_no_other() -> None:
+    class Stuck(Drainer):
+        async def undrain(self, names: Sequence[str], say: Say) -> None:
+            raise PlatformError("n1 is still drained", next="look there")
+
+    said: list[str] = []
+    error = await protection.put_back(Stuck(), ["n1"], said.append)
+    assert error is not None
+    assert said == ["n1 is still drained; to do: look there"]
 
 
 async def test_a_node_that_the_inventory_lacks_cannot_be_drained() -> None:
