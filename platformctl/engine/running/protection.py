@@ -56,6 +56,18 @@ class Protection:
     drainer: Drainer | None = None
 
 
+@dataclass
+class Drained:
+    """Nodes that were drained for a run.
+
+    unfit: tells which hosts are in no state to serve. stuck: why one of the others could not be put back.
+    """
+
+    names: tuple[str, ...]
+    unfit: Callable[[], set[str]] = set
+    stuck: PlatformError | None = None
+
+
 async def protect(
     fleet: Fleet, protection: Protection, impacts: Sequence[Impact], look: Look, say: Say
 ) -> tuple[str, ...]:
