@@ -13,6 +13,7 @@ from platformctl.engine.running.protection import put_back
 from platformctl.errors import PlatformError
 
 _AT_ONCE = 4
+_MORE_TIME = "the same command with more --timeout, or with --deadline; or wait until this work has ended"
 
 
 def _reason() -> str:
@@ -36,7 +37,7 @@ class AroundInstall:
         """Drain nodes. PlatformError: on one of them something still runs; none of them stays drained."""
         try:
             ended = await drain_all(self.fleet, names, self.reason, self.policy, _AT_ONCE, say, keep=True)
-            _conclude(self.fleet, ended, say)
+            _conclude(ended, _MORE_TIME, say)
         except BaseException:
             await put_back(self, names, say)
             raise
@@ -44,10 +45,11 @@ class AroundInstall:
     async def undrain(self, names: Sequence[str], say: Say) -> None:
         """Put back those nodes that this run drained. PlatformError: one of them stays so."""
         ended = await undrain_all(self.fleet, names, _AT_ONCE, say, only=self.reason)
-        _conclude(self.fleet, ended, say)
+        again = f"platformctl node undrain -i {self.fleet.inventory} "
+        _conclude(ended, again + " ".join(one.name for one in ended if not one.fine), say)
 
 
-def _conclude(fleet: Fleet, ended: Sequence[Ended], say: Say) -> None:
+def _conclude(ended: Sequence[Ended], remedy: str, say: Say) -> None:
     for one in ended:
         if one.fine:
             say(one.words)
@@ -56,7 +58,6 @@ def _conclude(fleet: Fleet, ended: Sequence[Ended], say: Say) -> None:
         raise PlatformError(
             "; ".join(one.words for one in bad),
             where=", ".join(one.name for one in bad),
-            next=f"platformctl install -i {fleet.inventory} --drain with more --timeout, or with --deadline;"
-            " or wait for this work",
+            next=remedy,
             code=max(one.code for one in bad),
         )

@@ -50,6 +50,7 @@ async def test_if_one_does_not_get_empty_all_are_put_back(done):
     with pytest.raises(PlatformError, match="n2: words") as refused:
         await DRAINER.drain(["n1", "n2"], lambda _: None)
     assert refused.value.code is ExitCode.REFUSED
+    assert refused.value.next.startswith("the same command with more --timeout")
     assert done == [("drain", ("n1", "n2")), ("undrain", ("n1", "n2"))]
 
 
@@ -64,3 +65,14 @@ async def test_if_the_run_is_cancelled_while_it_waits_all_are_put_back(done, mon
     with pytest.raises(asyncio.CancelledError):
         await task
     assert done == [("undrain", ("n1",))]
+
+
+async def test_the_remedy_of_a_failed_undrain_is_the_undrain_of_those_nodes(done, monkeypatch):
+    async def undrain_all(_fleet, names, *_, **__):
+        return [Ended(name, name == "n1", f"{name}: words", ExitCode.UNREACHABLE) for name in names]
+
+    monkeypatch.setattr(around, "undrain_all", undrain_all)
+    with pytest.raises(PlatformError, match="n2: words") as failed:
+        await DRAINER.undrain(["n1", "n2"], lambda _: None)
+    assert failed.value.next == f"platformctl node undrain -i {DRAINER.fleet.inventory} n2"
+    assert failed.value.code is ExitCode.UNREACHABLE
