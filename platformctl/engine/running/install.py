@@ -73,10 +73,10 @@ class Options:
         said = [self.drainer.options] if self.drainer else []
         return " ".join([self.line(inventory), *said, *_each("--reservation", [self.reservation])])
 
-    @property
-    def protection(self) -> Protection:
+    def protection(self, inventory: Path) -> Protection:
         """What was said about running work."""
-        return Protection(self.yes, self.reservation, self.drainer)
+        line = self.line(inventory)
+        return Protection(self.yes, self.reservation, self.drainer, line, drains=not self.command)
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class Installation:
         async def look() -> tuple[Impact, ...]:
             return await self._impacts(draft.plan)
 
-        chosen = self.options.protection
+        chosen = self.options.protection(self.fleet.inventory)
         names = await protection.protect(self.fleet, chosen, draft.impacts, look, say)
         drained = Drained(names)
         try:

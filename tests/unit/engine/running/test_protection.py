@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from platformctl.engine.planning.impact import Hurt, Impact
 from platformctl.engine.planning.work import Job, Pod
 from platformctl.engine.remote import Reply
 from platformctl.engine.running import protection
+from platformctl.engine.running.install import Options
 from platformctl.engine.running.protection import Protection, Say
 from platformctl.errors import ExitCode, PlatformError
 from tests.unit.engine.sites import make_fleet
@@ -76,6 +78,48 @@ async def test_harm_is_refused_and_names_each_job_and_pod() -> None:
     ]
     assert "--drain" in refused.value.next
     assert await protect(Protection(yes=True), harm(job(), POD)) == ()
+
+
+WAITS = Hurt(Job("8", "bob", ("fast",), "PENDING", "9:00"), "fails")
+ELSEWHERE = job("", "gone")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "impacts", "drain"),
+    [
+        (Protection(), harm(job(), POD), True),
+        (Protection(reservation="upkeep"), harm(job()), True),
+        (Protection(), harm(WAITS), False),
+        (Protection(), harm(job(), WAITS), False),
+        (Protection(), harm(ELSEWHERE), False),
+        (Protection(), harm(job(), unknown="slurmctld does not answer"), False),
+        (Protection(drainer=Drainer()), harm(job()), False),
+        (Protection(drains=False), harm(job()), False),
+    ],
+)
+def test_a_drain_is_advised_only_if_it_can_help(
+    chosen: Protection, impacts: tuple[Impact, ...], drain: bool
+) -> None:
+    refused = protection.refusal(
+        FLEET, impacts, replace(chosen, line="platformctl install -i site --limit n1")
+    )
+    assert ("--drain" in refused.next) == drain
+    assert "platformctl install -i site --limit n1 --yes, which lets it happen" in refused.next
+
+
+def test_the_advice_repeats_what_was_chosen() -> None:
+    chosen = Options(limit=("n1",), stages=("slurm_node",), agreed=("k3s",)).protection(FLEET.inventory)
+    install = f"platformctl install -i {FLEET.inventory} --limit n1 --stage slurm_node --yes k3s"
+    assert protection.refusal(FLEET, harm(job()), chosen).next.startswith(f"{install} --drain, which")
+    kept = replace(chosen, reservation="upkeep")
+    assert f"{install} --reservation upkeep --drain" in protection.refusal(FLEET, harm(job()), kept).next
+    add = Options(limit=("n2", "ctl1"), stages=("slurm_node",), command="platformctl node add -i site n2")
+    advice = protection.refusal(FLEET, harm(job()), add.protection(FLEET.inventory)).next
+    assert advice == (
+        f"platformctl node drain -i {FLEET.inventory} n1 --reason TEXT, then the same command, then"
+        f" platformctl node undrain -i {FLEET.inventory} n1;"
+        " or platformctl node add -i site n2 --yes, which lets it happen"
+    )
 
 
 async def test_what_is_not_known_is_refused_too() -> None:
@@ -171,4 +215,4 @@ async def test_a_reservation_that_slurm_does_not_know_is_refused(monkeypatch: py
     with pytest.raises(PlatformError, match="Reservation upkeep not found"):
         await protect(Protection(reservation="upkeep"), harm())
     with pytest.raises(PlatformError, match="no Slurm"):
-        await protection.reserved(make_fleet({"n1": ()}), "upkeep")
+        await protection.reserved(make_fleet({"n1": ()}), Protection(reservation="upkeep"))
