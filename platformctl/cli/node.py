@@ -182,7 +182,16 @@ def add(
     details = output.json or output.verbose > 0
     limit = addition.hosts(fleet, names)
     stages = addition.stages(fleet, names, STAGES)
-    options = Options(limit, stages, False, yes, output.verbose, details, tuple(agreed or ()))
+    options = Options(
+        limit,
+        stages,
+        False,
+        yes,
+        output.verbose,
+        details,
+        tuple(agreed or ()),
+        command=f"platformctl node add -i {inventory} {shlex.join(names)}",
+    )
     raise typer.Exit(asyncio.run(Installation(fleet, options).run(output)))
 
 

@@ -22,6 +22,7 @@ from platformctl.cli.work_policy import (
     TimeoutOption,
     WaitOption,
     policy,
+    policy_words,
 )
 from platformctl.console import Output
 from platformctl.engine.fleet import Fleet
@@ -117,7 +118,8 @@ def install(
 
     output: Output = ctx.obj
     chosen = policy(wait, requeue, deadline, now, timeout)
-    _refuse_idle(drain, wait or requeue or bool(deadline) or now or timeout != DEFAULT_SECONDS)
+    said = policy_words(requeue, deadline, now, timeout)
+    _refuse_idle(drain, wait or bool(said))
     details = output.json or output.verbose > 0
     fleet = _load(inventory)
     options = Options(
@@ -129,7 +131,7 @@ def install(
         details,
         tuple(agreed or ()),
         reservation,
-        AroundInstall(fleet, chosen) if drain else None,
+        AroundInstall(fleet, chosen, f"--drain {said}".strip()) if drain else None,
     )
     installation = Installation(fleet, options)
     if installation.fetches:

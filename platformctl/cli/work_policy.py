@@ -40,6 +40,12 @@ def policy(wait: bool, requeue: bool, deadline: str, now: bool, timeout: int) ->
     return Policy(seconds, requeue=requeue, ends=bool(deadline), now=now)
 
 
+def policy_words(requeue: bool, deadline: str, now: bool, timeout: int) -> str:
+    """These options as they are given, without those that have their defaults."""
+    chosen = [*["--requeue"] * requeue, *["--now"] * now, *([f"--deadline {deadline}"] if deadline else [])]
+    return " ".join([*chosen, *([f"--timeout {timeout}"] if timeout != DEFAULT_SECONDS else [])])
+
+
 def _seconds(text: str) -> float:
     """The seconds of a time such as 90s, 30m, 2h or 1d."""
     found = re.fullmatch(r"(\d+)([smhd])", text)

@@ -25,6 +25,7 @@ class Scope(StrEnum):
     """Whose work a change ends."""
 
     ALL_JOBS = "every running job"
+    QUEUE = "every job, waiting ones too"
     HOST_JOBS = "the running jobs on the stage's host"
     NODE_JOBS = "the running jobs on the node that the changed part names"
     NODE_HOLDERS = "those of them that hold a device of the kind that the changed part names"

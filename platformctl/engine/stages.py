@@ -472,8 +472,8 @@ STAGES: tuple[Stage, ...] = (
         effect="slurmctld reads its configuration again; jobs keep running",
         daemons=(Daemon("slurmctld", variables("slurm_controller_port"), "Slurm's queue", 10),),
         harms=(
-            Harm(variables("slurm_cluster_name"), Scope.ALL_JOBS, _CLUSTER_HARM),
-            Harm(variables("slurm_controller_state_directory"), Scope.ALL_JOBS, _STATE_HARM),
+            Harm(variables("slurm_cluster_name"), Scope.QUEUE, _CLUSTER_HARM),
+            Harm(variables("slurm_controller_state_directory"), Scope.QUEUE, _STATE_HARM),
             Harm(variables("slurm_controller_port", "slurm_node_port"), Scope.ALL_JOBS, _PORT_HARM),
             # A node that only leaves its partitions keeps its jobs.
             Harm(("node:*",), Scope.NODE_JOBS, "fails, as Slurm has no such node any more", gone),

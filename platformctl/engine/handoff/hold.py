@@ -22,34 +22,52 @@ TAINT = {"key": "platformctl.io/drained", "effect": "NoSchedule"}
 
 
 async def drain_all(
-    fleet: Fleet, names: Sequence[str], reason: str, policy: Policy, at_once: int, say: Say
+    fleet: Fleet,
+    names: Sequence[str],
+    reason: str,
+    policy: Policy,
+    at_once: int,
+    say: Say,
+    *,
+    keep: bool = False,
 ) -> list[Ended]:
-    """Let no new work start on nodes, and let what runs there end. PlatformError: one of them is no node."""
+    """Let no new work start on nodes, and let what runs there end. PlatformError: one of them is no node.
+
+    keep: a node that was taken out of service before keeps the reason that it has.
+    """
     for name in names:
         _refuse_others(fleet, name)
 
     async def work(client: KubernetesClient, name: str) -> str:
-        return await _drain(fleet, client, name, reason, policy, say)
+        return await _drain(fleet, client, name, reason, policy, say, keep)
 
     return await each(fleet, names, "node drain", work, at_once)
 
 
-async def undrain_all(fleet: Fleet, names: Sequence[str], at_once: int, _say: Say) -> list[Ended]:
-    """End what drain_all did. PlatformError: one of them is no node."""
+async def undrain_all(
+    fleet: Fleet, names: Sequence[str], at_once: int, _say: Say, *, only: str = ""
+) -> list[Ended]:
+    """End what drain_all did. PlatformError: one of them is no node.
+
+    only: nodes that were taken out of service for another reason than this stay so; all return if empty.
+    """
     for name in names:
         _refuse_others(fleet, name)
 
     async def work(client: KubernetesClient, name: str) -> str:
-        return await _undrain(fleet, client, name)
+        return await _undrain(fleet, client, name, only)
 
     return await each(fleet, names, "node undrain", work, at_once)
 
 
 async def _drain(
-    fleet: Fleet, client: KubernetesClient, name: str, reason: str, policy: Policy, say: Say
+    fleet: Fleet, client: KubernetesClient, name: str, reason: str, policy: Policy, say: Say, keep: bool
 ) -> str:
     account = await accounts.read(client, name)
-    account = await accounts.write(client, replace(account, held=reason))
+    if keep and account.held:
+        reason = account.held
+    else:
+        account = await accounts.write(client, replace(account, held=reason))
     waiting = []
     if _of(fleet, name, "slurm"):
         node = await slurm_side.look(fleet, name)
@@ -73,8 +91,10 @@ async def _drain(
     return f"{name} is empty and takes no new work: {reason}"
 
 
-async def _undrain(fleet: Fleet, client: KubernetesClient, name: str) -> str:
+async def _undrain(fleet: Fleet, client: KubernetesClient, name: str, only: str) -> str:
     account = await accounts.read(client, name)
+    if only and account.held not in ("", only):
+        return f"{name} stays out of service, as `platformctl node drain` says: {account.held}"
     if not account.held:
         return f"{name} was not taken out of service by `platformctl node drain`, so nothing was done"
     closed = []

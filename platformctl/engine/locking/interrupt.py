@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 from platformctl.errors import PlatformError
 
@@ -16,7 +17,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def ends_cleanly(command: str) -> Iterator[None]:
     """Cancel the current task when a signal comes, and raise PlatformError after its clean-up.
 
-    command: the command line that continues the work. A second signal interrupts the clean-up.
+    command: the command line that continues the work. A second signal interrupts the clean-up, but for what
+    is done `to_its_end`.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
@@ -39,3 +41,17 @@ def ends_cleanly(command: str) -> Iterator[None]:
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
+
+
+async def to_its_end[T](work: Coroutine[Any, Any, T]) -> T:
+    """Do work that must not stay half done; if this task is cancelled meanwhile, it ends after the work."""
+    task, cancelled = asyncio.create_task(work), None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    result = task.result()
+    if cancelled:
+        raise cancelled
+    return result

@@ -167,6 +167,7 @@ def _pods(work: Work, host: str) -> list[Pod]:
 
 _SCOPES: Mapping[Scope, Chosen] = {
     Scope.ALL_JOBS: lambda work, _host, _name, _fleet: [job for job in work.jobs if not job.waits],
+    Scope.QUEUE: lambda work, _host, _name, _fleet: work.jobs,
     Scope.HOST_JOBS: lambda work, host, _name, _fleet: work.jobs_on.get(host, ()),
     Scope.NODE_JOBS: lambda work, _host, name, _fleet: work.jobs_on.get(name, ()),
     Scope.NODE_HOLDERS: lambda work, _host, name, _fleet: _holding(name, work),

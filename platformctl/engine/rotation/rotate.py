@@ -129,7 +129,8 @@ class _Rotating:
         return await self._installation(fleet).run_locked(self._output)
 
     def _installation(self, fleet: Fleet) -> Installation:
-        return Installation(fleet, Options(stages=self._row.stages, yes=self._yes, details=False))
+        options = Options(stages=self._row.stages, yes=self._yes, details=False, command=self._command)
+        return Installation(fleet, options)
 
     def _advance(self, fleet: Fleet) -> Phase | None:
         """Take the vault one phase on, unless another run has done so."""

@@ -7,7 +7,7 @@ Of hosts in service, one is tried before the others (see waves.py).
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from platformctl.engine.planning import digest, sizes
@@ -50,6 +50,15 @@ class Execution:
         self._unfit: set[str] = set()
         # Hosts that a stage has not been applied to yet, by stage.
         self._fresh: dict[str, set[str]] = {}
+        # By host, the stages that were planned, that have begun, and that have ended well.
+        self._planned: dict[str, set[str]] = {}
+        self._begun: dict[str, set[str]] = {}
+        self._done: dict[str, set[str]] = {}
+
+    @property
+    def halfway(self) -> set[str]:
+        """The hosts on which a stage has begun and not all planned ones have ended well."""
+        return {host for host in self._begun if self._planned[host] - self._done.get(host, set())}
 
     async def run(self, stages: Sequence[Stage], plan: Plan) -> dict[str, StageResult]:
         """Run all of it; returns the results by stage. stages: in graph order."""
@@ -57,6 +66,7 @@ class Execution:
         self._unfit = set(down)
         for step in plan.steps:
             self._fresh.setdefault(step.stage, set()).update({step.host} if step.fresh else ())
+            self._planned.setdefault(step.host, set()).add(step.stage)
         targets = {stage.name: stage.targets(self._fleet) for stage in stages}
         results = await scheduler.run(stages, plan.work, self._stage, down, targets)
         self._reporter.untried(results)
@@ -115,6 +125,8 @@ class Execution:
         remembered: parts of the digest, fingerprints of secrets, and values that a plan may show, by host.
         """
         _, prints, _ = remembered
+        if stage.runner is not StageRunner.PREFLIGHT:
+            _note(self._begun, stage, hosts)
         refused = await self._begin(stage, {host: prints[host] for host in hosts})
         ready = tuple(host for host in hosts if host not in refused)
         if not ready:
@@ -125,6 +137,7 @@ class Execution:
             result = await steps.run(stage, ready, self._context)
         result = await self._prove(stage, result)
         result = await self._keep(stage, result, *remembered)
+        _note(self._done, stage, (host for host, end in result.hosts.items() if end.status.fine))
         return StageResult(stage.name, {**refused, **result.hosts}, result.seconds)
 
     async def _prove(self, stage: Stage, result: StageResult) -> StageResult:
@@ -192,6 +205,11 @@ class Execution:
 
         ends = await together(one(host, end) for host, end in result.hosts.items())
         return StageResult(result.stage, dict(zip(result.hosts, ends, strict=True)), result.seconds)
+
+
+def _note(noted: dict[str, set[str]], stage: Stage, hosts: Iterable[str]) -> None:
+    for host in hosts:
+        noted.setdefault(host, set()).add(stage.name)
 
 
 def _broken(end: HostResult) -> bool:

@@ -1,10 +1,11 @@
 """Brings a site to what its inventory says: lock, plan, run what differs, record what ended well."""
 
 import asyncio
+import shlex
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from platformctl.engine.running.durations import Durations
 from platformctl.engine.running.execution import Execution
 from platformctl.engine.running.journal import Journal, new_run
 from platformctl.engine.running.outcome import StageResult
-from platformctl.engine.running.protection import Drainer, Protection
+from platformctl.engine.running.protection import Drained, Drainer, Protection
 from platformctl.engine.running.redact import Redactor
 from platformctl.engine.running.report import Reporter
 from platformctl.engine.stages import STAGES, Stage, StageRunner
@@ -46,7 +47,8 @@ class Options:
     """What the user asked for. limit: patterns of hosts; stages: names; empty means all.
 
     details: whether the stages of a first installation are named one by one. agreed: names of what may be
-    taken over, beside those of the inventory. drainer, reservation: see Protection.
+    taken over, beside those of the inventory. drainer, reservation: see Protection. command: the command line
+    with what was chosen, if it is another one than `install`.
     """
 
     limit: tuple[str, ...] = ()
@@ -58,11 +60,23 @@ class Options:
     agreed: tuple[str, ...] = ()
     reservation: str = ""
     drainer: Drainer | None = None
+    command: str = ""
 
-    @property
-    def protection(self) -> Protection:
+    def line(self, inventory: Path) -> str:
+        """The command line with what was chosen, and without what was said about running work."""
+        chosen = [*_each("--limit", self.limit), *_each("--stage", self.stages), *["--full"] * self.full]
+        line = self.command or " ".join([f"platformctl install -i {inventory}", *chosen])
+        return " ".join([line, *_each("--yes", self.agreed)])
+
+    def repeated(self, inventory: Path) -> str:
+        """The command line that continues the work. A yes must be said again."""
+        said = [self.drainer.options] if self.drainer else []
+        return " ".join([self.line(inventory), *said, *_each("--reservation", [self.reservation])])
+
+    def protection(self, inventory: Path) -> Protection:
         """What was said about running work."""
-        return Protection(self.yes, self.reservation, self.drainer)
+        line = self.line(inventory)
+        return Protection(self.yes, self.reservation, self.drainer, line, drains=not self.command)
 
 
 @dataclass(frozen=True)
@@ -109,7 +123,7 @@ class Installation:
 
     async def run(self, output: Output) -> ExitCode:
         """Install; returns the exit code."""
-        with ends_cleanly(f"platformctl install -i {self.fleet.inventory}"):
+        with ends_cleanly(self.options.repeated(self.fleet.inventory)):
             return await self._run(output, _lock(self.fleet))
 
     async def run_locked(self, output: Output) -> ExitCode:
@@ -128,17 +142,23 @@ class Installation:
             )
             reporter = Reporter(self.fleet, journal, "install")
             with reporter.concluded(started):
-                results = await self._carry_out(journal, reporter, lock)
+                results, stuck = await self._carry_out(journal, reporter, lock)
             durations.save({name: result.seconds for name, result in results.items() if result.seconds})
-            return reporter.finish(results, time.monotonic() - started)
+            code = reporter.finish(results, time.monotonic() - started)
+            if stuck:
+                raise replace(stuck, code=max(code, stuck.code))
+            return code
 
     async def _carry_out(
         self, journal: Journal, reporter: Reporter, lock: AbstractAsyncContextManager[None]
-    ) -> dict[str, StageResult]:
-        """Run all stages that differ; only the artefacts' stage, if fetching them failed."""
+    ) -> tuple[dict[str, StageResult], PlatformError | None]:
+        """Run all stages that differ; only the artefacts' stage, if fetching them failed.
+
+        Returns also why a node that was drained for this could not be put back.
+        """
         results = await self._fetch(journal, reporter)
         if not _fine(results):
-            return results
+            return results, None
         async with lock:
             records, members, clusters = await self._look()
             draft = await self._draft(records, members, clusters, fetch=True)
@@ -155,16 +175,17 @@ class Installation:
                 context = self._context(draft, journal)
                 await self._take_on(context, draft)
                 execution = Execution(context, records, reporter, self.options.verbosity)
+                drained.unfit = lambda: execution.halfway
                 results |= await execution.run(self.stages, draft.plan)
-                drained -= _unfit(results)
-            return results
+                drained.unfit = lambda: execution.halfway | _unfit(results)
+            return results, drained.stuck
 
     @asynccontextmanager
-    async def _protected(self, draft: Draft, journal: Journal) -> AsyncIterator[set[str]]:
+    async def _protected(self, draft: Draft, journal: Journal) -> AsyncIterator[Drained]:
         """While work of users is safe from the plan. PlatformError: it would be harmed.
 
-        Gives the nodes that were drained for it. Those that are left in the set are put back afterwards; a
-        node on which a stage failed is taken out of it, and stays drained.
+        Gives the nodes that were drained for it. They are put back afterwards, whatever has happened, but for
+        those that are unfit.
         """
 
         def say(message: str) -> None:
@@ -173,17 +194,19 @@ class Installation:
         async def look() -> tuple[Impact, ...]:
             return await self._impacts(draft.plan)
 
-        chosen = self.options.protection
+        chosen = self.options.protection(self.fleet.inventory)
         names = await protection.protect(self.fleet, chosen, draft.impacts, look, say)
-        drained = set(names)
+        drained = Drained(names)
         try:
             yield drained
         finally:
-            if chosen.drainer and drained:
-                await chosen.drainer.undrain(sorted(drained), say)
-            if kept := set(names) - drained:
-                again = f"platformctl node undrain -i {self.fleet.inventory} {' '.join(sorted(kept))}"
-                say(f"{', '.join(sorted(kept))} stays drained, as a stage failed there; to end that: {again}")
+            unfit = drained.unfit()
+            if kept := [name for name in names if name in unfit]:
+                again = f"platformctl node undrain -i {self.fleet.inventory} {' '.join(kept)}"
+                say(f"{', '.join(kept)} stays drained, as not all ended well there; to end that: {again}")
+            if chosen.drainer:
+                back = [name for name in names if name not in unfit]
+                drained.stuck = await protection.put_back(chosen.drainer, back, say)
 
     async def _fetch(self, journal: Journal, reporter: Reporter) -> dict[str, StageResult]:
         """Fetch and check the artefacts before anything else: the plan compares hosts with them.
@@ -344,6 +367,11 @@ def _busy(planned: Plan) -> dict[str, None]:
     return {
         step.host: None for step in planned.steps if step.host != LOCALHOST and step.host not in planned.down
     }
+
+
+def _each(option: str, values: Sequence[str]) -> list[str]:
+    """The words of an option, once for each value that is not empty."""
+    return [f"{option} {shlex.quote(value)}" for value in values if value]
 
 
 def _fine(results: Mapping[str, StageResult]) -> bool:

@@ -78,13 +78,14 @@ def test_a_node_that_leaves_a_partition_keeps_its_jobs() -> None:
 
 
 RUNNING = {"1", "2", "5"}
+ALL = {one.id for one in JOBS}
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "stage", "whom"),
     [
-        ("slurm_cluster_name", "other", "slurm_controller", RUNNING),
-        ("slurm_controller_state_directory", "/srv/state", "slurm_controller", RUNNING),
+        ("slurm_cluster_name", "other", "slurm_controller", ALL),
+        ("slurm_controller_state_directory", "/srv/state", "slurm_controller", ALL),
         ("slurm_controller_port", 7817, "slurm_controller", RUNNING),
         ("slurm_node_port", 7818, "slurm_controller", RUNNING),
         ("site_domain", "new.example", "kubernetes_control_plane", {"web", "shared"}),

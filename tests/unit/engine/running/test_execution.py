@@ -1,5 +1,6 @@
 """Records and stages together: real scheduler and records, a stand-in for Ansible."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -29,8 +30,9 @@ class Ansible:
     """Ends by a script; looks at what the hosts' records say meanwhile."""
 
     ends: ClassVar[dict[str, HostResult]] = {}
-    error: Exception | None = None
+    error: BaseException | None = None
     meanwhile: ClassVar[dict[str, bool]] = {}
+    halfway: ClassVar[set[str]] = set()
 
     def __init__(self, *_: object) -> None:
         pass
@@ -59,7 +61,11 @@ def install(
         with Journal(tmp_path / "run", Redactor([]), lambda _: None) as journal:
             reporter = Reporter(FLEET, journal, "install")
             context = steps.Context(FLEET, data, journal)
-            results = await Execution(context, records, reporter, 0).run(stages, found)
+            run_of_it = Execution(context, records, reporter, 0)
+            try:
+                results = await run_of_it.run(stages, found)
+            finally:
+                Ansible.halfway = run_of_it.halfway
         return {host: end.status for result in results.values() for host, end in result.hosts.items()}
 
     return run
@@ -71,6 +77,17 @@ async def test_only_hosts_that_ended_well_are_done_next_time(install: Callable) 
     Ansible.ends = {}
     assert await install() == {"n2": Status.OK}
     assert await install() == {}
+
+
+async def test_hosts_are_halfway_if_a_stage_has_begun_there_and_not_all_ended_well(install: Callable) -> None:
+    Ansible.ends = {"n2": FAILED}
+    await install()
+    assert Ansible.halfway == {"n2"}
+    # n1 is up to date, so this run begins nothing there.
+    Ansible.error = asyncio.CancelledError()
+    with pytest.raises(asyncio.CancelledError):
+        await install()
+    assert Ansible.halfway == {"n2"}
 
 
 async def test_a_digest_is_taken_back_while_its_stage_is_at_work(install: Callable) -> None:

@@ -1,6 +1,8 @@
 """Work that a plan would harm: who agreed to it, and what is done otherwise."""
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +12,7 @@ from platformctl.engine.planning.impact import Hurt, Impact
 from platformctl.engine.planning.work import Job, Pod
 from platformctl.engine.remote import Reply
 from platformctl.engine.running import protection
+from platformctl.engine.running.install import Options
 from platformctl.engine.running.protection import Protection, Say
 from platformctl.errors import ExitCode, PlatformError
 from tests.unit.engine.sites import make_fleet
@@ -35,6 +38,8 @@ def harm(*hurt: Hurt, unknown: str = "") -> tuple[Impact, ...]:
 
 class Drainer:
     """Notes what it is asked for."""
+
+    options = "--drain"
 
     def __init__(self) -> None:
         self.done: list[tuple[str, tuple[str, ...]]] = []
@@ -75,6 +80,48 @@ async def test_harm_is_refused_and_names_each_job_and_pod() -> None:
     assert await protect(Protection(yes=True), harm(job(), POD)) == ()
 
 
+WAITS = Hurt(Job("8", "bob", ("fast",), "PENDING", "9:00"), "fails")
+ELSEWHERE = job("", "gone")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "impacts", "drain"),
+    [
+        (Protection(), harm(job(), POD), True),
+        (Protection(reservation="upkeep"), harm(job()), True),
+        (Protection(), harm(WAITS), False),
+        (Protection(), harm(job(), WAITS), False),
+        (Protection(), harm(ELSEWHERE), False),
+        (Protection(), harm(job(), unknown="slurmctld does not answer"), False),
+        (Protection(drainer=Drainer()), harm(job()), False),
+        (Protection(drains=False), harm(job()), False),
+    ],
+)
+def test_a_drain_is_advised_only_if_it_can_help(
+    chosen: Protection, impacts: tuple[Impact, ...], drain: bool
+) -> None:
+    refused = protection.refusal(
+        FLEET, impacts, replace(chosen, line="platformctl install -i site --limit n1")
+    )
+    assert ("--drain" in refused.next) == drain
+    assert "platformctl install -i site --limit n1 --yes, which lets it happen" in refused.next
+
+
+def test_the_advice_repeats_what_was_chosen() -> None:
+    chosen = Options(limit=("n1",), stages=("slurm_node",), agreed=("k3s",)).protection(FLEET.inventory)
+    install = f"platformctl install -i {FLEET.inventory} --limit n1 --stage slurm_node --yes k3s"
+    assert protection.refusal(FLEET, harm(job()), chosen).next.startswith(f"{install} --drain, which")
+    kept = replace(chosen, reservation="upkeep")
+    assert f"{install} --reservation upkeep --drain" in protection.refusal(FLEET, harm(job()), kept).next
+    add = Options(limit=("n2", "ctl1"), stages=("slurm_node",), command="platformctl node add -i site n2")
+    advice = protection.refusal(FLEET, harm(job()), add.protection(FLEET.inventory)).next
+    assert advice == (
+        f"platformctl node drain -i {FLEET.inventory} n1 --reason TEXT, then the same command, then"
+        f" platformctl node undrain -i {FLEET.inventory} n1;"
+        " or platformctl node add -i site n2 --yes, which lets it happen"
+    )
+
+
 async def test_what_is_not_known_is_refused_too() -> None:
     with pytest.raises(PlatformError, match="is not known") as refused:
         await protect(Protection(), harm(unknown="slurmctld does not answer"))
@@ -82,19 +129,43 @@ async def test_what_is_not_known_is_refused_too() -> None:
     assert await protect(Protection(yes=True), harm(unknown="slurmctld does not answer")) == ()
 
 
-async def test_nodes_are_drained_and_asked_again() -> None:
+@pytest.mark.parametrize("yes", [False, True])
+async def test_nodes_are_drained_and_asked_again(yes: bool) -> None:
     drainer = Drainer()
-    assert await protect(Protection(drainer=drainer), harm(job(), POD)) == ("n1", "k1")
+    assert await protect(Protection(yes, drainer=drainer), harm(job(), POD)) == ("n1", "k1")
     assert drainer.done == [("drain", ("n1", "k1"))]
 
 
-async def test_what_a_drain_does_not_end_is_refused_and_the_nodes_return() -> None:
+@pytest.mark.parametrize("yes", [False, True])
+async def test_what_a_drain_does_not_end_is_refused_and_the_nodes_return(yes: bool) -> None:
     drainer = Drainer()
     waiting = Hurt(Job("8", "bob", ("fast",), "PENDING", "9:00"), "fails")
     with pytest.raises(PlatformError, match="would harm work") as refused:
-        await protect(Protection(drainer=drainer), harm(job(), waiting), harm(waiting))
+        await protect(Protection(yes, drainer=drainer), harm(job(), waiting), harm(waiting))
     assert drainer.done == [("drain", ("n1",)), ("undrain", ("n1",))]
     assert refused.value.details == ["job 8 of bob (partition fast, waits): fails"]
+
+
+async def test_nodes_return_if_the_run_ends_while_the_schedulers_are_asked_again() -> None:
+    drainer = Drainer()
+
+    async def look() -> tuple[Impact, ...]:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await protection.protect(FLEET, Protection(drainer=drainer), harm(job()), look, lambda _: None)
+    assert drainer.done == [("drain", ("n1",)), ("undrain", ("n1",))]
+
+
+async def test_an_error_while_nodes_return_is_said_and_hides_no_other() -> None:
+    class Stuck(Drainer):
+        async def undrain(self, names: Sequence[str], say: Say) -> None:
+            raise PlatformError("n1 is still drained", next="look there")
+
+    said: list[str] = []
+    error = await protection.put_back(Stuck(), ["n1"], said.append)
+    assert error is not None
+    assert said == ["n1 is still drained; to do: look there"]
 
 
 async def test_a_node_that_the_inventory_lacks_cannot_be_drained() -> None:
@@ -144,4 +215,4 @@ async def test_a_reservation_that_slurm_does_not_know_is_refused(monkeypatch: py
     with pytest.raises(PlatformError, match="Reservation upkeep not found"):
         await protect(Protection(reservation="upkeep"), harm())
     with pytest.raises(PlatformError, match="no Slurm"):
-        await protection.reserved(make_fleet({"n1": ()}), "upkeep")
+        await protection.reserved(make_fleet({"n1": ()}), Protection(reservation="upkeep"))
