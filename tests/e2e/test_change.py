@@ -33,7 +33,8 @@ def test_a_change_that_would_end_running_work_is_refused(site: Site) -> None:
         with changed_variables(site, "slurm", slurm_cluster_name="other"):
             refused = platformctl("install", "-i", str(site.inventory))
         assert refused.returncode == 3
-        assert "ctl1: 1 slurm jobs: Slurm refuses the state of a cluster with another name" in refused.stderr
+        assert f"job {job} of alice (" in refused.stderr
+        assert "is lost, as Slurm refuses the state of a cluster with another name" in refused.stderr
         assert site.host("ctl1", "cat", "/etc/slurm/slurm.conf") == before
     finally:
         site.shell("ctl1", f"scancel {job}")

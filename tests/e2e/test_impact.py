@@ -249,4 +249,9 @@ def test_a_scheduler_that_does_not_answer_is_unknown(site: Site) -> None:
             assert "is not known" in done.stderr or "does not answer" in done.stderr
     finally:
         site.host("ctl1", "systemctl", "start", "slurmctld")
+        # slurmctld knows no node until its slurmd has registered.
+        registered = (
+            f"until sinfo --noheader --nodes={NODE} --format=%T | grep -Eqx 'idle|mixed'; do sleep 0.5; done"
+        )
+        site.host("ctl1", "timeout", "120", "sh", "-c", registered)
         site.run("status")
