@@ -9,23 +9,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from platformctl.clients.kubernetes import KubernetesClient
-from platformctl.engine import loading, remote
+from platformctl.engine import loading
 from platformctl.engine.balance import waiting
 from platformctl.engine.balance.waiting import Node, Waiting
 from platformctl.engine.cluster import nodes
 from platformctl.engine.cluster.membership import leaves
 from platformctl.engine.fleet import Fleet, Host
 from platformctl.engine.handoff import account as accounts
-from platformctl.engine.handoff import slurm_side
+from platformctl.engine.handoff import kubernetes_side, slurm_side
 from platformctl.engine.handoff.account import Account
 from platformctl.engine.planning import ownership
 from platformctl.engine.releases import NAMESPACES
-from platformctl.errors import PlatformError
 from platformctl.site import devices
 
 _SLURM = "sinfo --noheader --Node --format='%N|%R|%c|%m|%f|%T'"
 _COLUMNS = 6
 _SECONDS = 60
+_STOPS = "what waits, so nothing moves"
 # Pods of the site's own services start elsewhere at once; a node with nothing else is idle.
 _SYSTEM = ("kube-system", "kube-flannel", "local-path-storage", *NAMESPACES)
 
@@ -54,8 +54,8 @@ async def look(fleet: Fleet, client: KubernetesClient) -> View:
     fleet = loading.evaluated(fleet)
     names = [name for name in fleet.hosts if ownership.home(fleet, name)]
     said, jobs, known, kept, pods, listed = await asyncio.gather(
-        _ask(fleet, _SLURM),
-        _ask(fleet, waiting.JOBS),
+        slurm_side.ask(fleet, _SLURM, _STOPS, _SECONDS),
+        slurm_side.ask(fleet, waiting.JOBS, _STOPS, _SECONDS),
         nodes.read(fleet, names) if names else _nothing(),
         accounts.read_all(client),
         _pods(client),
@@ -74,7 +74,7 @@ async def look(fleet: Fleet, client: KubernetesClient) -> View:
     ]
     in_queue = waiting.of_slurm(jobs, kinds)
     if in_queue is None:
-        raise _unknown(fleet, f"squeue says {jobs.strip()[:200]!r}")
+        raise slurm_side.unknown(fleet, f"squeue says {jobs.strip()[:200]!r}", _STOPS)
     unplaced = [pod for pod in pods if pod["status"].get("phase") == "Pending"]
     return View(
         seen,
@@ -92,7 +92,7 @@ def _slurm_nodes(fleet: Fleet, said: str) -> dict[str, dict[str, Any]]:
     for line in said.splitlines():
         columns = line.split("|")
         if len(columns) != _COLUMNS:
-            raise _unknown(fleet, f"sinfo says {line[:200]!r}")
+            raise slurm_side.unknown(fleet, f"sinfo says {line[:200]!r}", _STOPS)
         name, partition, cpus, memory, features, state = columns
         row = found.setdefault(
             name,
@@ -100,7 +100,7 @@ def _slurm_nodes(fleet: Fleet, said: str) -> dict[str, dict[str, Any]]:
         )
         row["in"].add(partition)
     if not found:
-        raise _unknown(fleet, "sinfo names no nodes")
+        raise slurm_side.unknown(fleet, "sinfo names no nodes", _STOPS)
     return found
 
 
@@ -154,14 +154,12 @@ def _kind(
 
 
 def _takes_pods(node: Mapping[str, Any] | None) -> bool:
-    if node is None or node["spec"].get("unschedulable"):
+    if node is None or not kubernetes_side.is_open(node):
         return False
-    ready = any(
+    return any(
         one["type"] == "Ready" and one["status"] == "True"
         for one in (node.get("status") or {}).get("conditions") or []
     )
-    closed = any(taint["effect"] != "PreferNoSchedule" for taint in node["spec"].get("taints") or [])
-    return ready and not closed
 
 
 def _is_work(pod: Mapping[str, Any]) -> bool:
@@ -174,22 +172,3 @@ async def _pods(client: KubernetesClient) -> list[dict[str, Any]]:
 
 async def _nothing() -> list[nodes.Node]:
     return []
-
-
-async def _ask(fleet: Fleet, script: str) -> str:
-    host = fleet.first("slurm_controller")
-    if host is None:
-        raise _unknown(fleet, "the site has no slurm_controller")
-    reply = await remote.run(host.connection, script, seconds=_SECONDS)
-    if reply.code != 0:
-        raise _unknown(fleet, reply.refusal if reply.unreachable else reply.message)
-    return reply.out
-
-
-def _unknown(fleet: Fleet, words: str) -> PlatformError:
-    host = fleet.first("slurm_controller")
-    return PlatformError(
-        f"Slurm does not say what waits, so nothing moves: {words}",
-        where=host.name if host else str(fleet.inventory),
-        next=f"platformctl status -i {fleet.inventory}; then the same command again",
-    )

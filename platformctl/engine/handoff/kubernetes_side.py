@@ -96,10 +96,16 @@ async def others(client: KubernetesClient, name: str) -> list[str]:
     return [
         str(node["metadata"]["name"])
         for node in found["items"]
-        if node["metadata"]["name"] != name
-        and not node["spec"].get("unschedulable")
-        and not any(taint["effect"] != "PreferNoSchedule" for taint in node["spec"].get("taints") or [])
+        if node["metadata"]["name"] != name and is_open(node)
     ]
+
+
+def is_open(node: Mapping[str, Any]) -> bool:
+    """Whether neither a cordon nor a taint keeps new pods away from a node."""
+    taints = node["spec"].get("taints") or []
+    return not node["spec"].get("unschedulable") and all(
+        taint["effect"] == "PreferNoSchedule" for taint in taints
+    )
 
 
 async def pods(client: KubernetesClient, name: str) -> list[dict[str, Any]]:

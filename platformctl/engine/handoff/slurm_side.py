@@ -22,6 +22,7 @@ from platformctl.engine.handoff.account import Drain
 from platformctl.errors import ExitCode, PlatformError
 
 _SECONDS = 30
+_STOPS = "what is needed here, so nothing more is done"
 _POLL_SECONDS = 0.5
 _STATE = re.compile(r"(?:^| )State=(\S+)")
 _STARTED = re.compile(r" SlurmdStartTime=(\S+)")
@@ -71,14 +72,14 @@ class Job:
 
 async def look(fleet: Fleet, name: str) -> SlurmNode:
     """What Slurm says of the node now. PlatformError: it does not say."""
-    return parse(fleet, name, await _ask(fleet, f"scontrol --oneliner show node {shlex.quote(name)}"))
+    return parse(fleet, name, await ask(fleet, f"scontrol --oneliner show node {shlex.quote(name)}"))
 
 
 def parse(fleet: Fleet, name: str, said: str) -> SlurmNode:
     """The node in what scontrol printed. PlatformError: it is not there."""
     state = _STATE.search(said)
     if not said.startswith(f"NodeName={name} ") or state is None:
-        raise _unknown(fleet, f"it says {said.strip()[:200] or 'nothing'!r} of {name}")
+        raise unknown(fleet, f"it says {said.strip()[:200] or 'nothing'!r} of {name}")
     flags = frozenset(re.sub(r"[*~#!%$@^-]", "", state[1]).split("+"))
     silent = {"NOT_RESPONDING"} if "*" in state[1] else set()
     reason = _REASON.search(said)
@@ -103,7 +104,7 @@ async def drain(fleet: Fleet, name: str, text: str) -> Drain | None:
     """
     # In one go, so that a drain that is set at the same moment is not overwritten.
     quoted = shlex.quote(name)
-    await _ask(
+    await ask(
         fleet,
         f"scontrol --oneliner show node {quoted} | grep -q ' State=[^ ]*DRAIN' ||"
         f" scontrol update nodename={quoted} state=drain reason={shlex.quote(text)}",
@@ -120,7 +121,7 @@ async def resume(fleet: Fleet, name: str, ours: Drain | None) -> bool:
     if ours:
         shown = shlex.quote(f"Reason={ours.reason} [{ours.stamp}" + ("]" if ours.stamp else ""))
         quoted = shlex.quote(name)
-        await _ask(
+        await ask(
             fleet,
             f"scontrol --oneliner show node {quoted} | grep -qF {shown} || exit 0;"
             f" scontrol update nodename={quoted} state=resume",
@@ -135,9 +136,9 @@ def serves(state: str) -> bool:
 
 async def last_of(fleet: Fleet, name: str) -> list[str]:
     """The partitions of the node that have no other node in service."""
-    rows = [line.split("|") for line in (await _ask(fleet, _PARTITIONS)).splitlines()]
+    rows = [line.split("|") for line in (await ask(fleet, _PARTITIONS)).splitlines()]
     if any(len(row) != 3 for row in rows) or not rows:
-        raise _unknown(fleet, "sinfo names no nodes")
+        raise unknown(fleet, "sinfo names no nodes")
     own = {partition for node, partition, _ in rows if node == name}
     served = {partition for node, partition, state in rows if node != name and serves(state)}
     return sorted(own - served)
@@ -145,10 +146,10 @@ async def last_of(fleet: Fleet, name: str) -> list[str]:
 
 async def jobs(fleet: Fleet, name: str) -> list[Job]:
     """The jobs that are on the node."""
-    said = await _ask(fleet, f"{_JOBS}{shlex.quote(name)}")
+    said = await ask(fleet, f"{_JOBS}{shlex.quote(name)}")
     rows = [line.split("|") for line in said.splitlines()]
     if any(len(row) != 3 for row in rows):
-        raise _unknown(fleet, f"squeue says {said.strip()[:200]!r}")
+        raise unknown(fleet, f"squeue says {said.strip()[:200]!r}")
     return [Job(*row) for row in rows]
 
 
@@ -160,7 +161,7 @@ async def requeue(fleet: Fleet, found: list[Job]) -> list[Job]:
         assert host is not None
         reply = await remote.run(host.connection, f"scontrol requeue {job.number}", seconds=_SECONDS)
         if reply.unreachable:
-            raise _unknown(fleet, reply.refusal)
+            raise unknown(fleet, reply.refusal)
         if reply.code != 0:
             refused.append(job)
     return refused
@@ -169,7 +170,7 @@ async def requeue(fleet: Fleet, found: list[Job]) -> list[Job]:
 async def end(fleet: Fleet, found: list[Job]) -> None:
     """End jobs."""
     if found:
-        await _ask(fleet, f"scancel {' '.join(job.number for job in found)}")
+        await ask(fleet, f"scancel {' '.join(job.number for job in found)}")
 
 
 async def idle(fleet: Fleet, name: str, deadline: float, say: Say) -> list[Job]:
@@ -222,7 +223,7 @@ async def reserved(fleet: Fleet, name: str) -> AsyncIterator[None]:
     """Keep everybody else's jobs away from the node, whether it is drained or not."""
     quoted, reservation = shlex.quote(name), _reservation(name)
     forget = f"scontrol delete reservationname={reservation} >/dev/null"
-    await _ask(
+    await ask(
         fleet,
         f"{forget} 2>&1 || true; scontrol create reservation reservationname={reservation} starttime=now"
         f" duration=5 users={_who(fleet)} nodes={quoted} flags=maint,ignore_jobs >/dev/null",
@@ -230,7 +231,7 @@ async def reserved(fleet: Fleet, name: str) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await _ask(fleet, forget)
+        await ask(fleet, forget)
 
 
 async def prove(fleet: Fleet, name: str) -> str:
@@ -241,7 +242,7 @@ async def prove(fleet: Fleet, name: str) -> str:
         f' --nodelist={quoted} --partition="$partition" --job-name=platformctl-proof --chdir=/ hostname'
     )
     run = as_user(who, step) if who != "root" else f"cd / && {step}"
-    said = await _ask(fleet, f"partition=$(sinfo --noheader --nodes={quoted} --format=%R | head -n 1); {run}")
+    said = await ask(fleet, f"partition=$(sinfo --noheader --nodes={quoted} --format=%R | head -n 1); {run}")
     return f"a job ran on {said.strip()}"
 
 
@@ -253,19 +254,25 @@ def _who(fleet: Fleet) -> str:
     return user(fleet) or "root"
 
 
-async def _ask(fleet: Fleet, script: str) -> str:
+async def ask(fleet: Fleet, script: str, stops: str = _STOPS, seconds: float = _SECONDS) -> str:
+    """What a script prints on a controller. PlatformError: it fails, or no controller answers.
+
+    stops: what is not known then, and what is not done for it.
+    """
     host = fleet.first("slurm_controller")
-    assert host is not None
-    reply = await remote.run(host.connection, script, seconds=_SECONDS)
+    if host is None:
+        raise unknown(fleet, "the site has no slurm_controller", stops)
+    reply = await remote.run(host.connection, script, seconds=seconds)
     if reply.code != 0:
-        raise _unknown(fleet, reply.refusal if reply.unreachable else reply.message)
+        raise unknown(fleet, reply.refusal if reply.unreachable else reply.message, stops)
     return reply.out
 
 
-def _unknown(fleet: Fleet, words: str) -> PlatformError:
+def unknown(fleet: Fleet, words: str, stops: str = _STOPS) -> PlatformError:
+    """The error of an answer that says nothing. words: what it says."""
     host = fleet.first("slurm_controller")
     return PlatformError(
-        f"Slurm does not say what is needed here, so nothing more is done: {words}",
+        f"Slurm does not say {stops}: {words}",
         where=host.name if host else str(fleet.inventory),
         next=f"platformctl status -i {fleet.inventory}; then the same command again",
     )

@@ -34,7 +34,6 @@ class Check:
 # Lines that systemd-sysctl and systemd-modules-load read. They can only apply a file, and not try it.
 _SYSCTL = r"^\s*([#;]|$)|^\s*-?[A-Za-z0-9_./*-]+\s*=\s*\S|^\s*-[A-Za-z0-9_./*-]+\s*$"
 _MODULES = r"^\s*([#;]|$)|^[A-Za-z0-9_-]+\s*$"
-_TMPFILES = ("systemd-tmpfiles", "--dry-run", "--create")
 # Beginning of a path, program, command, and pattern of its mistakes; {path} stands for the file.
 _PROGRAMS = (
     ("/etc/sudoers.d/", "visudo", ("visudo", "--check", "--strict", "--file={path}"), ""),
