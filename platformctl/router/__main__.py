@@ -66,7 +66,8 @@ async def serve(config: RouterConfig, where: Connection) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(KubernetesClient(where, [requests("kubernetes")]))
-        queue, users = WorkQueue(), config.by_name()
+        users = config.by_name()
+        queue = WorkQueue(lambda key: overview.submitter(key), config.workers)
         overview = Overview(users, queue.add)
         queues: dict[str, Queue] = {}
         cache = JobCache()
@@ -94,7 +95,6 @@ async def serve(config: RouterConfig, where: Connection) -> None:
             queue,
             cache,
             watched,
-            workers=config.workers,
             sweep_seconds=config.sweep_seconds,
         )
         informers: list[Informer[Any]] = [

@@ -49,7 +49,6 @@ class Controller:
         queue: WorkQueue,
         cache: JobCache,
         watched: Mapping[Target, Differing],
-        workers: int,
         sweep_seconds: float,
     ) -> None:
         self._store = store
@@ -57,7 +56,6 @@ class Controller:
         self._backends = backends
         self._overview = overview
         self._queue = queue
-        self._workers = workers
         self._sweep_seconds = sweep_seconds
         self._watched = watched
         self._cache = cache
@@ -72,7 +70,7 @@ class Controller:
         self._add_all()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._queue.run(self._work, self._workers))
+                group.create_task(self._queue.run(self._work))
                 for target, backend in self._backends.items():
                     if target not in self._watched:
                         group.create_task(self._observe(backend))

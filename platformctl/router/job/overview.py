@@ -83,6 +83,11 @@ class Overview(Mapping[str, Brief]):
         """The Job of a namespace and name."""
         return self._by_key.get(key)
 
+    def submitter(self, key: Key) -> str:
+        """Who created the Job of a key; empty for one that is not known."""
+        known = self._by_key.get(key)
+        return known.submitter if known else ""
+
     def awaited(self, job: JobResource) -> bool:
         """Whether a Job of the same submitter still waits for this one."""
         waiting = self._dependents.get((job.namespace, job.name), ())

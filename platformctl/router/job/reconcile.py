@@ -81,7 +81,7 @@ class Reconciler:
             await self._note(job, str(error))
             return _PARKED
         except CircuitOpenError as error:
-            error.circuit.park((job.namespace, job.name))
+            error.circuit.park((job.namespace, job.name), job.submitter)
             return await self._note(job, str(error)) or _PARKED
         except Unavailable as error:
             await self._note(job, str(error))
@@ -182,7 +182,7 @@ class Reconciler:
         said = job.unreachable and not (job.deleting and FINALIZER not in str(job.status.get("reason")))
         if job.final or said:
             return 0.0
-        turn = self._pace.wait((job.namespace, job.name))
+        turn = self._pace.wait((job.namespace, job.name), job.submitter)
         if turn:
             return turn
         try:

@@ -21,9 +21,11 @@ _FEW, _MANY = 10, 2000
 
 
 class Ownership:
-    """The owner of each job. waits: called with the id of each newly found job of the site that is queued."""
+    """The owner of each job. waits: called with the id and user of each queued job of the site that is new."""
 
-    def __init__(self, client: SlurmRestClient, site: str, reader: str, waits: Callable[[int], None]) -> None:
+    def __init__(
+        self, client: SlurmRestClient, site: str, reader: str, waits: Callable[[int, str], None]
+    ) -> None:
         self._client = client
         self._site = site
         self._reader = reader
@@ -71,9 +73,9 @@ class Ownership:
         for record in records:
             number = record["job_id"]
             known = self.ours(number)
-            self._owners[number] = self._owner(record)
-            if self.ours(number) and not known and slurm_states.run_of(record).phase is Phase.QUEUED:
-                self._waits(number)
+            owner = self._owners[number] = self._owner(record)
+            if owner and not known and slurm_states.run_of(record).phase is Phase.QUEUED:
+                self._waits(number, owner[0].user)
 
     def _owner(self, record: dict[str, Any]) -> tuple[Claim, int] | None:
         token = slurm_states.comment_token(record)
