@@ -22,13 +22,15 @@ from platformctl.vocabulary import FINAL, Phase
 class Brief:
     """One Job in short.
 
-    started: whether one of its attempts ran. depends_on: what it still waits for, empty once the gates let it
-    through. wishes: what its user can still change; if it differs, the Job is reconciled.
+    foreign: whether another controller manages it. started: whether one of its attempts ran. depends_on: what
+    it still waits for, empty once the gates let it through. wishes: what its user can still change; if it
+    differs, the Job is reconciled.
     """
 
     uid: str
     key: Key
     submitter: str
+    foreign: bool
     phase: Phase | None
     attempt: int
     backend: Target | None
@@ -136,6 +138,7 @@ class Overview(Mapping[str, Brief]):
             key=(job.namespace, job.name),
             # One string object for each name: there may be 20,000 Jobs.
             submitter=sys.intern(job.submitter),
+            foreign=job.foreign,
             phase=job.phase,
             attempt=job.attempt,
             backend=job.backend,
@@ -166,7 +169,7 @@ def _is_news(job: JobResource, before: Brief | None, after: Brief) -> bool:
 
     The router's own writes do not count.
     """
-    if job.deleting and not job.guarded:
+    if (job.deleting and not job.guarded) or (job.foreign and not job.deleting):
         return False
     if before is not None:
         return before.wishes != after.wishes
