@@ -21,7 +21,7 @@ _FEW, _MANY = 10, 2000
 
 
 class Ownership:
-    """The owner of each job. waits: called with the id and user of each queued job of the site that is new."""
+    """The owner of each job. waits: called with the id and user of each newly found job that is queued."""
 
     def __init__(
         self, client: SlurmRestClient, site: str, reader: str, waits: Callable[[int, str], None]

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Give the users of a site their Slurm accounts and default associations."""
+"""Give the users of a site their Slurm accounts, default associations and limits."""
 
 DOCUMENTATION = r"""
 module: slurm_associations
@@ -23,6 +23,10 @@ options:
     description: Account of users that name none.
     type: str
     required: true
+  limits:
+    description: "Limits of the quality of service normal by their name in sacctmgr; -1 for none."
+    type: dict
+    default: {}
   record:
     description: Where the host keeps the names of the users who got an association.
     type: path
@@ -48,6 +52,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+
+
+# The one that associations have by default.
+_QOS = "normal"
 
 
 def query(module: AnsibleModule, *words: str) -> list[list[str]]:
@@ -96,6 +104,16 @@ def commands(
     return found
 
 
+def limiting(wanted: Mapping[str, Any], have: Mapping[str, str]) -> list[list[str]]:
+    """Return the sacctmgr command that sets the limits of the quality of service which differ; -1 is none."""
+    differing = [
+        f"{name}={value}"
+        for name, value in sorted(wanted.items())
+        if have.get(name, "") != ("" if str(value) == "-1" else str(value))
+    ]
+    return [["modify", "qos", "where", f"name={_QOS}", "set", *differing]] if differing else []
+
+
 def write(record: Path, users: set[str]) -> None:
     """Keep the names, in a file that is whole at any time."""
     content = json.dumps(sorted(users)) + "\n"
@@ -115,6 +133,7 @@ def main() -> None:
             "cluster": {"type": "str", "required": True},
             "accounts": {"type": "list", "elements": "dict", "required": True},
             "default_account": {"type": "str", "required": True},
+            "limits": {"type": "dict", "default": {}},
             "record": {"type": "path", "default": "/var/lib/platformctl/before/associations.json"},
         },
         supports_check_mode=True,
@@ -139,6 +158,11 @@ def main() -> None:
         "defaults": dict(query(module, "list", "users", "withassoc", here, "format=user,defaultaccount")),
     }
     found = commands(cluster, wanted, removed, have)
+    limits = module.params["limits"]
+    if limits:
+        names = list(limits)
+        rows = query(module, "list", "qos", f"name={_QOS}", f"format={','.join(names)}")
+        found += limiting(limits, dict(zip(names, rows[0], strict=True)) if rows else {})
     if not module.check_mode:
         # Before the first command: who is in the record and has no association is no harm.
         write(record, known | set(wanted))

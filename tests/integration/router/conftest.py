@@ -15,6 +15,7 @@ site: test
 logs: {enabled: false}
 users:
   - {name: alice, uid: 10001, gid: 10001, groups: [20001], account: physics, home: /home/alice}
+  - {name: bob, uid: 10002, gid: 10002, groups: [20001], account: physics, home: /home/bob}
 """
 
 

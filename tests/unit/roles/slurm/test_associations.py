@@ -54,6 +54,16 @@ def test_a_thousand_users_of_five_accounts_take_seven_commands():
     assert len(commands("c", wanted, [], EMPTY)) == 7
 
 
+def test_limits_that_differ_are_set_in_one_command():
+    limiting = module.limiting
+    wanted = {"MaxSubmitJobsPerUser": 20000, "MaxJobsPerUser": -1, "MaxTRESPerAccount": "cpu=8"}
+    assert limiting(wanted, {"MaxSubmitJobsPerUser": "20000", "MaxTRESPerAccount": "cpu=8"}) == []
+    assert limiting(wanted, {"MaxJobsPerUser": "5"}) == [
+        ["modify", "qos", "where", "name=normal", "set"]
+        + ["MaxJobsPerUser=-1", "MaxSubmitJobsPerUser=20000", "MaxTRESPerAccount=cpu=8"]
+    ]
+
+
 def test_the_names_of_those_who_got_an_association_are_kept(tmp_path):
     record = tmp_path / "before" / "associations.json"
     module.write(record, {"bob", "alice"})
