@@ -169,6 +169,7 @@ class logs_process:  # noqa: N801  (a context manager)
         with (self._folder / "logs.log").open("wb") as log:
             command = [sys.executable, "-c", _START]
             self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        (self._folder / "logs.pid").write_text(str(self._process.pid))
         asyncio.run(self._until_available())
 
     def __exit__(self, *_: object) -> None:

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
-
 
 from platformctl.clients.kubernetes import KubernetesClient
 from platformctl.jobs.model import Target
 from platformctl.router.loop.informer import Informer
 from platformctl.vocabulary import JOBS, job_path
+from tests.integration.control_plane import most_memory
 from tests.integration.router.process import PATIENCE, RouterProcess
 from tests.integration.router.world import SCRIPT, World
 
@@ -49,7 +48,7 @@ async def test_memory_is_bounded_whatever_is_stored(world: World, router: Router
     waiting = frozenset(job["metadata"]["name"] for job in large[_SUBMITTED:])
     await _accepted(world, router, names, waiting)
     assert router.process
-    most = _memory(router.process.pid, "VmHWM")
+    most = most_memory(router.process.pid)
     assert most < _ALLOWED, f"{most:.0f} MB"
 
 
@@ -110,11 +109,3 @@ async def _accepted(
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
     return order
-
-
-def _memory(pid: int, field: str) -> float:
-    """MB of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) / 1024
-    raise AssertionError(field)
