@@ -149,12 +149,9 @@ def _write_key(path: Path) -> None:
 
 
 def most_memory(pid: int) -> float:
-    """The most memory in MB that a process and its children have had so far, as if all at the same time."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    """The most memory in MB that a process has had so far."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    # One that has just ended has no memory any more.
-    own = next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
-    return own / 1024 + sum(most_memory(int(child)) for child in children)
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
 def free_port() -> int:
