@@ -47,11 +47,24 @@ def _job_router(fleet: Fleet) -> dict[str, Any]:
         "slurmOptions": _slurm_options(variables),
         "templates": _templates(variables),
     }
+    if limits := _kubernetes_limits(variables):
+        values["kubernetes"] = limits
     if resources := partitions.resources(fleet):
         values["templates"] = {"devices": resources}
     if variables.get("shared_home_kubernetes", default("shared_home_kubernetes", bool)):
         values["home"] = {"path": _home(variables)}
     return values
+
+
+def _kubernetes_limits(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What users and accounts may have on Kubernetes; what is absent keeps the chart's default."""
+    decided = variables.get("kubernetes_job_limits") or {}
+    limits = {value: decided[name] for name, value in _OF_LIMITS.items() if name in decided}
+    at_once = {"arrayAtOnce": decided["array_at_once"]} if "array_at_once" in decided else {}
+    return {**at_once, **({"limits": limits} if limits else {})}
+
+
+_OF_LIMITS = {"per_user": "perUser", "per_account": "perAccount"}
 
 
 def _slurm(fleet: Fleet) -> dict[str, Any]:
@@ -148,6 +161,7 @@ RELEASES: tuple[ChartRelease, ...] = (
             "slurm_rest_url",
             "slurm_rest_certificate_authority",
             "slurm_job_options",
+            "kubernetes_job_limits",
             "secret_site_ca_certificate",
             "secret_site_ca_certificate_next",
             "secret_site_ca_certificate_previous",

@@ -68,7 +68,7 @@ async def serve(config: RouterConfig, where: Connection) -> None:
         client = await stack.enter_async_context(KubernetesClient(where, [requests("kubernetes")]))
         users = config.by_name()
         queue = WorkQueue(lambda key: overview.submitter(key), config.workers)
-        overview = Overview(users, queue.add)
+        overview = Overview(users, queue.add, config.kubernetes.array_at_once)
         queues: dict[str, Queue] = {}
         cache = JobCache()
 
@@ -85,7 +85,7 @@ async def serve(config: RouterConfig, where: Connection) -> None:
         }
         watched = {target: one.differing for target, one in assembled.items() if one.differing}
         store = JobStore(client, wrote)
-        gates = Gates(overview, lambda: queues)
+        gates = Gates(overview, lambda: queues, config.kubernetes.limits())
         reconciler = Reconciler(store, backends, users, config.site, gates, config.policy(), config.rules())
         controller = Controller(
             store,

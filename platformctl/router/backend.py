@@ -135,12 +135,14 @@ class Explanation:
     """Why a job waits.
 
     sentences: one for each cause, most important first. behind: ids of jobs that go first. start: seconds
-    since the epoch, None if the back end does not know it.
+    since the epoch, None if the back end does not know it. fair_share: the user's, from 1 to 0, if the
+    scheduler has one.
     """
 
     sentences: tuple[str, ...]
     behind: tuple[str, ...] = ()
     start: int | None = None
+    fair_share: float | None = None
 
 
 @dataclass(frozen=True)

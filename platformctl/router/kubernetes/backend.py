@@ -57,7 +57,10 @@ class KubernetesBackend:
     reread_after: float | None = None
     durable: bool = True
 
-    def __init__(self, client: KubernetesClient, site: str, script_image: str) -> None:
+    def __init__(
+        self, client: KubernetesClient, site: str, script_image: str, array_at_once: int | None = None
+    ) -> None:
+        self._array_at_once = array_at_once
         self._client = client
         self._site = site
         self._script_image = script_image
@@ -82,7 +85,14 @@ class KubernetesBackend:
         claim = ticket.claim
         strict = await self._nodes.strict_groups()
         body = translation.batch_job(
-            ticket.job, ticket.user, claim.name, claim.token, self._script_image, ticket.queue, strict
+            ticket.job,
+            ticket.user,
+            claim.name,
+            claim.token,
+            self._script_image,
+            ticket.queue,
+            strict,
+            self._array_at_once,
         )
         job_id = f"{claim.namespace}/{body['metadata']['name']}"
         try:

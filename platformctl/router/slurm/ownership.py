@@ -17,7 +17,7 @@ from platformctl.vocabulary import FINAL, Phase
 
 _READS_AT_ONCE = 8
 # Up to _FEW unknown jobs are read one by one; more are read in the list of all jobs, if it has at most _MANY.
-_FEW, _MANY = 10, 2000
+_FEW, _MANY = 10, 1000
 
 
 class Ownership:
@@ -101,6 +101,10 @@ class Ownership:
                 self._listed = [(claim, str(job_id)) for job_id, claim in claims.items()]
                 self._listed_at = begun
         return self._listed
+
+    async def has_jobs(self, user: str) -> bool:
+        """Whether a user has unfinished jobs of this site."""
+        return any(claim.user == user for claim, _ in await self.unfinished())
 
     async def _identify_all(self) -> None:
         """Read the owners of all jobs."""
