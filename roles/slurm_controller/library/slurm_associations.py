@@ -53,7 +53,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-
 # The one that associations have by default.
 _QOS = "normal"
 
