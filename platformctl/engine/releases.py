@@ -46,9 +46,8 @@ def _job_router(fleet: Fleet) -> dict[str, Any]:
         "slurm": _slurm(fleet),
         "slurmOptions": _slurm_options(variables),
         "templates": _templates(variables),
+        **_job_limits(variables),
     }
-    if limits := _kubernetes_limits(variables):
-        values["kubernetes"] = limits
     if resources := partitions.resources(fleet):
         values["templates"] = {"devices": resources}
     if variables.get("shared_home_kubernetes", default("shared_home_kubernetes", bool)):
@@ -56,15 +55,26 @@ def _job_router(fleet: Fleet) -> dict[str, Any]:
     return values
 
 
-def _kubernetes_limits(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """What users and accounts may have on Kubernetes; what is absent keeps the chart's default."""
+def _job_limits(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What Jobs may have on Kubernetes and take of etcd; what is absent keeps the chart's default."""
     decided = variables.get("kubernetes_job_limits") or {}
-    limits = {value: decided[name] for name, value in _OF_LIMITS.items() if name in decided}
-    at_once = {"arrayAtOnce": decided["array_at_once"]} if "array_at_once" in decided else {}
-    return {**at_once, **({"limits": limits} if limits else {})}
+    found: dict[str, Any] = {}
+    for name, path in _OF_LIMITS.items():
+        if name in decided:
+            here = found
+            for part in path[:-1]:
+                here = here.setdefault(part, {})
+            here[path[-1]] = decided[name]
+    return found
 
 
-_OF_LIMITS = {"per_user": "perUser", "per_account": "perAccount"}
+_OF_LIMITS = {
+    "array_at_once": ("kubernetes", "arrayAtOnce"),
+    "per_user": ("kubernetes", "limits", "perUser"),
+    "per_account": ("kubernetes", "limits", "perAccount"),
+    "per_namespace": ("storage", "jobsPerNamespace"),
+    "text_kib": ("storage", "textKiB"),
+}
 
 
 def _slurm(fleet: Fleet) -> dict[str, Any]:

@@ -46,8 +46,8 @@ EXTRA: dict[str, dict[str, Any]] = {
     },
     "kubernetes_job_limits": {
         "type": "dict",
-        "description": "What Jobs may have on Kubernetes at once, whatever their queue. Above a limit "
-        "they wait, and whoever has used less CPU time lately goes first.",
+        "description": "What Jobs may have on Kubernetes at once, whatever their queue, and take of etcd. Above "
+        "a limit on Kubernetes they wait, and whoever has used less CPU time lately goes first.",
         "options": {
             "array_at_once": {
                 "type": "int",
@@ -64,6 +64,16 @@ EXTRA: dict[str, dict[str, Any]] = {
                 "type": "dict",
                 "default": {},
                 "description": "The most of each account, of jobs, pods, cpus and gpus.",
+            },
+            "per_namespace": {
+                "type": "int",
+                "default": 20000,
+                "description": "Most Jobs in each namespace of users, ended ones too; 0 for any number.",
+            },
+            "text_kib": {
+                "type": "int",
+                "default": 128,
+                "description": "Most KiB of the script, arguments and environment of a Job together.",
             },
         },
     },
