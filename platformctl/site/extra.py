@@ -46,8 +46,8 @@ EXTRA: dict[str, dict[str, Any]] = {
     },
     "kubernetes_job_limits": {
         "type": "dict",
-        "description": "What Jobs may have on Kubernetes at once, whatever their queue, and take of etcd. Above "
-        "a limit on Kubernetes they wait, and whoever has used less CPU time lately goes first.",
+        "description": "What Jobs may have on Kubernetes at once, whatever their queue, and take of etcd. "
+        "Above a limit on Kubernetes they wait, and whoever has used less CPU time lately goes first.",
         "options": {
             "array_at_once": {
                 "type": "int",

@@ -99,7 +99,8 @@ def _in_line(job: JobResource, line: Line, fair_share: float | None = None) -> t
     if line.ahead:
         return (f"It is behind {_counts(line.ahead, job.submitter)}; {share}.",)
     if line.beside:
-        return (f"{_counts(line.beside, job.submitter)} wait there too; {share}.",)
+        wait = "waits" if sum(line.beside.values()) == 1 else "wait"
+        return (f"{_counts(line.beside, job.submitter)} {wait} there too; {share}.",)
     return ()
 
 

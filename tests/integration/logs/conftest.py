@@ -87,7 +87,9 @@ def control_plane(
         {"name": name, "uid": uid, "gid": uid, "groups": [], "account": "a", "home": f"{home.folder}/{name}"}
         for name, uid in IDS.items()
     ]
-    values = json.dumps({"site": "test", "storage": {"textKiB": 1400}, "home": {"path": str(home.folder)}, "users": people})
+    storage = {"textKiB": 1400}
+    site = {"site": "test", "storage": storage, "home": {"path": str(home.folder)}, "users": people}
+    values = json.dumps(site)
     with start(folder, users, flags) as plane, serving(kubelet, Authority("kubelet"), folder) as port:
         install_chart(plane, folder, values, ALICE)
         asyncio.run(_add_node(plane, port))

@@ -130,7 +130,7 @@ async def test_who_else_waits_is_said_with_the_fair_share() -> None:
     )
     waits = job(phase="Queued", backendId="7")
     beside = await sentences(waits, Explanation(("Slurm: waits.",)), line=Line({}, {"": 1}, 1.0))
-    assert beside == ["Slurm: waits.", "1 Job of yours wait there too; your fair share is 1."]
+    assert beside == ["Slurm: waits.", "1 Job of yours waits there too; your fair share is 1."]
     slurms = Explanation(("Slurm: waits.",), fair_share=0.5)
     assert "share is 0.5." in (await sentences(waits, slurms, line=Line({}, {"alice": 7}, 1.0)))[1]
     assert await sentences(job(phase="Running", backendId="7"), line=Line(crowd, crowd, 0.4)) == [
