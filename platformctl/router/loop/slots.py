@@ -40,5 +40,10 @@ class Slots:
 
     def _hand_out(self) -> None:
         while self._free and (taken := self._turns.take()):
+            owner, place = taken
+            if place.done():
+                # Cancelled, but whoever waits for it has not run yet.
+                self._turns.done(owner)
+                continue
             self._free -= 1
-            taken[1].set_result(None)
+            place.set_result(None)

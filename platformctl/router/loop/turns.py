@@ -62,7 +62,9 @@ class Turns[T: Hashable]:
         return self._at_once is None or lines.waiting <= self._at_once - self._busy[owner]
 
     def drop(self, item: T) -> None:
-        """Forget an item that waits."""
+        """Forget an item, if it waits."""
+        if item not in self._waiting:
+            return
         owner, _ = self._waiting.pop(item)
         self._owners[owner].waiting -= 1
         if not self._owners[owner].waiting:

@@ -104,6 +104,29 @@ async def test_slots_are_given_in_turn_and_returned_by_those_who_gave_up() -> No
         pass
 
 
+async def test_a_place_is_not_given_to_one_who_was_cancelled_in_the_same_moment() -> None:
+    slots = Slots(1)
+    gates = [asyncio.Event() for _ in range(3)]
+    done: list[int] = []
+
+    async def request(number: int) -> None:
+        async with slots.hold(f"user-{number}"):
+            await gates[number].wait()
+            done.append(number)
+
+    tasks = [asyncio.create_task(request(number)) for number in range(3)]
+    await asyncio.sleep(0.01)
+    # The first leaves before the second has noticed that it was cancelled: the place must go to the third.
+    gates[0].set()
+    tasks[1].cancel()
+    await asyncio.sleep(0.01)
+    gates[2].set()
+    await asyncio.wait_for(tasks[2], 1)
+    assert done == [0, 2]
+    async with asyncio.timeout(1), slots.hold("user-1"):
+        pass
+
+
 def test_a_pace_does_not_let_one_owner_delay_anothers_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("platformctl.router.loop.pace.time.monotonic", lambda: now[0])
