@@ -44,6 +44,12 @@ def shares(fleet: Fleet) -> dict[str, str]:
     }
 
 
+def logins(fleet: Fleet) -> dict[str, str]:
+    """Whether a node lets in users with a job there: then jobs need their control group from the start."""
+    ways = {str(fleet.hosts[name].variables.get("users_login")) for name in nodes(fleet)}
+    return {"with_job": "Contain"} if "with_job" in ways else {}
+
+
 def counted_devices(fleet: Fleet) -> dict[str, str]:
     """How many device files of each generic resource a node has, as NODE/RESOURCE.
 

@@ -460,6 +460,7 @@ STAGES: tuple[Stage, ...] = (
             "share": partitions.shares,
             "devices": partitions.counted_devices,
             "devicefiles": partitions.device_files,
+            "logins": partitions.logins,
         },
         sized=Sized(
             "slurm_node",

@@ -1,9 +1,12 @@
 """A user who is disabled loses everything at once, and gets it back; what they run goes on."""
 
+import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.e2e.conftest import Site, platformctl
 from tests.e2e.test_slurm import CTL
@@ -76,3 +79,58 @@ def test_users_see_their_own_jobs_only(site: Site) -> None:
         assert job in site.host(CTL, *listed.split()).split()
     finally:
         site.host(CTL, "scancel", job)
+
+
+@pytest.fixture
+def ssh_as_alice(site: Site, tmp_path: Path) -> Callable[[str, str], str]:
+    """A command on a host by ssh as alice, with a key that is in her home on the shared file system."""
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    public = key.with_suffix(".pub").read_text()
+    script = "umask 077; mkdir -p ~/.ssh; cat >> ~/.ssh/authorized_keys"
+    site.host(CTL, "su", "-", "alice", "-c", script, data=public)
+    hosts = yaml.safe_load((site.inventory / "hosts.yml").read_text())["all"]["hosts"]
+    options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes", "LogLevel=ERROR"]
+
+    def run(host: str, command: str) -> str:
+        words = ["ssh", "-i", str(key), *(word for option in options for word in ("-o", option))]
+        address = hosts[host]["ansible_host"]
+        done = subprocess.run(
+            [*words, f"alice@{address}", command], capture_output=True, text=True, check=False, timeout=60
+        )
+        return done.stdout if done.returncode == 0 else done.stderr
+
+    return run
+
+
+def test_a_key_in_a_home_opens_no_host_of_services(
+    site: Site, ssh_as_alice: Callable[[str, str], str]
+) -> None:
+    for host in (CTL, "node1", "node2"):
+        assert "alice" not in ssh_as_alice(host, "id -un")
+        # The administrator, whom the site does not know as a user, gets in: the next command does as well.
+        assert site.host(host, "sshd", "-T").count("pamservicename platformctl-sshd") == 1
+
+
+def test_who_has_a_job_on_a_node_may_log_in_there(
+    site: Site, ssh_as_alice: Callable[[str, str], str]
+) -> None:
+    settings = site.inventory / "group_vars/slurm_node.yml"
+    settings.write_text("users_login: with_job\n")
+    job = ""
+    try:
+        site.events("install", "--yes")
+        assert "alice" not in ssh_as_alice("node2", "id -un")
+        job = site.shell(CTL, "sbatch --parsable --output=/dev/null --wrap='sleep 300'", "alice").strip()
+        deadline = time.monotonic() + 60
+        while "alice" not in ssh_as_alice("node2", "id -un"):
+            assert time.monotonic() < deadline
+            time.sleep(1)
+        # In the job's control group, so that it ends with the job and has no more than the job.
+        assert f"job_{job}" in ssh_as_alice("node2", "cat /proc/self/cgroup")
+        assert "alice" not in ssh_as_alice(CTL, "id -un")
+    finally:
+        if job:
+            site.host(CTL, "scancel", job)
+        settings.unlink()
+        site.events("install", "--yes")
