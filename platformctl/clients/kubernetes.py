@@ -34,8 +34,11 @@ _WATCH_GRACE = 30
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 # A log may be silent for a long time.
 _STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=900)
-# The number of objects in a page is adjusted so that it has about this many bytes.
-_PAGE_BYTES, _FIRST_PAGE, _MAX_PAGE = 2 * 2**20, 5, 1000
+# The number of objects in a page is adjusted so that it has about this many bytes. Nobody knows how large the
+# next objects are, so a page of several objects that is larger than the second number is not read to its end.
+_PAGE_BYTES, _MOST_PAGE_BYTES = 2 * 2**20, 4 * 2**20
+_FIRST_PAGE, _MAX_PAGE, _GROWTH, _SHRINKAGE = 5, 1000, 4, 8
+_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _TOKEN_SECONDS = 10.0
 # Levels of nesting. orjson accepts 1,024; no object of the API needs a tenth of this.
 _DEEPEST = 500
@@ -65,6 +68,10 @@ class ConflictError(ApiError):
 
 class ExpiredError(ApiError):
     """The resourceVersion of a watch, or the rest of a list, is no longer known (410): list again."""
+
+
+class _TooLongError(Exception):
+    """An answer has more bytes than its caller wants to hold."""
 
 
 class UnavailableError(ApiError):
@@ -191,21 +198,33 @@ class KubernetesClient:
         """One object, or a list object."""
         return await self._request("GET", path, query)
 
+    async def metadata(self, path: str) -> dict[str, Any]:
+        """An object with its metadata only (PartialObjectMetadata), however large the rest of it is."""
+        return _document(await self._text("GET", path, {}, accept=_METADATA_ONLY))
+
     async def list_pages(self, path: str, **query: str) -> AsyncGenerator[dict[str, Any]]:
         """A collection in list objects of a bounded size, all of the same moment.
 
+        No more than one page is in memory here, whatever is stored: some MiB, or one object.
         ExpiredError: reading took so long that the rest is no longer known.
         """
         size, continue_token = _FIRST_PAGE, ""
         while True:
             where = {"continue": continue_token} if continue_token else {}
-            text = await self._text("GET", path, {**query, **where, "limit": str(size)})
+            asked = {**query, **where, "limit": str(size)}
+            try:
+                text = await self._text("GET", path, asked, most=_MOST_PAGE_BYTES if size > 1 else None)
+            except _TooLongError:
+                size = max(1, size // _SHRINKAGE)
+                continue
+            size = max(1, min(_MAX_PAGE, size * _GROWTH, size * _PAGE_BYTES // len(text)))
             page = _document(text)
-            yield page
+            del text
             continue_token = page["metadata"].get("continue", "")
+            yield page
+            del page
             if not continue_token:
                 return
-            size = max(1, min(_MAX_PAGE, size * _PAGE_BYTES // len(text)))
 
     async def watch(
         self, path: str, version: str, seconds: int, **query: str
@@ -285,9 +304,11 @@ class KubernetesClient:
         query: dict[str, str],
         body: dict[str, Any] | None = None,
         content_type: str = "application/json",
+        most: int | None = None,
+        accept: str = "application/json",
     ) -> bytes:
-        async with self._response(method, path, query, body, content_type) as response:
-            text = await response.read()
+        async with self._response(method, path, query, body, content_type, accept) as response:
+            text = await (response.read() if most is None else _read(response, most))
         if response.status >= 400:
             raise _error(response.status, text)
         return text
@@ -300,6 +321,7 @@ class KubernetesClient:
         query: dict[str, str],
         body: dict[str, Any] | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
         timeout: aiohttp.ClientTimeout = _TIMEOUT,  # noqa: ASYNC109  (passed on to aiohttp)
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """An answer that is being read; every failure of the connection becomes an UnavailableError."""
@@ -311,7 +333,7 @@ class KubernetesClient:
                 self._connection.server + path,
                 params=query,
                 data=None if body is None else orjson.dumps(body),
-                headers=self._headers(content_type),
+                headers=self._headers(content_type, accept),
                 server_hostname=self._connection.server_name,
                 ssl=self._connection.tls if self._connection.tls is not None else True,
                 timeout=timeout,
@@ -320,11 +342,11 @@ class KubernetesClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnavailableError(0, "Unreachable", f"{type(error).__name__}: {error}") from error
 
-    def _headers(self, content_type: str) -> dict[str, str]:
+    def _headers(self, content_type: str, accept: str) -> dict[str, str]:
         now = time.monotonic()
         if now >= self._token_until:
             self._token, self._token_until = self._connection.bearer(), now + _TOKEN_SECONDS
-        headers = {"Content-Type": content_type}
+        headers = {"Content-Type": content_type, "Accept": accept}
         return headers | {"Authorization": f"Bearer {self._token}"} if self._token else headers
 
 
@@ -337,6 +359,18 @@ async def lines(stream: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
         for part in more:
             yield b"".join(parts)
             parts = [part]
+
+
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The body, if it has at most this many bytes. Otherwise the rest is not read."""
+    parts: list[bytes] = []
+    length = 0
+    async for piece in response.content.iter_any():
+        parts.append(piece)
+        length += len(piece)
+        if length > most:
+            raise _TooLongError
+    return b"".join(parts)
 
 
 def _socket(address: aiohttp.AddrInfoType) -> socket.socket:

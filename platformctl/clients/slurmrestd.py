@@ -229,6 +229,20 @@ class SlurmRestClient:
         path = f"/slurmdb/{await self.dialect(user)}/associations/?user={name}&account={account}"
         return list((await self._request("GET", path, user)).get("associations", []))
 
+    async def fair_shares(self, user: str) -> dict[tuple[str, str], float]:
+        """The fair-share factors by account and user, from 1 to 0; empty without multifactor priority.
+
+        slurmrestd 24.11 ignores its filter by user: the answer has 6 kB for each association.
+        """
+        answer = await self._slurm("GET", "shares/", user)
+        found = {}
+        for share in (answer.get("shares") or {}).get("shares") or []:
+            factor = (share.get("fairshare") or {}).get("factor")
+            value = factor.get("number") if isinstance(factor, dict) else factor
+            if "USER" in (share.get("type") or []) and value is not None:
+                found[str(share.get("parent")), str(share.get("name"))] = float(value)
+        return found
+
     async def _slurm(
         self, method: str, path: str, user: str, body: dict[str, Any] | None = None
     ) -> dict[str, Any]:

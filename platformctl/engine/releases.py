@@ -47,12 +47,35 @@ def _job_router(fleet: Fleet) -> dict[str, Any]:
         "slurm": _slurm(fleet),
         "slurmOptions": _slurm_options(variables),
         "templates": _templates(variables),
+        **_job_limits(variables),
     }
     if resources := partitions.resources(fleet):
         values["templates"] = {"devices": resources}
     if variables.get("shared_home_kubernetes", default("shared_home_kubernetes", bool)):
         values["home"] = {"path": _home(variables)}
     return values
+
+
+def _job_limits(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What Jobs may have on Kubernetes and take of etcd; what is absent keeps the chart's default."""
+    decided = variables.get("kubernetes_job_limits") or {}
+    found: dict[str, Any] = {}
+    for name, path in _OF_LIMITS.items():
+        if name in decided:
+            here = found
+            for part in path[:-1]:
+                here = here.setdefault(part, {})
+            here[path[-1]] = decided[name]
+    return found
+
+
+_OF_LIMITS = {
+    "array_at_once": ("kubernetes", "arrayAtOnce"),
+    "per_user": ("kubernetes", "limits", "perUser"),
+    "per_account": ("kubernetes", "limits", "perAccount"),
+    "per_namespace": ("storage", "jobsPerNamespace"),
+    "text_kib": ("storage", "textKiB"),
+}
 
 
 def _slurm(fleet: Fleet) -> dict[str, Any]:
@@ -150,6 +173,7 @@ RELEASES: tuple[ChartRelease, ...] = (
             "slurm_rest_url",
             "slurm_rest_certificate_authority",
             "slurm_job_options",
+            "kubernetes_job_limits",
             "secret_site_ca_certificate",
             "secret_site_ca_certificate_next",
             "secret_site_ca_certificate_previous",

@@ -332,8 +332,9 @@ STAGES: tuple[Stage, ...] = (
             "kubelet",
             "platformctl-kubelet-certificates.timer",
             "platformctl-kubernetes-certificates.timer",
+            "platformctl-etcd-defragment.timer",
         ),
-        proofs=("api", "etcd", "kubelet", "pull"),
+        proofs=("api", "etcd", "etcd_space", "kubelet", "pull"),
         one_by_one=True,
         ports=(
             Port(6443, "the Kubernetes API", _KUBERNETES),

@@ -32,6 +32,11 @@ def parse_array(value: object) -> Array:
     return Array(tuple(sorted({index for part in ranges for index in part})), limit)
 
 
+def elements_at_once(array: Array, most: int | None = None) -> int:
+    """How many elements run at the same time; most: what the site allows, None for any number."""
+    return min(array.limit or len(array.indices), len(array.indices), most or len(array.indices))
+
+
 def array_text(array: Array) -> str:
     """The array as text for Slurm, in its shortest form: ranges of indices, or one range with a step."""
     limit = f"%{array.limit}" if array.limit else ""

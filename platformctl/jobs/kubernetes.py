@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from platformctl.jobs import names, pod_fields, selectors
+from platformctl.jobs.array import elements_at_once
 from platformctl.jobs.batch_script import INDEX
 from platformctl.jobs.model import Array, Container, JobSpec, Queue, Resources, Transfer, User
 from platformctl.jobs.slurm_block import kept_variables
@@ -128,18 +129,19 @@ def batch_job(
     script_image: str = DEFAULT_IMAGE,
     queue: Queue | None = None,
     strict_groups: bool = False,
+    array_at_once: int | None = None,
 ) -> dict[str, Any]:
     """The batch/v1 Job, suspended.
 
     name: metadata.name of the Job resource. script_image: runs scripts and copies files. strict_groups: the
     user has only the site's groups; otherwise also those that the image's /etc/group gives to the user's
-    name.
+    name. array_at_once: how many elements of an array run at the same time at most.
     """
     labels = {JOB_UID_LABEL: token.uid, **MANAGED_BY}
     batch = batch_name(name, token, user if job.interactive else None)
     spec: dict[str, Any] = {
         "suspend": True,
-        **_runs(job),
+        **_runs(job, array_at_once),
         # A pod is replaced only when the old one is certainly dead, so that no task runs twice at once.
         "podReplacementPolicy": "Failed",
         "template": {
@@ -195,7 +197,7 @@ def script_config_map(script: str, batch: str, batch_uid: str, token: Token) -> 
     }
 
 
-def _runs(job: JobSpec) -> dict[str, Any]:
+def _runs(job: JobSpec, array_at_once: int | None) -> dict[str, Any]:
     """How often the pod runs, how many run at once, and what a failure of one means."""
     batch = job.batch
     if job.array is None:
@@ -203,7 +205,7 @@ def _runs(job: JobSpec) -> dict[str, Any]:
         # If one of the tasks that run together fails, all fail.
         runs = {"backoffLimit": 0, "completions": job.tasks, "parallelism": job.tasks, "completionMode": mode}
     else:
-        runs = _elements(job, job.array)
+        runs = _elements(job, job.array, array_at_once)
     if batch.per_index is not None:
         runs["backoffLimitPerIndex"] = batch.per_index
         if not job.retries:
@@ -214,12 +216,12 @@ def _runs(job: JobSpec) -> dict[str, Any]:
     return {**runs, **batch.given}
 
 
-def _elements(job: JobSpec, array: Array) -> dict[str, Any]:
+def _elements(job: JobSpec, array: Array, at_once: int | None) -> dict[str, Any]:
     """Each element of an array runs once, even if others fail. Completions share the retries of the Job."""
     count = len(array.indices)
     runs = {
         "completionMode": "Indexed" if job.batch.indexed else "NonIndexed",
-        "parallelism": min(array.limit or count, count),
+        "parallelism": elements_at_once(array, at_once),
         **({"completions": count} if job.batch.counted else {}),
     }
     if job.batch.completions:

@@ -364,11 +364,12 @@ class JobSpec:
 
 @dataclass(frozen=True)
 class Limits:
-    """How much may be live in a queue at once; None for no limit."""
+    """How much may be live at once, in a queue or on Kubernetes; None for no limit. pods: on Kubernetes."""
 
     jobs: int | None = None
     millicores: int | None = None
     gpus: int | None = None
+    pods: int | None = None
 
 
 @dataclass(frozen=True)

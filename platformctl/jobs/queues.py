@@ -76,11 +76,10 @@ def _targets(reader: Reader, value: Any) -> dict[Target, dict[str, Any]]:
 
 
 def _limits(reader: Reader, value: Any, path: str) -> Limits:
-    fields = reader.only(reader.mapping(value, path), path, ("jobs", "cpus", "gpus"))
-    jobs, cpus, gpus = (
-        reader.whole(fields.get(key), f"{path}.{key}", 0, MAX_COUNT) for key in ("jobs", "cpus", "gpus")
-    )
-    return Limits(jobs, None if cpus is None else cpus * 1000, gpus)
+    names = ("jobs", "cpus", "gpus", "pods")
+    fields = reader.only(reader.mapping(value, path), path, names)
+    jobs, cpus, gpus, pods = (reader.whole(fields.get(key), f"{path}.{key}", 0, MAX_COUNT) for key in names)
+    return Limits(jobs, None if cpus is None else cpus * 1000, gpus, pods)
 
 
 def _names(reader: Reader, value: Any, path: str) -> tuple[str, ...]:

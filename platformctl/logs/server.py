@@ -20,6 +20,7 @@ from platformctl.logs import discovery
 from platformctl.logs.config import LogsConfig
 from platformctl.logs.files import Files
 from platformctl.logs.frontproxy import Caller, FrontProxy, UnauthenticatedError
+from platformctl.logs.reading import Reader
 from platformctl.logs.sources import FileSource, ForbiddenError, NoOutputError, PodSource, Source, Watched
 from platformctl.vocabulary import LOGS_API, LOGS_GROUP, job_path, log_path
 
@@ -87,6 +88,7 @@ class LogServer:
     ) -> None:
         self._config = config
         self._client = client
+        self._reader = Reader(client)
         self._proxy = proxy
         self._files = files
         self._reading: Counter[str] = Counter()
@@ -123,11 +125,11 @@ class LogServer:
         caller = self._proxy.caller(request)
         wanted = Parameters.of(request.query)
         path = _JOB.format_map(request.match_info)
-        job = await self._client.get(path)
+        job = await self._reader.job(path)
         await self._authorize(caller, job)
         if trouble := wrong_index(job, wanted.index):
             raise NoOutputError(f"the Job {trouble}")
-        watched = Watched(self._client, path, job)
+        watched = Watched(self._reader, path, job)
         attempt = wanted.attempt or watched.attempt
         with self._counted(caller.name):
             offset = wanted.offset
@@ -184,7 +186,7 @@ class LogServer:
         if not backend:
             return None
         if BACK_ENDS[Target(backend)].output is OutputIn.POD_LOG:
-            return PodSource(self._client, watched, attempt, index)
+            return PodSource(self._client, self._reader, watched, attempt, index)
         # The router decides as whom the Job runs; the API server writes the submitter.
         person = self._config.person(str(watched.status.get("user", "")))
         if person is None or person.name != view.submitter(watched.job):

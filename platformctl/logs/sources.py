@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from platformctl.clients.kubernetes import ApiError, KubernetesClient, NotFoundError, UnavailableError
 from platformctl.jobs import slurm_files, view
 from platformctl.logs.files import Files, OpenError, read_at
+from platformctl.logs.reading import Reader
 
 _LOOK_SECONDS = 0.5
 _JOB_SECONDS = 2.0
@@ -31,8 +32,8 @@ class ForbiddenError(Exception):
 class Watched:
     """A Job, read again as often as needed to notice that an attempt has ended."""
 
-    def __init__(self, client: KubernetesClient, path: str, job: Mapping[str, Any]) -> None:
-        self._client = client
+    def __init__(self, reader: Reader, path: str, job: Mapping[str, Any]) -> None:
+        self._reader = reader
         self._path = path
         self._read_at = time.monotonic()
         self.job = job
@@ -54,9 +55,10 @@ class Watched:
             return True
         if time.monotonic() - self._read_at < _JOB_SECONDS:
             return False
-        uid = self.job["metadata"]["uid"]
+        uid, known = self.job["metadata"]["uid"], self.job["metadata"].get("resourceVersion")
         try:
-            fresh = await self._client.get(self._path)
+            now = await self._reader.version(self._path)
+            fresh = self.job if now == (uid, known) else await self._reader.job(self._path)
         except NotFoundError:
             return True
         self._read_at = time.monotonic()
@@ -180,8 +182,11 @@ class FileSource:
 class PodSource:
     """The log of a pod of the attempt's batch Job."""
 
-    def __init__(self, client: KubernetesClient, watched: Watched, attempt: int, index: int | None) -> None:
+    def __init__(
+        self, client: KubernetesClient, reader: Reader, watched: Watched, attempt: int, index: int | None
+    ) -> None:
         self._client = client
+        self._reader = reader
         self._watched = watched
         self._attempt = attempt
         self._index = index
@@ -207,13 +212,13 @@ class PodSource:
                 except UnavailableError:
                     if not follow:
                         raise
-                if pod["status"].get("phase") in ("Succeeded", "Failed"):
+                if pod["phase"] in ("Succeeded", "Failed"):
                     return
             if ended or not follow:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _pod(self) -> dict[str, Any] | None:
+    async def _pod(self) -> Mapping[str, Any] | None:
         place = self._watched.placed(self._attempt)
         namespace, _, batch = str(place.get("backendId") or "").partition("/")
         if not batch:
@@ -221,16 +226,14 @@ class PodSource:
         selector = f"batch.kubernetes.io/job-name={batch}"
         if self._index is not None:
             selector += f",batch.kubernetes.io/job-completion-index={self._index}"
-        listed = await self._client.get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)
-        pods = sorted(listed.get("items") or [], key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+        found = await self._reader.pods(namespace, selector)
+        pods = sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
         return min(reversed(pods), key=_index, default=None)
 
     async def _log(self, pod: Mapping[str, Any], offset: int, follow: bool) -> AsyncGenerator[bytes]:
         metadata = pod["metadata"]
         path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/log"
-        query = {"container": str(pod["spec"]["containers"][0]["name"])} | (
-            {"follow": "true"} if follow else {}
-        )
+        query = {"container": pod["container"]} | ({"follow": "true"} if follow else {})
         try:
             async with aclosing(self._client.stream(path, **query)) as pieces:
                 async for piece in pieces:

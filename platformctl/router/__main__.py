@@ -66,8 +66,9 @@ async def serve(config: RouterConfig, where: Connection) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(KubernetesClient(where, [requests("kubernetes")]))
-        queue, users = WorkQueue(), config.by_name()
-        overview = Overview(users, queue.add)
+        users = config.by_name()
+        queue = WorkQueue(lambda key: overview.submitter(key), config.workers)
+        overview = Overview(users, queue.add, config.kubernetes.array_at_once)
         queues: dict[str, Queue] = {}
         cache = JobCache()
 
@@ -84,7 +85,7 @@ async def serve(config: RouterConfig, where: Connection) -> None:
         }
         watched = {target: one.differing for target, one in assembled.items() if one.differing}
         store = JobStore(client, wrote)
-        gates = Gates(overview, lambda: queues)
+        gates = Gates(overview, lambda: queues, config.kubernetes.limits())
         reconciler = Reconciler(store, backends, users, config.site, gates, config.policy(), config.rules())
         controller = Controller(
             store,
@@ -94,7 +95,6 @@ async def serve(config: RouterConfig, where: Connection) -> None:
             queue,
             cache,
             watched,
-            workers=config.workers,
             sweep_seconds=config.sweep_seconds,
         )
         informers: list[Informer[Any]] = [

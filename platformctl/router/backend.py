@@ -16,7 +16,7 @@ A back end keeps only state that it can afford to lose: the router may die betwe
 different jobs run at the same time. A back end never retries by itself. It raises
 
 - Unavailable when it cannot tell whether a request worked,
-- Busy when the scheduler accepts no more jobs for now,
+- Busy when the scheduler accepts no more jobs for now, UserBusy when it accepts no more of this user,
 - Refused when the request certainly did not work and never will.
 
 Any other exception is a defect. The texts are for the user who waits: what is wrong, and which field or
@@ -38,6 +38,10 @@ class Unavailable(Exception):  # noqa: N818  (a state of the back end)
 
 class Busy(Unavailable):
     """The back end works but accepts no more now (MaxJobCount, a rate limit, HTTP 429); nothing was done."""
+
+
+class UserBusy(Busy):
+    """The back end accepts no more of this user now (MaxSubmitJobs, the user's rate limit)."""
 
 
 class Denied(Unavailable):
@@ -131,12 +135,14 @@ class Explanation:
     """Why a job waits.
 
     sentences: one for each cause, most important first. behind: ids of jobs that go first. start: seconds
-    since the epoch, None if the back end does not know it.
+    since the epoch, None if the back end does not know it. fair_share: the user's, from 1 to 0, if the
+    scheduler has one.
     """
 
     sentences: tuple[str, ...]
     behind: tuple[str, ...] = ()
     start: int | None = None
+    fair_share: float | None = None
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,15 @@
 
 A Breaker wraps a back end and follows the same protocol. After some failures in a row it sends only probes,
 with growing pauses. Jobs that come meanwhile are parked here. Once the back end answers, they are queued
-again, a few for each answer, so that ten thousand Jobs do not come back at the same time. Submissions have a
-circuit of their own: it opens while the back end works but accepts no more jobs.
+again, a few for each answer and in turn by user, so that ten thousand Jobs do not come back at the same time.
+Submissions have a circuit of their own: it opens while the back end works but accepts no more jobs. If it
+accepts no more of one user, only that user's circuit opens.
+
+Requests at the same time are limited, and users take turns there too.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from time import monotonic
@@ -22,8 +26,11 @@ from platformctl.router.backend import (
     Seen,
     Ticket,
     Unavailable,
+    UserBusy,
 )
 from platformctl.router.loop.queue import Key
+from platformctl.router.loop.slots import Slots
+from platformctl.router.loop.turns import Turns
 from platformctl.vocabulary import Phase
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
@@ -65,12 +72,12 @@ class Circuit:
         self._why = ""
         self._pause = FIRST_PAUSE
         self._due = 0.0
-        self._parked: dict[Key, None] = {}
+        self._parked = Turns[Key]()
         self._ticking = False
 
-    def park(self, key: Key) -> None:
-        """Queue a Job again once requests are sent again."""
-        self._parked[key] = None
+    def park(self, key: Key, owner: str) -> None:
+        """Queue a Job again once requests are sent again. owner: its submitter."""
+        self._parked.put(owner, key)
         if not self._ticking:
             self._ticking = True
             asyncio.get_running_loop().call_later(_TICK, self._tick)
@@ -143,9 +150,10 @@ class Circuit:
             self._changed(state)
 
     def _release(self, count: int) -> None:
-        for key in list(self._parked)[:count]:
-            del self._parked[key]
-            self._wake(key)
+        for _ in range(min(count, len(self._parked))):
+            if taken := self._parked.take():
+                self._parked.done(taken[0])
+                self._wake(taken[1])
 
     def _tick(self) -> None:
         """Queue parked Jobs: some each second while closed, and one as the probe when the pause is over."""
@@ -175,9 +183,10 @@ class Breaker:
         self.reread_after = backend.reread_after
         self.durable = backend.durable
         self._backend = backend
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = Slots(_AT_ONCE)
         self._requests = Circuit(wake, _FAILURES, changed)
         self._submissions = Circuit(wake, 1)
+        self._of_users = defaultdict[str, Circuit](lambda: Circuit(wake, 1))
 
     @property
     def state(self) -> State:
@@ -186,11 +195,11 @@ class Breaker:
 
     async def unfit(self, ticket: Ticket) -> str:
         """As the back end."""
-        return await self._send(lambda: self._backend.unfit(ticket))
+        return await self._send(ticket.user.name, lambda: self._backend.unfit(ticket))
 
     async def load(self) -> Load:
         """As the back end."""
-        return await self._send(self._backend.load)
+        return await self._send("", self._backend.load)
 
     def phase_of(self, state: str) -> Phase | None:
         """As the back end."""
@@ -198,44 +207,56 @@ class Breaker:
 
     async def submit_held(self, ticket: Ticket) -> str:
         """As the back end, unless it accepts no more jobs at the moment."""
-        return await self._submissions.send(
-            lambda: self._send(lambda: self._backend.submit_held(ticket), counts=_is_silence),
-            lambda error: isinstance(error, Busy),
+        user = ticket.user.name
+
+        async def submit() -> str:
+            return await self._send(user, lambda: self._backend.submit_held(ticket), counts=_is_silence)
+
+        return await self._of_users[user].send(
+            lambda: self._submissions.send(submit, _is_full), lambda error: isinstance(error, UserBusy)
         )
 
     async def find(self, claim: Claim) -> list[tuple[Claim, str]]:
         """As the back end."""
-        return await self._send(lambda: self._backend.find(claim))
+        return await self._send(claim.user, lambda: self._backend.find(claim))
 
     async def read(self, claim: Claim, job_id: str) -> Seen | None:
         """As the back end."""
-        return await self._send(lambda: self._backend.read(claim, job_id))
+        return await self._send(claim.user, lambda: self._backend.read(claim, job_id))
 
     async def release(self, ticket: Ticket, job_id: str) -> None:
         """As the back end."""
-        await self._send(lambda: self._backend.release(ticket, job_id))
+        await self._send(ticket.user.name, lambda: self._backend.release(ticket, job_id))
 
     async def cancel(self, claim: Claim, job_id: str) -> None:
         """As the back end."""
-        await self._send(lambda: self._backend.cancel(claim, job_id))
+        await self._send(claim.user, lambda: self._backend.cancel(claim, job_id))
 
     async def states(self) -> Mapping[str, str]:
         """As the back end."""
-        return await self._send(self._backend.states)
+        return await self._send("", self._backend.states)
 
     async def explain(self, ticket: Ticket, job_id: str) -> Explanation:
         """As the back end."""
-        return await self._send(lambda: self._backend.explain(ticket, job_id))
+        return await self._send(ticket.user.name, lambda: self._backend.explain(ticket, job_id))
 
     async def claimed(self) -> list[tuple[Claim, str]]:
         """As the back end."""
-        return await self._send(self._backend.claimed)
+        return await self._send("", self._backend.claimed)
 
     async def _send[T](
-        self, request: Callable[[], Awaitable[T]], counts: Callable[[Unavailable], bool] = lambda _: True
+        self,
+        user: str,
+        request: Callable[[], Awaitable[T]],
+        counts: Callable[[Unavailable], bool] = lambda _: True,
     ) -> T:
-        async with self._slots:
+        async with self._slots.hold(user):
             return await self._requests.send(request, counts)
+
+
+def _is_full(error: Unavailable) -> bool:
+    """Whether the back end accepts no more jobs of anybody."""
+    return isinstance(error, Busy) and not isinstance(error, UserBusy)
 
 
 def _is_silence(error: Unavailable) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from platformctl.jobs.kubernetes import DEFAULT_IMAGE
-from platformctl.jobs.model import Policy, Priority, SlurmPolicy, User
+from platformctl.jobs.model import Limits, Policy, Priority, Queue, SlurmPolicy, User
 from platformctl.jobs.sbatch_options import BLOCKS
 from platformctl.router.job.routing_rules import DEFAULT_RULES, Rule
 
@@ -152,6 +152,37 @@ class SlurmOptionsEntry(_Strict):
         return SlurmPolicy(self.forbid, forced, tuple(self.folders), self.plugins)
 
 
+_Count = Annotated[int, Field(ge=0, le=100_000_000)]
+
+
+class LimitsEntry(_Strict):
+    """What a user, or an account, may have on Kubernetes at the same time; None for no limit."""
+
+    jobs: _Count | None = None
+    cpus: _Count | None = None
+    gpus: _Count | None = None
+    pods: _Count | None = None
+
+    def limits(self) -> Limits:
+        """The form that the gates need."""
+        return Limits(self.jobs, None if self.cpus is None else self.cpus * 1000, self.gpus, self.pods)
+
+
+class KubernetesEntry(_Strict):
+    """What Jobs may have on Kubernetes, whatever their queue.
+
+    array_at_once: how many elements of an array run at the same time at most; None for any number.
+    """
+
+    array_at_once: Annotated[int, Field(ge=1)] | None = None
+    per_user: LimitsEntry = LimitsEntry()
+    per_account: LimitsEntry = LimitsEntry()
+
+    def limits(self) -> Queue:
+        """The limits, in the form of a queue that every Job on Kubernetes is in."""
+        return Queue("", per_user=self.per_user.limits(), per_account=self.per_account.limits())
+
+
 class LeaseEntry(_Strict):
     """The Lease that one of several routers holds while it works."""
 
@@ -174,6 +205,7 @@ class RouterConfig(_Strict):
     users: list[UserEntry]
     groups: list[GroupEntry] = []
     slurm: SlurmEntry | None = None
+    kubernetes: KubernetesEntry = KubernetesEntry()
     script_image: str = DEFAULT_IMAGE
     workers: Annotated[int, Field(ge=1, le=64)] = 32
     sweep_seconds: Annotated[float, Field(gt=0)] = 300.0

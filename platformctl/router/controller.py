@@ -22,12 +22,15 @@ from platformctl.router.job.reconcile import Reconciler
 from platformctl.router.job.resource import JobResource, JobStore
 from platformctl.router.job.sweep import Sweeper
 from platformctl.router.loop.queue import Key, RetryLater, WorkQueue
+from platformctl.router.loop.slots import Slots
 from platformctl.vocabulary import Phase
 
 # After a start, how many ended Jobs a second are reconciled that only wait for their deletion.
 _EXPIRING_PER_SECOND = 100.0
 # The pause between two polls of a back end: this many times the poll's duration, at most this many seconds.
 _PAUSE_TO_WORK, _LONGEST_PAUSE = 80.0, 2.0
+# How many large Jobs are reconciled at the same time: each takes ten times the size of its text.
+_LARGE_AT_ONCE = 4
 _FOLLOWED = frozenset({Phase.QUEUED, Phase.RUNNING})
 
 log = structlog.get_logger(__name__)
@@ -49,7 +52,6 @@ class Controller:
         queue: WorkQueue,
         cache: JobCache,
         watched: Mapping[Target, Differing],
-        workers: int,
         sweep_seconds: float,
     ) -> None:
         self._store = store
@@ -57,11 +59,11 @@ class Controller:
         self._backends = backends
         self._overview = overview
         self._queue = queue
-        self._workers = workers
         self._sweep_seconds = sweep_seconds
         self._watched = watched
         self._cache = cache
         self._expiring: set[Key] = set()
+        self._large = Slots(_LARGE_AT_ONCE)
         # By Job, not by the back end's id: a back end may give one id to two Jobs, one after the other.
         self._live: dict[Target, dict[Key, str]] = {target: {} for target in backends}
         queue.close()
@@ -72,7 +74,7 @@ class Controller:
         self._add_all()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._queue.run(self._work, self._workers))
+                group.create_task(self._queue.run(self._work))
                 for target, backend in self._backends.items():
                     if target not in self._watched:
                         group.create_task(self._observe(backend))
@@ -100,7 +102,7 @@ class Controller:
     def job_gone(self, job: JobResource) -> None:
         """A Job was deleted."""
         key = (job.namespace, job.name)
-        self._cache.drop(key)
+        self._cache.forget(key)
         self._expiring.discard(key)
         self._overview.drop(job)
         for live in self._live.values():
@@ -116,7 +118,7 @@ class Controller:
     def _add_all(self) -> None:
         """Queue what needs a reconcile at the start. For polled back ends the first poll adds the rest."""
         for brief in self._overview.values():
-            waits = not brief.final and brief.phase not in _FOLLOWED
+            waits = not brief.final and not brief.foreign and brief.phase not in _FOLLOWED
             if waits or any(brief.wishes[1:]):
                 # Jobs that a back end already has may wait for Jobs that no back end has.
                 self._queue.add(brief.key, urgent=brief.backend is None or any(brief.wishes[1:]))
@@ -128,6 +130,12 @@ class Controller:
             self._queue.add(key, number / _EXPIRING_PER_SECOND)
 
     async def _work(self, key: Key) -> float | None:
+        if not self._cache.large(key):
+            return await self._reconcile(key)
+        async with self._large.hold(self._overview.submitter(key)):
+            return await self._reconcile(key)
+
+    async def _reconcile(self, key: Key) -> float | None:
         job = self._cache.get(key) or await self._read(key)
         if job is None:
             return None

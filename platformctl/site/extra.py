@@ -44,6 +44,39 @@ EXTRA: dict[str, dict[str, Any]] = {
         "description": "Certificate (PEM) of the authority that signed the certificate of slurm_rest_url; "
         "the public ones if not given.",
     },
+    "kubernetes_job_limits": {
+        "type": "dict",
+        "description": "What Jobs may have on Kubernetes at once, whatever their queue, and take of etcd. "
+        "Above a limit on Kubernetes they wait, and whoever has used less CPU time lately goes first.",
+        "options": {
+            "array_at_once": {
+                "type": "int",
+                "default": 50,
+                "description": "Most elements of an array that run at the same time, also if the Job says "
+                "more; 0 for any number.",
+            },
+            "per_user": {
+                "type": "dict",
+                "default": {"pods": 100},
+                "description": "The most of each user, of jobs, pods, cpus and gpus; by default {pods: 100}.",
+            },
+            "per_account": {
+                "type": "dict",
+                "default": {},
+                "description": "The most of each account, of jobs, pods, cpus and gpus.",
+            },
+            "per_namespace": {
+                "type": "int",
+                "default": 20000,
+                "description": "Most Jobs in each namespace of users, ended ones too; 0 for any number.",
+            },
+            "text_kib": {
+                "type": "int",
+                "default": 128,
+                "description": "Most KiB of the script, arguments and environment of a Job together.",
+            },
+        },
+    },
     "slurm_job_options": {
         "type": "dict",
         "description": "What the site decides about the fields of slurm in Jobs (platformctl docs sbatch).",

@@ -11,7 +11,7 @@ from types import ModuleType
 from tests.benchmarks.comparison import compare
 from tests.benchmarks.figures import Figures, committed, machine
 
-BENCHMARKS = ("site_load", "balance", "router", "install", "hosts", "device_faults")
+BENCHMARKS = ("site_load", "balance", "router", "fairness", "install", "hosts", "device_faults")
 # Only when they are named: each takes long, and no lab may be running.
 NAMED = ("cold", "fleet", "nodes")
 

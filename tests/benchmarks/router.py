@@ -37,7 +37,7 @@ ABOUT = (
 _LOOP = 400
 _AT_ONCE = 8
 _SCRIPT = "#!/bin/sh\ndate\n"
-_names = (f"bench-{number}" for number in itertools.count())
+new_names = (f"bench-{number}" for number in itertools.count())
 
 
 def measure(figures: Figures) -> None:
@@ -61,8 +61,8 @@ async def _rates(found: World, figures: Figures) -> None:
         one = await _per_job(partial(loop, found, release=False), 1)
         many = await _per_job(partial(loop, found, release=False), _AT_ONCE)
         whole = await _per_job(partial(loop, found, release=True), _AT_ONCE)
-        names = {next(_names) for _ in range(1000)}
-        await _create(found, names, target)
+        names = {next(new_names) for _ in range(1000)}
+        await create_jobs(found, names, target)
         found.router.start()
         await found.seen.all(found.seen.accepted, names)
         times = sorted(found.seen.accepted[name] for name in names)
@@ -90,8 +90,8 @@ async def _bursts(found: World, figures: Figures) -> None:
         waits: list[float] = []
         for _ in range(rounds):
             await found.router.settled()
-            names = {next(_names) for _ in range(count)}
-            begun = await _create(found, names, "slurm")
+            names = {next(new_names) for _ in range(count)}
+            begun = await create_jobs(found, names, "slurm")
             await found.seen.all(found.seen.accepted, names)
             waits += [found.seen.accepted[name] - begun[name] for name in names]
         _percentiles(figures, f"created to accepted, {count} at once", waits)
@@ -134,8 +134,8 @@ async def _restart(found: World, running: dict[str, int]) -> float:
     found.router.stop(signal.SIGKILL)
     ended = dict(running.popitem() for _ in range(min(100, len(running))))
     await found.control("finish", list(ended.values()))
-    created = {next(_names)}
-    await _create(found, created, "slurm")
+    created = {next(new_names)}
+    await create_jobs(found, created, "slurm")
     begun = time.time()
     found.router.start()
     await found.seen.all(found.seen.ended, set(ended))
@@ -179,19 +179,19 @@ async def _per_job(submit: Callable[[], Awaitable[None]], at_once: int) -> float
     return (time.perf_counter() - begun) / _LOOP
 
 
-async def _create(found: World, names: Iterable[str], target: str) -> dict[str, float]:
+async def create_jobs(found: World, names: Iterable[str], target: str) -> dict[str, float]:
     """Create Jobs as alice does; when each request began."""
     begun: dict[str, float] = {}
 
     async def create(name: str) -> None:
         begun[name] = time.time()
-        await found.alice.create(JOBS, _job(name, target))
+        await found.alice.create(JOBS, job_body(name, target))
 
     await _each(names, create, 16)
     return begun
 
 
-def _job(name: str, target: str) -> dict[str, Any]:
+def job_body(name: str, target: str) -> dict[str, Any]:
     spec = {"script": _SCRIPT, "target": target, "walltime": "1h"}
     return {"apiVersion": "kfoundry.io/v1alpha1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
 
@@ -201,10 +201,10 @@ async def _seed(found: World, count: int, ended: bool) -> dict[str, int]:
     uids: dict[str, str] = {}
 
     async def create(name: str) -> None:
-        created = await found.alice.create(JOBS, _job(name, "slurm"))
+        created = await found.alice.create(JOBS, job_body(name, "slurm"))
         uids[name] = created["metadata"]["uid"]
 
-    await _each([next(_names) for _ in range(count)], create, 16)
+    await _each([next(new_names) for _ in range(count)], create, 16)
     tokens = [] if ended else [str(Token(SITE, uid, 1)) for uid in uids.values()]
     ids = dict(zip(uids, await found.control("load", tokens) if tokens else range(1, count + 1), strict=True))
     conditions = [

@@ -28,6 +28,7 @@ site: test
 logs: {enabled: false}
 users:
   - {name: alice, uid: 10001, gid: 10001, groups: [20001], account: physics, home: /home/alice}
+  - {name: bob, uid: 10002, gid: 10002, groups: [20001], account: physics, home: /home/bob}
 """
 ROUTER = "system:serviceaccount:default:job-router"
 SITE = "test"
@@ -46,12 +47,22 @@ class Router:
     def __init__(self, plane: ControlPlane, slurm: str, folder: Path) -> None:
         self._folder = folder
         (folder / "jwt.key").write_bytes(KEY)
-        user = {"name": "alice", "uid": 10001, "gid": 10001, "groups": [20001], "account": "physics"}
+        users = [
+            {
+                "name": name,
+                "uid": uid,
+                "gid": uid,
+                "groups": [20001],
+                "account": "physics",
+                "home": f"/home/{name}",
+            }
+            for name, uid in (("alice", 10001), ("bob", 10002))
+        ]
         self._address = f"http://127.0.0.1:{free_port()}"
         earlier = os.environ.get(EARLIER)
         config: dict[str, Any] = {
             "site": SITE,
-            "users": [{**user, "home": "/home/alice"}],
+            "users": users,
             "slurm": {"address": slurm, "key_file": str(folder / "jwt.key"), "interval": 1.0},
             "health": f"{self._address}/healthz",
         }
@@ -166,9 +177,10 @@ class Seen:
 
 @dataclass
 class World:
-    """Clients: alice creates Jobs, the router's account writes their status. seen: kept up by a watch."""
+    """Clients: users create Jobs, the router's account writes their status. seen: kept up by a watch."""
 
     alice: KubernetesClient
+    bob: KubernetesClient
     account: KubernetesClient
     rest: SlurmRestClient
     slurm: str
@@ -187,7 +199,7 @@ class World:
 @contextmanager
 def planes(folder: Path) -> Iterator[tuple[ControlPlane, str]]:
     """An API server with the router's chart, and the address of a stand-in for slurmrestd."""
-    users = {"alice": "platform:users", ROUTER: "system:serviceaccounts"}
+    users = {"alice": "platform:users", "bob": "platform:users", ROUTER: "system:serviceaccounts"}
     port = free_port()
     with start(folder, users) as plane:
         install_chart(plane, folder, VALUES, "alice")
@@ -215,16 +227,17 @@ def _await_port(port: int, seconds: float = 30) -> None:
 @asynccontextmanager
 async def world(plane: ControlPlane, slurm: str, folder: Path) -> AsyncIterator[World]:
     """Clients of both, a watch, and a router that was not started."""
-    clients = [KubernetesClient(from_kubeconfig(plane.kubeconfig(user))) for user in ("alice", ROUTER)]
+    clients = [KubernetesClient(from_kubeconfig(plane.kubeconfig(user))) for user in ("alice", "bob", ROUTER)]
     async with (
         clients[0] as alice,
-        clients[1] as account,
+        clients[1] as bob,
+        clients[2] as account,
         SlurmRestClient(slurm, TokenMinter(KEY), DIALECTS) as rest,
     ):
         seen = Seen()
         informer = Informer(account, ALL_JOBS, seen.look)
         watching = asyncio.create_task(informer.run())
-        found = World(alice, account, rest, slurm, Router(plane, slurm, folder), seen)
+        found = World(alice, bob, account, rest, slurm, Router(plane, slurm, folder), seen)
         try:
             yield found
         except AssertionError as error:

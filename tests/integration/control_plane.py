@@ -148,6 +148,12 @@ def _write_key(path: Path) -> None:
     )
 
 
+def most_memory(pid: int) -> float:
+    """The most memory in MB that a process has had so far."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+
+
 def free_port() -> int:
     """A TCP port on loopback that was free a moment ago."""
     with socket.socket() as probe:

@@ -9,6 +9,9 @@ import orjson
 from platformctl.router.job.resource import JobResource
 from platformctl.router.loop.queue import Key
 
+# A Job of more bytes is large: a script may have 512 KiB, and a Job 1.5 MiB.
+_LARGE = 64 * 2**10
+
 
 class JobCache:
     """each, together: limits in bytes for one Job and for all Jobs; a Job that does not fit is not kept."""
@@ -17,6 +20,7 @@ class JobCache:
         self._each = each
         self._together = together
         self._bytes = 0
+        self._large: set[Key] = set()
         self._texts: dict[Key, tuple[int, bytes]] = {}
 
     def put(self, key: Key, job: JobResource) -> None:
@@ -26,10 +30,11 @@ class JobCache:
         if known is not None and known[0] > version:
             return
         self.drop(key)
-        if job.final:
-            return
         metadata = {name: value for name, value in job.metadata.items() if name != "managedFields"}
         text = orjson.dumps({**job.raw, "metadata": metadata})
+        (self._large.add if len(text) > _LARGE else self._large.discard)(key)
+        if job.final:
+            return
         if len(text) <= self._each and self._bytes + len(text) <= self._together:
             self._texts[key] = version, text
             self._bytes += len(text)
@@ -39,7 +44,16 @@ class JobCache:
         known = self._texts.get(key)
         return JobResource(orjson.loads(known[1])) if known else None
 
+    def large(self, key: Key) -> bool:
+        """Whether a reconcile of the Job takes megabytes, so that only a few may run at the same time."""
+        return key in self._large
+
+    def forget(self, key: Key) -> None:
+        """The Job is gone."""
+        self._large.discard(key)
+        self.drop(key)
+
     def drop(self, key: Key) -> None:
-        """Forget a Job."""
+        """Read the Job again for its next reconcile."""
         _, text = self._texts.pop(key, (0, b""))
         self._bytes -= len(text)

@@ -5,7 +5,8 @@
 at most every few seconds for one Job, because the back ends' answers are expensive.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from platformctl.vocabulary import EXPLAIN_REQUESTED, Phase
 PAUSE = 5.0
 _MAX_SENTENCES, _MAX_LENGTH, _MAX_BEHIND = 12, 512, 20
 _MAX_REQUESTED = 64
+_MAX_USERS = 3
 
 
 def asked(job: JobResource) -> str:
@@ -33,15 +35,31 @@ def pause(job: JobResource, now: datetime | None = None) -> float:
     return max(0.0, PAUSE - max(0.0, age))
 
 
+@dataclass(frozen=True)
+class Line:
+    """Who else waits. ahead: how many Jobs of each user go before it in the router.
+
+    beside: how many Jobs of each user wait in its back end too. fair_share: of its user, from 1 to 0.
+    """
+
+    ahead: Mapping[str, int]
+    beside: Mapping[str, int]
+    fair_share: float
+
+
 async def explain(
-    job: JobResource, ticket: Ticket | None, backend: Backend | None, named: Callable[[str], str] = str
+    job: JobResource,
+    ticket: Ticket | None,
+    backend: Backend | None,
+    line: Line,
+    named: Callable[[str], str] = str,
 ) -> dict[str, Any]:
     """The change of the status that answers. It never raises Unavailable: that is an answer too.
 
     ticket, backend: where the Job is, once it was submitted. named: the name that people use for a back end's
     id; by default the id.
     """
-    explanation = await _explanation(job, ticket, backend)
+    explanation = await _explanation(job, ticket, backend, line)
     answer: dict[str, Any] = {
         "requested": asked(job),
         "time": _time(datetime.now(UTC).timestamp()),
@@ -52,8 +70,10 @@ async def explain(
     return {"explanation": answer}
 
 
-async def _explanation(job: JobResource, ticket: Ticket | None, backend: Backend | None) -> Explanation:
-    own = _own(job)
+async def _explanation(
+    job: JobResource, ticket: Ticket | None, backend: Backend | None, line: Line
+) -> Explanation:
+    own = (*_own(job), *_in_line(job, line))
     waits_there = bool(job.backend_id) and job.phase in (Phase.PENDING, Phase.QUEUED, Phase.RUNNING)
     if not waits_there or ticket is None or backend is None:
         return Explanation(own)
@@ -64,7 +84,35 @@ async def _explanation(job: JobResource, ticket: Ticket | None, backend: Backend
     except Unavailable as error:
         return Explanation((*own, _sentence(str(error))))
     # For a waiting job, the reason in the status is an older answer of the back end.
-    return Explanation((*there.sentences, *_decision(job)), there.behind, there.start)
+    said = (*there.sentences, *_in_line(job, line, there.fair_share), *_decision(job))
+    return Explanation(said, there.behind, there.start)
+
+
+def _in_line(job: JobResource, line: Line, fair_share: float | None = None) -> tuple[str, ...]:
+    """Who else waits, and the user's fair share; nothing for a Job that runs or has ended.
+
+    fair_share: the scheduler's own, if it has one.
+    """
+    if job.final or job.phase is Phase.RUNNING:
+        return ()
+    share = f"your fair share is {line.fair_share if fair_share is None else fair_share:.2g}"
+    if line.ahead:
+        return (f"It is behind {_counts(line.ahead, job.submitter)}; {share}.",)
+    if line.beside:
+        wait = "waits" if sum(line.beside.values()) == 1 else "wait"
+        return (f"{_counts(line.beside, job.submitter)} {wait} there too; {share}.",)
+    return ()
+
+
+def _counts(jobs: Mapping[str, int], own: str) -> str:
+    """`1,300 Jobs of alice, 2 of yours`: those of whom there are most first."""
+    ordered = sorted(jobs.items(), key=lambda item: (-item[1], item[0]))
+    parts = [f"{count:,} of {'yours' if user == own else user}" for user, count in ordered[:_MAX_USERS]]
+    rest = sum(count for _, count in ordered[_MAX_USERS:])
+    if rest:
+        parts.append(f"{rest:,} of others")
+    first = parts[0].replace(" of", " Job of" if ordered[0][1] == 1 else " Jobs of", 1)
+    return ", ".join([first, *parts[1:]])
 
 
 def _own(job: JobResource) -> tuple[str, ...]:

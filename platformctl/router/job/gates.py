@@ -4,14 +4,16 @@ It may wait for its user (suspend), other Jobs (dependsOn), and room in its queu
 the router's memory, without requests. If a gate can never open, the Job is refused.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from platformctl.jobs.model import JobSpec, Queue, Refusal, User, When
+from platformctl.jobs.model import JobSpec, Queue, Refusal, Target, User, When
 from platformctl.jobs.policy import in_queue
 from platformctl.jobs.queues import pick
 from platformctl.router.backend import Ticket
+from platformctl.router.job.explain import Line
 from platformctl.router.job.occupancy import excess, holding
 from platformctl.router.job.overview import Brief, Overview
 from platformctl.router.job.resource import JobResource
@@ -36,11 +38,15 @@ class Wait:
 
 
 class Gates:
-    """Checks Jobs that have not been submitted."""
+    """Checks Jobs that have not been submitted.
 
-    def __init__(self, jobs: Overview, queues: Queues) -> None:
+    on_kubernetes: the limits of each user and account on Kubernetes, whatever the queue.
+    """
+
+    def __init__(self, jobs: Overview, queues: Queues, on_kubernetes: Queue | None = None) -> None:
         self._jobs = jobs
         self._queues = queues
+        self._on_kubernetes = on_kubernetes
 
     def assign(self, ticket: Ticket) -> Ticket | list[Refusal]:
         """The ticket with its Queue and that queue's wall time, or why the queue does not accept the job."""
@@ -66,12 +72,34 @@ class Gates:
         closed = self._before_the_queue(job, ticket.job)
         if closed is not None:
             self._jobs.occupancy.stay_out(key)
+            self._jobs.on_kubernetes.stay_out(key)
             return closed
         if ticket.queue is None:
             return None
         wanted = holding(ticket.queue.name, ticket.user, ticket.job)
         why = self._jobs.occupancy.enter(job.uid, key, wanted, ticket.queue)
         return Wait(why) if why else None
+
+    def closed_there(self, job: JobResource, ticket: Ticket, target: Target) -> Wait | list[Refusal] | None:
+        """The gate of the chosen back end: room for the user on Kubernetes. If there is room, it takes it."""
+        key = (job.namespace, job.name)
+        limits = self._on_kubernetes
+        if target is not Target.KUBERNETES or limits is None:
+            self._jobs.on_kubernetes.stay_out(key)
+            return None
+        spec = replace(ticket.job, target=target)
+        wanted = holding("", ticket.user, spec, self._jobs.array_at_once)
+        if beyond := excess(wanted, limits, "Kubernetes"):
+            return [Refusal("spec", f"asks for more than the {beyond}")]
+        why = self._jobs.on_kubernetes.enter(job.uid, key, wanted, limits)
+        return Wait(why) if why else None
+
+    def line(self, job: JobResource) -> Line:
+        """Who else waits where the Job waits."""
+        key = (job.namespace, job.name)
+        ahead = self._jobs.on_kubernetes.ahead(key) or self._jobs.occupancy.ahead(key)
+        beside = self._jobs.queued(job.backend) - Counter({job.submitter: 1}) if job.backend_id else {}
+        return Line(ahead, beside, self._jobs.ledger.fair_share(job.submitter))
 
     def awaited(self, job: JobResource) -> bool:
         """Whether a Job of the same submitter still waits for this one."""
@@ -94,6 +122,8 @@ class Gates:
             other = self._jobs.get_job((job.namespace, dependency.name))
             if other is None:
                 waits.append(f"{dependency.name}, which does not exist")
+            elif other.submitter != job.submitter:
+                waits.append(f"{dependency.name} of yours; the one of that name is {other.submitter}'s")
             elif other.phase in FINAL:
                 if not _met(dependency.when, other):
                     what = f"{dependency.name} has {_ENDED[other.phase]}, but should have {dependency.when}"
@@ -117,7 +147,8 @@ class Gates:
         while pending and len(came_from) < _MAX_CYCLE_SEARCH:
             name = pending.pop()
             known = self._jobs.get_job((job.namespace, name))
-            for dependency in known.depends_on if known else ():
+            # Only Jobs of the same submitter count.
+            for dependency in known.depends_on if known and known.submitter == job.submitter else ():
                 if dependency.name == job.name:
                     return [*_path_to(name, came_from), job.name]
                 if dependency.name not in came_from:

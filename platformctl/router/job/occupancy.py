@@ -1,13 +1,15 @@
-"""How much of each queue its users and accounts use, and which Jobs wait for room, oldest first.
+"""How much of each queue its users and accounts use, and which Jobs wait for room.
 
-It counts the live Jobs, and those that were let in but whose status is not written yet. So two Jobs that are
-reconciled at the same moment do not both get the last place. After a restart it counts again from nothing.
+In a line, the user who has used least goes first, with the oldest of that user's Jobs. It counts the live
+Jobs, and those that were let in but whose status is not written yet. So two Jobs that are reconciled at the
+same moment do not both get the last place. After a restart it counts again from nothing.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from platformctl.jobs.model import JobSpec, Limits, Queue, User
+from platformctl.jobs.array import elements_at_once
+from platformctl.jobs.model import JobSpec, Limits, Queue, Target, User
 from platformctl.jobs.slurm_block import total_gpus
 from platformctl.jobs.targets import may_give_whole_cores
 from platformctl.router.loop.queue import Key
@@ -21,13 +23,14 @@ type Account = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What one live Job uses of a queue: millicores and whole GPUs of everything that runs at once."""
+    """What one live Job uses of a queue: millicores, whole GPUs and pods of everything that runs at once."""
 
     queue: str
     user: str
     account: str | None
     millicores: int
     gpus: int
+    pods: int = 0
 
     def accounts(self) -> list[Account]:
         """The users and accounts of the queue that it counts for."""
@@ -42,26 +45,35 @@ class _Sum:
     jobs: int = 0
     millicores: int = 0
     gpus: int = 0
+    pods: int = 0
 
     def add(self, held: Holding, sign: int) -> None:
         self.jobs += sign
         self.millicores += sign * held.millicores
         self.gpus += sign * held.gpus
+        self.pods += sign * held.pods
 
 
-def holding(queue: str, user: User, job: JobSpec) -> Holding:
+def holding(queue: str, user: User, job: JobSpec, array_at_once: int | None = None) -> Holding:
     """What a job would use; for an array, the elements that may run at the same time.
+
+    array_at_once: how many elements Kubernetes runs at the same time at most.
 
     It counts for the user's account of the inventory, not the account that the job names, so that nobody can
     use up the limits of others. If the job may go to a back end that gives each task whole cores, whole cores
     are counted.
     """
-    elements = len(job.array.indices) if job.array else 1
-    at_once = min(job.array.limit or elements, elements) if job.array else 1
+    most = array_at_once if job.target is Target.KUBERNETES else None
+    at_once = elements_at_once(job.array, most) if job.array else 1
     parts = (job, *job.components)
     gpus = sum(total_gpus(part) for part in parts)
     millicores = sum(_millicores(part) * part.tasks for part in parts)
-    return Holding(queue, user.name, user.account, millicores * at_once, gpus * at_once)
+    pods = sum(part.tasks for part in parts) if _may_be_pods(job) else 0
+    return Holding(queue, user.name, user.account, millicores * at_once, gpus * at_once, pods * at_once)
+
+
+def _may_be_pods(job: JobSpec) -> bool:
+    return job.target in (Target.AUTO, Target.KUBERNETES) and Target.KUBERNETES not in job.unsupported
 
 
 def _millicores(job: JobSpec) -> int:
@@ -70,23 +82,71 @@ def _millicores(job: JobSpec) -> int:
     return -(-millicores // 1000) * 1000 if may_give_whole_cores(job) else millicores
 
 
-def excess(wanted: Holding, queue: Queue) -> str:
-    """Why a job does not fit into its queue even if no other job is there; empty if it does."""
+def excess(wanted: Holding, queue: Queue, who: str = "") -> str:
+    """Why a job does not fit into its queue even if no other job is there; empty if it does.
+
+    who: what sets the limits, if it is not a queue.
+    """
     for _, kind, _ in wanted.accounts():
         why = _beyond(_Sum(), wanted, queue.per_user if kind == "user" else queue.per_account)
         if why:
-            return f"{why} that the queue {queue.name} allows each {kind}"
+            return f"{why} that {who or f'the queue {queue.name}'} allows each {kind}"
     return ""
 
 
-class Occupancy:
-    """What users and accounts hold, and which Jobs wait. wake: queues the Job of a key."""
+class _Line:
+    """Jobs that wait for the same room, by user; of each user in the order in which they came."""
 
-    def __init__(self, wake: Callable[[Key], None]) -> None:
+    def __init__(self) -> None:
+        self._by_user: dict[str, dict[Key, None]] = {}
+        self._users: dict[Key, str] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._users)
+
+    def join(self, key: Key, user: str) -> None:
+        if key not in self._users:
+            self._users[key] = user
+            self._by_user.setdefault(user, {})[key] = None
+
+    def leave(self, key: Key) -> None:
+        user = self._users.pop(key)
+        del self._by_user[user][key]
+        if not self._by_user[user]:
+            del self._by_user[user]
+
+    def first(self, usage: Callable[[str], float]) -> Key:
+        return next(iter(self._by_user[min(self._by_user, key=usage)]))
+
+    def ahead(self, key: Key, usage: Callable[[str], float]) -> dict[str, int]:
+        """How many Jobs of each user go before this one."""
+        own = self._users[key]
+        # Of two who have used the same, the one who waits longer.
+        order = sorted(self._by_user, key=usage)
+        before = {user: len(self._by_user[user]) for user in order[: order.index(own)]}
+        place = list(self._by_user[own]).index(key)
+        return {**before, own: place} if place else before
+
+
+class Occupancy:
+    """What users and accounts hold, and which Jobs wait.
+
+    wake: queues the Job of a key. usage: how much a user has used lately. where: where the limits hold, in
+    words that follow "allowed"; by default in the queue of that name.
+    """
+
+    def __init__(
+        self,
+        wake: Callable[[Key], None],
+        usage: Callable[[str], float] = lambda _: 0.0,
+        where: str = "",
+    ) -> None:
         self._wake = wake
+        self._usage = usage
+        self._where = where
         self._held: dict[str, Holding] = {}
         self._sums: dict[Account, _Sum] = {}
-        self._waiting: dict[Account, dict[Key, None]] = {}
+        self._waiting: dict[Account, _Line] = {}
         self._waits_for: dict[Key, list[Account]] = {}
 
     def enter(self, uid: str, key: Key, wanted: Holding, queue: Queue) -> str:
@@ -102,7 +162,7 @@ class Occupancy:
             if why:
                 full[account] = why
         if full:
-            self._join(key, list(full))
+            self._join(key, list(full), wanted.user)
             return next(iter(full.values()))
         self._hold(uid, wanted)
         self._leave(key)
@@ -126,23 +186,31 @@ class Occupancy:
         """Take the Job out of the lines: it waits for something else, or for nothing."""
         self._leave(key)
 
+    def ahead(self, key: Key) -> dict[str, int]:
+        """How many Jobs of each user go before a Job that waits, in the line where that is most."""
+        lines = [self._waiting[account].ahead(key, self._usage) for account in self._waits_for.get(key, ())]
+        return max(lines, key=lambda line: sum(line.values()), default={})
+
     def wake_first(self) -> None:
         """Queue the first Job of each line, because limits may have changed."""
         for line in list(self._waiting.values()):
-            self._wake(next(iter(line)))
+            self._wake(line.first(self._usage))
 
     def _full(self, account: Account, key: Key, wanted: Holding, queue: Queue) -> str:
         kind, whose = account[1], account[2]
         limits = queue.per_user if kind == "user" else queue.per_account
         why = _beyond(self._sums.get(account, _Sum()), wanted, limits)
         if why:
-            return (
-                f"waits until the {kind} {whose} holds less than the {why} allowed in the queue {queue.name}"
-            )
+            return f"waits until the {kind} {whose} holds less than the {why} allowed {self._here(queue)}"
         line = self._waiting.get(account)
-        if line and next(iter(line)) != key:
-            return f"waits behind other jobs of the {kind} {whose} in the queue {queue.name}"
+        if line and (first := line.first(self._usage)) != key:
+            # Who goes first changes with what users use: the one that was woken may not be it any more.
+            self._wake(first)
+            return f"waits behind other jobs of the {kind} {whose} {self._here(queue)}"
         return ""
+
+    def _here(self, queue: Queue) -> str:
+        return self._where or f"in the queue {queue.name}"
 
     def _hold(self, uid: str, held: Holding) -> None:
         if self._held.get(uid) == held:
@@ -161,12 +229,12 @@ class Occupancy:
                 del self._sums[account]
             self._wake_first_of(account)
 
-    def _join(self, key: Key, accounts: list[Account]) -> None:
+    def _join(self, key: Key, accounts: list[Account], user: str) -> None:
         """Put the Job into these lines; it keeps its place where it already waits."""
         for account in set(self._waits_for.get(key, ())) - set(accounts):
             self._leave_line(key, account)
         for account in accounts:
-            self._waiting.setdefault(account, {}).setdefault(key)
+            self._waiting.setdefault(account, _Line()).join(key, user)
         self._waits_for[key] = accounts
 
     def _leave(self, key: Key) -> None:
@@ -175,8 +243,8 @@ class Occupancy:
 
     def _leave_line(self, key: Key, account: Account) -> None:
         line = self._waiting[account]
-        was_first = next(iter(line)) == key
-        del line[key]
+        was_first = line.first(self._usage) == key
+        line.leave(key)
         if not line:
             del self._waiting[account]
         elif was_first:
@@ -185,7 +253,7 @@ class Occupancy:
     def _wake_first_of(self, account: Account) -> None:
         line = self._waiting.get(account)
         if line:
-            self._wake(next(iter(line)))
+            self._wake(line.first(self._usage))
 
 
 def _beyond(total: _Sum, wanted: Holding, limits: Limits) -> str:
@@ -196,4 +264,6 @@ def _beyond(total: _Sum, wanted: Holding, limits: Limits) -> str:
         return f"{limits.millicores / 1000:g} CPUs"
     if limits.gpus is not None and total.gpus + wanted.gpus > limits.gpus:
         return f"{limits.gpus} GPUs"
+    if limits.pods is not None and total.pods + wanted.pods > limits.pods:
+        return f"{limits.pods} pods"
     return ""

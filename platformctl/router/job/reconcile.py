@@ -57,6 +57,7 @@ class Reconciler:
         self._tickets = Tickets(backends, users, site, policy)
         self._ending = Ending(store, self._tickets, gates)
         self._submission = Submission(store, self._tickets, gates, self._ending, rules)
+        self._gates = gates
         self._pace = Pace(_NOTES_PER_SECOND)
 
     async def reconcile(self, job: JobResource) -> float | None:
@@ -81,7 +82,7 @@ class Reconciler:
             await self._note(job, str(error))
             return _PARKED
         except CircuitOpenError as error:
-            error.circuit.park((job.namespace, job.name))
+            error.circuit.park((job.namespace, job.name), job.submitter)
             return await self._note(job, str(error)) or _PARKED
         except Unavailable as error:
             await self._note(job, str(error))
@@ -109,7 +110,8 @@ class Reconciler:
         ticket, backend = self._tickets.ticket(job), None
         if job.backend is not None:
             backend = self._tickets.backends.get(job.backend)
-        answer = await explain(job, ticket if isinstance(ticket, Ticket) else None, backend)
+        line = self._gates.line(job)
+        answer = await explain(job, ticket if isinstance(ticket, Ticket) else None, backend, line)
         return await self._store.write_status(job, answer), None
 
     async def _follow(self, job: JobResource) -> float | None:
@@ -182,7 +184,7 @@ class Reconciler:
         said = job.unreachable and not (job.deleting and FINALIZER not in str(job.status.get("reason")))
         if job.final or said:
             return 0.0
-        turn = self._pace.wait((job.namespace, job.name))
+        turn = self._pace.wait((job.namespace, job.name), job.submitter)
         if turn:
             return turn
         try:

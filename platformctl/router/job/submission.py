@@ -74,6 +74,12 @@ class Submission:
         route = await choose(ticket, self._tickets.backends, self._rules)
         if not isinstance(route, Route):
             return await self._ending.refuse(job, route)
+        closed = self._gates.closed_there(job, ticket, route.target)
+        if isinstance(closed, list):
+            return await self._ending.refuse(job, closed)
+        if closed is not None:
+            await self._say(job, closed)
+            return closed.seconds
         if not job.guarded:
             job = await self._store.guard(job)
         backend = self._tickets.backends[route.target]
@@ -88,10 +94,13 @@ class Submission:
             route = None
         if isinstance(route, list):
             return await self._ending.refuse(job, route)
+        await self._say(job, gate)
+        return gate.seconds
+
+    async def _say(self, job: JobResource, gate: Wait) -> None:
         changes = status.changed(job, status.waiting(job, gate.reason))
         if changes:
             await self._store.write_status(job, changes)
-        return gate.seconds
 
     async def _submit_held(self, backend: Backend, ticket: Ticket) -> tuple[Ticket, str]:
         """Step 1: a held job of the attempt, left by an earlier reconcile or newly submitted."""

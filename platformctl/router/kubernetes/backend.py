@@ -10,6 +10,7 @@ All tasks of a job start together, or none: it is released once its nodes have r
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from platformctl.clients.kubernetes import (
@@ -37,6 +38,7 @@ from platformctl.router.backend import (
 from platformctl.router.kubernetes.explain import explanation, refusals
 from platformctl.router.kubernetes.gangs import Gangs
 from platformctl.router.kubernetes.nodes import Nodes
+from platformctl.router.kubernetes.pods import slim
 from platformctl.router.kubernetes.states import ended, held, seen
 from platformctl.router.kubernetes.words import refusal_words
 from platformctl.vocabulary import JOB_UID_LABEL, TOKEN_ANNOTATION, Phase
@@ -55,7 +57,10 @@ class KubernetesBackend:
     reread_after: float | None = None
     durable: bool = True
 
-    def __init__(self, client: KubernetesClient, site: str, script_image: str) -> None:
+    def __init__(
+        self, client: KubernetesClient, site: str, script_image: str, array_at_once: int | None = None
+    ) -> None:
+        self._array_at_once = array_at_once
         self._client = client
         self._site = site
         self._script_image = script_image
@@ -80,7 +85,14 @@ class KubernetesBackend:
         claim = ticket.claim
         strict = await self._nodes.strict_groups()
         body = translation.batch_job(
-            ticket.job, ticket.user, claim.name, claim.token, self._script_image, ticket.queue, strict
+            ticket.job,
+            ticket.user,
+            claim.name,
+            claim.token,
+            self._script_image,
+            ticket.queue,
+            strict,
+            self._array_at_once,
         )
         job_id = f"{claim.namespace}/{body['metadata']['name']}"
         try:
@@ -219,15 +231,17 @@ class KubernetesBackend:
     async def _pods(self, job_id: str) -> list[dict[str, Any]]:
         """The pods of a batch Job; if there are very many, the first ones by name."""
         namespace, name = job_id.split("/")
+        path, selector = f"/api/v1/namespaces/{namespace}/pods", f"batch.kubernetes.io/job-name={name}"
+        pods: list[dict[str, Any]] = []
         try:
-            listed = await self._client.get(
-                f"/api/v1/namespaces/{namespace}/pods",
-                labelSelector=f"batch.kubernetes.io/job-name={name}",
-                limit=str(_MAX_PODS),
-            )
+            async with aclosing(self._client.list_pages(path, labelSelector=selector)) as pages:
+                async for page in pages:
+                    pods += [slim(pod) for pod in page["items"][: _MAX_PODS - len(pods)]]
+                    if len(pods) >= _MAX_PODS:
+                        break
         except ApiError as error:
             raise _unavailable(error) from error
-        return list(listed["items"])
+        return pods
 
     async def _trouble(self, batch: dict[str, Any]) -> str:
         """Why there are no pods, in one line."""

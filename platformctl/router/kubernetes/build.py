@@ -9,5 +9,8 @@ async def build(around: Surroundings) -> Assembled:
     """Build it for every site: it is the router's own cluster."""
     batches = watches.of_batch_jobs(around.client, around.concerns)
     pods = watches.of_pods(around.client, around.concerns, around.overview)
-    backend = KubernetesBackend(around.client, around.config.site, around.config.script_image)
+    config = around.config
+    backend = KubernetesBackend(
+        around.client, config.site, config.script_image, config.kubernetes.array_at_once
+    )
     return Assembled(backend, (batches, pods), watches.differing(batches, pods))

@@ -14,6 +14,7 @@ from platformctl.jobs.placement import Place, Taint, place_of
 from platformctl.jobs.quantity import parse_quantity
 from platformctl.router import fit
 from platformctl.router.backend import Load, Ticket, Unavailable
+from platformctl.router.kubernetes.pods import slim
 from platformctl.router.kubernetes.states import requested, reserved
 from platformctl.router.loop.cached import Cached
 from platformctl.vocabulary import GPU
@@ -182,7 +183,7 @@ class Nodes:
         pods: list[dict[str, Any]] = []
         try:
             async for page in self._client.list_pages("/api/v1/pods", fieldSelector=_LIVE, **selectors):
-                pods += page["items"]
+                pods += [{**slim(item), "status": {}} for item in page["items"]]
         except ApiError as error:
             raise Unavailable(f"Kubernetes does not answer: {error.message}") from error
         return pods

@@ -11,10 +11,10 @@ from platformctl.jobs.kubernetes import COPY_RESOURCES, STAGE_IN, STAGE_OUT
 from platformctl.jobs.quantity import parse_quantity
 from platformctl.jobs.staging import CANNOT_COPY
 from platformctl.router.backend import Seen, Tasks, Usage
+from platformctl.router.kubernetes.pods import INDEX
 from platformctl.router.kubernetes.words import failure_words, scheduler_words, turned_down, waiting_words
 from platformctl.vocabulary import GPU, Phase
 
-INDEX = "batch.kubernetes.io/job-completion-index"
 _MAX_CODES = 100
 _KILLED = 137
 _MAX_NODES = 20

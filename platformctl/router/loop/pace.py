@@ -8,20 +8,24 @@ _STALE = 60.0
 
 
 class Pace:
-    """A fixed number of turns a second, in the order of the calls."""
+    """A number of turns a second. Owners share them: one with many Jobs does not delay another's Job.
+
+    A turn that was given stays, so when an owner joins, there are more turns for a while.
+    """
 
     def __init__(self, per_second: float) -> None:
         self._gap = 1.0 / per_second
-        self._next = 0.0
+        self._next: dict[str, float] = {}
         self._turns: dict[Key, float] = {}
 
-    def wait(self, key: Key) -> float:
+    def wait(self, key: Key, owner: str) -> float:
         """Seconds until a key's turn; 0.0 if it is now, which uses the turn."""
         now = time.monotonic()
         turn = self._turns.get(key)
         if turn is None or turn < now - _STALE:
-            turn = max(now, self._next)
-            self._next = turn + self._gap
+            self._next = {whose: due for whose, due in self._next.items() if due > now}
+            turn = max(now, self._next.get(owner, 0.0))
+            self._next[owner] = turn + self._gap * len({*self._next, owner})
         if turn <= now:
             self._turns.pop(key, None)
             return 0.0

@@ -1,8 +1,8 @@
 """The work queue: keys to reconcile. A key is in it at most once, and is never reconciled twice at a time.
 
-After a failure a key is retried with growing delays, up to MAX_DELAY; a success resets the delay. Urgent
-keys, such as a new Job or a user's request, go before ordinary ones, such as changes of running jobs. Every
-fourth turn takes an ordinary key, so that none waits for ever.
+After a failure a key is retried with growing delays, up to MAX_DELAY; a success resets the delay. The owners
+of keys take turns, and no owner has all workers. Urgent keys of an owner, such as a new Job or a user's
+request, go before ordinary ones, such as changes of running jobs.
 """
 
 import asyncio
@@ -10,12 +10,12 @@ import heapq
 import itertools
 import random
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from platformctl.router.loop.turns import Turns, share
+
 FIRST_DELAY, MAX_DELAY = 0.5, 30.0
-_TURNS = 4
 
 type Key = tuple[str, str]
 """Namespace and name of an object."""
@@ -29,17 +29,20 @@ class RetryLater(Exception):  # noqa: N818  (an instruction)
 
 
 class WorkQueue:
-    """Keys, some of them due later. A closed queue ignores new keys; the code that opens it adds them."""
+    """Keys, some of them due later. A closed queue ignores new keys; the code that opens it adds them.
 
-    def __init__(self) -> None:
+    owner: whose a key is. workers: how many keys are in work at the same time.
+    """
+
+    def __init__(self, owner: Callable[[Key], str] = lambda _: "", workers: int = 1) -> None:
+        self._owner = owner
+        self._workers = workers
         self._closed = False
         self._reset()
 
     def _reset(self) -> None:
-        self._ready: dict[bool, deque[Key]] = {True: deque(), False: deque()}
-        self._waiting: dict[Key, bool] = {}
+        self._ready = Turns[Key](share(self._workers))
         self._places = asyncio.Semaphore(0)
-        self._turn = itertools.count(1)
         self._busy: set[Key] = set()
         self._again: set[Key] = set()
         self._failures: dict[Key, int] = {}
@@ -52,7 +55,11 @@ class WorkQueue:
 
     def __len__(self) -> int:
         """How many keys are due now."""
-        return len(self._waiting)
+        return len(self._ready)
+
+    def waiting(self, owner: str) -> int:
+        """How many keys of an owner are due now."""
+        return self._ready.waiting(owner)
 
     def open(self) -> None:
         """Start with no keys."""
@@ -81,22 +88,23 @@ class WorkQueue:
                 self._alarm.set()
         elif key in self._busy:
             self._again.add(key)
-        elif key not in self._waiting or urgent:
-            self._enter(key, urgent)
+        elif self._ready.put(self._owner(key), key, urgent):
+            self._places.release()
 
-    async def run(self, work: Work, workers: int) -> None:
+    async def run(self, work: Work) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._wake())
-            for _ in range(workers):
+            for _ in range(self._workers):
                 group.create_task(self._worker(work))
 
     async def _worker(self, work: Work) -> None:
         while True:
             await self._places.acquire()
-            key = self._next()
-            if key is None or self._closed:
+            taken = None if self._closed else self._ready.take()
+            if taken is None:
                 continue
+            owner, key = taken
             self._busy.add(key)
             self._idle.clear()
             # If the key has a due time too, this reconcile serves it.
@@ -108,6 +116,8 @@ class WorkQueue:
                 delay = self._backoff(key)
             finally:
                 self._busy.discard(key)
+                if self._ready.done(owner):
+                    self._places.release()
                 if not self._busy:
                     self._idle.set()
             if key in self._again:
@@ -115,24 +125,6 @@ class WorkQueue:
                 self.add(key)
             elif delay is not None:
                 self.add(key, delay)
-
-    def _enter(self, key: Key, urgent: bool) -> None:
-        """Put a key in line; a key that is already there can only become more urgent."""
-        if self._waiting.get(key):
-            return
-        self._waiting[key] = urgent
-        self._ready[urgent].append(key)
-        self._places.release()
-
-    def _next(self) -> Key | None:
-        """The first in line; None for an entry whose key has moved to the other line."""
-        ordinary_turn = next(self._turn) % _TURNS == 0
-        urgent = bool(self._ready[True]) and not (ordinary_turn and self._ready[False])
-        key = self._ready[urgent].popleft()
-        if self._waiting.get(key) is not urgent:
-            return None
-        del self._waiting[key]
-        return key
 
     def _backoff(self, key: Key) -> float:
         failures = self._failures.get(key, 0)

@@ -30,7 +30,9 @@ from platformctl.router.backend import (
     Seen,
     Ticket,
     Unavailable,
+    UserBusy,
 )
+from platformctl.router.loop.cached import Cached
 from platformctl.router.slurm import states as slurm_states
 from platformctl.router.slurm.arrays import Arrays
 from platformctl.router.slurm.cluster import Cluster
@@ -43,6 +45,12 @@ from platformctl.vocabulary import FINAL, Phase
 
 # How long the accounting database may lag behind slurmctld; after that, what it does not know counts as lost.
 _LATE_SECONDS = 600
+# How old fair shares may be that people see. Slurm reckons them once a minute.
+_SHARES_SECONDS = 30.0
+# ESLURM_ACCOUNTING_POLICY: the user has too many jobs, or the job breaks another limit; it is not said which.
+_POLICY = 2050
+# Of the errors that mean "not now": the rate limit, which slurmctld has for each user.
+_USERS_OWN = frozenset({1804})
 
 
 class SlurmBackend:
@@ -69,6 +77,7 @@ class SlurmBackend:
         # Since when the router waits for the accounting database, by job id.
         self._behind: dict[int, float] = {}
         self._cluster = Cluster(client, reader)
+        self._shares = Cached(lambda: client.fair_shares(reader), _SHARES_SECONDS)
         self._waiting = Waiting()
         self._ownership = Ownership(client, site, reader, self._waiting.add)
         self._digested: dict[str, str] = {}
@@ -104,10 +113,14 @@ class SlurmBackend:
         except UnusableError as error:
             raise Refused(str(error)) from error
         except SlurmBusyError as error:
-            raise Busy(words(error)) from error
+            raise (UserBusy if error.number in _USERS_OWN else Busy)(words(error)) from error
         except SlurmUnavailableError as error:
             raise Unavailable(words(error)) from error
         except SlurmError as error:
+            # Once the user's other jobs have ended, it can only be the job itself.
+            if error.number == _POLICY and await self._ownership.has_jobs(user):
+                why = f"Slurm accepts no more jobs of {user} now, or not this one: {error.message}"
+                raise UserBusy(why) from error
             raise Refused(f"Slurm: {verdict(error)}") from error
 
     async def _elsewhere(self, ticket: Ticket) -> list[Refusal]:
@@ -183,7 +196,9 @@ class SlurmBackend:
     async def explain(self, ticket: Ticket, job_id: str) -> Explanation:
         """Explained from its record, the other jobs that wait in its partition, and its user's limits."""
         try:
-            return await explanation(self.client, self.reader, self._cluster, ticket, int(job_id))
+            return await explanation(
+                self.client, self.reader, self._cluster, self._shares, ticket, int(job_id)
+            )
         except SlurmError as error:
             raise unavailable(error) from error
 

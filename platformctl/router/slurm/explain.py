@@ -6,19 +6,23 @@ from typing import Any
 
 from platformctl.clients.slurmrestd import SlurmError, SlurmRestClient, number
 from platformctl.router.backend import Explanation, Ticket
+from platformctl.router.loop.cached import Cached
 from platformctl.router.slurm import reasons as slurm_reasons
 from platformctl.router.slurm import states as slurm_states
 from platformctl.router.slurm.cluster import Cluster, in_service
 from platformctl.vocabulary import Phase
 
 # A record has 8 kB: if there are more jobs than this, the jobs that go first are not looked up.
-_MAX_JOBS = 2000
+_MAX_JOBS = 1000
 _MAX_NAMED = 20
 _BEHIND_OTHERS = ("Priority", "Resources", "None", "")
 
+type Shares = Cached[dict[tuple[str, str], float]]
+"""The fair-share factors by account and user."""
+
 
 async def explanation(
-    client: SlurmRestClient, reader: str, cluster: Cluster, ticket: Ticket, job_id: int
+    client: SlurmRestClient, reader: str, cluster: Cluster, shares: Shares, ticket: Ticket, job_id: int
 ) -> Explanation:
     """Sentences, most important first. Raises SlurmError."""
     records = await client.records(reader, job_id)
@@ -41,7 +45,7 @@ async def explanation(
     sentences += await _nodes(cluster, partition)
     start = None if run.held else run.expected
     sentences.append(_start(start))
-    return Explanation(tuple(sentences), behind, start)
+    return Explanation(tuple(sentences), behind, start, await _fair_share(shares, ticket, record))
 
 
 async def _others(
@@ -107,6 +111,13 @@ def _set_limits(value: Any, path: str) -> list[str]:
         return [f"{path.replace('_', ' ')} {' '.join(amounts)}"] if amounts else []
     amount = number(value) if isinstance(value, dict) else None
     return [] if amount is None else [f"{path.replace('_', ' ')} {amount}"]
+
+
+async def _fair_share(shares: Shares, ticket: Ticket, record: dict[str, Any]) -> float | None:
+    try:
+        return (await shares.get()).get((str(record.get("account") or ""), ticket.user.name))
+    except SlurmError:
+        return None
 
 
 async def _nodes(cluster: Cluster, partition: str) -> list[str]:

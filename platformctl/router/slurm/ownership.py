@@ -17,13 +17,15 @@ from platformctl.vocabulary import FINAL, Phase
 
 _READS_AT_ONCE = 8
 # Up to _FEW unknown jobs are read one by one; more are read in the list of all jobs, if it has at most _MANY.
-_FEW, _MANY = 10, 2000
+_FEW, _MANY = 10, 1000
 
 
 class Ownership:
-    """The owner of each job. waits: called with the id of each newly found job of the site that is queued."""
+    """The owner of each job. waits: called with the id and user of each newly found job that is queued."""
 
-    def __init__(self, client: SlurmRestClient, site: str, reader: str, waits: Callable[[int], None]) -> None:
+    def __init__(
+        self, client: SlurmRestClient, site: str, reader: str, waits: Callable[[int, str], None]
+    ) -> None:
         self._client = client
         self._site = site
         self._reader = reader
@@ -71,9 +73,9 @@ class Ownership:
         for record in records:
             number = record["job_id"]
             known = self.ours(number)
-            self._owners[number] = self._owner(record)
-            if self.ours(number) and not known and slurm_states.run_of(record).phase is Phase.QUEUED:
-                self._waits(number)
+            owner = self._owners[number] = self._owner(record)
+            if owner and not known and slurm_states.run_of(record).phase is Phase.QUEUED:
+                self._waits(number, owner[0].user)
 
     def _owner(self, record: dict[str, Any]) -> tuple[Claim, int] | None:
         token = slurm_states.comment_token(record)
@@ -99,6 +101,10 @@ class Ownership:
                 self._listed = [(claim, str(job_id)) for job_id, claim in claims.items()]
                 self._listed_at = begun
         return self._listed
+
+    async def has_jobs(self, user: str) -> bool:
+        """Whether a user has unfinished jobs of this site."""
+        return any(claim.user == user for claim, _ in await self.unfinished())
 
     async def _identify_all(self) -> None:
         """Read the owners of all jobs."""

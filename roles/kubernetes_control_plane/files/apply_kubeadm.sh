@@ -13,6 +13,7 @@ cd /etc/kubernetes
 # What the API server has in its environment once it runs with this configuration.
 digest=$(sed -n 's/.*name: PLATFORMCTL_CONFIGURATION, value: "\(.*\)".*/\1/p' kubeadm.yaml)
 address=$(sed -n 's/^ *advertiseAddress: *//p' kubeadm.yaml | head -n1)
+quota=$(sed -n 's/.*name: quota-backend-bytes, value: "\(.*\)".*/\1/p' kubeadm.yaml)
 # A run whose operator has gone may still be at work.
 exec 9>/run/platformctl-kubeadm.lock
 flock 9
@@ -21,6 +22,7 @@ wait_for_api() {
   for _ in $(seq 240); do
     if grep -qsz "^PLATFORMCTL_CONFIGURATION=$digest\$" /proc/[0-9]*/environ &&
       grep -qsz "^--advertise-address=$address\$" /proc/[0-9]*/cmdline &&
+      grep -qsz "^--quota-backend-bytes=$quota\$" /proc/[0-9]*/cmdline &&
       kubectl --kubeconfig admin.conf get --raw /readyz >/dev/null 2>&1; then
       return 0
     fi
@@ -97,6 +99,9 @@ if [ -e .platformctl-applied ]; then
   grep -qs -- "--advertise-address=$address\$" manifests/kube-apiserver.yaml || touch .platformctl-moving
   [ ! -e .platformctl-moving ] || sign_again
   # CoreDNS is left alone: kubeadm knows only the versions up to its own, and none of our settings concern it.
+  # The only setting of etcd that can change. Its manifest is left alone otherwise: etcd restarts with it.
+  grep -qs -- "--quota-backend-bytes=$quota\$" manifests/etcd.yaml ||
+    kubeadm init phase etcd local --config kubeadm.yaml >&2
   kubeadm init phase control-plane all --config kubeadm.yaml >&2
   [ ! -e .platformctl-moving ] || systemctl start kubelet
   wait_for_api

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Give the users of a site their Slurm accounts and default associations."""
+"""Give the users of a site their Slurm accounts, default associations and limits."""
 
 DOCUMENTATION = r"""
 module: slurm_associations
@@ -28,10 +28,14 @@ options:
     type: list
     elements: str
     default: []
-  limits:
+  kept_limits:
     description: Where the host keeps the limits of disabled users.
     type: path
     default: /var/lib/platformctl/before/submit_limits.json
+  limits:
+    description: "Limits of the quality of service normal by their name in sacctmgr; -1 for none."
+    type: dict
+    default: {}
   record:
     description: Where the host keeps the names of the users who got an association.
     type: path
@@ -59,6 +63,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 _NOTHING, _NO_LIMIT = "0", "-1"
+# The one that associations have by default.
+_QOS = "normal"
 
 
 def query(module: AnsibleModule, *words: str) -> list[list[str]]:
@@ -107,7 +113,7 @@ def commands(
     return found
 
 
-def limits(
+def stopping(
     cluster: str, disabled: Iterable[str], have: Mapping[str, Mapping[str, str]], kept: Mapping[str, Any]
 ) -> tuple[list[list[str]], dict[str, dict[str, str]]]:
     """Return the commands that let disabled users submit nothing, and the limits to keep.
@@ -127,6 +133,16 @@ def limits(
         if user in disabled:
             keeping[user] = {account: before.get(account, limit) for account, limit in there.items()}
     return commands, keeping
+
+
+def limiting(wanted: Mapping[str, Any], have: Mapping[str, str]) -> list[list[str]]:
+    """Return the sacctmgr command that sets the limits of the quality of service which differ; -1 is none."""
+    differing = [
+        f"{name}={value}"
+        for name, value in sorted(wanted.items())
+        if have.get(name, "") != ("" if str(value) == "-1" else str(value))
+    ]
+    return [["modify", "qos", "where", f"name={_QOS}", "set", *differing]] if differing else []
 
 
 def write(record: Path, found: Any) -> None:
@@ -149,7 +165,7 @@ def run(module: AnsibleModule, commands: Iterable[list[str]]) -> None:
 
 def limit_users(module: AnsibleModule, cluster: str, wanted: Mapping[str, str]) -> list[list[str]]:
     """Let disabled users submit nothing, and others what they could before; returns the commands."""
-    path, disabled = Path(module.params["limits"]), set(module.params["disabled"]) & set(wanted)
+    path, disabled = Path(module.params["kept_limits"]), set(module.params["disabled"]) & set(wanted)
     kept = json.loads(path.read_text()) if path.is_file() else {}
     if not disabled and not kept:
         return []
@@ -158,7 +174,7 @@ def limit_users(module: AnsibleModule, cluster: str, wanted: Mapping[str, str]) 
         module, "list", "associations", f"cluster={cluster}", "format=user,account,maxsubmitjobs"
     ):
         have.setdefault(user, {})[account] = limit
-    commands, keeping = limits(cluster, disabled, have, kept)
+    commands, keeping = stopping(cluster, disabled, have, kept)
     if not module.check_mode:
         # Before the first command: a run that is broken off here has lost no limit.
         write(path, {**kept, **keeping})
@@ -174,9 +190,10 @@ def main() -> None:
             "cluster": {"type": "str", "required": True},
             "accounts": {"type": "list", "elements": "dict", "required": True},
             "default_account": {"type": "str", "required": True},
+            "limits": {"type": "dict", "default": {}},
             "record": {"type": "path", "default": "/var/lib/platformctl/before/associations.json"},
             "disabled": {"type": "list", "elements": "str", "default": []},
-            "limits": {"type": "path", "default": "/var/lib/platformctl/before/submit_limits.json"},
+            "kept_limits": {"type": "path", "default": "/var/lib/platformctl/before/submit_limits.json"},
         },
         supports_check_mode=True,
     )
@@ -200,6 +217,11 @@ def main() -> None:
         "defaults": dict(query(module, "list", "users", "withassoc", here, "format=user,defaultaccount")),
     }
     found = commands(cluster, wanted, removed, have)
+    limits = module.params["limits"]
+    if limits:
+        names = list(limits)
+        rows = query(module, "list", "qos", f"name={_QOS}", f"format={','.join(names)}")
+        found += limiting(limits, dict(zip(names, rows[0], strict=True)) if rows else {})
     if not module.check_mode:
         # Before the first command: who is in the record and has no association is no harm.
         write(record, sorted(known | set(wanted)))

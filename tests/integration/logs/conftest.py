@@ -87,7 +87,9 @@ def control_plane(
         {"name": name, "uid": uid, "gid": uid, "groups": [], "account": "a", "home": f"{home.folder}/{name}"}
         for name, uid in IDS.items()
     ]
-    values = json.dumps({"site": "test", "home": {"path": str(home.folder)}, "users": people})
+    storage = {"textKiB": 1400}
+    site = {"site": "test", "storage": storage, "home": {"path": str(home.folder)}, "users": people}
+    values = json.dumps(site)
     with start(folder, users, flags) as plane, serving(kubelet, Authority("kubelet"), folder) as port:
         install_chart(plane, folder, values, ALICE)
         asyncio.run(_add_node(plane, port))
@@ -169,6 +171,7 @@ class logs_process:  # noqa: N801  (a context manager)
         with (self._folder / "logs.log").open("wb") as log:
             command = [sys.executable, "-c", _START]
             self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        (self._folder / "logs.pid").write_text(str(self._process.pid))
         asyncio.run(self._until_available())
 
     def __exit__(self, *_: object) -> None:

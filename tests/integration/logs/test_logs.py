@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from platformctl.vocabulary import job_path
-from tests.integration.control_plane import ADMIN, ControlPlane
+from tests.integration.control_plane import ADMIN, ControlPlane, most_memory
 from tests.integration.logs.conftest import PAGE
 from tests.integration.logs.world import IDS, World
 from tests.programs import program
@@ -223,6 +223,19 @@ async def _until_free(world: World, name: str) -> None:
             return
         await asyncio.sleep(0.1)
     raise AssertionError("the readers were never forgotten")
+
+
+async def test_memory_is_bounded_however_large_jobs_are_and_however_many_ask(world: World) -> None:
+    """Requests that the limit by user refuses have read the Job too."""
+    file = world.home.write("alice", "large.out", "x")
+    status = {"phase": "Running", "backend": "slurm", "backendId": "7", "attempt": 1, "output": str(file)}
+    script = "#!/bin/sh\n" + "# \u00e9\n" * (512 * 2**10 // 5 - 10)
+    names = [await world.job(status, script=script) for _ in range(4)]
+    answers = await asyncio.gather(*(world.log(name) for name in names * 50))
+    assert {answer.status for answer in answers} <= {200, 429}
+    assert 200 in {answer.status for answer in answers}
+    most = most_memory(int((world.plane.folder / "logs.pid").read_text()))
+    assert most < 512 * 2 / 3, f"{most:.0f} MB"
 
 
 async def test_nobody_speaks_for_others_but_the_api_server(world: World) -> None:

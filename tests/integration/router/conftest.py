@@ -13,8 +13,11 @@ from tests.integration.router_chart import install_chart
 VALUES = """
 site: test
 logs: {enabled: false}
+# What the API server stores at most: some tests are about that.
+storage: {jobsPerNamespace: 20000, textKiB: 1400}
 users:
   - {name: alice, uid: 10001, gid: 10001, groups: [20001], account: physics, home: /home/alice}
+  - {name: bob, uid: 10002, gid: 10002, groups: [20001], account: physics, home: /home/bob}
 """
 
 

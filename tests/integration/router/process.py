@@ -11,7 +11,7 @@ from typing import Any
 
 from platformctl.router.job.resource import JobResource
 from tests.integration.control_plane import ControlPlane, free_port
-from tests.integration.router.world import KEY, ROUTER, SITE, World
+from tests.integration.router.world import KEY, ROUTER, SITE, USERS, World
 
 PATIENCE = 60.0
 
@@ -22,11 +22,21 @@ class RouterProcess:
     def __init__(self, plane: ControlPlane, world: World, folder: Path) -> None:
         self._folder = folder
         (folder / "jwt.key").write_bytes(KEY)
-        user = {"name": "alice", "uid": 10001, "gid": 10001, "groups": [20001], "account": "physics"}
+        users = [
+            {
+                "name": user.name,
+                "uid": user.uid,
+                "gid": user.gid,
+                "groups": list(user.groups),
+                "account": user.account,
+                "home": user.home,
+            }
+            for user in USERS.values()
+        ]
         self.health = f"http://127.0.0.1:{free_port()}/healthz"
         config = {
             "site": SITE,
-            "users": [{**user, "home": "/home/alice"}],
+            "users": users,
             "slurm": {"address": world.slurm_address, "key_file": str(folder / "jwt.key"), "interval": 0.3},
             "sweep_seconds": 1,
             "health": self.health,

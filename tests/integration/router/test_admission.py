@@ -122,6 +122,32 @@ async def test_the_schema_refuses(user: As, spec: dict[str, Any], words: str) ->
     assert caught.value.code == 422
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {**SCRIPT, "args": ["x" * 130_000] * 11 + ["\u00e9" * 1800]},
+        {
+            "template": {
+                "spec": {
+                    "containers": [{"name": "a", "image": "b", "args": ["x" * 120_000] * 4}],
+                    "initContainers": [{"name": "b", "image": "b", "command": ["x" * 120_000] * 4}],
+                }
+            }
+        },
+    ],
+)
+async def test_the_text_of_a_job_is_limited(user: As, spec: dict[str, Any]) -> None:
+    """The tests' chart allows 1400 KiB."""
+    if "template" in spec:
+        env = [{"name": f"A{number}", "value": "x" * 120_000} for number in range(4)]
+        spec["template"]["spec"]["containers"][0]["env"] = env
+    with pytest.raises(
+        ApiError, match=r"script, arguments and environment have 14[0-9]* bytes together"
+    ) as caught:
+        await user("alice").create(job_path("default"), job(spec))
+    assert caught.value.code == 422
+
+
 @pytest.mark.parametrize("walltime", [1, 31622400, "90m", "1h30m", "2d", "01:30:00", "2-12:00:00"])
 async def test_walltimes_as_people_write_them(user: As, walltime: object) -> None:
     await user("alice").create(job_path("default"), job({**SCRIPT, "walltime": walltime}))

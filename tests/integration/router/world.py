@@ -28,7 +28,10 @@ from tests.integration.router.faults import Executioner, Killed, Watched
 ROUTER = "system:serviceaccount:default:job-router"
 SITE = "test"
 KEY = b"k" * 32
-USERS = {"alice": User("alice", 10001, 10001, (20001,), "physics", "/home/alice")}
+USERS = {
+    "alice": User("alice", 10001, 10001, (20001,), "physics", "/home/alice"),
+    "bob": User("bob", 10002, 10002, (20001,), "physics", "/home/bob"),
+}
 ALICE = USERS["alice"]
 SCRIPT = "#!/bin/sh\ndate\n"
 NODES = "/api/v1/nodes"
@@ -37,9 +40,10 @@ BATCH = "/apis/batch/v1/namespaces/default/jobs"
 
 @dataclass
 class World:
-    """api: the API server with the rights of the router, as against alice's and an administrator's."""
+    """api: the API server with the rights of the router, as against users' and an administrator's."""
 
     alice: KubernetesClient
+    bob: KubernetesClient
     root: KubernetesClient
     api: KubernetesClient
     slurm: FakeSlurm
@@ -128,9 +132,9 @@ class World:
 async def make_world(control_plane: ControlPlane) -> AsyncIterator[World]:
     """A world with its own Slurm on a control plane."""
     async with AsyncExitStack() as stack:
-        alice, root, router = [
+        alice, bob, root, router = [
             await stack.enter_async_context(KubernetesClient(from_kubeconfig(control_plane.kubeconfig(name))))
-            for name in ("alice", ADMIN, ROUTER)
+            for name in ("alice", "bob", ADMIN, ROUTER)
         ]
         await _empty(root)
         await _node(root)
@@ -144,7 +148,7 @@ async def make_world(control_plane: ControlPlane) -> AsyncIterator[World]:
             Target.SLURM: SlurmBackend(rest, SITE, "slurm", 1.0),
             Target.KUBERNETES: KubernetesBackend(router, SITE, "debian:13"),
         }
-        yield World(alice, root, router, slurm, address, backends)
+        yield World(alice, bob, root, router, slurm, address, backends)
 
 
 async def _node(root: KubernetesClient) -> None:

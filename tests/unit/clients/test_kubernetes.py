@@ -191,6 +191,34 @@ async def test_pages_are_followed_to_the_end_and_grow_while_they_are_light() -> 
     assert sizes[2] < sizes[1]
 
 
+async def test_a_page_of_large_objects_is_not_read_to_its_end_but_asked_for_again_in_parts() -> None:
+    """Small objects first, so that pages grow; then some of a megabyte."""
+    sizes = [100] * 2000 + [2**20] * 20
+    most: list[int] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        first, count = int(request.query.get("continue", 0)), int(request.query["limit"])
+        items = ["x" * size for size in sizes[first : first + count]]
+        rest = {"continue": str(first + count)} if first + count < len(sizes) else {}
+        most.append(sum(map(len, items)))
+        return web.json_response({"metadata": rest, "items": items})
+
+    async with served(handler) as client:
+        pages = [[len(item) for item in page["items"]] async for page in client.list_pages("/x")]
+    assert [size for page in pages for size in page] == sizes
+    assert max(sum(page) for page in pages) <= 4 * 2**20
+    assert max(most) > 4 * 2**20
+
+
+async def test_metadata_is_asked_for_without_the_rest() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"metadata": {"name": request.headers["Accept"]}})
+
+    async with served(handler) as client:
+        found = await client.metadata("/x")
+    assert "as=PartialObjectMetadata" in found["metadata"]["name"]
+
+
 @pytest.mark.parametrize("data", ["bm90IGEgY2VydGlmaWNhdGU=", "a"])
 def test_credentials_that_cannot_be_used_are_said(data: str) -> None:
     cluster = {"server": "https://192.0.2.1:6443", "certificate-authority-data": data}

@@ -1,17 +1,19 @@
 """What is sent to a back end that is away or full, and when those who wait return."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from platformctl.jobs.model import Target
 from platformctl.router import breaker as module
-from platformctl.router.backend import Busy, Denied, Refused, Unavailable
+from platformctl.router.backend import Busy, Denied, Refused, Unavailable, UserBusy
 from platformctl.router.breaker import Breaker, CircuitOpenError, State
 from platformctl.router.loop.queue import Key
 
-ANYTHING: Any = None
+ANYTHING: Any = SimpleNamespace(user="alice")
+TICKET: Any = SimpleNamespace(user=SimpleNamespace(name="alice"))
 
 
 class Slurm:
@@ -67,9 +69,9 @@ class Site:
 
     async def reconcile(self, key: Key) -> None:
         try:
-            await self.breaker.submit_held(ANYTHING)
+            await self.breaker.submit_held(TICKET)
         except CircuitOpenError as error:
-            error.circuit.park(key)
+            error.circuit.park(key, key[0])
         else:
             self.done.add(key)
             self._news.set()
@@ -192,10 +194,10 @@ async def test_a_full_back_end_gets_no_submissions_but_is_asked_all_the_rest() -
     site = Site()
     site.slurm.answer = Busy("MaxJobCount is reached")
     with pytest.raises(CircuitOpenError) as caught:
-        await site.breaker.submit_held(ANYTHING)
+        await site.breaker.submit_held(TICKET)
     assert not caught.value.sent
     with pytest.raises(CircuitOpenError, match="MaxJobCount"):
-        await site.breaker.submit_held(ANYTHING)
+        await site.breaker.submit_held(TICKET)
     assert (site.slurm.calls, site.breaker.state) == (1, State.CLOSED)
     site.slurm.answer = None
     assert await site.fail(3) == []
@@ -226,6 +228,34 @@ async def test_outages_while_a_submission_asks_are_told_apart(clock: list[float]
     clock[0] += 1
     site.slurm.answer = Unavailable("away")
     with pytest.raises(Unavailable, match="away"):
-        await site.breaker.submit_held(ANYTHING)
+        await site.breaker.submit_held(TICKET)
     with pytest.raises(CircuitOpenError, match="full"):
-        await site.breaker.submit_held(ANYTHING)
+        await site.breaker.submit_held(TICKET)
+
+
+async def test_a_user_who_has_too_many_jobs_stops_nobody_else() -> None:
+    site = Site(looking=False)
+    site.slurm.answer = UserBusy("Slurm accepts no more jobs of alice now")
+    bobs: Any = SimpleNamespace(user=SimpleNamespace(name="bob"))
+    with pytest.raises(CircuitOpenError) as first:
+        await site.breaker.submit_held(TICKET)
+    assert not first.value.sent
+    site.slurm.answer = None
+    with pytest.raises(CircuitOpenError, match="no more jobs of alice"):
+        await site.breaker.submit_held(TICKET)
+    assert await site.breaker.submit_held(bobs) == "7"
+    assert site.slurm.calls == 2
+    assert site.breaker.state is State.CLOSED
+
+
+async def test_parked_jobs_return_in_turn_by_user() -> None:
+    site = Site(looking=False)
+    site.slurm.answer = Busy("full")
+    with pytest.raises(CircuitOpenError) as full:
+        await site.breaker.submit_held(TICKET)
+    for number in range(100):
+        full.value.circuit.park(("alice", str(number)), "alice")
+    full.value.circuit.park(("bob", "0"), "bob")
+    circuit = full.value.circuit
+    circuit._release(3)
+    assert site.woken == [("alice", "0"), ("bob", "0"), ("alice", "1")]

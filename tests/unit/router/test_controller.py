@@ -73,12 +73,12 @@ class Running:
 
     def __init__(self, watched: dict[Target, Any] | None = None) -> None:
         self.slurm, self.looks = Slurm(), Looks()
-        queue = self.queue = WorkQueue()
+        queue = self.queue = WorkQueue(workers=2)
         overview = Overview({}, queue.add)
         looks: Any = self.looks
         backends: Any = {Target.SLURM: self.slurm}
         self.controller = Controller(
-            looks, looks, backends, overview, queue, JobCache(), watched or {}, workers=2, sweep_seconds=60
+            looks, looks, backends, overview, queue, JobCache(), watched or {}, sweep_seconds=60
         )
         self._task: asyncio.Task[None] | None = None
 

@@ -10,6 +10,11 @@
 {{- $templates := dict "service_accounts" .Values.templates.serviceAccounts "csi_drivers" .Values.templates.csiDrivers "node_features" .Values.templates.nodeFeatures "claim_folders" .Values.templates.claimFolders "devices" .Values.templates.devices "slurm_secrets" .Values.templates.slurmSecrets -}}
 {{- $_ := set $config "templates" $templates -}}
 {{- $_ := set $config "routing" .Values.routing -}}
+{{- $kubernetes := dict "per_user" (.Values.kubernetes.limits.perUser | default dict) "per_account" (.Values.kubernetes.limits.perAccount | default dict) -}}
+{{- if .Values.kubernetes.arrayAtOnce -}}
+{{- $_ := set $kubernetes "array_at_once" .Values.kubernetes.arrayAtOnce -}}
+{{- end -}}
+{{- $_ := set $config "kubernetes" $kubernetes -}}
 {{- $_ := set $config "lease" (dict "namespace" .Release.Namespace "name" .Release.Name) -}}
 {{- if .Values.slurm.enabled -}}
 {{- $slurm := dict "address" .Values.slurm.address "key_file" "/etc/slurm-key/jwt.key" "reader" .Values.slurm.reader "interval" .Values.slurm.intervalSeconds -}}

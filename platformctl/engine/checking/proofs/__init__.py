@@ -16,6 +16,7 @@ TABLE: Mapping[str, HealthCheck] = {
     "pull": hosts.PULL,
     "api": kubernetes.API,
     "etcd": kubernetes.ETCD,
+    "etcd_space": kubernetes.ETCD_SPACE,
     "kubelet": kubernetes.KUBELET,
     "node": kubernetes.NODES,
     "service_address": kubernetes.SERVICE_ADDRESS,

@@ -38,6 +38,10 @@ echo "etcd answers the API"
 """
 
 
+def _etcd_space(_fleet: Fleet, _host: Host) -> str:
+    return on_host("etcd_space", "127.0.0.1", "2381")
+
+
 _KUBELET = """
 exec python3 -c '
 import sys, urllib.request
@@ -256,6 +260,15 @@ API = HealthCheck(
     look="tail /var/log/pods/kube-system_kube-apiserver-*/*/*.log",
 )
 ETCD = HealthCheck("etcd", _etcd, patience=60, look="tail /var/log/pods/kube-system_etcd-*/*/*.log")
+ETCD_SPACE = HealthCheck(
+    "space in etcd",
+    _etcd_space,
+    patience=5,
+    quick=True,
+    # Running the stage again gives no space.
+    harmful=True,
+    look="journalctl -u platformctl-etcd-defragment -n 20",
+)
 KUBELET = HealthCheck(
     "kubelet", lambda _fleet, _host: _KUBELET, patience=60, quick=True, look="journalctl -u kubelet -n 50"
 )

@@ -5,6 +5,7 @@ Sockets only, so that no proxy of the host's environment is used.
 """
 
 import concurrent.futures
+import http.client
 import json
 import os
 import pathlib
@@ -17,6 +18,12 @@ from collections.abc import Callable
 from typing import Any
 
 _SECONDS = 1.0
+_SPACE = (
+    "etcd_mvcc_db_total_size_in_bytes",
+    "etcd_mvcc_db_total_size_in_use_in_bytes",
+    "etcd_server_quota_backend_bytes",
+)
+_NEARLY_FULL = 0.75
 
 Answer = tuple[int, str]
 """Exit status and words."""
@@ -141,6 +148,29 @@ def _processes() -> "dict[str, str]":
     return found
 
 
+def etcd_space(host: str, port: str) -> Answer:
+    """Whether the database of the host's etcd is well below its quota, from the metrics at a port."""
+    try:
+        connection = http.client.HTTPConnection(host, int(port), timeout=3)
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+        found = dict(line.rsplit(" ", 1) for line in lines if line.startswith("etcd_"))
+        size, used, quota = (float(found[name]) for name in _SPACE)
+    except (OSError, ValueError, LookupError, http.client.HTTPException) as error:
+        return 1, f"etcd does not say the size of its database: {error}"
+    words = f"the database of etcd has {size / 2**20:.0f} of {quota / 2**20:.0f} MiB"
+    if used > _NEARLY_FULL * quota:
+        more = "raise kubernetes_control_plane_etcd_quota_mib"
+        return 1, f"{words}; at its quota it takes no writes: delete Jobs that are not needed, or {more}"
+    if size > _NEARLY_FULL * quota:
+        unit = "platformctl-etcd-defragment"
+        return (
+            1,
+            f"{words}, and needs {used / 2**20:.0f}: run systemctl start {unit} on its first host by name",
+        )
+    return 0, words
+
+
 def pods(device: str, address: str, *peers: str) -> Answer:
     """Whether the pod network uses the node's address, and reaches other nodes (NAME=ADDRESS) through it.
 
@@ -215,6 +245,7 @@ QUESTIONS: "dict[str, Callable[..., Answer]]" = {
     "resolve": resolve,
     "service": service,
     "pods": pods,
+    "etcd_space": etcd_space,
 }
 
 

@@ -116,6 +116,16 @@ def test_what_templates_mean_on_slurm_is_the_sites_to_say() -> None:
     }
 
 
+def test_what_jobs_may_have_is_the_sites_to_say_and_the_rest_stays_the_charts() -> None:
+    decided = {"array_at_once": 0, "per_user": {"pods": 5}, "text_kib": 64}
+    host = Host(
+        "ctl1", frozenset(), {**VARIABLES, "kubernetes_job_limits": decided}, Connection("192.0.2.11")
+    )
+    values = release("job-router", Fleet("lab", Path("/i"), {"ctl1": host}, {})).values
+    assert values["kubernetes"] == {"arrayAtOnce": 0, "limits": {"perUser": {"pods": 5}}}
+    assert values["storage"] == {"textKiB": 64}
+
+
 def test_no_secret_is_a_value() -> None:
     assert "c2VjcmV0" not in str(release("job-router", fleet("slurm_rest")))
 

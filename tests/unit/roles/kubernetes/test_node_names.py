@@ -46,6 +46,7 @@ def test_the_cluster_and_its_certificates(name: str) -> None:
         kubernetes_control_plane_audit_max_age_days=30,
         kubernetes_control_plane_audit_max_size_mib=100,
         kubernetes_control_plane_audit_max_backups=10,
+        kubernetes_control_plane_etcd_quota_mib=4096,
         _kubernetes_control_plane_digest="",
         _kubernetes_control_plane_endpoint="api.7",
         _kubernetes_control_plane_images={

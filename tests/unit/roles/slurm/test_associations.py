@@ -54,6 +54,15 @@ def test_a_thousand_users_of_five_accounts_take_seven_commands():
     assert len(commands("c", wanted, [], EMPTY)) == 7
 
 
+def test_limits_that_differ_are_set_in_one_command():
+    limiting = module.limiting
+    wanted = {"MaxSubmitJobsPerUser": 20000, "MaxJobsPerUser": -1, "MaxTRESPerAccount": "cpu=8"}
+    assert limiting(wanted, {"MaxSubmitJobsPerUser": "20000", "MaxTRESPerAccount": "cpu=8"}) == []
+    (command,) = limiting(wanted, {"MaxJobsPerUser": "5"})
+    assert command[:5] == ["modify", "qos", "where", "name=normal", "set"]
+    assert command[5:] == ["MaxJobsPerUser=-1", "MaxSubmitJobsPerUser=20000", "MaxTRESPerAccount=cpu=8"]
+
+
 def test_the_names_of_those_who_got_an_association_are_kept(tmp_path):
     record = tmp_path / "before" / "associations.json"
     module.write(record, ["alice", "bob"])
@@ -66,15 +75,15 @@ def test_the_names_of_those_who_got_an_association_are_kept(tmp_path):
 def test_a_disabled_user_may_submit_nothing_and_gets_the_old_limit_back():
     where = ["modify", "user", "where", "name=bob"]
     have = {"bob": {"physics": "500", "maths": ""}}
-    found, kept = module.limits("c", ["bob"], have, {})
+    found, kept = module.stopping("c", ["bob"], have, {})
     assert found == [
         [*where, "account=maths", "cluster=c", "set", "maxsubmitjobs=0"],
         [*where, "account=physics", "cluster=c", "set", "maxsubmitjobs=0"],
     ]
     assert kept == {"bob": {"physics": "500", "maths": ""}}
     stopped = {"bob": {"physics": "0", "maths": "0"}}
-    assert module.limits("c", ["bob"], stopped, kept) == ([], kept)
-    found, kept = module.limits("c", [], stopped, kept)
+    assert module.stopping("c", ["bob"], stopped, kept) == ([], kept)
+    found, kept = module.stopping("c", [], stopped, kept)
     assert found == [
         [*where, "account=maths", "cluster=c", "set", "maxsubmitjobs=-1"],
         [*where, "account=physics", "cluster=c", "set", "maxsubmitjobs=500"],
@@ -83,4 +92,4 @@ def test_a_disabled_user_may_submit_nothing_and_gets_the_old_limit_back():
 
 
 def test_a_disabled_user_without_associations_needs_no_limit():
-    assert module.limits("c", ["bob"], {}, {}) == ([], {"bob": {}})
+    assert module.stopping("c", ["bob"], {}, {}) == ([], {"bob": {}})

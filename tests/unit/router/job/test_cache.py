@@ -57,3 +57,17 @@ def kept(copies: JobCache, jobs: list[JobResource]) -> int:
         copies.put(("ns", str(number)), one)
         copies.drop(("ns", "another"))
     return sum(copies.get(("ns", str(number))) is not None for number in range(len(jobs)))
+
+
+def test_large_jobs_are_known_until_they_are_gone() -> None:
+    copies = JobCache()
+    copies.put(KEY, job(1, script="x" * 70_000))
+    assert copies.large(KEY)
+    copies.drop(KEY)
+    assert copies.large(KEY)
+    copies.put(KEY, job(2, "Succeeded", script="x" * 70_000))
+    assert copies.large(KEY)
+    copies.forget(KEY)
+    assert not copies.large(KEY)
+    copies.put(KEY, job(3))
+    assert not copies.large(KEY)

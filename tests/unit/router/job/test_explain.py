@@ -8,7 +8,7 @@ import pytest
 from platformctl.jobs.model import JobSpec, User
 from platformctl.jobs.tokens import Token
 from platformctl.router.backend import Claim, Explanation, Ticket, Unavailable
-from platformctl.router.job.explain import PAUSE, asked, explain, pause
+from platformctl.router.job.explain import PAUSE, Line, asked, explain, pause
 from platformctl.router.job.resource import JobResource
 from platformctl.vocabulary import EXPLAIN_REQUESTED
 
@@ -19,6 +19,9 @@ TICKET = Ticket(
     JobSpec(script="#!/bin/sh\n"),
     User("alice", 10001, 10001, (), None, "/home/alice"),
 )
+
+
+NOBODY = Line({}, {}, 1.0)
 
 
 class Backend:
@@ -42,7 +45,7 @@ def job(requested: str = NOW, **status: Any) -> JobResource:
 
 async def sentences(resource: JobResource, answer: Explanation | None = None, **options: Any) -> list[str]:
     backend: Any = Backend(answer)
-    found = (await explain(resource, TICKET, backend, **options))["explanation"]
+    found = (await explain(resource, TICKET, backend, **{"line": NOBODY, **options}))["explanation"]
     assert found["requested"] == NOW
     said: list[str] = found["sentences"]
     return said
@@ -68,7 +71,9 @@ def test_not_more_often_than_every_few_seconds() -> None:
 async def test_a_job_that_waits_in_a_back_end_is_explained_by_it() -> None:
     waits = job(phase="Queued", backendId="7", decision="slurm: chosen\nkubernetes: comes after")
     backend: Any = Backend(Explanation(("Slurm: waits.",), ("3", "4"), 1_800_000_000))
-    found = (await explain(waits, TICKET, backend, named=lambda job_id: f"job-{job_id}"))["explanation"]
+    found = (await explain(waits, TICKET, backend, NOBODY, named=lambda job_id: f"job-{job_id}"))[
+        "explanation"
+    ]
     assert found["sentences"] == ["Slurm: waits.", "Routing: slurm: chosen; kubernetes: comes after."]
     assert found["behind"] == ["job-3", "job-4"]
     assert found["start"] == "2027-01-15T08:00:00Z"
@@ -113,3 +118,21 @@ async def test_an_explanation_stays_short() -> None:
     said = await sentences(waits, long)
     assert len(said) == 12
     assert {len(sentence) for sentence in said} == {512}
+
+
+async def test_who_else_waits_is_said_with_the_fair_share() -> None:
+    crowd = {"alice": 1300, "bob": 1, "carol": 2, "dave": 2, "erin": 1}
+    pending = job(phase="Pending", reason="waits until the user x holds less")
+    ahead = await sentences(pending, line=Line(crowd, {}, 0.4321))
+    assert (
+        ahead[1]
+        == "It is behind 1,300 Jobs of alice, 2 of carol, 2 of dave, 2 of others; your fair share is 0.43."
+    )
+    waits = job(phase="Queued", backendId="7")
+    beside = await sentences(waits, Explanation(("Slurm: waits.",)), line=Line({}, {"": 1}, 1.0))
+    assert beside == ["Slurm: waits.", "1 Job of yours waits there too; your fair share is 1."]
+    slurms = Explanation(("Slurm: waits.",), fair_share=0.5)
+    assert "share is 0.5." in (await sentences(waits, slurms, line=Line({}, {"alice": 7}, 1.0)))[1]
+    assert await sentences(job(phase="Running", backendId="7"), line=Line(crowd, crowd, 0.4)) == [
+        "It is Running."
+    ]

@@ -36,10 +36,10 @@ SCRIPT = "#!/bin/sh\n"
 class Site:
     """Jobs and queues as the router remembers them. woken: names of Jobs to be looked at."""
 
-    def __init__(self, **queues: Queue) -> None:
+    def __init__(self, on_kubernetes: Queue | None = None, **queues: Queue) -> None:
         self.woken: list[str] = []
-        self.overview = Overview(USERS, lambda key: self.woken.append(key[1]))
-        self.gates = Gates(self.overview, lambda: queues)
+        self.overview = Overview(USERS, lambda key: self.woken.append(key[1]), array_at_once=10)
+        self.gates = Gates(self.overview, lambda: queues, on_kubernetes)
 
     def put(
         self, name: str, spec: dict[str, Any] | None = None, submitter: str = "alice", **status: Any
@@ -67,6 +67,11 @@ class Site:
         if not isinstance(assigned, Ticket):
             return assigned
         return self.gates.closed(self.put(name), assigned)
+
+    def there(self, name: str, spec: JobSpec, user: User = ALICE) -> Any:
+        """What Kubernetes' gate says about a Job that is to go there."""
+        given = self.put(name, submitter=user.name)
+        return self.gates.closed_there(given, ticket(spec, user), Target.KUBERNETES)
 
     def run(self, name: str, user: str = "alice", queue: str = "short", **status: Any) -> None:
         """A Job's status after its submission."""
@@ -405,3 +410,66 @@ def test_a_job_made_anew_under_its_old_name_is_another() -> None:
     assert list(site.overview) == ["b"]
     assert site.overview["b"].backend is None
     assert site.overview["b"].backend is not Target.SLURM
+
+
+def test_a_dependency_means_only_a_job_of_the_same_submitter() -> None:
+    site = Site()
+    site.put("first", phase="Succeeded", submitter="bob")
+    found = site.wait_for("mine", ("first", When.SUCCEEDED))
+    assert found.reason == "waits for the job first of yours; the one of that name is bob's"
+    site.put("first", phase="Failed", submitter="bob")
+    assert isinstance(site.wait_for("mine", ("first", When.SUCCEEDED)), Wait)
+    site.overview.drop(site.put("first", phase="Failed", submitter="bob"))
+    site.put("first", phase="Succeeded")
+    assert site.wait_for("mine", ("first", When.SUCCEEDED)) is None
+
+
+def test_a_cycle_through_anothers_job_is_none() -> None:
+    site = Site()
+    site.put("theirs", {"dependsOn": [{"name": "mine"}]}, submitter="bob")
+    assert isinstance(site.wait_for("mine", ("theirs", When.SUCCEEDED)), Wait)
+
+
+def test_pods_of_a_user_on_kubernetes_are_limited_and_arrays_start_a_part_of_their_elements() -> None:
+    site = Site(Queue("", per_user=Limits(pods=15)))
+    array = JobSpec(script=SCRIPT, array=Array(tuple(range(1500))))
+    assert site.there("a", array) is None
+    found = site.there("b", array)
+    assert found.reason == "waits until the user alice holds less than the 15 pods allowed on Kubernetes"
+    assert site.there("c", replace(array, array=Array(tuple(range(9)), 5)), BOB) is None
+    slurms = site.gates.closed_there(site.put("d"), ticket(array), Target.SLURM)
+    assert slurms is None
+    together = site.there("e", JobSpec(script=SCRIPT, tasks=16))
+    assert together[0].message == "asks for more than the 15 pods that Kubernetes allows each user"
+
+
+def test_a_place_on_kubernetes_is_free_again_after_the_end_and_counted_anew_after_a_restart() -> None:
+    site = Site(Queue("", per_user=Limits(pods=1)))
+    status = {"backend": "kubernetes", "phase": "Running", "user": "alice"}
+    site.put("a", **status)
+    assert isinstance(site.there("b", JobSpec(script=SCRIPT)), Wait)
+    site.woken.clear()
+    site.put("a", **{**status, "phase": "Succeeded"})
+    assert site.woken == ["b"]
+    assert site.there("b", JobSpec(script=SCRIPT)) is None
+
+
+def test_whoever_has_used_less_goes_first() -> None:
+    site = Site(Queue("", per_account=Limits(pods=1)))
+    one = JobSpec(script=SCRIPT)
+    running = {"backend": "kubernetes", "user": "alice", "phase": "Running"}
+    site.put("a", **running)
+    used = {"usage": {"cpuSeconds": 5000}, "completionTime": "2099-01-01T00:00:00Z"}
+    for name in ("b", "c"):
+        assert isinstance(site.there(name, one), Wait)
+    assert isinstance(site.there("z", one, BOB), Wait)
+    waiting = site.put("z", submitter="bob")
+    assert site.gates.line(waiting).ahead == {"alice": 2}
+    site.woken.clear()
+    site.put("a", **{**running, "phase": "Succeeded", **used})
+    assert "z" in site.woken
+    assert site.there("b", one).reason == "waits behind other jobs of the account physics on Kubernetes"
+    assert site.gates.line(waiting).ahead == {}
+    assert site.gates.line(site.put("c")).ahead == {"bob": 1, "alice": 1}
+    assert site.there("z", one, BOB) is None
+    assert site.gates.line(site.put("c")).fair_share == 0.5

@@ -70,7 +70,10 @@ def node(name: str, cpu: str, **fields: Any) -> dict[str, Any]:
 
 
 def pod(where: str, cpu: str) -> dict[str, Any]:
-    return {"spec": {"nodeName": where, "containers": [{"resources": {"requests": {"cpu": cpu}}}]}}
+    return {
+        "metadata": {},
+        "spec": {"nodeName": where, "containers": [{"resources": {"requests": {"cpu": cpu}}}]},
+    }
 
 
 def daemon(where: str, cpu: str, of: str = "flannel", kind: str = "DaemonSet") -> dict[str, Any]:

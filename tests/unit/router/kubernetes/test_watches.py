@@ -31,9 +31,9 @@ def pod(name: str, uid: str, phase: str = "Pending", why: str = "") -> dict[str,
 
 def brief(uid: str, backend_id: str, phase: Phase = Phase.QUEUED) -> Brief:
     return Brief(
-        uid=uid, key=("ns", f"job-{uid}"), submitter="", phase=phase, attempt=1, backend=Target.KUBERNETES,
-        backend_id=backend_id, copy="", started=False, depends_on=(), holding=None,
-        wishes=(1, False, False, False),
+        uid=uid, key=("ns", f"job-{uid}"), submitter="", foreign=False, phase=phase, attempt=1,
+        backend=Target.KUBERNETES, backend_id=backend_id, copy="", started=False, depends_on=(),
+        holding=None, pods=None, used=0, wishes=(1, False, False, False),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from platformctl.clients.slurmrestd import SlurmError
 from platformctl.jobs.model import JobSpec, User
 from platformctl.jobs.tokens import Token
 from platformctl.router.backend import Claim, Explanation, Ticket
+from platformctl.router.loop.cached import Cached
 from platformctl.router.slurm.cluster import Cluster
 from platformctl.router.slurm.explain import explanation
 
@@ -39,6 +40,11 @@ class Rest:
     async def states(self, _user: str) -> dict[str, str]:
         return {str(found["job_id"]): "PENDING" for found in self._records}
 
+    async def fair_shares(self, _user: str) -> dict[tuple[str, str], float]:
+        if self._limits is None:
+            raise SlurmError(0, "no accounting")
+        return {("physics", "alice"): 0.25, ("chemistry", "alice"): 0.75}
+
     async def nodes(self, _user: str) -> list[dict[str, Any]]:
         return self._nodes
 
@@ -49,7 +55,8 @@ class Rest:
 
 
 async def explained(rest: Any) -> Explanation:
-    return await explanation(rest, "slurm", Cluster(rest, "slurm"), TICKET, 7)
+    shares = Cached(lambda: rest.fair_shares("slurm"), 1.0)
+    return await explanation(rest, "slurm", Cluster(rest, "slurm"), shares, TICKET, 7)
 
 
 async def test_who_goes_first_and_who_holds_the_nodes() -> None:
@@ -111,3 +118,9 @@ async def test_an_id_that_is_anothers_now_tells_nothing_of_it() -> None:
     told = await explained(Rest(record(7, user_name="mallory", state_reason="Priority"), record(9)))
     assert told.behind == ()
     assert told.sentences == ("Slurm no longer knows this job; the id 7 belongs to another job now.",)
+
+
+async def test_the_fair_share_is_slurms_own_in_the_account_of_the_job() -> None:
+    assert (await explained(Rest(record(7, account="physics"), limits={}))).fair_share == 0.25
+    assert (await explained(Rest(record(7, account="maths"), limits={}))).fair_share is None
+    assert (await explained(Rest(record(7, account="physics")))).fair_share is None

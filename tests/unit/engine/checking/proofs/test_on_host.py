@@ -185,3 +185,44 @@ def test_rules_that_are_gone_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert on_host.service("", "") == (1, "the packet rules of flannel are gone")
     tables = "table ip flannel-ipv4"
     assert on_host.service("", "") == (0, "fine"), "kube-proxy may use iptables"
+
+
+@pytest.mark.parametrize(
+    ("size", "used", "code", "words"),
+    [
+        (100, 90, 0, "the database of etcd has 100 of 1000 MiB"),
+        (740, 700, 0, "has 740 of 1000 MiB"),
+        (900, 100, 1, "and needs 100: run systemctl start platformctl-etcd-defragment"),
+        (900, 800, 1, "at its quota it takes no writes: delete Jobs that are not needed"),
+    ],
+)
+def test_how_full_etcd_is(size: int, used: int, code: int, words: str) -> None:
+    text = (
+        "# HELP etcd_x y\n"
+        f"etcd_mvcc_db_total_size_in_bytes {size * 2**20:e}\n"
+        f"etcd_mvcc_db_total_size_in_use_in_bytes {used * 2**20:e}\n"
+        f"etcd_server_quota_backend_bytes {1000 * 2**20:e}\n"
+    )
+
+    class Metrics(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Metrics) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        found = on_host.etcd_space("127.0.0.1", str(server.server_port))
+    assert found[0] == code
+    assert words in found[1]
+
+
+def test_an_etcd_that_does_not_say_its_size() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        code, words = on_host.etcd_space("127.0.0.1", str(closed.getsockname()[1]))
+    assert code == 1
+    assert words.startswith("etcd does not say the size of its database")
