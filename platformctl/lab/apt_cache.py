@@ -99,12 +99,16 @@ def _pid_file() -> Path:
 
 
 def _is_ours(pid: int) -> bool:
-    """Whether the process is our cache (its command line names our settings): the id may have been reused."""
+    """Whether the process is our cache (its command line names our settings): the id may have been reused.
+
+    The folder may have another name there, where several caches of one user share it by a link.
+    """
     try:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return os.fsencode(folder() / "etc") in arguments
+    ours = (folder() / "etc").resolve()
+    return any(Path(os.fsdecode(each)).resolve() == ours for each in arguments if each)
 
 
 def _program() -> str:

@@ -13,7 +13,8 @@ from functools import cache
 from platformctl import paths
 from platformctl.engine.checking.preflight import Finding, Level
 from platformctl.engine.fleet import Fleet, Host
-from platformctl.engine.stages import STAGES, Port, Stage
+from platformctl.engine.stages import STAGES, Stage
+from platformctl.site.ports import Port
 from platformctl.site.values import templated
 from platformctl.site.variables import known
 
