@@ -74,7 +74,13 @@ _SLURM = ("slurm_controller", "slurm_accounting", "slurm_node", "slurm_rest")
 _KUBELET = Port(10250, "the kubelet", _KUBERNETES, pods=Pods.BY_POLICY)
 # Whoever can send to it can write into the network of the pods.
 _POD_NETWORK = Port(8472, "the network of the pods, flannel", _KUBERNETES, udp=True)
-_POLICIES = Port(20244, "kube-router's health")
+_OF_NODES = (
+    _KUBELET,
+    _POD_NETWORK,
+    Port(20244, "kube-router's health"),
+    Port(10248, "the kubelet's health"),
+    Port(10249, "kube-proxy's metrics"),
+)
 
 PORTS: Mapping[str, tuple[Port, ...]] = {
     "registry": (Port("registry_port", "the registry", ("containerd", "slurm_node"), also=("all",), users=True),),
@@ -82,13 +88,12 @@ PORTS: Mapping[str, tuple[Port, ...]] = {
         Port(6443, "the Kubernetes API", _KUBERNETES, guarded=False, users=True, pods=Pods.ALWAYS),
         Port(2379, "etcd", _CONTROL_PLANE),
         Port(2380, "etcd's members", _CONTROL_PLANE),
+        Port(2381, "etcd's metrics"),
         Port(10257, "the controller manager"),
         Port(10259, "the scheduler"),
-        _KUBELET,
-        _POD_NETWORK,
-        _POLICIES,
+        *_OF_NODES,
     ),
-    "kubernetes_node": (_KUBELET, _POD_NETWORK, _POLICIES),
+    "kubernetes_node": _OF_NODES,
     "slurm_accounting": (
         # sacct asks it from where it is typed.
         Port("slurm_accounting_port", "slurmdbd", ("slurm_controller",), also=_SLURM, users=True),
