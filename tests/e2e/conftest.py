@@ -28,6 +28,7 @@ _ORDER = (
     "test_slurm_rest",
     "test_kubernetes",
     "test_connections",
+    "test_powers",
     "test_jobs",
     "test_slurm_templates",
     "test_command",
