@@ -71,6 +71,12 @@ def addresses(variables: Mapping[str, Any]) -> list[str]:
     return _addresses([variables])
 
 
+def collapsed(found: Iterable[str]) -> list[str]:
+    """The same addresses in as few networks as possible, IPv4 first; a network of one address is an address."""
+    families = _families(text for text in found if _is_network(text))
+    return [*families["ip"], *families["ip6"]]
+
+
 def networks(found: Iterable[str]) -> list[str]:
     """The same IPv4 addresses in as few networks as possible, in CIDR."""
     known = [ipaddress.ip_network(text, strict=False) for text in found]
@@ -93,12 +99,13 @@ def _elements(members: Members, wanted: Callable[[Port], bool]) -> list[str]:
 
 def _addresses(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
     found = [str(value) for variables in hosts for name in _ADDRESSES if (value := variables.get(name))]
-    return [text for text in dict.fromkeys(found) if _is_address(text)]
+    return [text for text in dict.fromkeys(found) if _is_network(text)]
 
 
-def _is_address(text: str) -> bool:
+def _is_network(text: str) -> bool:
+    """Whether it is an address or a network, and not the name of a host."""
     try:
-        ipaddress.ip_address(text)
+        ipaddress.ip_network(text, strict=False)
     except ValueError:
         return False
     return True

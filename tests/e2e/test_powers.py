@@ -158,3 +158,9 @@ def test_the_maker_of_volumes_makes_nothing_but_its_own_pods(site: Site) -> None
         f"--as={account} run x --image=busybox --overrides='{json.dumps(overrides)}' 2>&1; true"
     )
     assert "makes folders of volumes and nothing else" in site.host("ctl1", "sh", "-c", script)
+
+
+def test_images_come_from_the_sites_registry_or_not_at_all(site: Site) -> None:
+    pull = "ctr -n k8s.io images pull --hosts-dir /etc/containerd/certs.d"
+    assert "not found" in site.host("node1", "sh", "-c", f"{pull} quay.io/alice/tool:1 2>&1; true")
+    site.host("node1", "sh", "-c", f"{pull} docker.io/library/busybox:1.37")
