@@ -28,8 +28,13 @@ from platformctl.engine.disturbances import (
 )
 from platformctl.engine.fleet import LOCALHOST, Fleet, Host
 from platformctl.site.devices import KUBERNETES, SLURM
+from platformctl.site.ports import PORTS, Port
 
 _ADDRESS = ("ansible_host", "base_address")
+_NUMBERS = tuple(
+    dict.fromkeys(port.number for ports in PORTS.values() for port in ports if isinstance(port.number, str))
+)
+"""Variables that say at which port something listens."""
 
 
 class NeedScope(StrEnum):
@@ -83,23 +88,6 @@ class Sized:
     given: tuple[str, ...]
     margin: str
     passed: str
-
-
-@dataclass(frozen=True)
-class Port:
-    """A port that the hosts of a stage listen on.
-
-    number: or the name of the variable that says which, or a function of the host's variables (0: none).
-    use: what listens there, for people. reached_from: groups whose hosts connect to it; without any, only the
-    host itself does. warning: some sites do without it. remedy: instead of the usual one.
-    """
-
-    number: int | str | Callable[[Mapping[str, Any]], int]
-    use: str
-    reached_from: tuple[str, ...] = ()
-    udp: bool = False
-    warning: bool = False
-    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -226,24 +214,6 @@ _DEVICES_HARM = "is ended by Slurm, as the number of these devices on its node c
 _CPUS_SHARED = "goes on, also on CPUs that are given to Kubernetes"
 _DEVICE_SHARED = "goes on with a device that is given to the other scheduler too"
 
-_CONTROL_PLANE, _KUBERNETES = ("kubernetes_control_plane",), ("kubernetes_control_plane", "kubernetes_node")
-_KUBELET = Port(10250, "the kubelet", _KUBERNETES)
-_POD_NETWORK = Port(8472, "the network of the pods, flannel", _KUBERNETES, udp=True)
-
-
-def _srun_port(variables: Mapping[str, Any]) -> int:
-    """The first port of SrunPortRange, at which srun listens for the nodes of its job."""
-    options = variables.get("slurm_controller_options")
-    given = str(options.get("SrunPortRange", "")) if isinstance(options, Mapping) else ""
-    first = given.partition("-")[0]
-    return int(first) if first.isdigit() else 0
-
-
-def _any_port(variables: Mapping[str, Any]) -> int:
-    """One of the ports that srun takes where the site sets no range."""
-    return 0 if _srun_port(variables) else 60001
-
-
 _PARTS = ("node_owner", "node_slurm_cpus", "node_slurm_memory_mib", "node_devices")
 _NODE_PARTS = ("platformctl.site.devices", "platformctl.site.processors")
 _NODE_BINARIES = ("kubeadm", "kubelet", "kubectl", "flannel-cni")
@@ -265,17 +235,19 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "base",
         "all",
-        ("base", "users", "shared_home"),
+        ("base", "users", "shared_home", "firewall"),
         # A corrupted artefact is refused before any host is touched.
         each("preflight") + every("artifacts"),
+        modules=("platformctl.site.ports", "platformctl.site.port_rules"),
         peers=(
-            Peers("all"),
+            Peers("all", (*_ADDRESS, "kubernetes_kubelet_address")),
+            *(Peers(group, _NUMBERS) for group in PORTS),
             Peers("kubernetes_control_plane", first=True),
             Peers("registry", first=True),
             Peers("slurm_rest", first=True),
         ),
-        proofs=("names", "home"),
-        units=("platformctl-package-floors.timer",),
+        units=("platformctl-firewall", "platformctl-package-floors.timer"),
+        proofs=("names", "home", "firewall"),
         accounts=True,
     ),
     Stage(
@@ -296,7 +268,7 @@ STAGES: tuple[Stage, ...] = (
             ),
         ),
         proofs=("registry",),
-        ports=(Port("registry_port", "the registry", ("containerd", "slurm_node")),),
+        ports=PORTS["registry"],
     ),
     Stage(
         "containerd",
@@ -336,15 +308,7 @@ STAGES: tuple[Stage, ...] = (
         ),
         proofs=("api", "etcd", "etcd_space", "kubelet", "pull"),
         one_by_one=True,
-        ports=(
-            Port(6443, "the Kubernetes API", _KUBERNETES),
-            Port(2379, "etcd", _CONTROL_PLANE),
-            Port(2380, "etcd's members", _CONTROL_PLANE),
-            Port(10257, "the controller manager"),
-            Port(10259, "the scheduler"),
-            _KUBELET,
-            _POD_NETWORK,
-        ),
+        ports=PORTS["kubernetes_control_plane"],
         workload=Workload.PODS,
         fleetwide=True,
         effect="the Kubernetes API may be away for seconds; pods keep running",
@@ -368,7 +332,7 @@ STAGES: tuple[Stage, ...] = (
         variables=("ansible_host",),  # the kubelet's own address
         units=("kubelet",),
         proofs=("kubelet", "pull", "node", "service_address", "pod_network", "device_health"),
-        ports=(_KUBELET, _POD_NETWORK),
+        ports=PORTS["kubernetes_node"],
         workload=Workload.PODS,
         effect="kubelet may restart; pods keep running",
         daemons=(Daemon("kubelet", (*_KUBELET_PARTS, *variables("ansible_host"))),),
@@ -384,7 +348,7 @@ STAGES: tuple[Stage, ...] = (
         ("kubernetes_network",),
         every("kubernetes_control_plane"),
         first=True,
-        artifacts=("*/flannel",),
+        artifacts=("*/flannel", "*/kube-router"),
         proofs=("node", "flannel", "service_address", "pod_network"),
     ),
     Stage(
@@ -419,7 +383,7 @@ STAGES: tuple[Stage, ...] = (
         services=("slurmdbd",),
         units=("mariadb",),
         proofs=("slurmdbd", "accounting"),
-        ports=(Port("slurm_accounting_port", "slurmdbd", ("slurm_controller",)),),
+        ports=PORTS["slurm_accounting"],
         effect="slurmdbd may restart; slurmctld keeps records until it is back",
         daemons=(
             Daemon(
@@ -447,13 +411,7 @@ STAGES: tuple[Stage, ...] = (
         ),
         services=("slurmctld",),
         proofs=("slurmctld", "drains", "accounting"),
-        ports=(
-            Port(
-                "slurm_controller_port",
-                "the Slurm controller",
-                ("slurm_node", "slurm_rest", "slurm_accounting", "slurm_controller"),
-            ),
-        ),
+        ports=PORTS["slurm_controller"],
         listed={
             "node": partitions.nodes,
             "partition": partitions.partitions,
@@ -501,17 +459,7 @@ STAGES: tuple[Stage, ...] = (
         peers=(Peers("slurm_controller"),),
         units=("slurmd", "platform-images.timer"),
         proofs=("slurm_node", "job_step", "container_command", "device_health"),
-        ports=(
-            Port("slurm_node_port", "slurmd", ("slurm_controller", "slurm_node")),
-            Port(_srun_port, "srun, by SrunPortRange", ("slurm_node",)),
-            Port(
-                _any_port,
-                "srun, which takes any port",
-                ("slurm_node",),
-                warning=True,
-                remedy="for srun, set SrunPortRange in slurm_controller_options and open that range",
-            ),
-        ),
+        ports=PORTS["slurm_node"],
         workload=Workload.JOBS,
         effect="slurmd may restart; jobs keep running",
         daemons=(
@@ -534,7 +482,7 @@ STAGES: tuple[Stage, ...] = (
         certificates=True,
         services=("slurmrestd", "slurm-rest-tls"),
         proofs=("slurmrestd",),
-        ports=(Port("slurm_rest_port", "slurmrestd", _KUBERNETES),),
+        ports=PORTS["slurm_rest"],
         effect="the Slurm REST service may be away for seconds",
         daemons=(
             Daemon(
@@ -551,9 +499,13 @@ STAGES: tuple[Stage, ...] = (
         runner=StageRunner.CHARTS,
         needs=every("artifacts", "kubernetes_addons") + some("slurm_rest", "kubernetes_node"),
         artifacts=releases.ARTIFACTS,
-        peers=(Peers("slurm_rest", (*_ADDRESS, "slurm_rest_port"), first=True),),
+        peers=(
+            Peers("all"),
+            Peers("kubernetes_control_plane"),
+            Peers("slurm_rest", (*_ADDRESS, "slurm_rest_port"), first=True),
+        ),
         folders=("charts",),
-        modules=_NODE_PARTS,
+        modules=(*_NODE_PARTS, "platformctl.site.port_rules"),
         listed={"resource": partitions.resources},
         inhabited=("kubernetes_node",),
         variables=(

@@ -27,6 +27,8 @@ _ORDER = (
     "test_slurm",
     "test_slurm_rest",
     "test_kubernetes",
+    "test_connections",
+    "test_powers",
     "test_jobs",
     "test_slurm_templates",
     "test_command",

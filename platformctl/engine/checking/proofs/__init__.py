@@ -11,6 +11,7 @@ from platformctl.engine.stages import STAGES, Stage
 TABLE: Mapping[str, HealthCheck] = {
     "names": hosts.NAMES,
     "home": hosts.HOME,
+    "firewall": hosts.FIREWALL,
     "registry": hosts.REGISTRY,
     "containerd": hosts.RUNTIME,
     "pull": hosts.PULL,

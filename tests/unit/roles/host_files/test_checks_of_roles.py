@@ -26,6 +26,7 @@ PROGRAMS = {
     "/etc/slurm/slurmdbd.conf": "slurmdbd",
     "/etc/mysql/*": "mariadbd",
     "*/haproxy.cfg": "haproxy",
+    "*.nft": "nft",
 }
 # host_files tries these by itself.
 BY_ITSELF = (
