@@ -245,6 +245,8 @@ def _any_port(variables: Mapping[str, Any]) -> int:
 
 
 _PARTS = ("node_owner", "node_slurm_cpus", "node_slurm_memory_mib", "node_devices")
+_OFFERING = ("*/k8s-rdma-shared-dev-plugin", "*/dra-example-driver")
+"""Images of those who offer devices beside the device plugins."""
 _NODE_PARTS = ("platformctl.site.devices", "platformctl.site.processors")
 _NODE_BINARIES = ("kubeadm", "kubelet", "kubectl", "flannel-cni")
 
@@ -391,7 +393,7 @@ STAGES: tuple[Stage, ...] = (
         ("kubernetes_addons",),
         every("kubernetes_network"),
         first=True,
-        artifacts=("*/metrics-server", "*/local-path-provisioner", "*/busybox", "*/device-plugin"),
+        artifacts=("*/metrics-server", "*/local-path-provisioner", "*/busybox", "*/*device-plugin", *_OFFERING),
         modules=_NODE_PARTS,
         peers=(Peers("kubernetes_node", ("node_devices", "node_owner")),),
         proofs=("addons", "devices", "cluster_names"),
