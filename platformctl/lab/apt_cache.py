@@ -104,7 +104,9 @@ def _is_ours(pid: int) -> bool:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return os.fsencode(folder() / "etc") in arguments
+    # It may have been started by another path to the same folder.
+    settings = (folder() / "etc").resolve()
+    return any(Path(os.fsdecode(argument)).resolve() == settings for argument in arguments if argument)
 
 
 def _program() -> str:
