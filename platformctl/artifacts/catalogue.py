@@ -19,8 +19,8 @@ class Entry(BaseModel):
 class GoSource(Entry):
     """A main package of one of the Go modules in gomodules/.
 
-    stamp: name of the linker flags that set its version. cgo: it does not build without a C compiler.
-    apart: it must not share one `go build` command with the others. dynamic: with cgo, it loads a library of the
+    stamp: name of the linker flags that set its version. cgo: it does not build without a C compiler. apart:
+    it must not share one `go build` command with the others. dynamic: with cgo, it loads a library of the
     host while it runs, so it is linked to the C library of its image.
     """
 
@@ -114,7 +114,8 @@ class Image(Entry):
     """An image made here. programs: name to path in the image; wheels: folder of a lock below images/.
 
     sources: it contains platformctl itself. ours: every source makes it here. upstream: what the sources
-    `upstream` and `mirror` pull instead. only_for: what a site must have chosen to need it; empty for all sites.
+    `upstream` and `mirror` pull instead. only_for: what a site must have chosen to need it; empty for all
+    sites.
     """
 
     tag: str
@@ -188,7 +189,9 @@ class Catalogue(Entry):
 
     def without_others(self, chosen: Collection[str]) -> Self:
         """The catalogue without the images that are only for what a site has not chosen."""
-        images = {n: image for n, image in self.images.items() if not image.only_for or image.only_for in chosen}
+        images = {
+            n: image for n, image in self.images.items() if not image.only_for or image.only_for in chosen
+        }
         return self.model_copy(update={"images": images})
 
     def delivered(self) -> dict[str, Program]:

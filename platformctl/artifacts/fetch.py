@@ -48,9 +48,9 @@ def fetch(
 ) -> Result:
     """Bring the store of a source up to date.
 
-    lock: the site's lock file; a difference from it is refused before anything is made or downloaded.
-    mirror: address of the site's server, for the source `mirror`. chosen: what the site has chosen of the images
-    that only some sites need; those of other sites stay in the store as they are.
+    lock: the site's lock file; a difference from it is refused before anything is made or downloaded. mirror:
+    address of the site's server, for the source `mirror`. chosen: what the site has chosen of the images that
+    only some sites need; those of other sites stay in the store as they are.
     """
     folder = cache_dir() / "artifacts"
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def fetch(
 
 
 def pin(source: str, lock: Path, *, mirror: str | None = None, chosen: Collection[str] = ()) -> Lock:
-    """Write the lock of a source: from then on only what it offers now may be installed. chosen: see fetch."""
+    """Write a source's lock: from then on only what it offers now may be installed. chosen: see fetch."""
     folder = cache_dir() / "artifacts"
     origin = find_source(source, _catalogue(chosen), folder, mirror=mirror)
     pinned = Lock(source, origin.pins())

@@ -80,7 +80,7 @@ def go_version() -> str:
 
 
 def linker_flags(catalogue: Catalogue, program: Program) -> str:
-    """The -ldflags of a program: no symbol table, its version stamped, static where it needs only C's library."""
+    """The -ldflags of a program: no symbol table, its version stamped, static where cgo allows it."""
     flags = ["-s", "-w"]
     if program.go and program.go.stamp:
         stamps = catalogue.stamps[program.go.stamp]

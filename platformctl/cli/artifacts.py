@@ -45,7 +45,8 @@ def fetch(
         bool, typer.Option("--yes", "-y", help="Do not ask: without a lock, pin what is offered.")
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--everything", help="Also what this site does not need, such as plugins of vendors.")
+        bool,
+        typer.Option("--everything", help="Also what this site does not need, such as plugins of vendors."),
     ] = False,
 ) -> None:
     """Bring the store up to date: make or download what changed, checked against the site's lock."""

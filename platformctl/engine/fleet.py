@@ -77,7 +77,9 @@ class Fleet:
     @property
     def chosen_artifacts(self) -> frozenset[str]:
         """What this site has chosen of the artefacts that only some sites need."""
-        return devices.installed_for(devices.on_host(one.variables, one.groups) for one in self.hosts.values())
+        return devices.installed_for(
+            devices.on_host(one.variables, one.groups) for one in self.hosts.values()
+        )
 
     @property
     def store(self) -> Path:

@@ -50,7 +50,8 @@ def environment(job: JobSpec, user: User, folder: str, dialect: str) -> dict[str
     """All variables of a submission. folder: where the job starts.
 
     They are the variables of a login or a plain set, those of the options and of the transport, and those of
-    `spec.slurm`, which take precedence. `slurm_container` has those of a container, which take precedence over all of these.
+    `spec.slurm`, which take precedence. `slurm_container` has those of a container, which take precedence
+    over all of these.
     """
     own = job.slurm.get("environment", {})
     login = bool(job.slurm.get("loginEnvironment"))

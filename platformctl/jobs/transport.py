@@ -1,13 +1,12 @@
 """The transport of a job that asks for RDMA: its programs fail where they would otherwise use TCP silently.
 
 UCX, NCCL and Open MPI choose the fastest transport that works. Without RDMA that is TCP, and a job runs at a
-tenth of its speed without a word. A job that asks for RDMA therefore has variables that leave no TCP to choose.
-Values of the user's own take precedence.
+tenth of its speed without a word. A job that asks for RDMA therefore has variables that leave no TCP to
+choose. Values of the user's own take precedence.
 """
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from platformctl.jobs.model import JobSpec, Resources, Target
 from platformctl.jobs.quantity import parse_quantity
@@ -31,8 +30,8 @@ _IN_SLURM = re.compile(rf"(?:^|[,/]){GRES}(?:[:=,]|$)", re.ASCII)
 def asked(resources: Resources, devices: Mapping[str, str]) -> dict[str, str]:
     """The RDMA resources that one task asks for, with their amounts.
 
-    devices: the generic resources of Slurm by the names of their devices in Kubernetes. A resource is RDMA by its
-    domain, or because Slurm has it as RDMA.
+    devices: the generic resources of Slurm by the names of their devices in Kubernetes. A resource is RDMA by
+    its domain, or because Slurm has it as RDMA.
     """
     both = {**resources.requests, **resources.limits}
     return {
@@ -69,4 +68,6 @@ def told(job: JobSpec, target: Target) -> str:
         there = {f"gres/{GRES}": str(job.on_slurm.devices[GRES])}
     names = ", ".join(f"{name}: {amount}" for name, amount in there.items()) or f"{GRES} of spec.slurm"
     fixed = ", ".join(f"{name}={text}" for name, text in VARIABLES.items())
-    return f"RDMA ({names}); UCX, NCCL and Open MPI fail rather than use TCP: {fixed}, unless the Job sets them"
+    return (
+        f"RDMA ({names}); UCX, NCCL and Open MPI fail rather than use TCP: {fixed}, unless the Job sets them"
+    )

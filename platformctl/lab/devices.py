@@ -56,7 +56,10 @@ def tmpfiles(rows: Sequence[devices.Row]) -> str:
     if made:
         made += [f"f {KERNEL_LOG} 0600 root root -"]
     if any(_GPU.fullmatch(file) for file in files):
-        told = "NVRM\\x20version:\\x20NVIDIA\\x20UNIX\\x20x86_64\\x20Kernel\\x20Module\\x20\\x20" + driver.VERSION
+        told = (
+            "NVRM\\x20version:\\x20NVIDIA\\x20UNIX\\x20x86_64\\x20Kernel\\x20Module\\x20\\x20"
+            + driver.VERSION
+        )
         made += [f"f {HARDWARE}/proc/driver/nvidia/version 0444 root root - {told}\\n"]
     for file in files:
         made += _hardware(file)

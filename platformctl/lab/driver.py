@@ -1,14 +1,14 @@
 """A stand-in for NVIDIA's driver on lab hosts: its management library (NVML), and the files that tell of it.
 
-The library is nvml/nvml.c, which answers what a file beside it says. NVIDIA's own device plugin and the service
-platformctl-device-health load it as they load NVIDIA's. The other files are what preflight looks for and what
-NVIDIA's plugin brings into containers; no program of CUDA can run with them.
+The library is nvml/nvml.c, which answers what a file beside it says. NVIDIA's own device plugin and the
+service platformctl-device-health load it as they load NVIDIA's. The other files are what preflight looks for
+and what NVIDIA's plugin brings into containers; no program of CUDA can run with them.
 """
 
 import re
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from platformctl.errors import PlatformError
@@ -78,6 +78,18 @@ def settings(rows: Sequence[Row]) -> str:
                 minor = int(found[1])
                 lines[minor] = _gpu(minor, row)
     return "".join([f"driver {VERSION}\n", *(lines[minor] for minor in sorted(lines))]) if lines else ""
+
+
+def changed(text: str, file: str, values: Mapping[str, int]) -> str:
+    """The settings with other numbers for the GPU of a device file."""
+    found = _FILE.fullmatch(file)
+    lines = text.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        if found and line.startswith(f"gpu minor={found[1]} "):
+            for name, value in values.items():
+                line = re.sub(rf"\b{name}=\d+", f"{name}={value}", line)
+            lines[number] = line
+    return "".join(lines)
 
 
 def identity(minor: int) -> str:

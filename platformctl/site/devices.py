@@ -22,7 +22,7 @@ NODE_GROUPS = {SLURM: "slurm_node", KUBERNETES: "kubernetes_node"}
 GPU, RDMA, OTHER = "gpu", "rdma", "other"
 PLATFORMCTL, PLUGIN, DRA = "platformctl", "plugin", "dra"
 NVIDIA_PLUGIN, RDMA_PLUGIN = "nvidia-device-plugin", "rdma-shared-device-plugin"
-"""Who offers devices in Kubernetes (`offered_by`), beside ours: plugins of their vendors that platformctl installs."""
+"""Plugins of vendors (`offered_by`), which platformctl installs where a table names them."""
 EXAMPLE_DRIVER = "gpu.example.com"
 """The DRA driver of simulated GPUs, which platformctl installs. A site installs the others."""
 FILES, XID, LINK, COMMAND, NONE = "files", "xid", "link", "command", "none"
@@ -227,8 +227,9 @@ def plugin_rows(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
 def offers(variables: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """What others offer on a host as the table says, by who does it, one entry for each resource.
 
-    resource: its name. count: of its devices. holders: how many may hold one. slices: whether they are slices.
-    driver: the DRA driver. interfaces: of RDMA devices. What the site lets its own plugin offer is not there.
+    resource: its name. count: of its devices. holders: how many may hold one. slices: whether they are
+    slices. driver: the DRA driver. interfaces: of RDMA devices. What the site lets its own plugin offer is
+    not there.
     """
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for row in owned(variables, KUBERNETES):
@@ -243,7 +244,7 @@ def offers(variables: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def allocatable(variables: Mapping[str, Any]) -> dict[str, int]:
-    """How many of each resource device plugins must offer on a host. A DRA driver counts its devices elsewhere."""
+    """How many of each resource device plugins must offer on a host; none of those of DRA drivers."""
     found = {row["resource"]: len(row["devices"]) * row["holders"] for row in plugin_rows(variables)}
     for who, entries in offers(variables).items():
         if who != DRA:
@@ -304,7 +305,7 @@ def labels(variables: Mapping[str, Any]) -> dict[str, str]:
 
 
 def plugin_class(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The name of all hosts that offer the same: a digest of what `plugin_rows` returns, or one of `offers`."""
+    """The name of all hosts that offer the same: a digest of `plugin_rows`, or of an entry of `offers`."""
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:10]
 
 

@@ -155,9 +155,9 @@ NODE_PARTS: dict[str, dict[str, Any]] = {
                     "plugin",
                 ],
                 "default": "platformctl",
-                "description": "Who offers them in Kubernetes: platformctl's device plugin; NVIDIA's for GPUs, "
-                "or k8s-rdma-shared-dev-plugin for RDMA, which platformctl installs; a DRA driver; or a plugin "
-                "that the site installs.",
+                "description": "Who offers them in Kubernetes: platformctl's device plugin; NVIDIA's for "
+                "GPUs, or k8s-rdma-shared-dev-plugin for RDMA, which platformctl installs; a DRA driver; or "
+                "a plugin that the site installs.",
             },
             "dra_driver": {
                 "description": "With offered_by dra: name of the driver, such as gpu.nvidia.com. Its devices "

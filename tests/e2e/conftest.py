@@ -35,6 +35,7 @@ _ORDER = (
     "test_removal",
     "test_move",
     "test_impact",
+    "test_device_offers",
     "test_change",
 )
 PLATFORMCTL = str(Path(sys.executable).parent / "platformctl")

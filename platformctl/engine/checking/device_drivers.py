@@ -19,7 +19,9 @@ _TRANSPORTS = {"InfiniBand": "InfiniBand", "Ethernet": "RoCE"}
 def question(variables: Mapping[str, Any]) -> dict[str, Any]:
     """What a host's probe is asked for its table."""
     rows = devices.table(variables)
-    verbs = (file for row in rows if row.kind == devices.RDMA for file in row.files if file.startswith(_VERBS))
+    verbs = (
+        file for row in rows if row.kind == devices.RDMA for file in row.files if file.startswith(_VERBS)
+    )
     return {
         "nvidia": any(row.kind == devices.GPU and row.vendor == _NVIDIA for row in rows),
         "rdma": list(dict.fromkeys(verbs)),
@@ -28,7 +30,7 @@ def question(variables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    """What is missing, with the remedy; and which transport RDMA has. A host that was not asked has no findings."""
+    """What is missing, and which transport RDMA has. A host that was not asked has no findings."""
     answer = subject.probe.get("parts") or {}
     if found := answer.get("nvidia"):
         yield from _nvidia(subject, found)
@@ -43,8 +45,8 @@ def _nvidia(subject: Subject, found: Mapping[str, Any]) -> Iterator[Finding]:
         yield _lacks(
             subject,
             "NVIDIA's kernel driver is not loaded (no /proc/driver/nvidia/version)",
-            "install it there (on Debian the package nvidia-driver of non-free), load it with `modprobe nvidia`, "
-            "and look whether nvidia-smi lists all GPUs",
+            "install it there (on Debian the package nvidia-driver of non-free), load it with "
+            "`modprobe nvidia`, and look whether nvidia-smi lists all GPUs",
         )
     elif theirs and not found["library"]:
         yield _lacks(

@@ -1,7 +1,7 @@
 """What the router writes into a Job's status: pure functions from what happened to changed fields.
 
-Conditions are the contract for programs (Accepted, Released, Finished, Transport); phase, reason and the rest are
-for people and printer columns.
+Conditions are the contract for programs (Accepted, Released, Finished, Transport); phase, reason and the rest
+are for people and printer columns.
 """
 
 from collections.abc import Sequence

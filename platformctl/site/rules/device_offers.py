@@ -56,5 +56,7 @@ def host(variables: Mapping[str, Any], table: Sequence[Row]) -> Found:
         if one.vendor != _NVIDIA or (one.plugin == NVIDIA_PLUGIN and one.index in of_kubernetes):
             continue
         problem = f"{NVIDIA_PLUGIN} offers all GPUs of a host, so also this one"
-        remedy = f"give all GPUs of the host to kubernetes with offered_by: {NVIDIA_PLUGIN}, or use platformctl"
+        remedy = (
+            f"give all GPUs of the host to kubernetes with offered_by: {NVIDIA_PLUGIN}, or use platformctl"
+        )
         yield (one.index,), problem, remedy

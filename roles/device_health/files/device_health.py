@@ -23,14 +23,16 @@ SETTINGS = Path("/usr/local/lib/platformctl-device-health/settings.json")
 def main() -> int:
     """Run what the options say.
 
-    Returns the exit status: 1 with --show if a device is faulty, with --gpus if nothing is known, with --release
-    if something is left.
+    Returns the exit status: 1 with --show if a device is faulty, with --gpus if nothing is known, with
+    --release if something is left.
     """
     parser = argparse.ArgumentParser(prog="platformctl-device-health", description=__doc__)
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--show", action="store_true", help="print the faults that hold")
     group.add_argument("--repaired", metavar="FILE", help="such as /dev/nvidia3")
-    group.add_argument("--gpus", action="store_true", help="print what NVIDIA's library says of the GPUs, as JSON")
+    group.add_argument(
+        "--gpus", action="store_true", help="print what NVIDIA's library says of the GPUs, as JSON"
+    )
     group.add_argument("--release", action="store_true", help="end our drain, and clear our condition")
     options = parser.parse_args()
     if options.repaired:

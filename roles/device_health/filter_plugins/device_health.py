@@ -21,7 +21,7 @@ def device_health_offered(variables: Mapping[str, Any]) -> dict[str, dict[str, i
 
 
 def device_health_gpus(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the whole GPUs of nvidia that Kubernetes has on a host: the file of each, and how many may hold it."""
+    """Return the whole GPUs of nvidia that Kubernetes has on a host: file, and how many may hold it."""
     return [
         {"file": files[-1], "holders": row.holders}
         for row in devices.owned(variables, devices.KUBERNETES)

@@ -46,7 +46,7 @@ def nvidia_plugin_settings(entries: Iterable[Mapping[str, Any]]) -> dict[str, An
 
 
 def rdma_plugin_settings(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the configuration file of k8s-rdma-shared-dev-plugin. Each holder gets all devices of a resource."""
+    """Return the configuration of k8s-rdma-shared-dev-plugin. Each holder gets all devices of a resource."""
     configured = []
     for entry in entries:
         prefix, _, name = entry["resource"].rpartition("/")

@@ -116,7 +116,7 @@ def probe(
 
 
 def _parts(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Device files that are missing or no devices, names that CDI lacks, the CPUs as lscpu tells them, drivers."""
+    """Missing device files, names that CDI lacks, the CPUs as lscpu tells them, and drivers."""
     missing = [path for path in asked.get("files") or () if not _is_device(path)]
     command = ["lscpu", "--parse=CPU,CORE,SOCKET"]
     try:
@@ -136,7 +136,7 @@ def _parts(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _nvidia(hardware: pathlib.Path) -> dict[str, Any]:
-    """NVIDIA's driver: its version, empty if it is not loaded; whether its library and its toolkit are there."""
+    """NVIDIA's driver: its version, empty if it is not loaded; whether library and toolkit are there."""
     found = re.search(r"Kernel Module[^\n]*?\s(\d+\.[\d.]+)", _read(hardware / "proc/driver/nvidia/version"))
     folders = ("/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu")
     return {

@@ -24,7 +24,9 @@ def _read(scene: Scene, _asked: str, code: int, output: str) -> Mapping[str, Out
         return {}
     hosts = [scene.fleet.hosts[name] for name in scene.fleet.members(_NODE) if scene.has(name, _NODE)]
     tables = {host.name: devices.allocatable(devices.on_host(host.variables, host.groups)) for host in hosts}
-    found = {name: outcome(wanted, known[name]) for name, wanted in tables.items() if wanted and name in known}
+    found = {
+        name: outcome(wanted, known[name]) for name, wanted in tables.items() if wanted and name in known
+    }
     return found or {GLOBAL: Outcome(True, "no node of Kubernetes has devices")}
 
 

@@ -1,7 +1,7 @@
 """Figures of the devices as Prometheus reads them from a file: health, what is offered, what is given away.
 
-They are written where Debian's prometheus-node-exporter looks for files, if it is there. How busy a GPU is, only
-NVIDIA's DCGM tells.
+They are written where Debian's prometheus-node-exporter looks for files, if it is there. How busy a GPU is,
+only NVIDIA's DCGM tells.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _GRES_USED = re.compile(r"(?:^|\s)GresUsed=(\S+)")
 _GRES = re.compile(r"([^,:()]+(?::[^,:()]+)?):(\d+)(?:\([^)]*\))?")
 _HELP = {
     "platformctl_device_healthy": "Whether a device is in service (1) or faulty (0).",
-    "platformctl_devices_offered": "Devices that a scheduler may give away on this node, each as often as it has holders.",
+    "platformctl_devices_offered": "Devices that a scheduler may give away, each as often as it has holders.",
     "platformctl_devices_allocated": "Devices that jobs or pods hold on this node.",
     "platformctl_gpu_memory_bytes": "Memory of a GPU, with its product and the version of its driver.",
 }

@@ -1,7 +1,7 @@
 """What NVIDIA's management library (NVML) says of a host's GPUs.
 
-It is asked in a process of its own, which ends: the driver may hang in any call, and must not be kept from being
-unloaded. Where there is no library, nothing is known.
+It is asked in a process of its own, which ends: the driver may hang in any call, and must not be kept from
+being unloaded. Where there is no library, nothing is known.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class _Memory(ctypes.Structure):
 def read(library: Any = None) -> dict[str, Any]:
     """The driver's version, the one of CUDA, and each GPU. Raises OSError if there is no library or driver.
 
-    gpus: by their index, each with minor (of its device file), name, memory_mib, mig (whether it is in MIG mode)
-    and compute (its capability); a GPU that is lost has `lost` alone.
+    gpus: by their index, each with minor (of its device file), name, memory_mib, mig (whether it is in MIG
+    mode) and compute (its capability); a GPU that is lost has `lost` alone.
     """
     library = library or ctypes.CDLL(LIBRARY)
     if code := library.nvmlInit_v2():
@@ -116,7 +116,9 @@ class Library:
             return
         gpus = report["gpus"]
         self._minors |= {index: gpu["minor"] for index, gpu in gpus.items() if "minor" in gpu}
-        lost = [self._minors[index] for index, gpu in gpus.items() if gpu.get("lost") and index in self._minors]
+        lost = [
+            self._minors[index] for index, gpu in gpus.items() if gpu.get("lost") and index in self._minors
+        ]
         self._lost = frozenset(f"/dev/nvidia{minor}" for minor in lost)
         self.report = report
 

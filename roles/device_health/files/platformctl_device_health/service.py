@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ def _held(settings: Mapping[str, Any]) -> dict[str, dict[str, int]]:
 def run(settings: Mapping[str, Any]) -> None:
     """Serve for ever."""
     service = Service(settings, state.FOLDER)
-    followers = []
+    followers: list[tuple[Follower, Callable[[State], str | None]]] = []
     # A drain that is still ours ends, also where Slurm has no device any more.
     if settings["slurm"] or NOTE.exists():
         followers.append((Follower("Slurm", slurm.Node(settings["node"], NOTE).bring), service.of_slurm))
