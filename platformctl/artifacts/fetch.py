@@ -92,11 +92,6 @@ def unpinned(
     return find_source(source, _catalogue(chosen), cache_dir() / "artifacts", mirror=mirror).offers()
 
 
-def everything() -> set[str]:
-    """All that a site can choose."""
-    return {image.only_for for image in catalogues.load().images.values()} - {""}
-
-
 def _catalogue(chosen: Collection[str]) -> Catalogue:
     return catalogues.load().without_others(chosen)
 

@@ -44,10 +44,6 @@ def fetch(
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Do not ask: without a lock, pin what is offered.")
     ] = False,
-    everything: Annotated[
-        bool,
-        typer.Option("--everything", help="Also what this site does not need, such as plugins of vendors."),
-    ] = False,
 ) -> None:
     """Bring the store up to date: make or download what changed, checked against the site's lock."""
     from platformctl.artifacts import fetch as artifacts
@@ -58,7 +54,7 @@ def fetch(
     started = time.monotonic()
     origin, mirror = _chosen(inventory, source)
     lock = lock_path(inventory) if inventory else None
-    chosen = artifacts.everything() if everything else _chosen_artifacts(inventory)
+    chosen = _chosen_artifacts(inventory)
     if inventory:
         ensure_lock(output, inventory, origin, mirror, yes, chosen)
     result = artifacts.fetch(origin, output, lock=lock, mirror=mirror, chosen=chosen)

@@ -3,7 +3,8 @@
 Nothing is installed here: a driver belongs to the host's kernel, and to whoever keeps that.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from platformctl.engine.checking.findings import Finding, Level, Subject
@@ -11,6 +12,7 @@ from platformctl.site import devices
 from platformctl.site.role_defaults import default
 
 _NVIDIA = "nvidia"
+_GPU = re.compile(r"/dev/nvidia\d+")
 _VERBS = "/dev/infiniband/uverbs"
 _TRANSPORTS = {"InfiniBand": "InfiniBand", "Ethernet": "RoCE"}
 """What a port's link layer means for an RDMA device."""
@@ -54,12 +56,33 @@ def _nvidia(subject: Subject, found: Mapping[str, Any]) -> Iterator[Finding]:
             "libnvidia-ml.so.1 is missing, by which NVIDIA's device plugin finds the GPUs",
             "install it there, of the driver's own version (on Debian the package libnvidia-ml1 of non-free)",
         )
+    else:
+        yield from _unlike(subject, rows, found.get("gpus") or ())
     if (theirs or any(row.cdi for row in rows)) and not found["toolkit"]:
         yield _lacks(
             subject,
             "neither nvidia-cdi-hook nor nvidia-ctk is there, which containers with GPUs start with",
             "install nvidia-container-toolkit there, from NVIDIA's repository",
         )
+
+
+def _unlike(subject: Subject, rows: Sequence[devices.Row], listed: Sequence[str]) -> Iterator[Finding]:
+    """Where the driver's GPUs are not the table's. Slurm's AutoDetect=nvidia would read the same list."""
+    there = {file for row in rows if row.kind == devices.GPU for file in row.files if _GPU.fullmatch(file)}
+    theirs = any(row.plugin == devices.NVIDIA_PLUGIN for row in rows)
+    if missing := sorted(there.difference(listed)):
+        problem = f"NVIDIA's driver does not list {', '.join(missing)} of node_devices"
+        yield _lacks(subject, problem, "look at nvidia-smi, or correct node_devices")
+    if more := sorted(set(listed) - there):
+        names = ", ".join(more)
+        if theirs:
+            problem = f"NVIDIA's driver has {names} too, which NVIDIA's plugin would offer beside the table"
+            yield _lacks(subject, problem, "add it to node_devices")
+        else:
+            problem = f"NVIDIA's driver has {names} too, which nobody offers"
+            yield Finding(
+                subject.name, "driver", Level.WARNING, problem, "add it to node_devices, if it may be used"
+            )
 
 
 def _rdma(host: str, file: str, told: Mapping[str, Any]) -> Finding:

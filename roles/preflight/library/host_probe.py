@@ -136,11 +136,17 @@ def _parts(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _nvidia(hardware: pathlib.Path) -> dict[str, Any]:
-    """NVIDIA's driver: its version, empty if it is not loaded; whether library and toolkit are there."""
+    """NVIDIA's driver: its version, empty if it is not loaded; its GPUs; its library and toolkit.
+
+    gpus: their device files, as the driver lists them.
+    """
     found = re.search(r"Kernel Module[^\n]*?\s(\d+\.[\d.]+)", _read(hardware / "proc/driver/nvidia/version"))
+    listed = sorted((hardware / "proc/driver/nvidia/gpus").glob("*/information"))
+    minors = [re.search(r"Device Minor:\s*(\d+)", _read(path)) for path in listed]
     folders = ("/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu")
     return {
         "driver": found[1] if found else "",
+        "gpus": [f"/dev/nvidia{minor[1]}" for minor in minors if minor],
         "library": any(pathlib.Path(folder, "libnvidia-ml.so.1").exists() for folder in folders),
         "toolkit": any(shutil.which(name) for name in ("nvidia-cdi-hook", "nvidia-ctk")),
     }

@@ -15,7 +15,7 @@ GPU = {"kind": "gpu", "vendor": "nvidia", "files": ["/dev/nvidia0"]}
 NVIDIA = GPU | {"offered_by": "nvidia-device-plugin"}
 VERBS = "/dev/infiniband/uverbs0"
 RDMA = {"kind": "rdma", "files": [VERBS]}
-FINE = {"driver": "580.95.05", "library": True, "toolkit": True}
+FINE = {"driver": "580.95.05", "gpus": ["/dev/nvidia0"], "library": True, "toolkit": True}
 
 
 def found(row: dict[str, Any], **parts: Any) -> list[Finding]:
@@ -39,6 +39,22 @@ def test_what_is_missing_of_the_driver_is_named(
     assert (error.level, error.check) == (Level.ERROR, "driver")
     assert words in error.found
     assert "install" in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("row", "listed", "level", "words"),
+    [
+        (GPU, [], Level.ERROR, "does not list /dev/nvidia0"),
+        (GPU, ["/dev/nvidia0", "/dev/nvidia1"], Level.WARNING, "has /dev/nvidia1 too, which nobody offers"),
+        (NVIDIA, ["/dev/nvidia0", "/dev/nvidia1"], Level.ERROR, "which NVIDIA's plugin would offer"),
+    ],
+)
+def test_the_drivers_gpus_are_those_of_the_table(
+    row: dict[str, Any], listed: list[str], level: Level, words: str
+) -> None:
+    (finding,) = found(row, nvidia=FINE | {"gpus": listed})
+    assert finding.level is level
+    assert words in finding.found
 
 
 @pytest.mark.parametrize("lacking", [{}, {"library": False}, {"toolkit": False}])
@@ -70,6 +86,7 @@ def test_the_host_tells_of_its_driver_and_ports(tmp_path: Path) -> None:
     probe = load("roles/preflight/library/host_probe.py")
     for name, text in {
         "proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.95.05  Mon\n",
+        "proc/driver/nvidia/gpus/0000:3b:00.0/information": "Model: NVIDIA A100\nDevice Minor: \t 0\n",
         "sys/class/infiniband_verbs/uverbs0/ibdev": "mlx5_0\n",
         "sys/class/infiniband/mlx5_0/ports/1/link_layer": "InfiniBand\n",
         "sys/class/infiniband/mlx5_0/ports/1/state": "4: ACTIVE\n",
@@ -82,5 +99,5 @@ def test_the_host_tells_of_its_driver_and_ports(tmp_path: Path) -> None:
         "device_health_hardware": str(tmp_path),
     }
     answer = probe._parts(device_drivers.question(variables))
-    assert answer["nvidia"]["driver"] == "580.95.05"
+    assert (answer["nvidia"]["driver"], answer["nvidia"]["gpus"]) == ("580.95.05", ["/dev/nvidia0"])
     assert answer["ports"] == {VERBS: {"name": "mlx5_0", "ports": {"1": ["InfiniBand", "4: ACTIVE"]}}}
