@@ -252,6 +252,12 @@ def allocatable(variables: Mapping[str, Any]) -> dict[str, int]:
     return found
 
 
+def by_cdi(variables: Mapping[str, Any]) -> bool:
+    """Whether pods of a host get devices by CDI: by names in the table, or from those who write CDI files."""
+    rows = owned(variables, KUBERNETES)
+    return any(row.cdi or row.plugin in (NVIDIA_PLUGIN, DRA) for row in rows)
+
+
 def installed(variables: Mapping[str, Any]) -> set[str]:
     """Which plugins and DRA drivers platformctl installs for a host, beside its own plugin."""
     found = offers(variables)

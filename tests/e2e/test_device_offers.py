@@ -109,7 +109,6 @@ def test_nvidias_plugin_offers_the_table(site: Site, offering: Callable[[dict[st
     labels = node(site)["metadata"]["labels"]
     assert (labels["nvidia.com/gpu.product"], labels["nvidia.com/gpu.replicas"]) == ("NVIDIA-A100", "2")
     assert labels["nvidia.com/cuda.driver-version.full"] == driver.VERSION
-    assert "sharing" in json.dumps(yaml.safe_load((site.inventory / "hosts.yml").read_text()))
 
 
 def metrics(site: Site) -> str:
@@ -139,7 +138,7 @@ def test_preflight_names_a_driver_that_is_missing(site: Site) -> None:
     version = "/run/lab-hardware/proc/driver/nvidia/version"
     site.host(NODE, "mv", version, f"{version}-away")
     try:
-        refused = platformctl("preflight", "-i", str(site.inventory))
+        refused = platformctl("-o", "json", "preflight", "-i", str(site.inventory))
         assert refused.returncode != 0
         assert "NVIDIA's kernel driver is not loaded" in refused.stdout + refused.stderr
     finally:

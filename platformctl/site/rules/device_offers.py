@@ -44,11 +44,12 @@ def host(variables: Mapping[str, Any], table: Sequence[Row]) -> Found:
     """Who would offer a node's GPUs twice, or GPUs that are another's."""
     rows = [one for one in table if one.kind == GPU]
     of_kubernetes = {one.index for one in devices.owned(variables, KUBERNETES) if one.kind == GPU}
-    others = [one for one in rows if one.index in of_kubernetes and one.plugin != rows[0].plugin]
-    offering = {one.plugin for one in rows if one.index in of_kubernetes}
-    if others and DRA in offering:
+    offered = [one for one in rows if one.index in of_kubernetes]
+    offering = {one.plugin for one in offered}
+    if len(offering) > 1 and DRA in offering:
+        late = next(one for one in offered if one.plugin != offered[0].plugin)
         problem = "a device plugin and a DRA driver would both offer GPUs of one node"
-        yield (others[0].index,), problem, "set offered_by alike for all GPUs of the host"
+        yield (late.index,), problem, "set offered_by alike for all GPUs of the host"
         return
     if NVIDIA_PLUGIN not in offering:
         return

@@ -106,6 +106,17 @@ def test_a_gpu_of_slurm_is_none_that_nvidias_plugin_may_offer(sandbox: Sandbox) 
     assert "offers all GPUs of a host" in sandbox.only().problem
 
 
+def test_a_gpu_of_slurm_says_nothing_about_who_offers_the_others(sandbox: Sandbox) -> None:
+    for group in ("slurm_node", "munge"):
+        sandbox.groups[group].append("node1")
+    rows = [
+        GPU | {"owner": "slurm"},
+        GPU | {"owner": "kubernetes", "files": ["/dev/nvidia2"], "offered_by": "dra"},
+    ]
+    sandbox.hosts["node1"].update(node_owner="shared", node_devices=rows)
+    assert sandbox.mistakes() == []
+
+
 @pytest.mark.parametrize(
     "row",
     [NVIDIA, NVIDIA | SHARED, RDMA | SHARED | {"interfaces": ["ib0"]}, GPU | {"offered_by": "dra"}],

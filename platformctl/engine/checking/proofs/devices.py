@@ -74,3 +74,19 @@ echo "no device is faulty"
 HEALTH = HealthCheck(
     "device health", _watching, quick=True, patience=30, look=f"journalctl -u {_SERVICE} -n 50"
 )
+
+
+def _reads_cdi(_fleet: Fleet, host: Host) -> str:
+    """A site's own file may turn off what the role turns on. containerd says so when it starts a pod."""
+    if not devices.by_cdi(devices.on_host(host.variables, host.groups)):
+        return ""
+    return """
+said=$(containerd config dump 2>&1) || { echo "containerd cannot read its configuration"; exit 1; }
+case "$said" in
+  *"enable_cdi = true"*) echo "containerd reads CDI files" ;;
+  *) echo "containerd does not read CDI files, by which pods get devices (enable_cdi)"; exit 1 ;;
+esac
+"""
+
+
+CDI = HealthCheck("CDI", _reads_cdi, quick=True, of_group=_NODE, look="containerd config dump | grep cdi")
