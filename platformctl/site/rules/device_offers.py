@@ -61,3 +61,11 @@ def host(variables: Mapping[str, Any], table: Sequence[Row]) -> Found:
             f"give all GPUs of the host to kubernetes with offered_by: {NVIDIA_PLUGIN}, or use platformctl"
         )
         yield (one.index,), problem, remedy
+
+
+def drivers(table: Sequence[Row], known: dict[str, str]) -> Found:
+    """Resources that two DRA drivers would stand for. known: the driver of each, of the hosts before."""
+    for one in table:
+        if one.driver and known.setdefault(one.resource, one.driver) != one.driver:
+            problem = f"would offer {one.resource}, which {known[one.resource]} offers elsewhere in the site"
+            yield (one.index, "dra_driver"), problem, "give one of both another resource"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from platformctl.site import devices
@@ -18,11 +19,14 @@ VARIABLE = "node_devices"
 def check(facts: Facts) -> Iterator[Mistake]:
     """All mistakes of the tables. One that several hosts have from one place is told once."""
     told: set[tuple[object, ...]] = set()
+    drivers: dict[str, str] = {}
     for host in facts.effective.hosts:
         rows = facts.variables[host].get(VARIABLE)
         if not isinstance(rows, list):
             continue
-        for keys, problem, remedy in _of_host(facts, host, rows):
+        table = devices.table(facts.variables[host])
+        found = chain(_of_host(facts, host, rows, table), device_offers.drivers(table, drivers))
+        for keys, problem, remedy in found:
             source = facts.effective.origin(host, VARIABLE)
             place = (str(source.document.path), source.entity, keys, problem)
             if place not in told:
@@ -40,13 +44,12 @@ def _mistake(source: Source, rows: list[Any], keys: tuple[Key, ...], problem: st
     return source.mistake((VARIABLE, *keys), value if keys[1:] else None, problem, remedy)
 
 
-def _of_host(facts: Facts, host: str, rows: list[Any]) -> _Found:
+def _of_host(facts: Facts, host: str, rows: list[Any], table: Sequence[Row]) -> _Found:
     variables = facts.variables[host]
     for index, row in enumerate(rows):
         if isinstance(row, Mapping):
             yield from _row(index, row)
             yield from _owner(facts, host, index, row)
-    table = devices.table(variables)
     yield from _twice(table)
     yield from _resources(table)
     yield from device_offers.host(variables, table)

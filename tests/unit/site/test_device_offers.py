@@ -124,3 +124,12 @@ def test_a_gpu_of_slurm_says_nothing_about_who_offers_the_others(sandbox: Sandbo
 def test_what_is_allowed(sandbox: Sandbox, row: dict[str, Any]) -> None:
     sandbox.hosts["node1"]["node_devices"] = [row]
     assert sandbox.mistakes() == []
+
+
+def test_a_resource_has_one_dra_driver_in_a_site(sandbox: Sandbox) -> None:
+    sandbox.hosts["node3"] = {"ansible_host": "192.0.2.15", "node_owner": "kubernetes"}
+    for group in ("containerd", "kubernetes_node"):
+        sandbox.groups[group].append("node3")
+    for name, driver in (("node1", "gpu.nvidia.com"), ("node3", "gpu.example.com")):
+        sandbox.hosts[name]["node_devices"] = [GPU | {"offered_by": "dra", "dra_driver": driver}]
+    assert "would offer nvidia.com/gpu, which gpu.nvidia.com offers" in sandbox.only().problem
