@@ -36,6 +36,7 @@ _ORDER = (
     "test_move",
     "test_impact",
     "test_device_offers",
+    "test_users",
     "test_change",
 )
 PLATFORMCTL = str(Path(sys.executable).parent / "platformctl")

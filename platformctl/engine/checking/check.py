@@ -11,6 +11,7 @@ from platformctl.engine.checking import (
     accounts,
     claims,
     existing,
+    floors,
     network,
     node_parts,
     preflight,
@@ -175,7 +176,13 @@ def _question(host: Host, places: Mapping[str, Sequence[Any]]) -> dict[str, Any]
     """What the probe of a host is told: its neighbours, the site's users, where their homes are."""
     asked = accounts.question(host)
     peers, parts = preflight.peers_of(host.name, places), node_parts.question(host.variables)
-    return {"peers": peers, "accounts": asked, "home": asked["home"], "parts": parts}
+    return {
+        "peers": peers,
+        "accounts": asked,
+        "home": asked["home"],
+        "parts": parts,
+        "floors": floors.script(),
+    }
 
 
 def _login(host: Host, reply: Reply) -> list[Finding]:

@@ -10,6 +10,7 @@ from platformctl.engine.checking import (
     accounts,
     device_drivers,
     existing,
+    floors,
     host_identity,
     node_parts,
     shared_home,
@@ -172,7 +173,7 @@ def _proxy(subject: Subject) -> Iterator[Finding]:
 
 _CHECKS = (
     *(_system, _rights, _clock, _space, _kernel, _ports, _proxy, _foreign),
-    *(*existing.CHECKS, *_IDENTITY, node_parts.check, device_drivers.check, _reach),
+    *(*existing.CHECKS, *_IDENTITY, node_parts.check, device_drivers.check, floors.judge, _reach),
 )
 
 
