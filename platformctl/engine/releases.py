@@ -52,7 +52,7 @@ def _job_router(fleet: Fleet) -> dict[str, Any]:
         "network": _network(fleet),
     }
     if resources := partitions.resources(fleet):
-        values["templates"] = {"devices": resources}
+        values["templates"] |= {"devices": resources}
     if variables.get("shared_home_kubernetes", default("shared_home_kubernetes", bool)):
         values["home"] = {"path": _home(variables)}
     return values

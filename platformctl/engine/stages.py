@@ -215,6 +215,8 @@ _CPUS_SHARED = "goes on, also on CPUs that are given to Kubernetes"
 _DEVICE_SHARED = "goes on with a device that is given to the other scheduler too"
 
 _PARTS = ("node_owner", "node_slurm_cpus", "node_slurm_memory_mib", "node_devices")
+_OFFERING = ("*/k8s-rdma-shared-dev-plugin", "*/dra-example-driver")
+"""Images of those who offer devices beside the device plugins."""
 _NODE_PARTS = ("platformctl.site.devices", "platformctl.site.processors")
 _NODE_BINARIES = ("kubeadm", "kubelet", "kubectl", "flannel-cni")
 
@@ -331,7 +333,7 @@ STAGES: tuple[Stage, ...] = (
         artifacts=(*_NODE_BINARIES, "*/kube-proxy", "*/pause"),
         variables=("ansible_host",),  # the kubelet's own address
         units=("kubelet",),
-        proofs=("kubelet", "pull", "node", "service_address", "pod_network", "device_health"),
+        proofs=("kubelet", "pull", "node", "service_address", "pod_network", "device_health", "cdi"),
         ports=PORTS["kubernetes_node"],
         workload=Workload.PODS,
         effect="kubelet may restart; pods keep running",
@@ -357,7 +359,13 @@ STAGES: tuple[Stage, ...] = (
         ("kubernetes_addons",),
         every("kubernetes_network"),
         first=True,
-        artifacts=("*/metrics-server", "*/local-path-provisioner", "*/busybox", "*/device-plugin"),
+        artifacts=(
+            "*/metrics-server",
+            "*/local-path-provisioner",
+            "*/busybox",
+            "*/*device-plugin",
+            *_OFFERING,
+        ),
         modules=_NODE_PARTS,
         peers=(Peers("kubernetes_node", ("node_devices", "node_owner")),),
         proofs=("addons", "devices", "cluster_names"),

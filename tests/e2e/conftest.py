@@ -37,6 +37,7 @@ _ORDER = (
     "test_removal",
     "test_move",
     "test_impact",
+    "test_device_offers",
     "test_users",
     "test_change",
 )

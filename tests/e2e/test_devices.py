@@ -407,3 +407,35 @@ def test_a_job_asks_by_one_name_on_either_scheduler(
     got = {file for file, said in found.items() if said == MINE}
     assert len(got) == 1
     assert got <= mine
+
+
+RDMA = """
+apiVersion: kfoundry.io/v1alpha1
+kind: Job
+metadata: {{name: {name}, namespace: default}}
+spec:
+  target: kubernetes
+  script: |
+    #!/bin/sh
+    env | grep -E 'UCX|NCCL|OMPI'
+  resources: {{rdma/hca: 1}}
+  slurm: {{environment: {{NCCL_NET: Socket}}}}
+"""
+
+
+def test_a_job_with_rdma_has_no_tcp_to_fall_back_to(shared: Site, tmp_path: Path) -> None:
+    kubeconfig, manifest = tmp_path / "alice", tmp_path / "job.yml"
+    shared.run("kubeconfig", "--user", "alice", "--file", str(kubeconfig))
+    name = f"rdma-{os.getpid()}"
+    manifest.write_text(RDMA.format(name=name))
+    base = ("--kubeconfig", str(kubeconfig))
+    done = platformctl("job", "submit", *base, str(manifest))
+    assert done.returncode == 0, done.stdout + done.stderr
+    waited = platformctl("job", "wait", *base, name, seconds=180)
+    assert waited.returncode == 0, waited.stdout + waited.stderr
+    printed = set(platformctl("job", "logs", *base, name).stdout.split())
+    # The user's own value takes precedence.
+    assert printed == {"UCX_TLS=^tcp", "NCCL_IB_DISABLE=0", "NCCL_NET=Socket", "OMPI_MCA_pml=ucx"}
+    status = json.loads(shared.kubectl("get", "jobs.kfoundry.io", name, "-o", "jsonpath={.status}"))
+    (told,) = [one for one in status["conditions"] if one["type"] == "Transport"]
+    assert told["message"].startswith("RDMA (rdma/hca: 1)")

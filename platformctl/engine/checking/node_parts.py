@@ -6,6 +6,7 @@ Without it slurmd would take the node out of service (INVAL), and the kubelet wo
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from platformctl.engine.checking import device_drivers
 from platformctl.engine.checking.findings import Finding, Level, Subject
 from platformctl.site import devices, processors
 from platformctl.site.values import templated
@@ -22,7 +23,8 @@ def question(variables: Mapping[str, Any]) -> dict[str, Any]:
     """What a host's probe is asked: its table's device files and names in CDI, and its CPUs if divided."""
     files = dict.fromkeys(file for row in devices.table(variables) for file in (*row.files, *row.common))
     names = [name for row in devices.owned(variables, devices.KUBERNETES) for name in row.cdi]
-    return {"files": list(files), "cdi": names, "processors": processors.is_split(variables)}
+    parts = {"files": list(files), "cdi": names, "processors": processors.is_split(variables)}
+    return {**parts, **device_drivers.question(variables)}
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -48,10 +48,7 @@ def holders(work: Work, host: Host) -> list[Pod]:
     if node is None:
         return []
     variables = devices.on_host(host.variables, host.groups)
-    offered = {
-        entry["resource"]: len(entry["devices"]) * entry["holders"]
-        for entry in devices.plugin_rows(variables)
-    }
+    offered = devices.allocatable(variables)
     ours = {row.resource for row in devices.table(variables)} | {
         name for name in node.capacity if name.startswith(f"{devices.OWN_DOMAIN}/")
     }

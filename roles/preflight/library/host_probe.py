@@ -133,7 +133,7 @@ def _said(script: str) -> list[str]:
 
 
 def _parts(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Device files that are missing or no devices, names that CDI lacks, and the CPUs as lscpu tells them."""
+    """Missing device files, names that CDI lacks, the CPUs as lscpu tells them, and drivers."""
     missing = [path for path in asked.get("files") or () if not _is_device(path)]
     command = ["lscpu", "--parse=CPU,CORE,SOCKET"]
     try:
@@ -142,7 +142,40 @@ def _parts(asked: Mapping[str, Any]) -> dict[str, Any]:
         told = ""
     known = _cdi_names() if asked.get("cdi") else set()
     no_cdi = [name for name in asked.get("cdi") or () if name not in known]
-    return {"missing": missing, "no_cdi": no_cdi, "lscpu": told if asked.get("processors") else ""}
+    hardware = pathlib.Path(asked.get("hardware") or "/")
+    return {
+        "missing": missing,
+        "no_cdi": no_cdi,
+        "lscpu": told if asked.get("processors") else "",
+        "nvidia": _nvidia(hardware) if asked.get("nvidia") else {},
+        "ports": {file: _ports(hardware, file) for file in asked.get("rdma") or ()},
+    }
+
+
+def _nvidia(hardware: pathlib.Path) -> dict[str, Any]:
+    """NVIDIA's driver: its version, empty if it is not loaded; its GPUs; its library and toolkit.
+
+    gpus: their device files, as the driver lists them.
+    """
+    found = re.search(r"Kernel Module[^\n]*?\s(\d+\.[\d.]+)", _read(hardware / "proc/driver/nvidia/version"))
+    listed = sorted((hardware / "proc/driver/nvidia/gpus").glob("*/information"))
+    minors = [re.search(r"Device Minor:\s*(\d+)", _read(path)) for path in listed]
+    folders = ("/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu")
+    return {
+        "driver": found[1] if found else "",
+        "gpus": [f"/dev/nvidia{minor[1]}" for minor in minors if minor],
+        "library": any(pathlib.Path(folder, "libnvidia-ml.so.1").exists() for folder in folders),
+        "toolkit": any(shutil.which(name) for name in ("nvidia-cdi-hook", "nvidia-ctk")),
+    }
+
+
+def _ports(hardware: pathlib.Path, file: str) -> dict[str, Any]:
+    """The ports of an RDMA device by their numbers, each with link layer and state, and the device's name."""
+    kernel = hardware / "sys/class"
+    name = _read(kernel / "infiniband_verbs" / pathlib.Path(file).name / "ibdev").strip()
+    ports = sorted((kernel / "infiniband" / name / "ports").glob("*")) if name else []
+    told = {port.name: [_read(port / "link_layer").strip(), _read(port / "state").strip()] for port in ports}
+    return {"name": name, "ports": told}
 
 
 def _cdi_names() -> set[str]:

@@ -33,6 +33,7 @@ TABLE: Mapping[str, HealthCheck] = {
     "drains": slurm.OWN_DRAINS,
     "slurm_node": slurm.NODES,
     "device_health": devices.HEALTH,
+    "cdi": devices.CDI,
     "job_step": slurm.STEP,
     "container_command": slurm.WRAPPER,
     "slurmrestd": slurm.REST,

@@ -30,8 +30,9 @@ def errors(changes: dict[str, Any] | None = None, **parts: Any) -> list[Finding]
 
 def test_a_host_is_asked_for_its_files_and_only_a_divided_one_for_its_cpus() -> None:
     files = ["/dev/nvidia0", "/dev/nvidia1", "/dev/nvidiactl"]
-    assert node_parts.question(HOST) == {"files": files, "cdi": [], "processors": True}
-    assert node_parts.question({"node_owner": "slurm"}) == {"files": [], "cdi": [], "processors": False}
+    asked, plain = node_parts.question(HOST), node_parts.question({"node_owner": "slurm"})
+    assert (asked["files"], asked["cdi"], asked["processors"], asked["nvidia"]) == (files, [], True, True)
+    assert (plain["files"], plain["cdi"], plain["processors"], plain["nvidia"]) == ([], [], False, False)
 
 
 def test_a_host_that_has_all_is_fine() -> None:
