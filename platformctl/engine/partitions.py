@@ -44,6 +44,17 @@ def shares(fleet: Fleet) -> dict[str, str]:
     }
 
 
+def kept(fleet: Fleet) -> dict[str, str]:
+    """What of each node's CPUs no scheduler gives away, of nodes that keep some: a list of CPUs, or `2 cores`."""
+    hosts = {name: fleet.hosts[name].variables for name in nodes(fleet)}
+    found = {
+        name: str(variables.get("node_system_cpus") or "")
+        or (f"{count} cores" if (count := variables.get("slurm_node_core_spec_count")) else "")
+        for name, variables in hosts.items()
+    }
+    return {name: words for name, words in found.items() if words}
+
+
 def counted_devices(fleet: Fleet) -> dict[str, str]:
     """How many device files of each generic resource a node has, as NODE/RESOURCE.
 
@@ -71,7 +82,7 @@ def _cores(variables: Mapping[str, Any]) -> str:
     known = {key: variables.get(f"slurm_node_{key}") for key in _SHAPE}
     if known["sockets"] and known["cores_per_socket"]:
         return str(_number(known["sockets"]) * _number(known["cores_per_socket"]))
-    if processors.is_split(variables):
+    if processors.is_split(variables) or variables.get("node_system_cpus"):
         return "divided"
     return str(_number(known["cpus"]) // max(1, _number(known["threads_per_core"]))) if known["cpus"] else ""
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from platformctl.site.extra_classes import CLASSES
 from platformctl.site.extra_nodes import NODE_PARTS
 
 EXTRA: dict[str, dict[str, Any]] = {
@@ -10,6 +11,7 @@ EXTRA: dict[str, dict[str, Any]] = {
         "description": "Which scheduler may use the host; shared means both at once. Set on the host.",
     },
     **NODE_PARTS,
+    **CLASSES,
     "takeover": {
         "type": "list",
         "elements": "str",

@@ -12,6 +12,7 @@ from platformctl.site.rules import (
     groups,
     hosts,
     networks,
+    node_classes,
     passed_on,
     required,
     shares,
@@ -21,7 +22,7 @@ from platformctl.site.rules import (
 from platformctl.site.rules.facts import Facts
 
 _RULES = (
-    hosts, groups, cluster, networks, passed_on, users, slurm, devices, shares, balance, artifacts, required,
+    hosts, groups, cluster, networks, passed_on, users, slurm, devices, shares, node_classes, balance, artifacts, required,
     examples,
 )  # fmt: skip
 

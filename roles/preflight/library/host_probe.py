@@ -118,7 +118,7 @@ def probe(
 def _parts(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Device files that are missing or no devices, names that CDI lacks, and the CPUs as lscpu tells them."""
     missing = [path for path in asked.get("files") or () if not _is_device(path)]
-    command = ["lscpu", "--parse=CPU,CORE,SOCKET"]
+    command = ["lscpu", "--parse=CPU,CORE,SOCKET,NODE,CACHE"]
     try:
         told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
     except (OSError, subprocess.SubprocessError):

@@ -1,0 +1,45 @@
+"""Removes the kubelet's notes on the CPUs and the memory of pods, if it has given these away in another way so far.
+
+usage: forget_pods FIELD...    The new settings come by standard input, as they will be in the kubelet's file.
+
+The kubelet does not start with the notes of another policy, and with those of other reserved CPUs it would go on to
+give away what is kept back now. It is stopped, and starts again with its new settings. Prints `forgot` if it did so.
+"""
+
+import pathlib
+import subprocess
+import sys
+from collections.abc import Iterable
+
+NOTES = [pathlib.Path("/var/lib/kubelet", name) for name in ("cpu_manager_state", "memory_manager_state")]
+SETTINGS = pathlib.Path("/etc/kubernetes/kubelet.conf.d/50-platformctl.conf")
+
+
+def main(fields: "list[str]", wanted: str) -> int:
+    """Compare the settings, and forget if they differ."""
+    notes = [path for path in NOTES if path.exists()]
+    if not notes or not SETTINGS.exists():
+        return 0
+    if _values(SETTINGS.read_text(), fields) == _values(wanted, fields):
+        return 0
+    subprocess.run(["systemctl", "stop", "kubelet.service"], check=True)
+    for path in notes:
+        path.unlink()
+    print("forgot")  # noqa: T201
+    return 0
+
+
+def _values(text: str, fields: "Iterable[str]") -> "dict[str, list[str]]":
+    """The lines of some fields of the file. It is always written in the same way, and the host may have no YAML."""
+    found: dict[str, list[str]] = {}
+    field = ""
+    for line in text.splitlines():
+        if line[:1] not in ("", " ", "-", "#"):
+            field = line.partition(":")[0]
+        if field in fields and line.strip():
+            found.setdefault(field, []).append(line.replace("'", "").replace('"', ""))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], sys.stdin.read()))
