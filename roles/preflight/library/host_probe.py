@@ -47,7 +47,7 @@ options:
     type: str
     default: ""
   parts:
-    description: Device files to look for (C(files)), and whether to tell the CPUs (C(processors)).
+    description: Device files to look for (C(files)), and whether to tell the CPUs (C(processors)) and C(hugepages).
     type: dict
     default: {}
   claims:
@@ -125,7 +125,25 @@ def _parts(asked: Mapping[str, Any]) -> dict[str, Any]:
         told = ""
     known = _cdi_names() if asked.get("cdi") else set()
     no_cdi = [name for name in asked.get("cdi") or () if name not in known]
-    return {"missing": missing, "no_cdi": no_cdi, "lscpu": told if asked.get("processors") else ""}
+    return {
+        "missing": missing,
+        "no_cdi": no_cdi,
+        "lscpu": told if asked.get("processors") else "",
+        "hugepages": _hugepages() if asked.get("hugepages") else {},
+        "available": _meminfo().get("MemAvailable", 0),
+    }
+
+
+def _hugepages() -> dict[str, dict[str, int]]:
+    """The huge pages that are kept, by size in kB and NUMA node; under an empty name those of the whole host."""
+    found: dict[str, dict[str, int]] = {}
+    everywhere = {"": pathlib.Path("/sys/kernel/mm/hugepages")}
+    places = pathlib.Path("/sys/devices/system/node").glob("node[0-9]*")
+    for node, folder in {**everywhere, **{path.name[4:]: path / "hugepages" for path in places}}.items():
+        for path in sorted(folder.glob("hugepages-*kB")):
+            count = _read(str(path / "nr_hugepages")).strip()
+            found.setdefault(path.name[10:-2], {})[node] = int(count or 0)
+    return found
 
 
 def _cdi_names() -> set[str]:

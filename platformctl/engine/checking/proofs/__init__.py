@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from platformctl.engine.checking.proofs import devices, hosts, kubernetes, slurm
+from platformctl.engine.checking.proofs import devices, hosts, kubernetes, node_class, slurm
 from platformctl.engine.checking.proofs.health_check import HealthCheck
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.stages import STAGES, Stage
@@ -18,6 +18,7 @@ TABLE: Mapping[str, HealthCheck] = {
     "etcd": kubernetes.ETCD,
     "kubelet": kubernetes.KUBELET,
     "node": kubernetes.NODES,
+    "node_class": node_class.NODE_CLASS,
     "service_address": kubernetes.SERVICE_ADDRESS,
     "pod_network": kubernetes.POD_NETWORK,
     "flannel": kubernetes.NETWORK,

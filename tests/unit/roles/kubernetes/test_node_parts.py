@@ -85,48 +85,59 @@ def host(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def forget(host: Path, *words: str) -> str:
-    text = (ROLES / "kubernetes_kubelet/files/forget_cpus.sh").read_text()
-    text = text.replace("=/var/", f"={host}/var/").replace("=/etc/", f"={host}/etc/")
+def forget(host: Path, wanted: dict[str, Any]) -> str:
+    text = (ROLES / "kubernetes_kubelet/files/forget_pods.py").read_text()
+    text = text.replace('"/var/', f'"{host}/var/').replace('"/etc/', f'"{host}/etc/')
     environment = {"PATH": f"{host}/bin:{os.environ['PATH']}"}
+    command = ["python3", "-c", text, *parts.kubelet_checkpointed({})]
     done = subprocess.run(
-        ["sh", "-c", text, "forget_cpus", *words], capture_output=True, text=True, check=True, env=environment
+        command, input=nice(wanted), capture_output=True, text=True, check=True, env=environment
     )
     return done.stdout
 
 
-SETTINGS = {
-    "none": {"kind": "KubeletConfiguration"},
-    "static": {"cpuManagerPolicy": "static", "reservedSystemCPUs": "0-3"},
-    "one": {"cpuManagerPolicy": "static", "reservedSystemCPUs": "0"},
+def nice(settings: dict[str, Any]) -> str:
+    """As Ansible's to_nice_yaml writes it."""
+    return yaml.safe_dump(settings, indent=4, allow_unicode=True, default_flow_style=False)
+
+
+STATIC = {"cpuManagerPolicy": "static", "reservedSystemCPUs": "0-3", "kind": "KubeletConfiguration"}
+MEMORY = {
+    "memoryManagerPolicy": "Static",
+    "reservedMemory": [{"numaNode": node, "limits": {"memory": "1048576"}} for node in (0, 1)],
 }
 
 
 @pytest.mark.parametrize(
-    ("ran_with", "words", "forgets"),
+    ("ran_with", "wanted", "forgets"),
     [
-        ("none", ("none", ""), False),
-        ("static", ("static", "0-3"), False),
-        ("one", ("static", "0"), False),
-        ("none", ("static", "0-3"), True),
-        ("static", ("static", "0-4"), True),
-        ("static", ("none", ""), True),
+        ({"kind": "KubeletConfiguration"}, {"serverTLSBootstrap": True}, False),
+        (STATIC, STATIC | {"serverTLSBootstrap": True, "evictionHard": {"memory.available": "1Gi"}}, False),
+        (STATIC | {"reservedSystemCPUs": "0"}, STATIC | {"reservedSystemCPUs": "0"}, False),
+        ({}, STATIC, True),
+        (STATIC, STATIC | {"reservedSystemCPUs": "0-4"}, True),
+        (STATIC, {}, True),
+        (STATIC, STATIC | {"cpuManagerPolicyOptions": {"full-pcpus-only": "true"}}, True),
+        (STATIC, STATIC | {"topologyManagerPolicy": "restricted"}, True),
+        (STATIC, STATIC | MEMORY, True),
+        (MEMORY, MEMORY, False),
+        (MEMORY, MEMORY | {"reservedMemory": MEMORY["reservedMemory"][:1]}, True),
     ],
 )
-def test_the_kubelet_forgets_cpus_only_when_they_are_given_away_otherwise(
-    host: Path, ran_with: str, words: tuple[str, ...], forgets: bool
+def test_the_kubelet_forgets_pods_only_when_they_get_other_cpus_or_memory(
+    host: Path, ran_with: dict[str, Any], wanted: dict[str, Any], forgets: bool
 ) -> None:
-    notes = host / "var/lib/kubelet/cpu_manager_state"
-    notes.write_text("{}")
-    settings = yaml.safe_dump(SETTINGS[ran_with])
-    (host / "etc/kubernetes/kubelet.conf.d/50-platformctl.conf").write_text(settings)
-    assert forget(host, *words) == ("forgot\n" if forgets else "")
-    assert notes.exists() == (not forgets)
+    notes = [host / "var/lib/kubelet" / name for name in ("cpu_manager_state", "memory_manager_state")]
+    for path in notes:
+        path.write_text("{}")
+    (host / "etc/kubernetes/kubelet.conf.d/50-platformctl.conf").write_text(nice(ran_with))
+    assert forget(host, wanted) == ("forgot\n" if forgets else "")
+    assert [path.exists() for path in notes] == [not forgets] * 2
     assert (host / "said").exists() == forgets
 
 
 def test_a_host_without_a_kubelet_forgets_nothing(host: Path) -> None:
-    assert forget(host, "static", "0") == ""
+    assert forget(host, STATIC) == ""
 
 
 def label(host: Path, wanted: str, labels: dict[str, str]) -> list[str]:
