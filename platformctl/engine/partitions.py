@@ -1,10 +1,13 @@
-"""The nodes, partitions and generic resources of slurm.conf, as role slurm_controller makes them."""
+"""The nodes, partitions and generic resources of slurm.conf, and the hosts of runtime classes.
+
+As roles make them.
+"""
 
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from platformctl.engine.fleet import Fleet
-from platformctl.site import devices, processors
+from platformctl.site import devices, processors, runtimes
 from platformctl.site.role_defaults import default
 from platformctl.vocabulary import GPU
 
@@ -45,7 +48,7 @@ def shares(fleet: Fleet) -> dict[str, str]:
 
 
 def kept(fleet: Fleet) -> dict[str, str]:
-    """What of each node's CPUs no scheduler gives away, of nodes that keep some: a list of CPUs, or `2 cores`."""
+    """The CPUs that no scheduler gives away, of nodes that keep some: a list of CPUs, or `2 cores`."""
     hosts = {name: fleet.hosts[name].variables for name in nodes(fleet)}
     found = {
         name: str(variables.get("node_system_cpus") or "")
@@ -75,6 +78,15 @@ def device_files(fleet: Fleet) -> dict[str, tuple[str, ...]]:
                 by_hand[row.name] = (*by_hand.get(row.name, ()), *files)
         found |= {f"{name}/{resource}": files for resource, files in by_hand.items()}
     return found
+
+
+def runtime_hosts(fleet: Fleet) -> dict[str, tuple[str, ...]]:
+    """The hosts that are to run each runtime class."""
+    hosts = [fleet.hosts[name] for name in fleet.members(runtimes.NODE_GROUP)]
+    return {
+        row.name: tuple(host.name for host in hosts if row.on(host.name, frozenset(host.groups)))
+        for row in runtimes.table(fleet.variables)
+    }
 
 
 def _cores(variables: Mapping[str, Any]) -> str:

@@ -223,7 +223,8 @@ _SHARES = variables("node_slurm_cpus", "node_slurm_memory_mib", "node_system_mem
 _PODS_GIVEN_AWAY = "ends with all pods of the host, which goes to Slurm; nothing is evicted before"
 _JOBS_GIVEN_AWAY = "is lost, as slurmd stops on the host, which goes to Kubernetes"
 _OTHER_CLASS = (
-    "is admitted anew by its kubelet, which forgets what pods have: it gets other CPUs and memory, or is ended"
+    "is admitted anew by its kubelet, which forgets what pods have: it gets other CPUs and memory, "
+    "or is ended"
 )
 _NO_ROOM = "is ended by the kubelet, as too little of the host is left for Kubernetes"
 _CORES_HARM = "is ended by Slurm, as the number of cores of its node changes"
@@ -262,9 +263,12 @@ def _any_port(variables: Mapping[str, Any]) -> int:
     return 0 if _srun_port(variables) else 60001
 
 
-_PARTS = ("node_owner", "node_slurm_cpus", "node_slurm_memory_mib", "node_devices")
-_PARTS += ("node_system_cpus", "node_system_memory_mib", "node_hugepages")
+_PARTS = (
+    *("node_owner", "node_slurm_cpus", "node_slurm_memory_mib", "node_devices"),
+    *("node_system_cpus", "node_system_memory_mib", "node_hugepages"),
+)
 _NODE_PARTS = tuple(f"platformctl.site.{name}" for name in ("devices", "processors", "node_classes"))
+_RUNTIMES = ("platformctl.site.runtimes",)
 _NODE_BINARIES = ("kubeadm", "kubelet", "kubectl", "flannel-cni")
 
 STAGES: tuple[Stage, ...] = (
@@ -321,6 +325,8 @@ STAGES: tuple[Stage, ...] = (
         "containerd",
         ("containerd",),
         each("base"),
+        modules=_RUNTIMES,
+        listed={"runtime": partitions.runtime_hosts},
         units=("containerd",),
         proofs=("containerd",),
         workload=Workload.PODS,
@@ -381,7 +387,8 @@ STAGES: tuple[Stage, ...] = (
         "kubernetes_node",
         ("kubernetes_node",),
         each("containerd") + every("kubernetes_control_plane"),
-        modules=_NODE_PARTS,
+        modules=(*_NODE_PARTS, *_RUNTIMES),
+        listed={"runtime": partitions.runtime_hosts},
         artifacts=(*_NODE_BINARIES, "*/kube-proxy", "*/pause"),
         variables=("ansible_host",),  # the kubelet's own address
         units=("kubelet",),
@@ -412,7 +419,8 @@ STAGES: tuple[Stage, ...] = (
         every("kubernetes_network"),
         first=True,
         artifacts=("*/metrics-server", "*/local-path-provisioner", "*/busybox", "*/device-plugin"),
-        modules=_NODE_PARTS,
+        modules=(*_NODE_PARTS, *_RUNTIMES),
+        listed={"runtime": partitions.runtime_hosts},
         peers=(Peers("kubernetes_node", ("node_devices", "node_owner")),),
         proofs=("addons", "devices", "cluster_names"),
         certificates=True,

@@ -104,7 +104,9 @@ def _is_ours(pid: int) -> bool:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return os.fsencode(folder() / "etc") in arguments
+    settings = (folder() / "etc").resolve()
+    # The folder may have been reached by a link when it was started.
+    return any(Path(os.fsdecode(each)).resolve() == settings for each in arguments if each)
 
 
 def _program() -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from platformctl.site.extra_classes import CLASSES
+from platformctl.site.extra_classes import CLASSES, RUNTIMES
 from platformctl.site.extra_nodes import NODE_PARTS
 
 EXTRA: dict[str, dict[str, Any]] = {
@@ -12,6 +12,7 @@ EXTRA: dict[str, dict[str, Any]] = {
     },
     **NODE_PARTS,
     **CLASSES,
+    **RUNTIMES,
     "takeover": {
         "type": "list",
         "elements": "str",

@@ -1,17 +1,19 @@
-"""Variables of the class of a node: how CPUs, memory and NUMA nodes are given away, and what is kept back."""
+"""Variables of classes: how nodes give away CPUs and memory, and in which other ways pods may run."""
 
 from typing import Any
 
 CLASSES: dict[str, dict[str, Any]] = {
     "node_cpu_manager": {
         "type": "dict",
-        "description": "How the kubelet gives CPUs to pods (platformctl docs node-classes). Set on the host, or "
+        "description": "How the kubelet gives CPUs to pods (platformctl docs node-classes). Set on the "
+        "host, or "
         "on a group of hosts. A change needs a node without pods.",
         "options": {
             "policy": {
                 "required": True,
                 "choices": ["none", "static"],
-                "description": "With static, a container of a Guaranteed pod that asks for whole CPUs has them "
+                "description": "With static, a container of a Guaranteed pod that asks for whole CPUs "
+                "has them "
                 "alone. It needs CPUs that are kept back (node_system_cpus).",
             },
             "options": {
@@ -55,7 +57,8 @@ CLASSES: dict[str, dict[str, Any]] = {
             },
             "scope": {
                 "choices": ["container", "pod"],
-                "description": "Whether this counts for each container or for the whole pod; container if not "
+                "description": "Whether this counts for each container or for the whole pod; container "
+                "if not "
                 "given.",
             },
             "options": {
@@ -114,6 +117,64 @@ CLASSES: dict[str, dict[str, Any]] = {
             "numa_node": {
                 "type": "int",
                 "description": "The NUMA node that they are of; spread over all if not given.",
+            },
+        },
+    },
+}
+
+RUNTIMES: dict[str, dict[str, Any]] = {
+    "kubernetes_runtime_classes": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "description": "Other ways to run pods, such as gVisor and Kata, and which nodes have them "
+        "(platformctl docs "
+        "node-classes). For all hosts.",
+        "options": {
+            "name": {"required": True, "description": "What pods ask for: their runtimeClassName."},
+            "kind": {
+                "choices": ["gvisor", "kata", "crun", "rootless", "other"],
+                "default": "other",
+                "description": "What it is. It decides what a node must have, and containerd's settings. "
+                "With "
+                "rootless a pod has users of its own (hostUsers: false), which needs containerd 2.",
+            },
+            "nodes": {
+                "type": "list",
+                "elements": "str",
+                "description": "Hosts and groups of hosts that have it; all nodes of Kubernetes if not "
+                "given.",
+            },
+            "handler": {"description": "Its name in containerd; the class's own name if not given."},
+            "runtime_type": {
+                "description": "containerd's type of it, such as io.containerd.runc.v2, which a program like "
+                "runc needs and kind other has."
+            },
+            "options": {
+                "type": "dict",
+                "default": {},
+                "description": "Options of the type, such as {BinaryName: /usr/local/bin/youki}.",
+            },
+            "programs": {
+                "type": "list",
+                "elements": "str",
+                "description": "Programs that a node must have, by path or name. Those of its kind if "
+                "not given.",
+            },
+            "devices": {
+                "type": "list",
+                "elements": "str",
+                "description": "Device files that a node must have, such as /dev/kvm. Those of its kind "
+                "if not "
+                "given.",
+            },
+            "overhead": {
+                "type": "dict",
+                "description": "What a pod of it takes besides, which the scheduler counts.",
+                "options": {
+                    "cpu": {"description": "CPUs, such as 250m."},
+                    "memory": {"description": "Memory, such as 160Mi."},
+                },
             },
         },
     },

@@ -99,9 +99,9 @@ def amount(text: object) -> int:
 
 
 def reserved_memory(variables: Mapping[str, Any]) -> int:
-    """Bytes that the kubelet keeps from pods: reserved ones, and those that it evicts for. ValueError: see `amount`.
+    """Bytes that the kubelet keeps from pods: reserved ones, and those that it evicts for.
 
-    The reservation of the static memory manager must be exactly as much.
+    ValueError: see `amount`. The reservation of the static memory manager must be exactly as much.
     """
     overrides = _part(variables, OVERRIDES)
     found = reserved_mib(variables) * _MIB

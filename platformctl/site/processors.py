@@ -70,7 +70,8 @@ def processors(text: str, counted: str = SOCKET) -> tuple[Processor, ...]:
     """
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     try:
-        rows = [[int(word or 0) for word in line.split(",")] for line in lines]
+        # The caches of a CPU stand between colons, or in columns of their own.
+        rows = [[int(word or 0) for word in re.split("[,:]", line)] for line in lines]
         return tuple(Processor(row[0], row[1], row[_COLUMNS[counted]]) for row in rows)
     except (IndexError, ValueError):
         raise ProcessorError(f"lscpu printed what is no list of CPUs: {text[:80]!r}") from None

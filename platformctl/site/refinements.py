@@ -134,6 +134,12 @@ _RESOURCE = _text(
 _DEVICE_FILES: Any = list[_checked(_device_file, "device-files")]  # type: ignore[misc]
 _PORT = Annotated[StrictInt, Field(ge=1, le=65535)]
 _POSITIVE = Annotated[StrictInt, Field(ge=1)]
+_HANDLER = _text(LABEL, "is not a name of a handler", "use at most 63 of a-z, 0-9 and -")
+_QUANTITY = _text(
+    r"[0-9]+(\.[0-9]+)?(m|[KMGT]i?)?",
+    "is not a quantity of Kubernetes",
+    'write it in quotes, as "250m" or "64Mi"',
+)
 _NUMA_NODE = Annotated[StrictInt, Field(ge=0, le=1023)]
 
 REFINEMENTS: dict[str, Any] = {
@@ -159,6 +165,10 @@ REFINEMENTS: dict[str, Any] = {
     "node_hugepages.count": _POSITIVE,
     "node_hugepages.numa_node": _NUMA_NODE,
     "slurm_node_core_spec_count": _POSITIVE,
+    "kubernetes_runtime_classes.name": _DOMAIN,
+    "kubernetes_runtime_classes.handler": _HANDLER,
+    "kubernetes_runtime_classes.overhead.cpu": _QUANTITY,
+    "kubernetes_runtime_classes.overhead.memory": _QUANTITY,
     "node_devices.name": _DEVICE_NAME,
     "node_devices.vendor": _DEVICE_TYPE,
     "node_devices.type": _DEVICE_TYPE,

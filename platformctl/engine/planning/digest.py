@@ -201,6 +201,7 @@ def _words(part: str) -> str:
         "size": "size of",
         "cores": "cores of",
         "share": "Slurm's CPUs of",
+        "runtime": "hosts of runtime class",
         "kept": "the system's CPUs of",
         "devices": "number of devices of",
         "devicefiles": "device files of",

@@ -86,7 +86,12 @@ def _cpu_manager(host: str, variables: Mapping[str, Any]) -> _Found:
         problem = f"contradicts the shares of {host}: only static keeps pods off Slurm's CPUs"
         yield CPU_MANAGER, ("policy",), problem, "write static"
     elif options and policy != STATIC:
-        yield CPU_MANAGER, ("options",), "counts with policy static only", "write policy: static, or remove it"
+        yield (
+            CPU_MANAGER,
+            ("options",),
+            "counts with policy static only",
+            "write policy: static, or remove it",
+        )
     if split and options.get(STRICT) is False:
         problem = f"would let pods run on Slurm's CPUs of {host}"
         yield CPU_MANAGER, ("options", STRICT), problem, "remove it"
@@ -95,7 +100,9 @@ def _cpu_manager(host: str, variables: Mapping[str, Any]) -> _Found:
             problem = f"contradicts {other}: the kubelet refuses both together"
             yield CPU_MANAGER, ("options", one), problem, "leave one of them"
     overrides = [
-        part for name in ("systemReserved", "kubeReserved") if "cpu" in (part := _mapping(variables, OVERRIDES, name))
+        part
+        for name in ("systemReserved", "kubeReserved")
+        if "cpu" in (part := _mapping(variables, OVERRIDES, name))
     ]
     if manager.get("policy") == STATIC and not split and SYSTEM_CPUS not in variables and not overrides:
         problem = f"needs a CPU of {host} that no pod has alone, or the kubelet does not start"
@@ -113,8 +120,13 @@ def _topology_manager(variables: Mapping[str, Any]) -> _Found:
             problem,
             "use best-effort or restricted, or remove it",
         )
-    if policy == "single-numa-node" and _mapping(variables, CPU_MANAGER, "options").get("align-by-socket") is True:
-        problem = "contradicts the topology manager's policy single-numa-node: the kubelet refuses both together"
+    if (
+        policy == "single-numa-node"
+        and _mapping(variables, CPU_MANAGER, "options").get("align-by-socket") is True
+    ):
+        problem = (
+            "contradicts the topology manager's policy single-numa-node: the kubelet refuses both together"
+        )
         yield CPU_MANAGER, ("options", "align-by-socket"), problem, "use restricted, or remove it"
 
 
@@ -132,8 +144,15 @@ def _memory_manager(variables: Mapping[str, Any]) -> _Found:
     try:
         node_classes.reserved_memory(variables)
     except (ValueError, TypeError):
-        problem = "needs amounts of memory that the kubelet keeps back, and one of them is none or in per cent"
-        yield OVERRIDES, (), problem, "write systemReserved, kubeReserved and evictionHard.memory.available as 1Gi"
+        problem = (
+            "needs amounts of memory that the kubelet keeps back, and one of them is none or in per cent"
+        )
+        yield (
+            OVERRIDES,
+            (),
+            problem,
+            "write systemReserved, kubeReserved and evictionHard.memory.available as 1Gi",
+        )
 
 
 def _overridden(host: str, variables: Mapping[str, Any]) -> _Found:

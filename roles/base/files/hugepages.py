@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""Makes the kernel keep the huge pages of /etc/platformctl/hugepages.json. Runs when the host starts, and at a change.
+"""Makes the kernel keep the huge pages of /etc/platformctl/hugepages.json: at the start, and at a change.
 
-usage: platformctl-hugepages [--give-back]    Prints what it changed. Either all rows are kept, or nothing is changed.
+usage: platformctl-hugepages [--give-back]    Prints what it changed. It keeps all rows, or changes nothing.
 
-Early after the start of a host the memory is still in one piece; later the kernel may find too few pages. Nothing here
-starts the host again.
+Early after the start of a host its memory is still in one piece; later the kernel may find too few pages.
+Nothing here starts the host again.
 """
 
 import json
@@ -53,7 +53,9 @@ def _file(row: "dict[str, object]") -> pathlib.Path:
 def _keep(path: pathlib.Path, count: int, before: "dict[str, int]") -> None:
     if not path.exists():
         if count:
-            raise ShortError(f"the kernel has no {path}: this host has no pages of that size, or no such NUMA node")
+            raise ShortError(
+                f"the kernel has no {path}: this host has no pages of that size, or no such NUMA node"
+            )
         return
     had = int(path.read_text())
     if had == count:
@@ -67,10 +69,10 @@ def _keep(path: pathlib.Path, count: int, before: "dict[str, int]") -> None:
     got = int(path.read_text())
     if got < count:
         raise ShortError(
-            f"of {count} huge pages in {path.parent} the kernel finds memory for {got}. To do: start the host again when"
-            " nobody needs it, and `platformctl install` soon after; or write a smaller count"
+            f"of {count} huge pages in {path.parent} the kernel finds memory for {got}. To do: start the host"
+            " again when nobody needs it, and `platformctl install` soon after; or write a smaller count"
         )
-    print(f"{path.parent.name}: {count} pages, {had} before")
+    print(f"{path.parent.name}: {count} pages, {had} before")  # noqa: T201
 
 
 def _write(path: pathlib.Path, count: int) -> None:
@@ -81,7 +83,9 @@ def _refuse_in_container(path: pathlib.Path) -> None:
     """A container shares the huge pages of its machine, which are not its own to change."""
     contained = subprocess.run(["systemd-detect-virt", "--container", "--quiet"], check=False).returncode == 0
     if contained and path.stat().st_dev == SYS.stat().st_dev:
-        raise ShortError("this host is a container, and its huge pages are those of the machine that it runs on")
+        raise ShortError(
+            "this host is a container, and its huge pages are those of the machine that it runs on"
+        )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Removes the kubelet's notes on the CPUs and the memory of pods, if it has given these away in another way so far.
+"""Removes the kubelet's notes on CPUs and memory of pods, if it has given these away otherwise so far.
 
 usage: forget_pods FIELD...    The new settings come by standard input, as they will be in the kubelet's file.
 
-The kubelet does not start with the notes of another policy, and with those of other reserved CPUs it would go on to
-give away what is kept back now. It is stopped, and starts again with its new settings. Prints `forgot` if it did so.
+The kubelet does not start with the notes of another policy, and with those of other reserved CPUs it would go
+on to give away what is kept back now. It is stopped, and starts again with its new settings. Prints `forgot`
+if it did so.
 """
 
 import pathlib
@@ -30,7 +31,7 @@ def main(fields: "list[str]", wanted: str) -> int:
 
 
 def _values(text: str, fields: "Iterable[str]") -> "dict[str, list[str]]":
-    """The lines of some fields of the file. It is always written in the same way, and the host may have no YAML."""
+    """The lines of some fields of the file. It is always written alike, and the host may have no YAML."""
     found: dict[str, list[str]] = {}
     field = ""
     for line in text.splitlines():

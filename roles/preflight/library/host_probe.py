@@ -47,7 +47,8 @@ options:
     type: str
     default: ""
   parts:
-    description: Device files to look for (C(files)), and whether to tell the CPUs (C(processors)) and C(hugepages).
+    description: Device files to look for (C(files)), and whether to tell the CPUs (C(processors)) and
+      C(hugepages). What runtimes need - C(programs), C(devices), and whether C(containerd) tells its version.
     type: dict
     default: {}
   claims:
@@ -72,6 +73,8 @@ probe:
 
 _FILLING = ("/", "/var/lib")
 _CONNECT_SECONDS = 3
+# containerd's own, and not that of the shell that asks.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def probe(
@@ -130,12 +133,29 @@ def _parts(asked: Mapping[str, Any]) -> dict[str, Any]:
         "no_cdi": no_cdi,
         "lscpu": told if asked.get("processors") else "",
         "hugepages": _hugepages() if asked.get("hugepages") else {},
+        "no_programs": [name for name in asked.get("programs") or () if not shutil.which(name, path=_PATH)],
+        "no_nodes": [path for path in asked.get("devices") or () if not pathlib.Path(path).exists()],
+        "containerd": _containerd() if asked.get("containerd") else "",
+        "namespaces": int(_read("/proc/sys/user/max_user_namespaces").strip() or 0),
         "available": _meminfo().get("MemAvailable", 0),
     }
 
 
+def _containerd() -> str:
+    """The version of the containerd that is there, or that apt would install; empty if there is none."""
+    for command in (["containerd", "--version"], ["apt-cache", "policy", "containerd"]):
+        try:
+            told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
+        except (OSError, subprocess.SubprocessError):
+            continue
+        match = re.search(r"(?:containerd \S+|Candidate:) (\d+\.\d+\S*)", told)
+        if match:
+            return match[1]
+    return ""
+
+
 def _hugepages() -> dict[str, dict[str, int]]:
-    """The huge pages that are kept, by size in kB and NUMA node; under an empty name those of the whole host."""
+    """The huge pages that are kept, by size in kB and NUMA node; those of the host under an empty name."""
     found: dict[str, dict[str, int]] = {}
     everywhere = {"": pathlib.Path("/sys/kernel/mm/hugepages")}
     places = pathlib.Path("/sys/devices/system/node").glob("node[0-9]*")

@@ -117,7 +117,11 @@ def _share(
         raise AnsibleFilterError(
             f"node_slurm_memory_mib of {name} is {share}, and Slurm finds {memory} MiB on it: give it less"
         )
-    return {**_shape(there, values), "kept_cpus": processors.cpu_text(kept), "kept_memory_mib": memory - share}
+    return {
+        **_shape(there, values),
+        "kept_cpus": processors.cpu_text(kept),
+        "kept_memory_mib": memory - share,
+    }
 
 
 def _kept(
@@ -147,7 +151,7 @@ def _kept(
 
 
 def _shape(there: Sequence[processors.Processor], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return sockets, cores and threads: Slurm's numbers of CPUs depend on them, not on their number alone."""
+    """Return sockets, cores and threads, which Slurm's numbers of CPUs depend on."""
     shape = {key: value for key, value in processors.shape(there).items() if key not in values}
     return {**shape, "cpus": len(there)}
 

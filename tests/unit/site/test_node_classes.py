@@ -64,7 +64,10 @@ def test_a_site_may_let_pods_run_on_reserved_cpus_and_use_alpha_options() -> Non
     settings = node_classes.kubelet_settings(
         {"node_cpu_manager": {"policy": "static", "options": options}, "node_system_cpus": "0"}
     )
-    assert settings["cpuManagerPolicyOptions"] == {"align-by-socket": "true", "strict-cpu-reservation": "false"}
+    assert settings["cpuManagerPolicyOptions"] == {
+        "align-by-socket": "true",
+        "strict-cpu-reservation": "false",
+    }
     assert settings["featureGates"] == {"CPUManagerPolicyAlphaOptions": True}
 
 
@@ -236,7 +239,8 @@ def test_all_mistakes_are_told_at_once_and_those_of_a_group_once(sandbox: Sandbo
     sandbox.groups["fast"] = ["node1", "node2"]
     sandbox.text(
         "group_vars/fast.yml",
-        "node_cpu_manager: {policy: static, options: {full-pcpus-only: true, distribute-cpus-across-cores: true}}\n"
+        "node_cpu_manager:\n"
+        "  {policy: static, options: {full-pcpus-only: true, distribute-cpus-across-cores: true}}\n"
         "node_hugepages: [{size: 2Mi, count: 4}, {size: 2Mi, count: 8}]\n",
     )
     keys = [mistake.key for mistake in sandbox.mistakes()]

@@ -65,9 +65,9 @@ def test_numbers_of_some_cpus_by_slurm() -> None:
 
 
 # One socket of two NUMA nodes and four caches; CPUs of the second node have the lower numbers.
-NESTED = "# CPU,Core,Socket,Node,,L1d,L1i,L2,L3\n" + "".join(
-    f"{cpu},{cpu},0,{node},,{cpu},{cpu},{cpu},{cache}\n"
-    for cpu, (node, cache) in enumerate([(1, 2), (0, 0), (1, 3), (0, 1)])
+PARTS = [(1, 2), (0, 0), (1, 3), (0, 1)]
+NESTED = "".join(
+    f"{cpu},{cpu},0,{node},{cpu}:{cpu}:{cpu}:{cache}\n" for cpu, (node, cache) in enumerate(PARTS)
 )
 
 
@@ -77,9 +77,10 @@ NESTED = "# CPU,Core,Socket,Node,,L1d,L1i,L2,L3\n" + "".join(
 def test_what_slurm_counts_as_a_socket_decides_its_numbers(
     counted: str, sockets: int, numbers: tuple[int, ...]
 ) -> None:
-    there = processors.processors(NESTED, counted)
-    assert processors.shape(there)["sockets"] == sockets
-    assert processors.slurm_numbers("1", there) == numbers
+    for text in (NESTED, NESTED.replace(":", ",")):
+        there = processors.processors(text, counted)
+        assert processors.shape(there)["sockets"] == sockets
+        assert processors.slurm_numbers("1", there) == numbers
 
 
 def test_only_a_shared_host_with_shares_is_divided() -> None:

@@ -23,7 +23,9 @@ def _read(scene: Scene, _asked: str, code: int, output: str) -> Mapping[str, Out
     except (KeyError, TypeError, ValueError):
         return {}
     hosts = [host for host in nodes(scene.fleet) if scene.has(host.name, *KUBERNETES) and host.name in known]
-    found = {host.name: outcome(host.variables, known[host.name]) for host in hosts if _has_class(host.variables)}
+    found = {
+        host.name: outcome(host.variables, known[host.name]) for host in hosts if _has_class(host.variables)
+    }
     return found or {GLOBAL: Outcome(True, "no node of Kubernetes keeps something back")}
 
 

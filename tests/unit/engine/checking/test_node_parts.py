@@ -144,9 +144,7 @@ KEPT = {"2048": {"": 10, "0": 10, "1": 0}}
         ),
     ],
 )
-def test_a_class_that_the_hardware_does_not_have(
-    variables: dict[str, Any], check: str, words: str
-) -> None:
+def test_a_class_that_the_hardware_does_not_have(variables: dict[str, Any], check: str, words: str) -> None:
     asked = subject(parts={"lscpu": NUMA, "hugepages": KEPT, "available": 64 * 2**20})
     found = judge([replace(asked, variables={"node_owner": "kubernetes", **variables})])
     (error,) = [one for one in found if one.level is Level.ERROR]

@@ -46,7 +46,7 @@ def test_a_kubelet_with_devices_tells_soon_of_a_faulty_one() -> None:
 def test_hosts_that_offer_the_same_have_one_plugin() -> None:
     found = classes.kubernetes_device_classes(list(HOSTS), HOSTS)
     assert sorted(len(one["rows"][0]["devices"]) for one in found) == [1, 2]
-    labels = parts.kubernetes_device_labels(list(HOSTS), HOSTS).splitlines()
+    labels = parts.kubernetes_node_labels(list(HOSTS), HOSTS).splitlines()
     of = {line.split()[0]: line.partition("device-class=")[2] for line in labels if "device-class" in line}
     assert of.keys() == {"n1", "n2", "n3"}
     assert of["n1"] == of["n2"] != of["n3"]
@@ -148,7 +148,7 @@ def label(host: Path, wanted: str, labels: dict[str, str]) -> list[str]:
         f"#!/bin/sh\n[ \"$1\" = get ] && printf '%s' '{there}' || echo \"$@\" >> {host}/said\n"
     )
     program.chmod(0o755)
-    text = (ROLES / "kubernetes_node/files/label_devices.sh").read_text().replace("/run", str(host))
+    text = (ROLES / "kubernetes_node/files/label_nodes.sh").read_text().replace("/run", str(host))
     environment = {"PATH": f"{host}/bin:{os.environ['PATH']}"}
     subprocess.run(["sh", "-c", text, "label", "n1"], input=wanted, text=True, check=True, env=environment)
     return (host / "said").read_text().splitlines() if (host / "said").exists() else []
@@ -158,7 +158,7 @@ OTHERS = {"platformctl.io/owner": "shared", "kubernetes.io/hostname": "n1"}
 
 
 def test_labels_become_what_the_table_says(host: Path) -> None:
-    wanted = parts.kubernetes_device_labels(["n2"], HOSTS).replace("n2 ", "n1 ")
+    wanted = parts.kubernetes_node_labels(["n2"], HOSTS).replace("n2 ", "n1 ")
     there = {"devices.platformctl.io/gpu": "present", "platformctl.io/device-class": "old", **OTHERS}
     changes = label(host, wanted, there)
     assert "label --overwrite node n1 devices.platformctl.io/fpga=present" in changes
