@@ -42,6 +42,7 @@ def _job_router(fleet: Fleet) -> dict[str, Any]:
     values: dict[str, Any] = {
         "site": fleet.site,
         "users": _users(variables),
+        "disabledUsers": list(variables.get("users_disabled") or []),
         "groups": _groups(variables),
         "slurm": _slurm(fleet),
         "slurmOptions": _slurm_options(variables),
@@ -142,6 +143,7 @@ RELEASES: tuple[ChartRelease, ...] = (
             "site_name",
             "site_domain",
             "users_accounts",
+            "users_disabled",
             "users_groups",
             "shared_home_path",
             "shared_home_kubernetes",

@@ -104,9 +104,9 @@ def _is_ours(pid: int) -> bool:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
+    # It may have been started by another path to the same folder.
     settings = (folder() / "etc").resolve()
-    # The folder may have been reached by a link when it was started.
-    return any(Path(os.fsdecode(each)).resolve() == settings for each in arguments if each)
+    return any(Path(os.fsdecode(argument)).resolve() == settings for argument in arguments if argument)
 
 
 def _program() -> str:
