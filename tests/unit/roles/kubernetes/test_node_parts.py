@@ -159,11 +159,12 @@ OTHERS = {"platformctl.io/owner": "shared", "kubernetes.io/hostname": "n1"}
 
 def test_labels_become_what_the_table_says(host: Path) -> None:
     wanted = parts.kubernetes_node_labels(["n2"], HOSTS).replace("n2 ", "n1 ")
-    there = {"devices.platformctl.io/gpu": "present", "platformctl.io/device-class": "old", **OTHERS}
+    gone = {"devices.platformctl.io/gpu": "present", "runtimes.platformctl.io/kata": "present"}
+    there = {**gone, "platformctl.io/device-class": "old", **OTHERS}
     changes = label(host, wanted, there)
     assert "label --overwrite node n1 devices.platformctl.io/fpga=present" in changes
-    assert "label node n1 devices.platformctl.io/gpu-" in changes
-    assert len(changes) == 3
+    assert {f"label node n1 {name}-" for name in gone} <= set(changes)
+    assert len(changes) == 4
     new = dict(line.split()[1].split("=") for line in wanted.splitlines())
     (host / "said").unlink()
     assert label(host, wanted, new | OTHERS) == []
