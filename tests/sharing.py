@@ -11,7 +11,7 @@ _BY_DIRECTORY = ("tests/integration/", "tests/e2e/")
 # three parts: those with sites of their own, those that change the site of this suite, and the rest.
 _PARTS = {
     "own": ("test_upstream", "test_devices", "test_node_classes"),
-    "changing": ("test_impact", "test_dirt", "test_removal", "test_move", "test_change"),
+    "changing": ("test_impact", "test_dirt", "test_removal", "test_move", "test_users", "test_change"),
 }
 
 

@@ -298,6 +298,7 @@ STAGES: tuple[Stage, ...] = (
             Peers("slurm_rest", first=True),
         ),
         proofs=("names", "home"),
+        units=("platformctl-package-floors.timer",),
         accounts=True,
     ),
     Stage(

@@ -38,6 +38,7 @@ _ORDER = (
     "test_removal",
     "test_move",
     "test_impact",
+    "test_users",
     "test_change",
 )
 PLATFORMCTL = str(Path(sys.executable).parent / "platformctl")

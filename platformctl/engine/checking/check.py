@@ -11,6 +11,7 @@ from platformctl.engine.checking import (
     accounts,
     claims,
     existing,
+    floors,
     network,
     node_parts,
     preflight,
@@ -179,7 +180,13 @@ def _question(host: Host, places: Mapping[str, Sequence[Any]]) -> dict[str, Any]
     parts = node_parts.question(host.variables) | runtime_classes.question(
         host.variables, host.name, host.groups
     )
-    return {"peers": peers, "accounts": asked, "home": asked["home"], "parts": parts}
+    return {
+        "peers": peers,
+        "accounts": asked,
+        "home": asked["home"],
+        "parts": parts,
+        "floors": floors.script(),
+    }
 
 
 def _login(host: Host, reply: Reply) -> list[Finding]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from platformctl.engine.checking import (
     accounts,
     existing,
+    floors,
     host_identity,
     node_parts,
     runtime_classes,
@@ -172,7 +173,7 @@ def _proxy(subject: Subject) -> Iterator[Finding]:
 
 _CHECKS = (
     *(_system, _rights, _clock, _space, _kernel, _ports, _proxy, _foreign),
-    *(*existing.CHECKS, *_IDENTITY, node_parts.check, runtime_classes.check, _reach),
+    *(*existing.CHECKS, *_IDENTITY, node_parts.check, runtime_classes.check, floors.judge, _reach),
 )
 
 

@@ -60,12 +60,13 @@ def written(inventory: Path, wanted: Collection[str], before: Collection[str]) -
 def refuse_others(fleet: Fleet, planned: Plan) -> None:
     """Raise PlatformError, code REFUSED, if the run would bring other changes of the inventory as well.
 
-    Hosts that do not answer are no reason to let these users in everywhere else.
+    Hosts that do not answer are no reason to let these users in everywhere else, and what went wrong on hosts
+    since the last run is mended by the same run.
     """
     others = [
         f"{step.stage} on {step.host}: {'; '.join(step.reasons)}"
         for step in planned.steps
-        if step.host not in planned.down and (step.fresh or set(step.changed) != {_PART})
+        if step.host not in planned.down and (step.fresh or set(step.changed) - {_PART})
     ]
     if not others:
         return

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from platformctl import paths
-from platformctl.engine.checking import claims, findings, node_parts, preflight, runtime_classes
+from platformctl.engine.checking import claims, findings, floors, node_parts, preflight, runtime_classes
 
 
 def claimed(name: str, hostvars: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,4 +62,5 @@ class FilterModule:
             "preflight_problems": problems,
             "preflight_claims": claimed,
             "preflight_parts": parts,
+            "preflight_floors": lambda _: floors.script(),
         }

@@ -51,6 +51,10 @@ options:
       C(hugepages). What runtimes need - C(programs), C(devices), and whether C(containerd) tells its version.
     type: dict
     default: {}
+  floors:
+    description: A script that names packages below their lowest safe revision; empty to leave it out.
+    type: str
+    default: ""
   claims:
     description: What the stages of this host use, as platformctl's engine says it.
     type: dict
@@ -84,6 +88,7 @@ def probe(
     accounts: Mapping[str, Any] | None = None,
     home: str = "",
     parts: Mapping[str, Any] | None = None,
+    floors: str = "",
 ) -> dict[str, Any]:
     """All facts of this host; sizes in bytes, times in seconds. took: since the clock was read."""
     offset, started = time.time() - operator_epoch, time.monotonic()
@@ -113,9 +118,21 @@ def probe(
         # Before there are threads: it forks.
         "home": home_state.look(home) if home else {},
         "parts": _parts(parts) if parts else {},
+        "unsafe_packages": _said(floors),
         "reach": _reach(peers),
     }
     return {**facts, "took": time.monotonic() - started}
+
+
+def _said(script: str) -> list[str]:
+    """The lines that a script prints; none if it cannot run."""
+    try:
+        done = subprocess.run(
+            ["/bin/sh", "-s"], input=script, capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return done.stdout.splitlines()
 
 
 def _parts(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -321,6 +338,7 @@ def main() -> None:
             "accounts": {"type": "dict", "default": {}},
             "home": {"type": "str", "default": ""},
             "parts": {"type": "dict", "default": {}},
+            "floors": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

@@ -57,9 +57,11 @@ def test_the_file_is_as_before_if_what_follows_is_refused(tmp_path: Path) -> Non
     (tmp_path / "hosts.yml").write_text("all: {hosts: {n1: {ansible_host: 192.0.2.11}}}\n")
     disabled.write(tmp_path, ["alice"])
     before = disabled.path(tmp_path).read_text()
-    with pytest.raises(PlatformError), disabling.written(tmp_path, ["alice", "bob"], ["alice"]):
-        assert "bob" in disabled.path(tmp_path).read_text()
-        raise PlatformError("refused")
+    written = disabling.written(tmp_path, ["alice", "bob"], ["alice"])
+    written.__enter__()
+    assert "bob" in disabled.path(tmp_path).read_text()
+    refusal = PlatformError("refused")
+    assert not written.__exit__(type(refusal), refusal, None)
     assert disabled.path(tmp_path).read_text() == before
 
 
@@ -67,11 +69,12 @@ def test_only_the_names_may_differ() -> None:
     mine = step(variable_users_disabled=NAMES)
     disabling.refuse_others(fleet(), Plan((mine,), {}))
     # A host that does not answer keeps nobody in on the others.
-    disabling.refuse_others(fleet(), Plan((mine, step("n2")), {"n2": "does not answer"}))
+    disabling.refuse_others(fleet(), Plan((mine, step("n2", fresh=True)), {"n2": "does not answer"}))
+    # A stage that only went wrong since has no change.
+    disabling.refuse_others(fleet(), Plan((mine, step()), {}))
     for other in (
         step(variable_users_disabled=NAMES, variable_site_domain=NAMES),
         step(fresh=True),
-        step(),
     ):
         with pytest.raises(PlatformError) as refused:
             disabling.refuse_others(fleet(), Plan((mine, other), {}))

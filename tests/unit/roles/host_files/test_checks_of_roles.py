@@ -43,6 +43,10 @@ UNTRIED = (
     "/usr/local/*",
     "/etc/kubernetes/apiserver/hosts.json",
     "/etc/crictl.yaml",
+    # Their task's own command tries them.
+    "/etc/security/platformctl_users",
+    "/etc/pam.d/platformctl-sshd",
+    "/etc/ssh/sshd_config.d/*",
     "{{ _slurm_controller_hardware_file }}",
     "{{ _slurm_controller_processors_file }}",
     "{{ _device_health_files }}",
