@@ -87,7 +87,8 @@ def host(tmp_path: Path) -> Path:
 
 def forget(host: Path, wanted: dict[str, Any]) -> str:
     text = (ROLES / "kubernetes_kubelet/files/forget_pods.py").read_text()
-    text = text.replace('"/var/', f'"{host}/var/').replace('"/etc/', f'"{host}/etc/')
+    for folder in ("var", "etc", "sys"):
+        text = text.replace(f'"/{folder}/', f'"{host}/{folder}/')
     environment = {"PATH": f"{host}/bin:{os.environ['PATH']}"}
     command = ["python3", "-c", text, *parts.kubelet_checkpointed({})]
     done = subprocess.run(
@@ -134,6 +135,21 @@ def test_the_kubelet_forgets_pods_only_when_they_get_other_cpus_or_memory(
     assert forget(host, wanted) == ("forgot\n" if forgets else "")
     assert [path.exists() for path in notes] == [not forgets] * 2
     assert (host / "said").exists() == forgets
+
+
+@pytest.mark.parametrize(("pages", "forgets"), [(8, False), (4, True)])
+def test_the_kubelet_forgets_pods_if_the_kernel_keeps_other_huge_pages(
+    host: Path, pages: int, forgets: bool
+) -> None:
+    folder = host / "sys/devices/system/node/node0/hugepages/hugepages-2048kB"
+    folder.mkdir(parents=True)
+    (folder / "nr_hugepages").write_text(f"{pages}\n")
+    noted = {"hugepages-2Mi": {"total": 8 * 2**21}, "memory": {"total": 1}}
+    notes = host / "var/lib/kubelet/memory_manager_state"
+    notes.write_text(json.dumps({"policyName": "Static", "machineState": {"0": {"memoryMap": noted}}}))
+    (host / "etc/kubernetes/kubelet.conf.d/50-platformctl.conf").write_text(nice(MEMORY))
+    assert forget(host, MEMORY) == ("forgot\n" if forgets else "")
+    assert notes.exists() == (not forgets)
 
 
 def test_a_host_without_a_kubelet_forgets_nothing(host: Path) -> None:
