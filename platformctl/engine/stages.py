@@ -16,18 +16,21 @@ from platformctl.engine.disturbances import (
     Harm,
     Scope,
     Workload,
-    divided,
     given_to,
     gone,
+    keeps_back,
+    keeps_more,
     known_before,
     no_number,
     other_cpus,
     other_number,
+    static_cpus,
     takes_cpus,
     variables,
 )
 from platformctl.engine.fleet import LOCALHOST, Fleet, Host
 from platformctl.site.devices import KUBERNETES, SLURM
+from platformctl.site.node_classes import CLASS
 from platformctl.site.ports import PORTS, Port
 
 _ADDRESS = ("ansible_host", "base_address")
@@ -201,23 +204,43 @@ _API = Daemon(
 )
 _KUBELET_PARTS = (
     *variables("kubernetes_kubelet_overrides", "kubernetes_kubelet_address", "base_address", "node_owner"),
-    *variables("node_slurm_cpus", "node_slurm_memory_mib", "node_system_memory_mib"),
+    *variables("node_slurm_cpus", "node_slurm_memory_mib", "node_system_memory_mib", *CLASS),
     "artifact:kubelet",
 )
 _SHARES = variables("node_slurm_cpus", "node_slurm_memory_mib", "node_system_memory_mib", "node_owner")
 _PODS_GIVEN_AWAY = "ends with all pods of the host, which goes to Slurm; nothing is evicted before"
 _JOBS_GIVEN_AWAY = "is lost, as slurmd stops on the host, which goes to Kubernetes"
+_OTHER_CLASS = (
+    "is admitted anew by its kubelet, which forgets what pods have: it gets other CPUs and memory, "
+    "or is ended"
+)
 _NO_ROOM = "is ended by the kubelet, as too little of the host is left for Kubernetes"
 _CORES_HARM = "is ended by Slurm, as the number of cores of its node changes"
 _CORES_MAYBE = "is ended by Slurm if its node has another number of cores now, which only the host knows"
 _DEVICES_HARM = "is ended by Slurm, as the number of these devices on its node changes"
 _CPUS_SHARED = "goes on, also on CPUs that are given to Kubernetes"
+_CPUS_KEPT = "goes on, also on CPUs that are kept for the system"
+_OTHER_SOCKETS = "may be ended by Slurm, as CPUs have other numbers and sockets now"
 _DEVICE_SHARED = "goes on with a device that is given to the other scheduler too"
 
-_PARTS = ("node_owner", "node_slurm_cpus", "node_slurm_memory_mib", "node_devices")
+_CLASS_HARMS = (
+    Harm(
+        variables("node_cpu_manager", "node_topology_manager", "node_memory_manager", "node_hugepages"),
+        Scope.HOST_PODS,
+        _OTHER_CLASS,
+    ),
+    Harm(variables("node_system_cpus"), Scope.HOST_PODS, _OTHER_CLASS, when=static_cpus),
+    Harm((*_SHARES, *variables("node_system_cpus")), Scope.HOST_UNFIT, _NO_ROOM, when=keeps_back),
+)
+
+_PARTS = (
+    *("node_owner", "node_slurm_cpus", "node_slurm_memory_mib", "node_devices"),
+    *("node_system_cpus", "node_system_memory_mib", "node_hugepages"),
+)
 _OFFERING = ("*/k8s-rdma-shared-dev-plugin", "*/dra-example-driver")
 """Images of those who offer devices beside the device plugins."""
-_NODE_PARTS = ("platformctl.site.devices", "platformctl.site.processors")
+_NODE_PARTS = tuple(f"platformctl.site.{name}" for name in ("devices", "processors", "node_classes"))
+_RUNTIMES = ("platformctl.site.runtimes",)
 _NODE_BINARIES = ("kubeadm", "kubelet", "kubectl", "flannel-cni")
 
 STAGES: tuple[Stage, ...] = (
@@ -277,6 +300,8 @@ STAGES: tuple[Stage, ...] = (
         "containerd",
         ("containerd",),
         each("base"),
+        modules=_RUNTIMES,
+        listed={"runtime": partitions.runtime_hosts},
         units=("containerd",),
         proofs=("containerd",),
         workload=Workload.PODS,
@@ -322,6 +347,7 @@ STAGES: tuple[Stage, ...] = (
                 _NETWORKS_HARM,
             ),
             Harm(variables("site_domain"), Scope.ALL_PODS, _DOMAIN_HARM),
+            *_CLASS_HARMS,
         ),
     ),
     Stage(
@@ -329,18 +355,22 @@ STAGES: tuple[Stage, ...] = (
         "kubernetes_node",
         ("kubernetes_node",),
         each("containerd") + every("kubernetes_control_plane"),
-        modules=_NODE_PARTS,
+        modules=(*_NODE_PARTS, *_RUNTIMES),
+        listed={"runtime": partitions.runtime_hosts},
         artifacts=(*_NODE_BINARIES, "*/kube-proxy", "*/pause"),
         variables=("ansible_host",),  # the kubelet's own address
         units=("kubelet",),
-        proofs=("kubelet", "pull", "node", "service_address", "pod_network", "device_health", "cdi"),
+        proofs=(
+            *("kubelet", "pull", "node", "node_class", "service_address", "pod_network"),
+            *("device_health", "cdi"),
+        ),
         ports=PORTS["kubernetes_node"],
         workload=Workload.PODS,
         effect="kubelet may restart; pods keep running",
         daemons=(Daemon("kubelet", (*_KUBELET_PARTS, *variables("ansible_host"))),),
         harms=(
             Harm(variables("node_owner"), Scope.HOST_PODS, _PODS_GIVEN_AWAY, when=given_to(SLURM)),
-            Harm(_SHARES, Scope.HOST_UNFIT, _NO_ROOM, when=divided),
+            *_CLASS_HARMS,
             Harm(variables("node_devices"), Scope.HOST_HOLDERS, _DEVICE_SHARED),
         ),
     ),
@@ -366,7 +396,8 @@ STAGES: tuple[Stage, ...] = (
             "*/*device-plugin",
             *_OFFERING,
         ),
-        modules=_NODE_PARTS,
+        modules=(*_NODE_PARTS, *_RUNTIMES),
+        listed={"runtime": partitions.runtime_hosts},
         peers=(Peers("kubernetes_node", ("node_devices", "node_owner")),),
         proofs=("addons", "devices", "cluster_names"),
         certificates=True,
@@ -425,6 +456,7 @@ STAGES: tuple[Stage, ...] = (
             "partition": partitions.partitions,
             "cores": partitions.cores,
             "share": partitions.shares,
+            "kept": partitions.kept,
             "devices": partitions.counted_devices,
             "devicefiles": partitions.device_files,
             "logins": partitions.logins,
@@ -456,6 +488,8 @@ STAGES: tuple[Stage, ...] = (
             Harm(("devices:*",), Scope.NODE_HOLDERS, _DEVICES_HARM, known_before),
             Harm(("devicefiles:*",), Scope.NODE_HOLDERS, _DEVICE_SHARED, known_before),
             Harm(("share:*",), Scope.NODE_JOBS, _CPUS_SHARED, takes_cpus),
+            Harm(("kept:*",), Scope.NODE_JOBS, _CPUS_KEPT, keeps_more),
+            Harm(variables("slurm_controller_socket"), Scope.ALL_JOBS, _OTHER_SOCKETS),
         ),
     ),
     Stage(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from platformctl.site.extra_classes import CLASSES, RUNTIMES
 from platformctl.site.extra_nodes import NODE_PARTS
 
 CLOSED = ("169.254.0.0/16",)
@@ -13,6 +14,8 @@ EXTRA: dict[str, dict[str, Any]] = {
         "description": "Which scheduler may use the host; shared means both at once. Set on the host.",
     },
     **NODE_PARTS,
+    **CLASSES,
+    **RUNTIMES,
     "takeover": {
         "type": "list",
         "elements": "str",

@@ -56,8 +56,8 @@ NODE_PARTS: dict[str, dict[str, Any]] = {
     "node_system_memory_mib": {
         "type": "int",
         "default": DEFAULT_SYSTEM_MEMORY_MIB,
-        "description": "Memory in MiB of a node with node_slurm_cpus that neither scheduler gives away. Set "
-        "on the host.",
+        "description": "Memory in MiB of a node that no scheduler gives away. The default counts with "
+        "node_slurm_cpus only; other nodes keep nothing back. Set on the host or a group of hosts.",
     },
     "node_devices": {
         "type": "list",

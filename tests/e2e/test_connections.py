@@ -87,7 +87,11 @@ def measured(site: Site, jobs: Jobs, outside: str) -> dict[str, list[str]]:
     shared = {name: address for name, address in {**hosts, **cluster}.items() if not name.endswith(" local")}
 
     def script(source: str) -> tuple[str, dict[str, str]]:
-        own = {name: at for name, at in hosts.items() if name.startswith(f"{source} ") and name.endswith(" local")}
+        own = {
+            name: at
+            for name, at in hosts.items()
+            if name.startswith(f"{source} ") and name.endswith(" local")
+        }
         targets = {**shared, **own}
         return _TRY.format(targets=shlex.join(sorted(set(targets.values())))), targets
 

@@ -82,7 +82,9 @@ def _accounts(site: Site) -> list[tuple[str, str]]:
         (item["metadata"]["namespace"], item["metadata"]["name"])
         for item in json.loads(site.kubectl("get", "serviceaccounts", "-A", "-o", "json"))["items"]
     }
-    bindings = json.loads(site.kubectl("get", "clusterrolebindings,rolebindings", "-A", "-o", "json"))["items"]
+    bindings = json.loads(site.kubectl("get", "clusterrolebindings,rolebindings", "-A", "-o", "json"))[
+        "items"
+    ]
     bound = {
         (subject["namespace"], subject["name"])
         for binding in bindings
@@ -147,7 +149,11 @@ def test_the_maker_of_volumes_makes_nothing_but_its_own_pods(site: Site) -> None
     overrides = {
         "spec": {
             "containers": [
-                {"name": "x", "image": "docker.io/library/busybox:1.37", "securityContext": {"privileged": True}}
+                {
+                    "name": "x",
+                    "image": "docker.io/library/busybox:1.37",
+                    "securityContext": {"privileged": True},
+                }
             ],
             "hostPID": True,
         }

@@ -17,6 +17,7 @@ from platformctl.engine.checking import (
     preflight,
     program,
     reach,
+    runtime_classes,
 )
 from platformctl.engine.checking.findings import Finding, Level, Subject
 from platformctl.engine.fleet import Fleet, Host
@@ -175,7 +176,10 @@ def _taken(reply: Reply) -> tuple[list[str], str]:
 def _question(host: Host, places: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """What the probe of a host is told: its neighbours, the site's users, where their homes are."""
     asked = accounts.question(host)
-    peers, parts = preflight.peers_of(host.name, places), node_parts.question(host.variables)
+    peers = preflight.peers_of(host.name, places)
+    parts = node_parts.question(host.variables) | runtime_classes.question(
+        host.variables, host.name, host.groups
+    )
     return {
         "peers": peers,
         "accounts": asked,

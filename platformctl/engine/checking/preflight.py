@@ -13,6 +13,7 @@ from platformctl.engine.checking import (
     floors,
     host_identity,
     node_parts,
+    runtime_classes,
     shared_home,
 )
 from platformctl.engine.checking.findings import Finding, Level, Subject
@@ -173,7 +174,8 @@ def _proxy(subject: Subject) -> Iterator[Finding]:
 
 _CHECKS = (
     *(_system, _rights, _clock, _space, _kernel, _ports, _proxy, _foreign),
-    *(*existing.CHECKS, *_IDENTITY, node_parts.check, device_drivers.check, floors.judge, _reach),
+    *(*existing.CHECKS, *_IDENTITY, node_parts.check, device_drivers.check, runtime_classes.check),
+    *(floors.judge, _reach),
 )
 
 

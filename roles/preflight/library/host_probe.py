@@ -47,7 +47,8 @@ options:
     type: str
     default: ""
   parts:
-    description: Device files to look for (C(files)), and whether to tell the CPUs (C(processors)).
+    description: Device files to look for (C(files)), and whether to tell the CPUs (C(processors)) and
+      C(hugepages). What runtimes need - C(programs), C(devices), and whether C(containerd) tells its version.
     type: dict
     default: {}
   floors:
@@ -76,6 +77,8 @@ probe:
 
 _FILLING = ("/", "/var/lib")
 _CONNECT_SECONDS = 3
+# containerd's own, and not that of the shell that asks.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def probe(
@@ -135,7 +138,7 @@ def _said(script: str) -> list[str]:
 def _parts(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Missing device files, names that CDI lacks, the CPUs as lscpu tells them, and drivers."""
     missing = [path for path in asked.get("files") or () if not _is_device(path)]
-    command = ["lscpu", "--parse=CPU,CORE,SOCKET"]
+    command = ["lscpu", "--parse=CPU,CORE,SOCKET,NODE,CACHE"]
     try:
         told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
     except (OSError, subprocess.SubprocessError):
@@ -149,6 +152,12 @@ def _parts(asked: Mapping[str, Any]) -> dict[str, Any]:
         "lscpu": told if asked.get("processors") else "",
         "nvidia": _nvidia(hardware) if asked.get("nvidia") else {},
         "ports": {file: _ports(hardware, file) for file in asked.get("rdma") or ()},
+        "hugepages": _hugepages() if asked.get("hugepages") else {},
+        "no_programs": [name for name in asked.get("programs") or () if not shutil.which(name, path=_PATH)],
+        "no_nodes": [path for path in asked.get("devices") or () if not pathlib.Path(path).exists()],
+        "containerd": _containerd() if asked.get("containerd") else "",
+        "namespaces": int(_read("/proc/sys/user/max_user_namespaces").strip() or 0),
+        "available": _meminfo().get("MemAvailable", 0),
     }
 
 
@@ -176,6 +185,31 @@ def _ports(hardware: pathlib.Path, file: str) -> dict[str, Any]:
     ports = sorted((kernel / "infiniband" / name / "ports").glob("*")) if name else []
     told = {port.name: [_read(port / "link_layer").strip(), _read(port / "state").strip()] for port in ports}
     return {"name": name, "ports": told}
+
+
+def _containerd() -> str:
+    """The version of the containerd that is there, or that apt would install; empty if there is none."""
+    for command in (["containerd", "--version"], ["apt-cache", "policy", "containerd"]):
+        try:
+            told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
+        except (OSError, subprocess.SubprocessError):
+            continue
+        match = re.search(r"(?:containerd \S+|Candidate:) (\d+\.\d+\S*)", told)
+        if match:
+            return match[1]
+    return ""
+
+
+def _hugepages() -> dict[str, dict[str, int]]:
+    """The huge pages that are kept, by size in kB and NUMA node; those of the host under an empty name."""
+    found: dict[str, dict[str, int]] = {}
+    everywhere = {"": pathlib.Path("/sys/kernel/mm/hugepages")}
+    places = pathlib.Path("/sys/devices/system/node").glob("node[0-9]*")
+    for node, folder in {**everywhere, **{path.name[4:]: path / "hugepages" for path in places}}.items():
+        for path in sorted(folder.glob("hugepages-*kB")):
+            count = _read(str(path / "nr_hugepages")).strip()
+            found.setdefault(path.name[10:-2], {})[node] = int(count or 0)
+    return found
 
 
 def _cdi_names() -> set[str]:

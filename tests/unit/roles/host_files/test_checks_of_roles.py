@@ -52,6 +52,7 @@ UNTRIED = (
     "{{ _slurm_controller_processors_file }}",
     "{{ _device_health_files }}",
     "{{ _slurm_node_image_files }}",
+    "/etc/platformctl/hugepages.json",
 )
 # Their work is done when they have started.
 ONE_SHOT = ("systemd-modules-load.service", "systemd-sysctl.service")
