@@ -35,6 +35,11 @@ SITE_COMMANDS = (
     "secrets rotate",
     "status",
     "unlock",
+    "user disable",
+    "user enable",
+    "user list",
+    "user show",
+    "user token",
     "validate",
     "verify",
 )

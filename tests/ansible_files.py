@@ -52,10 +52,10 @@ def module_command(path: str) -> list[str]:
     return [sys.executable, "-c", _RUN_MODULE, str(data / "playbooks/module_utils"), str(data / path)]
 
 
-def rendered(path: str, **variables: Any) -> str:
+def rendered(path: str, filters: Mapping[str, Callable[..., Any]] | None = None, **variables: Any) -> str:
     """A role's template with these variables, by Jinja with Ansible's filters; lookups give nothing."""
     environment = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined)
-    environment.filters = FilterModule().filters() | environment.filters
+    environment.filters = FilterModule().filters() | environment.filters | dict(filters or {})
     environment.globals["lookup"] = lambda *_: ""
     return environment.from_string((paths.data_dir() / path).read_text()).render(**variables)
 

@@ -10,8 +10,8 @@ _BY_DIRECTORY = ("tests/integration/", "tests/e2e/")
 # The end-to-end tests in one process would take twice as long as all others in the other one. So they are
 # three parts: those with sites of their own, those that change the site of this suite, and the rest.
 _PARTS = {
-    "own": ("test_upstream", "test_devices"),
-    "changing": ("test_impact", "test_dirt", "test_removal", "test_move", "test_change"),
+    "own": ("test_upstream", "test_devices", "test_node_classes"),
+    "changing": ("test_impact", "test_dirt", "test_removal", "test_move", "test_users", "test_change"),
 }
 
 

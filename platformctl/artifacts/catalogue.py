@@ -1,5 +1,6 @@
 """The catalogue: every program, image and chart, its version and where it comes from (catalogue.yml)."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, Self
 
@@ -18,8 +19,9 @@ class Entry(BaseModel):
 class GoSource(Entry):
     """A main package of one of the Go modules in gomodules/.
 
-    stamp: name of the linker flags that set its version. cgo: it does not build without a C compiler.
-    apart: it must not share one `go build` command with the others.
+    stamp: name of the linker flags that set its version. cgo: it does not build without a C compiler. apart:
+    it must not share one `go build` command with the others. dynamic: with cgo, it loads a library of the
+    host while it runs, so it is linked to the C library of its image.
     """
 
     package: str
@@ -27,6 +29,7 @@ class GoSource(Entry):
     stamp: str | None = None
     cgo: bool = False
     apart: bool = False
+    dynamic: bool = False
 
 
 class CSource(Entry):
@@ -111,7 +114,8 @@ class Image(Entry):
     """An image made here. programs: name to path in the image; wheels: folder of a lock below images/.
 
     sources: it contains platformctl itself. ours: every source makes it here. upstream: what the sources
-    `upstream` and `mirror` pull instead.
+    `upstream` and `mirror` pull instead. only_for: what a site must have chosen to need it; empty for all
+    sites.
     """
 
     tag: str
@@ -123,6 +127,7 @@ class Image(Entry):
     entrypoint: list[str] = Field(default_factory=list)
     command: list[str] = Field(default_factory=list)
     user: str = ""
+    only_for: str = ""
     upstream: Pull | None = None
 
     @model_validator(mode="after")
@@ -181,6 +186,13 @@ class Catalogue(Entry):
                 "images": {name: image.published() for name, image in self.images.items()},
             }
         )
+
+    def without_others(self, chosen: Collection[str]) -> Self:
+        """The catalogue without the images that are only for what a site has not chosen."""
+        images = {
+            n: image for n, image in self.images.items() if not image.only_for or image.only_for in chosen
+        }
+        return self.model_copy(update={"images": images})
 
     def delivered(self) -> dict[str, Program]:
         """The programs that are files in the store, for hosts or for the operator."""

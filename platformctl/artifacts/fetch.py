@@ -6,7 +6,7 @@ same key, it is not made again; so a fetch with nothing to do only compares keys
 
 import fcntl
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from platformctl.artifacts import catalogue as catalogues
 from platformctl.artifacts import charts, programs, registry_layout, wheels
+from platformctl.artifacts.catalogue import Catalogue
 from platformctl.artifacts.images import Workshop
 from platformctl.artifacts.lock import Lock, check_pins, read_lock, write_lock
 from platformctl.artifacts.progress import Progress
@@ -37,23 +38,31 @@ class Result:
     lock: str
 
 
-def fetch(source: str, output: Output, *, lock: Path | None = None, mirror: str | None = None) -> Result:
+def fetch(
+    source: str,
+    output: Output,
+    *,
+    lock: Path | None = None,
+    mirror: str | None = None,
+    chosen: Collection[str] = (),
+) -> Result:
     """Bring the store of a source up to date.
 
-    lock: the site's lock file; a difference from it is refused before anything is made or downloaded.
-    mirror: address of the site's server, for the source `mirror`.
+    lock: the site's lock file; a difference from it is refused before anything is made or downloaded. mirror:
+    address of the site's server, for the source `mirror`. chosen: what the site has chosen of the images that
+    only some sites need; those of other sites stay in the store as they are.
     """
     folder = cache_dir() / "artifacts"
     folder.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time(folder / "lock", output):
-        origin = find_source(source, catalogues.load(), folder, lock, mirror)
+        origin = find_source(source, _catalogue(chosen), folder, lock, mirror)
         if lock and (pinned := read_lock(lock)):
             check_pins(lock, pinned, source, origin.local_pins())
         store = open_store(source)
         store.check_touched()
         progress = Progress(output, folder / "durations.json")
         workshop = origin.workshop()
-        wanted = _wanted(origin, workshop)
+        wanted = _wanted(origin, workshop) | _of_other_sites(store, chosen)
         changed = [artefact for artefact, key in wanted.items() if not store.current(artefact, key)]
         origin.provide(workshop, _needed(origin, changed), progress)
         progress.expect(changed)
@@ -65,20 +74,38 @@ def fetch(source: str, output: Output, *, lock: Path | None = None, mirror: str 
         return Result(store.folder, changed, len(wanted), index["lock"])
 
 
-def pin(source: str, lock: Path, *, mirror: str | None = None) -> Lock:
-    """Write the lock of a source: from then on only what it offers now may be installed."""
+def pin(source: str, lock: Path, *, mirror: str | None = None, chosen: Collection[str] = ()) -> Lock:
+    """Write a source's lock: from then on only what it offers now may be installed. chosen: see fetch."""
     folder = cache_dir() / "artifacts"
-    origin = find_source(source, catalogues.load(), folder, mirror=mirror)
+    origin = find_source(source, _catalogue(chosen), folder, mirror=mirror)
     pinned = Lock(source, origin.pins())
     write_lock(lock, pinned)
     return pinned
 
 
-def unpinned(source: str, lock: Path, *, mirror: str | None = None) -> list[Offer]:
+def unpinned(
+    source: str, lock: Path, *, mirror: str | None = None, chosen: Collection[str] = ()
+) -> list[Offer]:
     """What a lock would pin, if the source needs one and the site has none yet; otherwise nothing."""
     if lock.exists():
         return []
-    return find_source(source, catalogues.load(), cache_dir() / "artifacts", mirror=mirror).offers()
+    return find_source(source, _catalogue(chosen), cache_dir() / "artifacts", mirror=mirror).offers()
+
+
+def _catalogue(chosen: Collection[str]) -> Catalogue:
+    return catalogues.load().without_others(chosen)
+
+
+def _of_other_sites(store: Store, chosen: Collection[str]) -> dict[str, str]:
+    """The images that the store has for other sites, with their keys. Sites share the store of a source."""
+    known = catalogues.load().images
+    others = known.keys() - _catalogue(chosen).images.keys()
+    kept = {f"images:{name}" for name in others} & store.state.records.keys()
+    return {
+        artefact: key
+        for artefact, key in store.state.keys.items()
+        if artefact in kept and store.current(artefact, key)
+    }
 
 
 def _needed(origin: Source, artefacts: list[str]) -> set[str]:

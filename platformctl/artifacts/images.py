@@ -70,7 +70,7 @@ def image_key(workshop: Workshop, name: str) -> str:
     return hash_value(
         [
             name,
-            image.model_dump(exclude={"upstream"}),
+            image.model_dump(exclude={"upstream", "only_for"}),
             root and roots.root_key(root),
             {program: workshop.programs[program][0] for program in image.programs},
             image.wheels and wheels.wheels_key(image.wheels, roots.root_key(root) if root else ""),

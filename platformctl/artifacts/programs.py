@@ -45,7 +45,9 @@ def plan(catalogue: Catalogue, names: Iterable[str], toolchain: str) -> list[Bui
     for name in names:
         program = catalogue.programs[name]
         module = program.go.module if program.go else "tools"
-        recipe = [program.model_dump(include={"version", "go", "c"}), linker_flags(catalogue, program)]
+        # How it is linked is in its flags.
+        made = program.model_dump(include={"version", "go", "c"}, exclude={"go": {"dynamic"}})
+        recipe = [made, linker_flags(catalogue, program)]
         key = hash_value([recipe, modules[module], toolchain, GO_FLAGS, CGO_TAGS, STATIC_C])
         builds.append(Build(name, program, key))
     return builds
@@ -78,12 +80,12 @@ def go_version() -> str:
 
 
 def linker_flags(catalogue: Catalogue, program: Program) -> str:
-    """The -ldflags of a program: no symbol table, its version stamped, static where it needs C."""
+    """The -ldflags of a program: no symbol table, its version stamped, static where cgo allows it."""
     flags = ["-s", "-w"]
     if program.go and program.go.stamp:
         stamps = catalogue.stamps[program.go.stamp]
         flags += [f"-X {name}={value.format(version=program.version)}" for name, value in stamps.items()]
-    if program.go and program.go.cgo:
+    if program.go and program.go.cgo and not program.go.dynamic:
         flags += ["-extldflags -static"]
     return " ".join(flags)
 

@@ -4,6 +4,7 @@ What a command needs is imported when it runs, so that other commands do not pay
 """
 
 import time
+from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,11 +52,12 @@ def fetch(
 
     output: Output = ctx.obj
     started = time.monotonic()
-    chosen, mirror = _chosen(inventory, source)
+    origin, mirror = _chosen(inventory, source)
     lock = lock_path(inventory) if inventory else None
+    chosen = _chosen_artifacts(inventory)
     if inventory:
-        ensure_lock(output, inventory, chosen, mirror, yes)
-    result = artifacts.fetch(chosen, output, lock=lock, mirror=mirror)
+        ensure_lock(output, inventory, origin, mirror, yes, chosen)
+    result = artifacts.fetch(origin, output, lock=lock, mirror=mirror, chosen=chosen)
     seconds = round(time.monotonic() - started, 1)
     if output.json:
         counts = {"changed": len(result.changed), "artifacts": result.total, "seconds": seconds}
@@ -107,7 +109,7 @@ def lock(ctx: typer.Context, inventory: InventoryOption = None, source: SourceOp
         )
     chosen, mirror = _chosen(inventory, source)
     path = lock_path(inventory)
-    pinned = pin(chosen, path, mirror=mirror)
+    pinned = pin(chosen, path, mirror=mirror, chosen=_chosen_artifacts(inventory))
     if output.json:
         output.document({"lock": str(path), "source": chosen, "pins": len(pinned.pins)})
         return
@@ -148,6 +150,16 @@ def _chosen(inventory: Path | None, source: Source | None) -> tuple[str, str | N
     variables = load(inventory).shared
     chosen = source.value if source else str(variables.get("artifacts_source", Source.UPSTREAM))
     return chosen, variables.get("artifacts_mirror_url")
+
+
+def _chosen_artifacts(inventory: Path | None) -> Collection[str]:
+    """What the site has chosen of the artefacts that only some sites need."""
+    if inventory is None:
+        return ()
+    from platformctl.site import devices, load
+
+    hosts = load(inventory).hosts.values()
+    return devices.installed_for(devices.on_host(host.vars, host.groups) for host in hosts)
 
 
 def _store(inventory: Path | None, source: Source | None) -> "Store":

@@ -87,6 +87,23 @@ def nodes(ctx: typer.Context, incomplete: str) -> list[str]:
     return []
 
 
+def users(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Users of the inventory who are not named yet."""
+    from platformctl.site.effective import Effective
+    from platformctl.site.inventory import read_inventory
+
+    inventory = ctx.params.get("inventory") or os.environ.get("PLATFORMCTL_INVENTORY")
+    if not inventory:
+        return []
+    with suppress(Exception):  # an inventory may hold any mistake
+        effective = Effective(read_inventory(Path(inventory)))
+        accounts = effective.variables(next(iter(effective.hosts))).get("users_accounts") or ()
+        named = ctx.params.get("names") or ()
+        found = [str(account["name"]) for account in accounts]
+        return [name for name in found if name.startswith(incomplete) and name not in named]
+    return []
+
+
 def labs(incomplete: str) -> list[str]:
     """Names of the labs of this machine."""
     from platformctl import lab

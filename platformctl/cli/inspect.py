@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     app.command(cls=SiteCommand)(status)
     app.command(cls=SiteCommand)(kubeconfig)
+    app.command(cls=SiteCommand)(network)
 
 
 def status(ctx: typer.Context, inventory: InventoryOption) -> None:
@@ -44,6 +45,34 @@ def status(ctx: typer.Context, inventory: InventoryOption) -> None:
     for line in vault_check.unfinished(fleet):
         output.remark(line)
     raise typer.Exit(ExitCode.DONE if site.healthy else ExitCode.FAILED)
+
+
+def network(ctx: typer.Context, inventory: InventoryOption) -> None:
+    """Show which ports the site's hosts need, from where, and which of them platformctl closes to others.
+
+    This is what a firewall of the site has to let through. Connects to no host.
+
+    Example: `platformctl network -i mysite`
+    """
+    from platformctl.engine.checking import connections
+    from platformctl.engine.loading import load
+
+    output: Output = ctx.obj
+    found = connections.needed(load(inventory))
+    if output.json:
+        output.document([asdict(opening) for opening in found])
+        return
+    rows = [
+        (
+            one.port,
+            one.use,
+            "\n".join(one.to),
+            "\n".join([*one.sources, *filter(None, [one.others])]),
+            "yes" if one.closed else "no",
+        )
+        for one in found
+    ]
+    output.table("", ("port", "what listens", "on", "reached from", "closed to others"), rows)
 
 
 def _tables(site: "SiteStatus", output: Output, inventory: Path) -> None:

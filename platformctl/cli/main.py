@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from platformctl import __version__
-from platformctl.cli import artifacts, docs, inspect, job, lab, node, sbatch, secrets, site
+from platformctl.cli import artifacts, docs, inspect, job, lab, node, sbatch, secrets, site, user
 from platformctl.cli import run as runs
 from platformctl.cli.output_options import RootGroup
 from platformctl.cli.start import run
@@ -27,6 +27,7 @@ app.add_typer(lab.app, name="lab")
 app.add_typer(job.app, name="job")
 app.add_typer(node.app, name="node")
 app.add_typer(secrets.app, name="secrets")
+app.add_typer(user.app, name="user")
 runs.register(app)
 site.register(app)
 inspect.register(app)

@@ -1,6 +1,7 @@
 """Asks before a site without a lock trusts what publishers offer now."""
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import typer
@@ -9,7 +10,9 @@ from platformctl.console import Output
 from platformctl.errors import ExitCode, PlatformError
 
 
-def ensure_lock(output: Output, inventory: Path, source: str, mirror: str | None, yes: bool) -> None:
+def ensure_lock(
+    output: Output, inventory: Path, source: str, mirror: str | None, yes: bool, chosen: Collection[str] = ()
+) -> None:
     """Pin what a site without a lock would download, if the user agrees. An existing lock is kept.
 
     PlatformError: the user did not agree, so nothing was downloaded.
@@ -18,13 +21,13 @@ def ensure_lock(output: Output, inventory: Path, source: str, mirror: str | None
     from platformctl.artifacts.lock import lock_path
 
     path = lock_path(inventory)
-    offers = unpinned(source, path, mirror=mirror)
+    offers = unpinned(source, path, mirror=mirror, chosen=chosen)
     if not offers:
         return
     if not yes:
         _ask(output, path, [(offer.name, offer.version, offer.address) for offer in offers])
     output.remark(f"artifacts: pinning {len(offers)} programs and images as they are offered now")
-    pinned = pin(source, path, mirror=mirror)
+    pinned = pin(source, path, mirror=mirror, chosen=chosen)
     output.remark(f"artifacts: {len(pinned.pins)} pins written to {path}; keep it with the inventory")
 
 

@@ -1,6 +1,6 @@
 """A plan as tables for people, or as one JSON document."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from platformctl.engine.running.install import Draft
 
 _COLUMNS = ("host", "stage", "why", "impact")
+# More jobs and pods than people read in a table are counted by their owners.
+_MOST_WORK = 50
 
 
 def show(output: Output, fleet: "Fleet", draft: "Draft") -> None:
@@ -51,13 +53,14 @@ def _show_impact(output: Output, fleet: "Fleet", draft: "Draft") -> None:
     unknown = list(dict.fromkeys(one.unknown for one in draft.impacts if one.unknown))
     if hurt or unknown:
         output.say("")
-        rows = [
-            *((str(one.work), one.words) for one in hurt.values()),
-            *(("unknown", why) for why in unknown),
-        ]
+        many = len(hurt) > _MOST_WORK and not output.verbose
+        named = _by_owner(hurt.values()) if many else ((str(one.work), one.words) for one in hurt.values())
+        rows = [*named, *(("unknown", why) for why in unknown)]
         output.table(
             "Running work", ("whose", "what becomes of it"), [tuple(map(escape, row)) for row in rows]
         )
+        if many:
+            output.say(f"platformctl -v plan -i {fleet.inventory} names each of them")
         output.say("")
         output.say(
             "install refuses this unless you give --yes, --drain or --reservation NAME: "
@@ -65,6 +68,23 @@ def _show_impact(output: Output, fleet: "Fleet", draft: "Draft") -> None:
         )
     elif services:
         output.say("no job and no pod is harmed")
+
+
+def _by_owner(hurt: "Iterable[Hurt]") -> Iterator[tuple[str, str]]:
+    """How many jobs of each user and pods of each namespace share a fate."""
+    from platformctl.engine.planning.work import Job
+
+    owners: dict[tuple[str, str], list[str]] = {}
+    for one in hurt:
+        work = one.work
+        owner, name = (
+            (f"jobs of {work.user}", work.id)
+            if isinstance(work, Job)
+            else (f"pods in {work.namespace}", work.name)
+        )
+        owners.setdefault((owner, one.words), []).append(name)
+    for (owner, words), names in owners.items():
+        yield f"{len(names)} {owner}: {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}", words
 
 
 def _steps(draft: "Draft") -> Iterator[tuple[str, str, str, str]]:

@@ -136,7 +136,9 @@ def install(
     installation = Installation(fleet, options)
     if installation.fetches:
         mirror = fleet.variables.get("artifacts_mirror_url")
-        ensure_lock(output, inventory, fleet.artifacts_source, mirror and str(mirror), yes or bool(agreed))
+        agree = yes or bool(agreed)
+        source, chosen_artifacts = fleet.artifacts_source, fleet.chosen_artifacts
+        ensure_lock(output, inventory, source, mirror and str(mirror), agree, chosen_artifacts)
     raise typer.Exit(asyncio.run(installation.run(output)))
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from fnmatch import fnmatch
 
 from platformctl.engine.fleet import Host
-from platformctl.site import devices, processors
+from platformctl.site import devices, node_classes, processors
 
 
 class Workload(StrEnum):
@@ -143,6 +143,23 @@ def other_cpus(old: str, new: str) -> bool:
     return bool(old and new) and old.partition(" ")[0] != new.partition(" ")[0]
 
 
-def divided(host: Host, _: Collection[str]) -> bool:
-    """Whether both schedulers have CPUs and memory of the host."""
-    return processors.is_split(host.variables)
+def keeps_more(old: str, new: str) -> bool:
+    """Whether jobs do not get CPUs any more that they got; both are lists of CPUs, or a number of `cores`."""
+    try:
+        return not set(_cpus(old)).issuperset(_cpus(new))
+    except processors.ProcessorError:
+        return True
+
+
+def _cpus(text: str) -> tuple[int, ...]:
+    return processors.cpu_list(text) if text else ()
+
+
+def keeps_back(host: Host, _: Collection[str]) -> bool:
+    """Whether pods do not get all CPUs and all memory of the host, by its shares or its class."""
+    return node_classes.keeps_back(host.variables)
+
+
+def static_cpus(host: Host, _: Collection[str]) -> bool:
+    """Whether pods have CPUs alone on the host."""
+    return node_classes.policy(host.variables) == node_classes.STATIC

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from platformctl import paths
+from platformctl.site import devices
 
 LOCALHOST = "localhost"
 _DEFAULT_SOURCE = "upstream"
@@ -72,6 +73,13 @@ class Fleet:
     def artifacts_source(self) -> str:
         """Where this site's artefacts come from."""
         return str(self.variables.get("artifacts_source") or _DEFAULT_SOURCE)
+
+    @property
+    def chosen_artifacts(self) -> frozenset[str]:
+        """What this site has chosen of the artefacts that only some sites need."""
+        return devices.installed_for(
+            devices.on_host(one.variables, one.groups) for one in self.hosts.values()
+        )
 
     @property
     def store(self) -> Path:

@@ -1,10 +1,13 @@
-"""The nodes, partitions and generic resources of slurm.conf, as role slurm_controller makes them."""
+"""The nodes, partitions and generic resources of slurm.conf, and the hosts of runtime classes.
+
+As roles make them.
+"""
 
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from platformctl.engine.fleet import Fleet
-from platformctl.site import devices, processors
+from platformctl.site import devices, processors, runtimes
 from platformctl.site.role_defaults import default
 from platformctl.vocabulary import GPU
 
@@ -44,6 +47,23 @@ def shares(fleet: Fleet) -> dict[str, str]:
     }
 
 
+def logins(fleet: Fleet) -> dict[str, str]:
+    """Whether a node lets in users with a job there: then jobs need their control group from the start."""
+    ways = {str(fleet.hosts[name].variables.get("users_login")) for name in nodes(fleet)}
+    return {"with_job": "Contain"} if "with_job" in ways else {}
+
+
+def kept(fleet: Fleet) -> dict[str, str]:
+    """The CPUs that no scheduler gives away, of nodes that keep some: a list of CPUs, or `2 cores`."""
+    hosts = {name: fleet.hosts[name].variables for name in nodes(fleet)}
+    found = {
+        name: str(variables.get("node_system_cpus") or "")
+        or (f"{count} cores" if (count := variables.get("slurm_node_core_spec_count")) else "")
+        for name, variables in hosts.items()
+    }
+    return {name: words for name, words in found.items() if words}
+
+
 def counted_devices(fleet: Fleet) -> dict[str, str]:
     """How many device files of each generic resource a node has, as NODE/RESOURCE.
 
@@ -66,12 +86,21 @@ def device_files(fleet: Fleet) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def runtime_hosts(fleet: Fleet) -> dict[str, tuple[str, ...]]:
+    """The hosts that are to run each runtime class."""
+    hosts = [fleet.hosts[name] for name in fleet.members(runtimes.NODE_GROUP)]
+    return {
+        row.name: tuple(host.name for host in hosts if row.on(host.name, frozenset(host.groups)))
+        for row in runtimes.table(fleet.variables)
+    }
+
+
 def _cores(variables: Mapping[str, Any]) -> str:
     """A number, `divided` if the host is asked, or nothing if it is measured."""
     known = {key: variables.get(f"slurm_node_{key}") for key in _SHAPE}
     if known["sockets"] and known["cores_per_socket"]:
         return str(_number(known["sockets"]) * _number(known["cores_per_socket"]))
-    if processors.is_split(variables):
+    if processors.is_split(variables) or variables.get("node_system_cpus"):
         return "divided"
     return str(_number(known["cpus"]) // max(1, _number(known["threads_per_core"]))) if known["cpus"] else ""
 

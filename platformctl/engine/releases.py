@@ -11,7 +11,8 @@ from typing import Any
 
 from platformctl.engine import partitions
 from platformctl.engine.fleet import Fleet
-from platformctl.site import rotations, secrets
+from platformctl.site import port_rules, rotations, secrets
+from platformctl.site.extra import CLOSED
 from platformctl.site.role_defaults import default
 
 NAMESPACE = "platform-system"
@@ -42,14 +43,16 @@ def _job_router(fleet: Fleet) -> dict[str, Any]:
     values: dict[str, Any] = {
         "site": fleet.site,
         "users": _users(variables),
+        "disabledUsers": list(variables.get("users_disabled") or []),
         "groups": _groups(variables),
         "slurm": _slurm(fleet),
         "slurmOptions": _slurm_options(variables),
         "templates": _templates(variables),
         **_job_limits(variables),
+        "network": _network(fleet),
     }
     if resources := partitions.resources(fleet):
-        values["templates"] = {"devices": resources}
+        values["templates"] |= {"devices": resources}
     if variables.get("shared_home_kubernetes", default("shared_home_kubernetes", bool)):
         values["home"] = {"path": _home(variables)}
     return values
@@ -75,6 +78,35 @@ _OF_LIMITS = {
     "per_namespace": ("storage", "jobsPerNamespace"),
     "text_kib": ("storage", "textKiB"),
 }
+
+
+def _network(fleet: Fleet) -> dict[str, Any]:
+    """What pods of users may connect to: the API server's hosts, and which networks are not the internet."""
+    variables = fleet.variables
+
+    def number(name: str) -> list[str]:
+        return [text for part in str(variables.get(name) or "").split(",") if (text := part.strip())]
+
+    def hosts(group: str) -> list[str]:
+        members = [fleet.hosts[name] for name in fleet.members(group)]
+        named = [{"ansible_host": host.connection.address, **host.variables} for host in members]
+        return [each for variables in named for each in port_rules.addresses(variables)]
+
+    return {
+        "policies": bool(
+            variables.get("kubernetes_network_policies", default("kubernetes_network_policies", bool))
+        ),
+        "api": port_rules.networks(hosts("kubernetes_control_plane")),
+        "internet": bool(variables.get("kubernetes_network_internet", True)),
+        "closed": port_rules.networks(
+            [
+                *number("kubernetes_pod_network"),
+                *number("kubernetes_service_network"),
+                *hosts("all"),
+                *variables.get("kubernetes_network_closed", CLOSED),
+            ]
+        ),
+    }
 
 
 def _slurm(fleet: Fleet) -> dict[str, Any]:
@@ -165,6 +197,7 @@ RELEASES: tuple[ChartRelease, ...] = (
             "site_name",
             "site_domain",
             "users_accounts",
+            "users_disabled",
             "users_groups",
             "shared_home_path",
             "shared_home_kubernetes",
@@ -172,6 +205,11 @@ RELEASES: tuple[ChartRelease, ...] = (
             "slurm_rest_certificate_authority",
             "slurm_job_options",
             "kubernetes_job_limits",
+            "kubernetes_pod_network",
+            "kubernetes_service_network",
+            "kubernetes_network_policies",
+            "kubernetes_network_internet",
+            "kubernetes_network_closed",
             "secret_site_ca_certificate",
             "secret_site_ca_certificate_next",
             "secret_site_ca_certificate_previous",

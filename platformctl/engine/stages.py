@@ -16,20 +16,28 @@ from platformctl.engine.disturbances import (
     Harm,
     Scope,
     Workload,
-    divided,
     given_to,
     gone,
+    keeps_back,
+    keeps_more,
     known_before,
     no_number,
     other_cpus,
     other_number,
+    static_cpus,
     takes_cpus,
     variables,
 )
 from platformctl.engine.fleet import LOCALHOST, Fleet, Host
 from platformctl.site.devices import KUBERNETES, SLURM
+from platformctl.site.node_classes import CLASS
+from platformctl.site.ports import PORTS, Port
 
 _ADDRESS = ("ansible_host", "base_address")
+_NUMBERS = tuple(
+    dict.fromkeys(port.number for ports in PORTS.values() for port in ports if isinstance(port.number, str))
+)
+"""Variables that say at which port something listens."""
 
 
 class NeedScope(StrEnum):
@@ -83,23 +91,6 @@ class Sized:
     given: tuple[str, ...]
     margin: str
     passed: str
-
-
-@dataclass(frozen=True)
-class Port:
-    """A port that the hosts of a stage listen on.
-
-    number: or the name of the variable that says which, or a function of the host's variables (0: none).
-    use: what listens there, for people. reached_from: groups whose hosts connect to it; without any, only the
-    host itself does. warning: some sites do without it. remedy: instead of the usual one.
-    """
-
-    number: int | str | Callable[[Mapping[str, Any]], int]
-    use: str
-    reached_from: tuple[str, ...] = ()
-    udp: bool = False
-    warning: bool = False
-    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -213,39 +204,43 @@ _API = Daemon(
 )
 _KUBELET_PARTS = (
     *variables("kubernetes_kubelet_overrides", "kubernetes_kubelet_address", "base_address", "node_owner"),
-    *variables("node_slurm_cpus", "node_slurm_memory_mib", "node_system_memory_mib"),
+    *variables("node_slurm_cpus", "node_slurm_memory_mib", "node_system_memory_mib", *CLASS),
     "artifact:kubelet",
 )
 _SHARES = variables("node_slurm_cpus", "node_slurm_memory_mib", "node_system_memory_mib", "node_owner")
 _PODS_GIVEN_AWAY = "ends with all pods of the host, which goes to Slurm; nothing is evicted before"
 _JOBS_GIVEN_AWAY = "is lost, as slurmd stops on the host, which goes to Kubernetes"
+_OTHER_CLASS = (
+    "is admitted anew by its kubelet, which forgets what pods have: it gets other CPUs and memory, "
+    "or is ended"
+)
 _NO_ROOM = "is ended by the kubelet, as too little of the host is left for Kubernetes"
 _CORES_HARM = "is ended by Slurm, as the number of cores of its node changes"
 _CORES_MAYBE = "is ended by Slurm if its node has another number of cores now, which only the host knows"
 _DEVICES_HARM = "is ended by Slurm, as the number of these devices on its node changes"
 _CPUS_SHARED = "goes on, also on CPUs that are given to Kubernetes"
+_CPUS_KEPT = "goes on, also on CPUs that are kept for the system"
+_OTHER_SOCKETS = "may be ended by Slurm, as CPUs have other numbers and sockets now"
 _DEVICE_SHARED = "goes on with a device that is given to the other scheduler too"
 
-_CONTROL_PLANE, _KUBERNETES = ("kubernetes_control_plane",), ("kubernetes_control_plane", "kubernetes_node")
-_KUBELET = Port(10250, "the kubelet", _KUBERNETES)
-_POD_NETWORK = Port(8472, "the network of the pods, flannel", _KUBERNETES, udp=True)
+_CLASS_HARMS = (
+    Harm(
+        variables("node_cpu_manager", "node_topology_manager", "node_memory_manager", "node_hugepages"),
+        Scope.HOST_PODS,
+        _OTHER_CLASS,
+    ),
+    Harm(variables("node_system_cpus"), Scope.HOST_PODS, _OTHER_CLASS, when=static_cpus),
+    Harm((*_SHARES, *variables("node_system_cpus")), Scope.HOST_UNFIT, _NO_ROOM, when=keeps_back),
+)
 
-
-def _srun_port(variables: Mapping[str, Any]) -> int:
-    """The first port of SrunPortRange, at which srun listens for the nodes of its job."""
-    options = variables.get("slurm_controller_options")
-    given = str(options.get("SrunPortRange", "")) if isinstance(options, Mapping) else ""
-    first = given.partition("-")[0]
-    return int(first) if first.isdigit() else 0
-
-
-def _any_port(variables: Mapping[str, Any]) -> int:
-    """One of the ports that srun takes where the site sets no range."""
-    return 0 if _srun_port(variables) else 60001
-
-
-_PARTS = ("node_owner", "node_slurm_cpus", "node_slurm_memory_mib", "node_devices")
-_NODE_PARTS = ("platformctl.site.devices", "platformctl.site.processors")
+_PARTS = (
+    *("node_owner", "node_slurm_cpus", "node_slurm_memory_mib", "node_devices"),
+    *("node_system_cpus", "node_system_memory_mib", "node_hugepages"),
+)
+_OFFERING = ("*/k8s-rdma-shared-dev-plugin", "*/dra-example-driver")
+"""Images of those who offer devices beside the device plugins."""
+_NODE_PARTS = tuple(f"platformctl.site.{name}" for name in ("devices", "processors", "node_classes"))
+_RUNTIMES = ("platformctl.site.runtimes",)
 _NODE_BINARIES = ("kubeadm", "kubelet", "kubectl", "flannel-cni")
 
 STAGES: tuple[Stage, ...] = (
@@ -265,16 +260,19 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "base",
         "all",
-        ("base", "users", "shared_home"),
+        ("base", "users", "shared_home", "firewall"),
         # A corrupted artefact is refused before any host is touched.
         each("preflight") + every("artifacts"),
+        modules=("platformctl.site.ports", "platformctl.site.port_rules"),
         peers=(
-            Peers("all"),
+            Peers("all", (*_ADDRESS, "kubernetes_kubelet_address")),
+            *(Peers(group, _NUMBERS) for group in PORTS),
             Peers("kubernetes_control_plane", first=True),
             Peers("registry", first=True),
             Peers("slurm_rest", first=True),
         ),
-        proofs=("names", "home"),
+        units=("platformctl-firewall", "platformctl-package-floors.timer"),
+        proofs=("names", "home", "firewall"),
         accounts=True,
     ),
     Stage(
@@ -295,13 +293,15 @@ STAGES: tuple[Stage, ...] = (
             ),
         ),
         proofs=("registry",),
-        ports=(Port("registry_port", "the registry", ("containerd", "slurm_node")),),
+        ports=PORTS["registry"],
     ),
     Stage(
         "containerd",
         "containerd",
         ("containerd",),
         each("base"),
+        modules=_RUNTIMES,
+        listed={"runtime": partitions.runtime_hosts},
         units=("containerd",),
         proofs=("containerd",),
         workload=Workload.PODS,
@@ -335,15 +335,7 @@ STAGES: tuple[Stage, ...] = (
         ),
         proofs=("api", "etcd", "etcd_space", "kubelet", "pull"),
         one_by_one=True,
-        ports=(
-            Port(6443, "the Kubernetes API", _KUBERNETES),
-            Port(2379, "etcd", _CONTROL_PLANE),
-            Port(2380, "etcd's members", _CONTROL_PLANE),
-            Port(10257, "the controller manager"),
-            Port(10259, "the scheduler"),
-            _KUBELET,
-            _POD_NETWORK,
-        ),
+        ports=PORTS["kubernetes_control_plane"],
         workload=Workload.PODS,
         fleetwide=True,
         effect="the Kubernetes API may be away for seconds; pods keep running",
@@ -355,6 +347,7 @@ STAGES: tuple[Stage, ...] = (
                 _NETWORKS_HARM,
             ),
             Harm(variables("site_domain"), Scope.ALL_PODS, _DOMAIN_HARM),
+            *_CLASS_HARMS,
         ),
     ),
     Stage(
@@ -362,18 +355,22 @@ STAGES: tuple[Stage, ...] = (
         "kubernetes_node",
         ("kubernetes_node",),
         each("containerd") + every("kubernetes_control_plane"),
-        modules=_NODE_PARTS,
+        modules=(*_NODE_PARTS, *_RUNTIMES),
+        listed={"runtime": partitions.runtime_hosts},
         artifacts=(*_NODE_BINARIES, "*/kube-proxy", "*/pause"),
         variables=("ansible_host",),  # the kubelet's own address
         units=("kubelet",),
-        proofs=("kubelet", "pull", "node", "service_address", "pod_network", "device_health"),
-        ports=(_KUBELET, _POD_NETWORK),
+        proofs=(
+            *("kubelet", "pull", "node", "node_class", "service_address", "pod_network"),
+            *("device_health", "cdi"),
+        ),
+        ports=PORTS["kubernetes_node"],
         workload=Workload.PODS,
         effect="kubelet may restart; pods keep running",
         daemons=(Daemon("kubelet", (*_KUBELET_PARTS, *variables("ansible_host"))),),
         harms=(
             Harm(variables("node_owner"), Scope.HOST_PODS, _PODS_GIVEN_AWAY, when=given_to(SLURM)),
-            Harm(_SHARES, Scope.HOST_UNFIT, _NO_ROOM, when=divided),
+            *_CLASS_HARMS,
             Harm(variables("node_devices"), Scope.HOST_HOLDERS, _DEVICE_SHARED),
         ),
     ),
@@ -383,7 +380,7 @@ STAGES: tuple[Stage, ...] = (
         ("kubernetes_network",),
         every("kubernetes_control_plane"),
         first=True,
-        artifacts=("*/flannel",),
+        artifacts=("*/flannel", "*/kube-router"),
         proofs=("node", "flannel", "service_address", "pod_network"),
     ),
     Stage(
@@ -392,8 +389,15 @@ STAGES: tuple[Stage, ...] = (
         ("kubernetes_addons",),
         every("kubernetes_network"),
         first=True,
-        artifacts=("*/metrics-server", "*/local-path-provisioner", "*/busybox", "*/device-plugin"),
-        modules=_NODE_PARTS,
+        artifacts=(
+            "*/metrics-server",
+            "*/local-path-provisioner",
+            "*/busybox",
+            "*/*device-plugin",
+            *_OFFERING,
+        ),
+        modules=(*_NODE_PARTS, *_RUNTIMES),
+        listed={"runtime": partitions.runtime_hosts},
         peers=(Peers("kubernetes_node", ("node_devices", "node_owner")),),
         proofs=("addons", "devices", "cluster_names"),
         certificates=True,
@@ -418,7 +422,7 @@ STAGES: tuple[Stage, ...] = (
         services=("slurmdbd",),
         units=("mariadb",),
         proofs=("slurmdbd", "accounting"),
-        ports=(Port("slurm_accounting_port", "slurmdbd", ("slurm_controller",)),),
+        ports=PORTS["slurm_accounting"],
         effect="slurmdbd may restart; slurmctld keeps records until it is back",
         daemons=(
             Daemon(
@@ -446,20 +450,16 @@ STAGES: tuple[Stage, ...] = (
         ),
         services=("slurmctld",),
         proofs=("slurmctld", "drains", "accounting"),
-        ports=(
-            Port(
-                "slurm_controller_port",
-                "the Slurm controller",
-                ("slurm_node", "slurm_rest", "slurm_accounting", "slurm_controller"),
-            ),
-        ),
+        ports=PORTS["slurm_controller"],
         listed={
             "node": partitions.nodes,
             "partition": partitions.partitions,
             "cores": partitions.cores,
             "share": partitions.shares,
+            "kept": partitions.kept,
             "devices": partitions.counted_devices,
             "devicefiles": partitions.device_files,
+            "logins": partitions.logins,
         },
         sized=Sized(
             "slurm_node",
@@ -488,6 +488,8 @@ STAGES: tuple[Stage, ...] = (
             Harm(("devices:*",), Scope.NODE_HOLDERS, _DEVICES_HARM, known_before),
             Harm(("devicefiles:*",), Scope.NODE_HOLDERS, _DEVICE_SHARED, known_before),
             Harm(("share:*",), Scope.NODE_JOBS, _CPUS_SHARED, takes_cpus),
+            Harm(("kept:*",), Scope.NODE_JOBS, _CPUS_KEPT, keeps_more),
+            Harm(variables("slurm_controller_socket"), Scope.ALL_JOBS, _OTHER_SOCKETS),
         ),
     ),
     Stage(
@@ -499,17 +501,7 @@ STAGES: tuple[Stage, ...] = (
         peers=(Peers("slurm_controller"),),
         units=("slurmd", "platform-images.timer"),
         proofs=("slurm_node", "job_step", "container_command", "device_health"),
-        ports=(
-            Port("slurm_node_port", "slurmd", ("slurm_controller", "slurm_node")),
-            Port(_srun_port, "srun, by SrunPortRange", ("slurm_node",)),
-            Port(
-                _any_port,
-                "srun, which takes any port",
-                ("slurm_node",),
-                warning=True,
-                remedy="for srun, set SrunPortRange in slurm_controller_options and open that range",
-            ),
-        ),
+        ports=PORTS["slurm_node"],
         workload=Workload.JOBS,
         effect="slurmd may restart; jobs keep running",
         daemons=(
@@ -532,7 +524,7 @@ STAGES: tuple[Stage, ...] = (
         certificates=True,
         services=("slurmrestd", "slurm-rest-tls"),
         proofs=("slurmrestd",),
-        ports=(Port("slurm_rest_port", "slurmrestd", _KUBERNETES),),
+        ports=PORTS["slurm_rest"],
         effect="the Slurm REST service may be away for seconds",
         daemons=(
             Daemon(
@@ -549,9 +541,13 @@ STAGES: tuple[Stage, ...] = (
         runner=StageRunner.CHARTS,
         needs=every("artifacts", "kubernetes_addons") + some("slurm_rest", "kubernetes_node"),
         artifacts=releases.ARTIFACTS,
-        peers=(Peers("slurm_rest", (*_ADDRESS, "slurm_rest_port"), first=True),),
+        peers=(
+            Peers("all"),
+            Peers("kubernetes_control_plane"),
+            Peers("slurm_rest", (*_ADDRESS, "slurm_rest_port"), first=True),
+        ),
         folders=("charts",),
-        modules=_NODE_PARTS,
+        modules=(*_NODE_PARTS, "platformctl.site.port_rules"),
         listed={"resource": partitions.resources},
         inhabited=("kubernetes_node",),
         variables=(

@@ -162,7 +162,7 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "spec.imagePullSecrets", M, D, f"{_READABLE}; on Slurm images come from the site's registry", ([],)
     ),
-    Field("spec.runtimeClassName", R, R, _SITE),
+    Field("spec.runtimeClassName", M, R, "one that the site has, such as gVisor; Slurm has none"),
     Field("spec.overhead", R, R, "set by the API server; leave it out"),
     Field("spec.os", R, R, "all nodes run Linux; leave it out", ({"name": "linux"},)),
     Field("spec.enableServiceLinks", R, R, "jobs do not see service variables", (False, True)),

@@ -17,7 +17,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from platformctl.jobs import names, pod_fields, selectors
+from platformctl.jobs import names, pod_fields, selectors, transport
 from platformctl.jobs.array import elements_at_once
 from platformctl.jobs.batch_script import INDEX
 from platformctl.jobs.model import Array, Container, JobSpec, Queue, Resources, Transfer, User
@@ -300,6 +300,7 @@ def _script(job: JobSpec, user: User, image: str) -> dict[str, Any]:
     if job.stage_out:
         program = _RUN_AND_STAGE_OUT.replace("COMMAND", shlex.join(command), 1)
         command = ["/bin/sh", "-c", program, "script", *_arguments(job.stage_out, user)]
+    own = kept_variables(job.slurm)
     container: dict[str, Any] = {
         "name": "script",
         "image": image,
@@ -308,7 +309,8 @@ def _script(job: JobSpec, user: User, image: str) -> dict[str, Any]:
         "env": [
             {"name": "HOME", "value": user.home},
             {"name": "USER", "value": user.name},
-            *({"name": name, "value": _literal(text)} for name, text in kept_variables(job.slurm).items()),
+            *({"name": name, "value": _literal(text)} for name, text in own.items()),
+            *transport.for_container(job, job.resources, own),
         ],
         "volumeMounts": [
             {"name": _SCRIPT_VOLUME, "mountPath": _SCRIPT_FOLDER, "readOnly": True},
@@ -324,6 +326,7 @@ def _script(job: JobSpec, user: User, image: str) -> dict[str, Any]:
 def _container(job: JobSpec, container: Container, user: User) -> dict[str, Any]:
     """A container of the template with the home, the user's names and no privilege."""
     env = pod_fields.environment(job, container)
+    env += transport.for_container(job, container.resources, [item["name"] for item in env])
     mounts = [dict(mount) for mount in container.given.get("volumeMounts") or ()]
     taken = {mount.path.rstrip("/") for mount in container.mounts}
     if user.home_claim and user.home not in taken:

@@ -329,7 +329,8 @@ class JobSpec:
     components: what the further components of a heterogeneous job need. slurm: what only Slurm has, checked
     values by the fields of `sbatch_options.BLOCKS`. unsupported: for each back end that cannot run the job,
     why. dropped: for each back end, the wishes that have no effect there. batch: what only batch/v1 has.
-    on_slurm: set by `policy`.
+    on_slurm: set by `policy`. rdma: the RDMA resources that a task asks for, with their amounts; set by
+    `policy`.
     """
 
     script: str | None = None
@@ -360,6 +361,7 @@ class JobSpec:
     dropped: Mapping[Target, tuple[Refusal, ...]] = field(default_factory=dict)
     batch: Batch = Batch()
     on_slurm: OnSlurm = OnSlurm()
+    rdma: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -269,6 +269,7 @@ SHAPES: dict[str, Shape] = {
     "spec.dnsPolicy": one_of("ClusterFirst", "Default", "None"),
     "spec.dnsConfig": DNS_CONFIG,
     "spec.imagePullSecrets": PULL_SECRETS,
+    "spec.runtimeClassName": _DNS_LABEL,
     "spec.hostname": _DNS_LABEL,
     "spec.subdomain": _DNS_LABEL,
     "spec.setHostnameAsFQDN": flag,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from platformctl.jobs import site_rules, slurm_place, slurm_policy, staging
+from platformctl.jobs import site_rules, slurm_place, slurm_policy, staging, transport
 from platformctl.jobs.model import BACKENDS, JobSpec, Policy, Queue, Refusal, Target, User
 from platformctl.jobs.targets import BACK_ENDS
 
@@ -30,7 +30,10 @@ def settle(job: JobSpec, user: User, policy: Policy, namespace: str = "default")
     place, not_there = slurm_place.place(job, policy, namespace)
     unsupported = _more(_more(job.unsupported, _unsupported_for(job, user)), {Target.SLURM: tuple(not_there)})
     dropped = _more(job.dropped, dict.fromkeys(BACKENDS, tuple(site_rules.dropped(job, user))))
-    return replace(job, priority=priority, unsupported=unsupported, dropped=dropped, on_slurm=place)
+    rdma = transport.asked(job.resources, policy.devices)
+    return replace(
+        job, priority=priority, unsupported=unsupported, dropped=dropped, on_slurm=place, rdma=rdma
+    )
 
 
 def in_queue(job: JobSpec, queue: Queue) -> JobSpec:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from platformctl.jobs import slurm_tres
+from platformctl.jobs import slurm_tres, transport
 from platformctl.jobs.model import JobSpec, User
 from platformctl.jobs.slurm_kinds import mebibytes
 
@@ -49,8 +49,9 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
 def environment(job: JobSpec, user: User, folder: str, dialect: str) -> dict[str, str]:
     """All variables of a submission. folder: where the job starts.
 
-    They are the variables of a login or a plain set, those of the options, and those of `spec.slurm`, which
-    take precedence. `slurm_container` has those of a container, which take precedence over all of these.
+    They are the variables of a login or a plain set, those of the options and of the transport, and those of
+    `spec.slurm`, which take precedence. `slurm_container` has those of a container, which take precedence
+    over all of these.
     """
     own = job.slurm.get("environment", {})
     login = bool(job.slurm.get("loginEnvironment"))
@@ -63,6 +64,7 @@ def environment(job: JobSpec, user: User, folder: str, dialect: str) -> dict[str
         **_of_options(job),
         **_of_components(job),
         **({} if dialect in _BEFORE_EXTERNAL_LAUNCHER else _MPI),
+        **transport.variables(job),
         **own,
     }
 

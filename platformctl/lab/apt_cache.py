@@ -1,7 +1,9 @@
 """One package cache on this machine for all labs: apt-cacher-ng, run by platformctl as an ordinary process.
 
-Hosts use it as a plain HTTP proxy. Packages from http sources are kept in the cache folder, which stays when
-labs are removed. https sources are tunnelled and not cached: they work, but are downloaded each time.
+Hosts use it as a plain HTTP proxy for Debian's own archives, and for nothing else: pods of a lab come with the
+address of their host, so that whatever the cache fetches or tunnels, they could have. Packages are kept in the
+cache folder, which stays when labs are removed. Labs come and go while it runs, so that their firewall, and not
+the address that it listens on, lets only their hosts in, at their own gateways (firewall.py).
 """
 
 import os
@@ -16,6 +18,7 @@ from platformctl import paths
 from platformctl.errors import PlatformError
 
 PORT = 3142
+ARCHIVES = ("deb.debian.org", "security.debian.org")
 _START_SECONDS = 20.0
 _CONFIG = """\
 # Written by platformctl; replaced at each start.
@@ -26,7 +29,9 @@ SocketPath:
 Port: {port}
 BindAddress: 0.0.0.0
 ForeGround: 1
-PassThroughPattern: .*
+# Only the archives below; and without a PassThroughPattern no tunnels (CONNECT).
+ForceManaged: 1
+{archives}
 # IPv4 first: a machine may have an IPv6 route that leads nowhere.
 ConnectProto: v4 v6
 ExThreshold: 30
@@ -55,7 +60,8 @@ def ensure() -> bool:
     (folder() / "log").mkdir(exist_ok=True)
     settings = folder() / "etc"
     settings.mkdir(exist_ok=True)
-    (settings / "acng.conf").write_text(_CONFIG.format(folder=folder(), port=PORT))
+    archives = "\n".join(f"Remap-{name}: http://{name}/ ; http://{name}/" for name in ARCHIVES)
+    (settings / "acng.conf").write_text(_CONFIG.format(folder=folder(), port=PORT, archives=archives))
     with (folder() / "log" / "start.log").open("w") as log:
         process = subprocess.Popen(
             [_program(), "-c", str(settings)],
@@ -99,12 +105,16 @@ def _pid_file() -> Path:
 
 
 def _is_ours(pid: int) -> bool:
-    """Whether the process is our cache (its command line names our settings): the id may have been reused."""
+    """Whether the process is our cache (its command line names our settings): the id may have been reused.
+
+    The folder may have another name there, where several caches of one user share it by a link.
+    """
     try:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return os.fsencode(folder() / "etc") in arguments
+    ours = (folder() / "etc").resolve()
+    return any(Path(os.fsdecode(each)).resolve() == ours for each in arguments if each)
 
 
 def _program() -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from platformctl.errors import PlatformError
-from platformctl.lab import podman
+from platformctl.lab import driver, podman
 from platformctl.lab.hosts import Host
 from platformctl.site import devices
 from platformctl.site.effective import Effective
@@ -35,9 +35,11 @@ def ensure(inventory: Path, hosts: Iterable[Host]) -> None:
     """Make the device files of a host's table, now and at each boot. Hosts without one stay as they are."""
     effective = Effective(read_inventory(inventory))
     for host in hosts:
-        rules = tmpfiles(devices.table(effective.variables(host.name)))
+        rows = devices.table(effective.variables(host.name))
+        rules = tmpfiles(rows)
         if not rules or host.shared:
             continue
+        driver.ensure(host, rows)
         done = podman.run("exec", "--interactive", host.container, "sh", "-c", _MAKE, check=False, data=rules)
         if done.returncode:
             raise PlatformError(
@@ -53,6 +55,12 @@ def tmpfiles(rows: Sequence[devices.Row]) -> str:
     made = [f"c {file} 0666 root root - {MAJOR}:{minor}" for minor, file in enumerate(files)]
     if made:
         made += [f"f {KERNEL_LOG} 0600 root root -"]
+    if any(_GPU.fullmatch(file) for file in files):
+        told = (
+            "NVRM\\x20version:\\x20NVIDIA\\x20UNIX\\x20x86_64\\x20Kernel\\x20Module\\x20\\x20"
+            + driver.VERSION
+        )
+        made += [f"f {HARDWARE}/proc/driver/nvidia/version 0444 root root - {told}\\n"]
     for file in files:
         made += _hardware(file)
     made += _cdi(dict.fromkeys(name for row in rows for name in row.cdi))
@@ -96,6 +104,10 @@ def _hardware(file: str) -> list[str]:
         return [f"f {place} 0444 root root - Device\\x20Minor:\\x20{gpu[1]}\\n"]
     if verbs := _VERBS.fullmatch(file):
         place = f"{HARDWARE}/sys/class/infiniband_verbs/uverbs{verbs[1]}/ibdev"
-        state = f"f {port_state(file)} 0644 root root - 4:\\x20ACTIVE\\n"
-        return [f"f {place} 0444 root root - mlx5_{verbs[1]}\\n", state]
+        state = port_state(file)
+        return [
+            f"f {place} 0444 root root - mlx5_{verbs[1]}\\n",
+            f"f {state} 0644 root root - 4:\\x20ACTIVE\\n",
+            f"f {state.removesuffix('state')}link_layer 0444 root root - InfiniBand\\n",
+        ]
     return []

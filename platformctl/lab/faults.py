@@ -1,8 +1,8 @@
 """Faults that tests inject into the hosts of a lab. Each is a context manager and undoes itself.
 
 A fault exists only in the host's memory (mounts, firewall rules, queues), never on its disk. So it ends when
-the host dies, and undoing it then does nothing. An error that leaves the block gets a note that says which
-fault was active.
+the host dies, and undoing it then does nothing. What NVIDIA's library says of GPUs is the exception. An error
+that leaves the block gets a note that says which fault was active.
 """
 
 import json
@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from platformctl.errors import PlatformError
-from platformctl.lab import devices, podman, ssh
+from platformctl.lab import devices, driver, podman, ssh
 from platformctl.lab.lifecycle import Lab
 from platformctl.lab.noted import Injection, Noted, noted
 
@@ -196,12 +196,25 @@ def gpu_error(lab: Lab, host: str, file: str, xid: int = 79, words: str = "") ->
     """A simulated GPU has an Xid. When the block ends, its driver says that it needs nothing any more."""
     where = devices.address(file)
     _log(lab, host, f"NVRM: Xid (PCI:{where}): {xid}, {words or 'simulated by a fault'}")
+    _answer(lab, host, file, xid=xid)
     try:
         yield
     finally:
         if _state(lab, host) == "running":
+            _answer(lab, host, file, xid=0)
             action = "GPU recovery action changed from 0x1 (GPU Reset Required) to 0x0 (None)"
             _log(lab, host, f"NVRM: Xid (PCI:{where}): 154, {action}")
+
+
+@_fault
+def gpu_lost(lab: Lab, host: str, file: str) -> Iterator[None]:
+    """NVIDIA's library says that a simulated GPU has fallen off the bus; the kernel's log says nothing."""
+    _answer(lab, host, file, lost=1)
+    try:
+        yield
+    finally:
+        if _state(lab, host) == "running":
+            _answer(lab, host, file, lost=0)
 
 
 @_fault
@@ -214,6 +227,15 @@ def link_down(lab: Lab, host: str, file: str) -> Iterator[None]:
     finally:
         if _state(lab, host) == "running":
             _root(lab, host, devices.port_state(file)).write_text("4: ACTIVE\n")
+
+
+def _answer(lab: Lab, host: str, file: str, **values: int) -> None:
+    """Let the stand-in for NVIDIA's library answer this for a GPU from now on."""
+    settings = _root(lab, host, driver.SETTINGS)
+    partial = settings.with_name(f"{settings.name}.new")
+    partial.write_text(driver.changed(settings.read_text(), file, values))
+    # Replaced as a whole: whoever reads it sees the old or the new one.
+    partial.replace(settings)
 
 
 def _log(lab: Lab, host: str, words: str) -> None:

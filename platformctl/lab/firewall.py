@@ -10,12 +10,17 @@ from collections.abc import Collection
 from ipaddress import IPv4Network
 
 from platformctl.errors import PlatformError
+from platformctl.lab.addresses import gateway
 
 TABLE = "platformctl_lab"
 
 
 def rules(labs: Collection[IPv4Network], dropped: Collection[IPv4Network], cache_port: int) -> str:
-    """The whole table as text for `nft -f`: it replaces an existing table in one transaction."""
+    """The whole table as text for `nft -f`: it replaces an existing table in one transaction.
+
+    The cache can be reached by the hosts of a lab, at their gateway: as if it listened there only.
+    """
+    gateways = "{ " + ", ".join(str(gateway(lab)) for lab in sorted(labs)) + " }"
     away = f"ip daddr {_set(dropped)} counter drop" if dropped else "accept"
     return f"""\
 table inet {TABLE}
@@ -32,6 +37,7 @@ table inet {TABLE} {{
   chain input {{
     type filter hook input priority filter - 10; policy accept;
     iifname != "lo" tcp dport {cache_port} ip saddr != {_set(labs)} drop
+    iifname != "lo" tcp dport {cache_port} ip daddr != {gateways} drop
     iifname != "lo" tcp dport {cache_port} meta nfproto ipv6 drop
   }}
 }}

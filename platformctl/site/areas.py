@@ -21,6 +21,7 @@ AREAS = (
     Area("connection", "How hosts are reached", ("ansible_", "lab_", "preflight_")),
     Area("hosts", "One host", ("node_", "takeover")),
     Area("base", "Every host", ("base_", "packages_")),
+    Area("firewall", "Ports of control services", ("firewall_",)),
     Area("users", "Users and their home", ("users_", "shared_home_")),
     Area("artifacts", "Where software comes from", ("artifacts_", "registry_")),
     Area("devices", "Health of devices", ("device_",)),

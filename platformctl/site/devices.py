@@ -21,6 +21,10 @@ NODE_GROUPS = {SLURM: "slurm_node", KUBERNETES: "kubernetes_node"}
 """The group of a scheduler's nodes."""
 GPU, RDMA, OTHER = "gpu", "rdma", "other"
 PLATFORMCTL, PLUGIN, DRA = "platformctl", "plugin", "dra"
+NVIDIA_PLUGIN, RDMA_PLUGIN = "nvidia-device-plugin", "rdma-shared-device-plugin"
+"""Plugins of vendors (`offered_by`), which platformctl installs where a table names them."""
+EXAMPLE_DRIVER = "gpu.example.com"
+"""The DRA driver of simulated GPUs, which platformctl installs. A site installs the others."""
 FILES, XID, LINK, COMMAND, NONE = "files", "xid", "link", "command", "none"
 """Health checks: what makes a device faulty, beside a missing file. With `none` nothing does."""
 
@@ -28,6 +32,8 @@ OWN_DOMAIN = "platformctl.io"
 """Domain of the resources of devices that no vendor has a name for."""
 CLASS_LABEL = f"{OWN_DOMAIN}/device-class"
 """Label of nodes that offer the same devices, by which each gets its device plugin."""
+OFFERED_BY = "offered-by-"
+"""Start of the names of labels that say which devices another plugin or driver offers on a node."""
 DEVICE_FAULT = "DeviceFault"
 """Condition of nodes that says which device is faulty; role device_health sets it."""
 
@@ -54,7 +60,8 @@ class Row:
     holders one device is used at the same time; 1 is by one alone. cdi: the name of each device in CDI, by
     which its driver's libraries come into containers; empty without. check: its health check. command: of the
     site, that judges it. plugin: who offers it in Kubernetes: platformctl, another plugin, or a DRA driver.
-    fixed: whether the row itself names its owner.
+    driver: the name of the DRA driver. interfaces: network interfaces of RDMA devices. fixed: whether the row
+    itself names its owner.
     """
 
     index: int
@@ -73,6 +80,8 @@ class Row:
     check: str = FILES
     command: tuple[str, ...] = ()
     plugin: str = PLATFORMCTL
+    driver: str = ""
+    interfaces: tuple[str, ...] = ()
     fixed: bool = False
 
     @property
@@ -215,6 +224,52 @@ def plugin_rows(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     return list(entries.values())
 
 
+def offers(variables: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """What others offer on a host as the table says, by who does it, one entry for each resource.
+
+    resource: its name. count: of its devices. holders: how many may hold one. slices: whether they are
+    slices. driver: the DRA driver. interfaces: of RDMA devices. What the site lets its own plugin offer is
+    not there.
+    """
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in owned(variables, KUBERNETES):
+        if row.plugin not in (NVIDIA_PLUGIN, RDMA_PLUGIN) and not row.driver:
+            continue
+        new = {"resource": row.resource, "count": 0, "holders": row.holders, "slices": bool(row.slices)}
+        new |= {"driver": row.driver, "interfaces": []}
+        entry = found.setdefault(row.plugin, {}).setdefault(row.resource, new)
+        entry["count"] += len(row.devices)
+        entry["interfaces"] += row.interfaces
+    return {who: list(entries.values()) for who, entries in found.items()}
+
+
+def allocatable(variables: Mapping[str, Any]) -> dict[str, int]:
+    """How many of each resource device plugins must offer on a host; none of those of DRA drivers."""
+    found = {row["resource"]: len(row["devices"]) * row["holders"] for row in plugin_rows(variables)}
+    for who, entries in offers(variables).items():
+        if who != DRA:
+            found |= {entry["resource"]: entry["count"] * entry["holders"] for entry in entries}
+    return found
+
+
+def by_cdi(variables: Mapping[str, Any]) -> bool:
+    """Whether pods of a host get devices by CDI: by names in the table, or from those who write CDI files."""
+    rows = owned(variables, KUBERNETES)
+    return any(row.cdi or row.plugin in (NVIDIA_PLUGIN, DRA) for row in rows)
+
+
+def installed(variables: Mapping[str, Any]) -> set[str]:
+    """Which plugins and DRA drivers platformctl installs for a host, beside its own plugin."""
+    found = offers(variables)
+    drivers = {str(entry["driver"]) for entry in found.get(DRA, ())}
+    return (found.keys() - {DRA}) | (drivers & {EXAMPLE_DRIVER})
+
+
+def installed_for(hosts: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """What `installed` says of all these hosts, by their variables with groups."""
+    return frozenset(one for variables in hosts for one in installed(variables))
+
+
 def watched(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The devices of a host whose health is judged there, each once.
 
@@ -250,11 +305,13 @@ def labels(variables: Mapping[str, Any]) -> dict[str, str]:
                 found[f"{DEVICE_LABELS}/{row.name}-{what}"] = value
     if rows := plugin_rows(variables):
         found[CLASS_LABEL] = plugin_class(rows)
+    for who, entries in offers(variables).items():
+        found[f"{DEVICE_LABELS}/{OFFERED_BY}{who}"] = plugin_class(entries)
     return found
 
 
 def plugin_class(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The name of all hosts that offer the same devices: a digest of what `plugin_rows` returns."""
+    """The name of all hosts that offer the same: a digest of `plugin_rows`, or of an entry of `offers`."""
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:10]
 
 
@@ -312,6 +369,8 @@ def _row(index: int, row: Any, variables: Mapping[str, Any]) -> Row | None:
             check=check_of(row),
             command=tuple(map(str, row.get("health_command") or ())),
             plugin=str(row.get("offered_by") or PLATFORMCTL),
+            driver=str(row.get("dra_driver") or ""),
+            interfaces=tuple(map(str, row.get("interfaces") or ())),
             fixed=bool(row.get("owner")),
         )
     except (AttributeError, TypeError, ValueError):

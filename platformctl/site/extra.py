@@ -2,7 +2,11 @@
 
 from typing import Any
 
+from platformctl.site.extra_classes import CLASSES, RUNTIMES
 from platformctl.site.extra_nodes import NODE_PARTS
+
+CLOSED = ("169.254.0.0/16",)
+"""What is no internet by default: clouds tell there what their machines may do."""
 
 EXTRA: dict[str, dict[str, Any]] = {
     "node_owner": {
@@ -10,6 +14,8 @@ EXTRA: dict[str, dict[str, Any]] = {
         "description": "Which scheduler may use the host; shared means both at once. Set on the host.",
     },
     **NODE_PARTS,
+    **CLASSES,
+    **RUNTIMES,
     "takeover": {
         "type": "list",
         "elements": "str",
@@ -35,6 +41,19 @@ EXTRA: dict[str, dict[str, Any]] = {
     "kubernetes_image_registry": {
         "description": "Registry, with folder, from which the existing cluster pulls the images that nobody "
         "publishes. Not needed where its nodes have them (platformctl artifacts export).",
+    },
+    "kubernetes_network_internet": {
+        "type": "bool",
+        "default": True,
+        "description": "Whether pods of users may connect to the internet: to all that is none of the site's "
+        "hosts, pods and services, and not in kubernetes_network_closed.",
+    },
+    "kubernetes_network_closed": {
+        "type": "list",
+        "elements": "str",
+        "default": list(CLOSED),
+        "description": "Further networks (CIDR) that pods of users may not connect to, such as the site's "
+        "management network.",
     },
     "slurm_rest_url": {
         "description": "Address of the slurmrestd of a Slurm that platformctl does not run. Its JWT key is "

@@ -56,8 +56,8 @@ NODE_PARTS: dict[str, dict[str, Any]] = {
     "node_system_memory_mib": {
         "type": "int",
         "default": DEFAULT_SYSTEM_MEMORY_MIB,
-        "description": "Memory in MiB of a node with node_slurm_cpus that neither scheduler gives away. Set "
-        "on the host.",
+        "description": "Memory in MiB of a node that no scheduler gives away. The default counts with "
+        "node_slurm_cpus only; other nodes keep nothing back. Set on the host or a group of hosts.",
     },
     "node_devices": {
         "type": "list",
@@ -147,10 +147,29 @@ NODE_PARTS: dict[str, dict[str, Any]] = {
                 "device is out of service, and the first line that it prints says why.",
             },
             "offered_by": {
-                "choices": ["platformctl", "plugin", "dra"],
+                "choices": [
+                    "platformctl",
+                    "nvidia-device-plugin",
+                    "rdma-shared-device-plugin",
+                    "dra",
+                    "plugin",
+                ],
                 "default": "platformctl",
-                "description": "Who offers them in Kubernetes: platformctl's device plugin, or a plugin or "
-                "DRA driver that the site installs.",
+                "description": "Who offers them in Kubernetes: platformctl's device plugin; NVIDIA's for "
+                "GPUs, or k8s-rdma-shared-dev-plugin for RDMA, which platformctl installs; a DRA driver; or "
+                "a plugin that the site installs.",
+            },
+            "dra_driver": {
+                "description": "With offered_by dra: name of the driver, such as gpu.nvidia.com. Its devices "
+                "are offered under the name of the resource too. The site installs the driver, except for "
+                "gpu.example.com, which simulates GPUs.",
+            },
+            "interfaces": {
+                "type": "list",
+                "elements": "str",
+                "default": [],
+                "description": "With offered_by rdma-shared-device-plugin: the network interfaces of the "
+                "devices, such as ib0.",
             },
         },
     },

@@ -20,11 +20,17 @@ class ProcessorError(ValueError):
 
 @dataclass(frozen=True)
 class Processor:
-    """One CPU of a host by the kernel's numbers, as `lscpu --parse=CPU,CORE,SOCKET` prints them."""
+    """One CPU of a host by the kernel's numbers, as lscpu prints them. socket: or what is counted as one."""
 
     cpu: int
     core: int
     socket: int
+
+
+SOCKET, NUMA_NODE, L3_CACHE = "socket", "numa_node", "l3cache"
+_COLUMNS = {SOCKET: 2, NUMA_NODE: 3, L3_CACHE: -1}
+LSCPU = ("lscpu", "--parse=CPU,CORE,SOCKET,NODE,CACHE")
+"""The command that tells the CPUs of a host."""
 
 
 def cpu_list(text: str) -> tuple[int, ...]:
@@ -57,36 +63,56 @@ def is_split(variables: Mapping[str, Any]) -> bool:
     return variables.get("node_owner") == "shared" and "node_slurm_cpus" in variables
 
 
-def processors(text: str) -> tuple[Processor, ...]:
-    """The CPUs of a host from the output of `lscpu --parse=CPU,CORE,SOCKET`. Raises ProcessorError."""
+def processors(text: str, counted: str = SOCKET) -> tuple[Processor, ...]:
+    """The CPUs of a host from what LSCPU printed. Raises ProcessorError.
+
+    counted: what Slurm counts as a socket: one, a NUMA node, or the CPUs of an L3 cache.
+    """
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     try:
-        return tuple(Processor(*(int(word or 0) for word in line.split(","))) for line in lines)
-    except (TypeError, ValueError):
+        # The caches of a CPU stand between colons, or in columns of their own.
+        rows = [[int(word or 0) for word in re.split("[,:]", line)] for line in lines]
+        return tuple(Processor(row[0], row[1], row[_COLUMNS[counted]]) for row in rows)
+    except (IndexError, ValueError):
         raise ProcessorError(f"lscpu printed what is no list of CPUs: {text[:80]!r}") from None
 
 
 def kept_from_slurm(slurm_cpus: str, there: Sequence[Processor]) -> tuple[int, ...]:
     """The CPUs that are not Slurm's, by Slurm's own numbers, as CpuSpecList takes them.
 
-    Slurm counts threads core by core and socket by socket; the kernel usually counts the first threads of
-    all cores before the second ones. Raises ProcessorError if the host lacks some of the CPUs, if all are
-    Slurm's, or if the threads of one core would have different owners: Slurm gives away whole cores.
+    Raises ProcessorError if the host lacks some of the CPUs, if all are Slurm's, or if the threads of one
+    core would have different owners: Slurm gives away whole cores.
     """
-    wanted = set(cpu_list(slurm_cpus))
-    if missing := wanted - {each.cpu for each in there}:
-        raise ProcessorError(
-            f"the host has no CPU {cpu_text(missing)}; it has {cpu_text(e.cpu for e in there)}"
-        )
+    wanted = set(_there(slurm_cpus, there))
+    kept = [each.cpu for each in there if each.cpu not in wanted]
+    if not kept:
+        raise ProcessorError("no CPU would be left for Kubernetes")
+    return slurm_numbers(cpu_text(kept), there)
+
+
+def slurm_numbers(cpus: str, there: Sequence[Processor]) -> tuple[int, ...]:
+    """CPUs of whole cores by Slurm's own numbers.
+
+    Slurm counts threads core by core and socket by socket; the kernel usually counts the first threads of
+    all cores before the second ones. Raises ProcessorError if the host lacks some of the CPUs, or if they are
+    only some threads of a core.
+    """
+    wanted = set(_there(cpus, there))
     order = _in_slurm_order(there)
     for core in order:
         if 0 < len(wanted.intersection(core)) < len(core):
-            raise ProcessorError(f"CPUs {cpu_text(core)} are one core, and only some of them are Slurm's")
+            raise ProcessorError(f"CPUs {cpu_text(core)} are one core, and only some of them are meant")
     counted = [cpu for core in order for cpu in core]
-    kept = tuple(number for number, cpu in enumerate(counted) if cpu not in wanted)
-    if not kept:
-        raise ProcessorError("no CPU would be left for Kubernetes")
-    return kept
+    return tuple(number for number, cpu in enumerate(counted) if cpu in wanted)
+
+
+def _there(cpus: str, there: Sequence[Processor]) -> tuple[int, ...]:
+    wanted = cpu_list(cpus)
+    if missing := set(wanted) - {each.cpu for each in there}:
+        raise ProcessorError(
+            f"the host has no CPU {cpu_text(missing)}; it has {cpu_text(e.cpu for e in there)}"
+        )
+    return wanted
 
 
 def shape(there: Sequence[Processor]) -> dict[str, int]:
@@ -102,20 +128,6 @@ def shape(there: Sequence[Processor]) -> dict[str, int]:
 def system_memory(variables: Mapping[str, Any]) -> int:
     """Memory of a split node in MiB that neither scheduler gives away."""
     return int(variables.get("node_system_memory_mib", DEFAULT_SYSTEM_MEMORY_MIB))
-
-
-def kubelet_settings(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of KubeletConfiguration that keep pods of a split node off Slurm's CPUs and memory.
-
-    Pods with whole CPUs get CPUs of their own, the others share the rest; none ever runs on a reserved CPU.
-    """
-    reserved = int(variables["node_slurm_memory_mib"]) + system_memory(variables)
-    return {
-        "cpuManagerPolicy": "static",
-        "cpuManagerPolicyOptions": {"strict-cpu-reservation": "true"},
-        "reservedSystemCPUs": cpu_text(cpu_list(str(variables["node_slurm_cpus"]))),
-        "systemReserved": {"memory": f"{reserved}Mi"},
-    }
 
 
 def _in_slurm_order(there: Sequence[Processor]) -> list[list[int]]:

@@ -134,6 +134,13 @@ _RESOURCE = _text(
 _DEVICE_FILES: Any = list[_checked(_device_file, "device-files")]  # type: ignore[misc]
 _PORT = Annotated[StrictInt, Field(ge=1, le=65535)]
 _POSITIVE = Annotated[StrictInt, Field(ge=1)]
+_HANDLER = _text(LABEL, "is not a name of a handler", "use at most 63 of a-z, 0-9 and -")
+_QUANTITY = _text(
+    r"[0-9]+(\.[0-9]+)?(m|[KMGT]i?)?",
+    "is not a quantity of Kubernetes",
+    'write it in quotes, as "250m" or "64Mi"',
+)
+_NUMA_NODE = Annotated[StrictInt, Field(ge=0, le=1023)]
 
 REFINEMENTS: dict[str, Any] = {
     "site_name": _SITE_NAME,
@@ -152,6 +159,16 @@ REFINEMENTS: dict[str, Any] = {
     "node_slurm_cpus": _checked(_cpus, "cpu-list"),
     "node_slurm_memory_mib": _POSITIVE,
     "node_system_memory_mib": Annotated[StrictInt, Field(ge=0)],
+    "node_system_cpus": _checked(_cpus, "cpu-list"),
+    "node_memory_manager.reserved_on": Annotated[list[_NUMA_NODE], Field(min_length=1)],
+    "node_topology_manager.options.max-allowable-numa-nodes": Annotated[StrictInt, Field(ge=8)],
+    "node_hugepages.count": _POSITIVE,
+    "node_hugepages.numa_node": _NUMA_NODE,
+    "slurm_node_core_spec_count": _POSITIVE,
+    "kubernetes_runtime_classes.name": _DOMAIN,
+    "kubernetes_runtime_classes.handler": _HANDLER,
+    "kubernetes_runtime_classes.overhead.cpu": _QUANTITY,
+    "kubernetes_runtime_classes.overhead.memory": _QUANTITY,
     "node_devices.name": _DEVICE_NAME,
     "node_devices.vendor": _DEVICE_TYPE,
     "node_devices.type": _DEVICE_TYPE,

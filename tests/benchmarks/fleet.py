@@ -11,7 +11,7 @@ from pathlib import Path
 from platformctl import paths
 from platformctl.engine import graph, loading, remote
 from platformctl.engine.fleet import Fleet
-from platformctl.engine.planning import digest
+from platformctl.engine.planning import digest, fingerprints
 from platformctl.engine.planning.record import Records
 from platformctl.engine.running import scheduler, steps
 from platformctl.engine.running.journal import Journal
@@ -33,6 +33,12 @@ RUNS = 1
 _SIZES = (10, 100, 1000)
 _FRESH = (("validate", "validate"), ("plan, first", "plan"), ("plan", "plan"), ("preflight", "preflight"))
 _RECORDED = (("plan, no change", "plan"), ("install, no change", "install"))
+_AT = "2026-01-01T00:00:00+00:00"
+_WORK = 20000
+# What changes in the inventory, so that every running job and every pod ends.
+_HARMFUL = "slurm_controller_port: 6877\nkubernetes_pod_network: 198.18.0.0/16\n"
+# Programs that answer as the schedulers would, from a file: the fleet has no services.
+_STANDS_IN = "install -m 755 /dev/stdin /usr/local/bin/{name}"
 
 
 def measure(figures: Figures) -> None:
@@ -56,6 +62,11 @@ def _one(figures: Figures, site: Path, size: int) -> None:
     figures.add(f"scheduling, {size} hosts", asyncio.run(_scheduling(fleet)), "s")
     asyncio.run(_record(fleet))
     _commands(figures, site, size, _RECORDED)
+    asyncio.run(_work(fleet))
+    with (site / "group_vars/all/harmful.yml").open("w") as settings:
+        settings.write(_HARMFUL)
+    what = f"plan of a change that ends {_WORK} jobs and {_WORK} pods"
+    _commands(figures, site, size, ((what, "plan"),))
 
 
 def _commands(figures: Figures, site: Path, size: int, commands: tuple[tuple[str, str], ...]) -> None:
@@ -93,6 +104,32 @@ async def _facts(fleet: Fleet) -> float:
     return result.seconds
 
 
+async def _work(fleet: Fleet) -> None:
+    """Let the schedulers' programs on the first controllers tell of much work on all nodes."""
+    slurm = [name for name, host in fleet.hosts.items() if "slurm_node" in host.groups]
+    kubernetes = [name for name, host in fleet.hosts.items() if "kubernetes_node" in host.groups]
+    jobs = "".join(
+        f"{number}|user{number % 50}|main|RUNNING|1:00:00|{slurm[number % len(slurm)]}|(null)\n"
+        for number in range(1, _WORK + 1)
+    )
+    pods = "".join(
+        f"team{number % 50}|pod{number}|{kubernetes[number % len(kubernetes)]}|2026-01-01T00:00:00Z|Job"
+        f'|work{number}|{{"app":"app{number % 500}"}}|{{"requests":{{"cpu":"1","memory":"1Gi"}}}}|\n'
+        for number in range(_WORK)
+    )
+    squeue = f'case "$*" in *--Format=*) ;; *) cat <<"END"\n{jobs}END\n;; esac\n'
+    kubectl = f'case "$*" in *"get pods"*) cat <<"END"\n{pods}END\n;; esac\n'
+    for group, name, script in (
+        ("slurm_controller", "squeue", squeue),
+        ("kubernetes_control_plane", "kubectl", kubectl),
+    ):
+        host = fleet.first(group)
+        assert host
+        reply = await remote.run(host.connection, _STANDS_IN.format(name=name), f"#!/bin/sh\n{script}")
+        if reply.code:
+            sys.exit(f"{name} was not made on {host.name}: {reply.message}")
+
+
 async def _scheduling(fleet: Fleet) -> float:
     """Seconds of running all stages of a fresh site, where no stage does anything."""
 
@@ -113,15 +150,17 @@ async def _record(fleet: Fleet) -> None:
     for stage in graph.ordered(STAGES):
         if stage.runner in (StageRunner.PREFLIGHT, StageRunner.ARTIFACTS):
             continue
-        present = digest.StageDigest(stage, fleet, data, index)
+        present = digest.StageDigest(stage, fleet, data, index, salt=records.salt)
         for host in stage.targets(fleet):
             if keeper := stage.recorded_on(fleet, host):
-                entry = {"parts": dict(present.parts(host))}
+                secrets = fingerprints.ended({}, present.prints(host), _AT)
+                entry = {"parts": dict(present.parts(host)), "secrets": secrets, "at": _AT}
                 records.stages.setdefault(keeper, {})[stage.name] = entry
     # Storing one stage writes those that were there before it as well.
-    base = digest.StageDigest(_stage("base"), fleet, data, index)
+    base = digest.StageDigest(_stage("base"), fleet, data, index, salt=records.salt)
     replies = await remote.together(
-        records.store(host, "base", base.parts(host.name)) for host in fleet.hosts.values()
+        records.store(host, "base", base.parts(host.name), base.prints(host.name))
+        for host in fleet.hosts.values()
     )
     if failed := [reply.message for reply in replies if reply.code]:
         sys.exit(f"hosts did not record: {failed[0]}")

@@ -17,16 +17,21 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.shared_node import write_inventory
+
 # First what has a lab of its own. Of the site, the installation's own report comes first; what changes it,
 # and takes it away, comes last.
 _ORDER = (
     "test_upstream",
     "test_devices",
+    "test_node_classes",
     "test_install",
     "test_platform",
     "test_slurm",
     "test_slurm_rest",
     "test_kubernetes",
+    "test_connections",
+    "test_powers",
     "test_jobs",
     "test_slurm_templates",
     "test_command",
@@ -35,6 +40,8 @@ _ORDER = (
     "test_removal",
     "test_move",
     "test_impact",
+    "test_device_offers",
+    "test_users",
     "test_change",
 )
 PLATFORMCTL = str(Path(sys.executable).parent / "platformctl")
@@ -142,6 +149,32 @@ def site() -> Iterator[Site]:
     with made_lab("e2e", os.environ.get("PLATFORMCTL_TEST_LAB", "")) as installed:
         installed.install = installed.events("install", "--yes")
         yield installed
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """An installed site of two hosts, whose node has half of the machine's CPUs for each scheduler.
+
+    PLATFORMCTL_TEST_DEVICES_LAB names a lab of it that is there already.
+    """
+    if (os.cpu_count() or 1) < 2:
+        pytest.skip("a CPU for each scheduler needs two")
+    given = os.environ.get("PLATFORMCTL_TEST_DEVICES_LAB", "")
+    name = given or f"test-{os.getpid()}-devices"
+    inventory = tmp_path_factory.mktemp("devices") / "inventory"
+    write_inventory(inventory)
+    try:
+        if not given:
+            started = platformctl("lab", "up", "--name", name, "-i", str(inventory))
+            assert started.returncode == 0, started.stdout + started.stderr
+        lab = json.loads(platformctl("--output", "json", "lab", "status", "--name", name).stdout)
+        site = Site(name, Path(lab["inventory"]), Path(lab["state"]))
+        if not given:
+            site.events("install", "--yes")
+        yield site
+    finally:
+        if not given:
+            platformctl("lab", "down", "--name", name)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """A node that both schedulers use: each offers and opens its own devices, CPUs and memory, and no others.
 
-On a lab of its own of two hosts; PLATFORMCTL_TEST_DEVICES_LAB names one that is there already. The device
+On the lab of the fixture `shared`. The device
 files of lab hosts have no driver. Opening one fails with "No such device or address" where that is allowed,
 and with "Operation not permitted" where a control group forbids it.
 """
@@ -31,7 +31,6 @@ from tests.shared_node import (
     drain,
     in_kubernetes,
     stamp,
-    write_inventory,
 )
 
 BUSYBOX = "docker.io/library/busybox:1.37"
@@ -43,29 +42,6 @@ MINE, FORBIDDEN, NOT_HERE = (
 FPGA = {"platformctl.io/fpga": "1"}
 ADMIN = "--kubeconfig /etc/kubernetes/admin.conf"
 OPEN = 'for file in {files}; do (: < $file) 2>&1 | sed "s#.*: #$file #"; done'
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The installed site, whose node has half of the machine's CPUs for each scheduler."""
-    if (os.cpu_count() or 1) < 2:
-        pytest.skip("a CPU for each scheduler needs two")
-    given = os.environ.get("PLATFORMCTL_TEST_DEVICES_LAB", "")
-    name = given or f"test-{os.getpid()}-devices"
-    inventory = tmp_path_factory.mktemp("devices") / "inventory"
-    write_inventory(inventory)
-    try:
-        if not given:
-            started = platformctl("lab", "up", "--name", name, "-i", str(inventory))
-            assert started.returncode == 0, started.stdout + started.stderr
-        lab = json.loads(platformctl("--output", "json", "lab", "status", "--name", name).stdout)
-        site = Site(name, Path(lab["inventory"]), Path(lab["state"]))
-        if not given:
-            site.events("install", "--yes")
-        yield site
-    finally:
-        if not given:
-            platformctl("lab", "down", "--name", name)
 
 
 def srun(site: Site, *options: str, script: str) -> str:
@@ -407,3 +383,35 @@ def test_a_job_asks_by_one_name_on_either_scheduler(
     got = {file for file, said in found.items() if said == MINE}
     assert len(got) == 1
     assert got <= mine
+
+
+RDMA = """
+apiVersion: kfoundry.io/v1alpha1
+kind: Job
+metadata: {{name: {name}, namespace: default}}
+spec:
+  target: kubernetes
+  script: |
+    #!/bin/sh
+    env | grep -E 'UCX|NCCL|OMPI'
+  resources: {{rdma/hca: 1}}
+  slurm: {{environment: {{NCCL_NET: Socket}}}}
+"""
+
+
+def test_a_job_with_rdma_has_no_tcp_to_fall_back_to(shared: Site, tmp_path: Path) -> None:
+    kubeconfig, manifest = tmp_path / "alice", tmp_path / "job.yml"
+    shared.run("kubeconfig", "--user", "alice", "--file", str(kubeconfig))
+    name = f"rdma-{os.getpid()}"
+    manifest.write_text(RDMA.format(name=name))
+    base = ("--kubeconfig", str(kubeconfig))
+    done = platformctl("job", "submit", *base, str(manifest))
+    assert done.returncode == 0, done.stdout + done.stderr
+    waited = platformctl("job", "wait", *base, name, seconds=180)
+    assert waited.returncode == 0, waited.stdout + waited.stderr
+    printed = set(platformctl("job", "logs", *base, name).stdout.split())
+    # The user's own value takes precedence.
+    assert printed == {"UCX_TLS=^tcp", "NCCL_IB_DISABLE=0", "NCCL_NET=Socket", "OMPI_MCA_pml=ucx"}
+    status = json.loads(shared.kubectl("get", "jobs.kfoundry.io", name, "-o", "jsonpath={.status}"))
+    (told,) = [one for one in status["conditions"] if one["type"] == "Transport"]
+    assert told["message"].startswith("RDMA (rdma/hca: 1)")

@@ -66,7 +66,11 @@ def rest(site: Site, tmp_path: Path) -> Rest:
     authority.write_text(secrets.load(site.inventory)["secret_site_ca_certificate"])
     hosts = yaml.safe_load((site.inventory / "hosts.yml").read_text())
     address = f"https://{hosts['all']['hosts'][CTL]['ansible_host']}:6820"
-    token = site.shell(CTL, "scontrol token lifespan=900", "alice").strip().removeprefix("SLURM_JWT=")
+    token = (
+        site.host(CTL, "scontrol", "token", "username=alice", "lifespan=900")
+        .strip()
+        .removeprefix("SLURM_JWT=")
+    )
     document = requests.get(
         f"{address}/openapi/v3", headers={"X-SLURM-USER-TOKEN": token}, verify=authority, timeout=30
     ).json()

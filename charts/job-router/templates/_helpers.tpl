@@ -30,3 +30,15 @@ nodeAffinity:
           {{- end }}
 {{- end }}
 {{- end }}
+
+{{- /* Who has the rights of users: each by name, not the group in their certificates, so that a user who leaves or is
+       disabled has none at once, whatever certificate they keep. */ -}}
+{{- define "job-router.subjects" -}}
+{{- $subjects := list }}
+{{- range .Values.users }}
+{{- if not (has .name ($.Values.disabledUsers | default list)) }}
+{{- $subjects = append $subjects (dict "apiGroup" "rbac.authorization.k8s.io" "kind" "User" "name" .name) }}
+{{- end }}
+{{- end }}
+{{- toYaml $subjects }}
+{{- end }}

@@ -138,7 +138,6 @@ def _kind(
     for device in devices.table(variables):
         name = ":".join(filter(None, (device.name, device.gres_type)))
         counts[name] = counts.get(name, 0) + len(device.devices)
-    rows = devices.plugin_rows(variables)
     kept = (node or {}).get("metadata", {}).get("labels") or (account.left if account else {}).get("labels")
     own = {"kubernetes.io/hostname": host.name, "kubernetes.io/os": "linux"}
     return Node(
@@ -149,7 +148,7 @@ def _kind(
         frozenset(row["features"].split(",")),
         counts,
         {**own, **(kept or {}), **devices.labels(variables)},
-        {entry["resource"]: len(entry["devices"]) * entry["holders"] for entry in rows},
+        devices.allocatable(variables),
     )
 
 

@@ -11,11 +11,13 @@ from platformctl.engine.checking import (
     accounts,
     claims,
     existing,
+    floors,
     network,
     node_parts,
     preflight,
     program,
     reach,
+    runtime_classes,
 )
 from platformctl.engine.checking.findings import Finding, Level, Subject
 from platformctl.engine.fleet import Fleet, Host
@@ -174,8 +176,17 @@ def _taken(reply: Reply) -> tuple[list[str], str]:
 def _question(host: Host, places: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """What the probe of a host is told: its neighbours, the site's users, where their homes are."""
     asked = accounts.question(host)
-    peers, parts = preflight.peers_of(host.name, places), node_parts.question(host.variables)
-    return {"peers": peers, "accounts": asked, "home": asked["home"], "parts": parts}
+    peers = preflight.peers_of(host.name, places)
+    parts = node_parts.question(host.variables) | runtime_classes.question(
+        host.variables, host.name, host.groups
+    )
+    return {
+        "peers": peers,
+        "accounts": asked,
+        "home": asked["home"],
+        "parts": parts,
+        "floors": floors.script(),
+    }
 
 
 def _login(host: Host, reply: Reply) -> list[Finding]:

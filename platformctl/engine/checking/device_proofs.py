@@ -23,6 +23,8 @@ from platformctl.site import devices
 
 _SECONDS = 60
 _IMAGE = "docker.io/library/debian:13"
+_PROVABLE = (devices.PLATFORMCTL, devices.NVIDIA_PLUGIN)
+"""Plugins that give a pod the files of the table."""
 _BUSY = 75
 """Exit status of the scripts here for devices that others hold; as EX_TEMPFAIL of sysexits.h."""
 # A file that a control group forbids fails with EPERM, and one that is not there with ENOENT. Any other error
@@ -107,7 +109,7 @@ exit $code
 async def _in_kubernetes(kubectl: Kubectl, node: str, table: Sequence[devices.Row]) -> Proof:
     name = f"devices of {node} in Kubernetes"
     rows = [row for row in table if row.owner == devices.KUBERNETES and row.files]
-    rows = [row for row in rows if row.plugin == devices.PLATFORMCTL and row.holders == 1]
+    rows = [row for row in rows if row.plugin in _PROVABLE and row.holders == 1]
     if not rows:
         return _skipped(name, "another plugin offers its devices, or several holders at a time have them")
     script = opening(_files(rows), _of_others(table, devices.KUBERNETES))

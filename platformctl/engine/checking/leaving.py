@@ -86,7 +86,7 @@ class Departures:
 
 
 @dataclass(frozen=True)
-class _Said:
+class Said:
     """What one of the schedulers said: the users it was given, and the number of their active jobs."""
 
     known: frozenset[str] = frozenset()
@@ -98,7 +98,7 @@ async def departures(fleet: Fleet, surveys: Mapping[str, Survey]) -> Departures:
     """Who leaves. surveys: of the accounts on hosts."""
     accounts = loading.evaluated(fleet).variables.get("users_accounts") or []
     present = {entry["name"] for entry in accounts if entry.get("state", "present") == "present"}
-    slurm, cluster = await asyncio.gather(_slurm(fleet), _cluster(fleet))
+    slurm, cluster = await said(fleet)
     on_hosts = {name for survey in surveys.values() for name in survey["leaving"]}
     names = sorted((on_hosts | slurm.known | cluster.known) - present)
     unknown = {"Slurm": slurm.failure, "Kubernetes": cluster.failure}
@@ -108,7 +108,12 @@ async def departures(fleet: Fleet, surveys: Mapping[str, Survey]) -> Departures:
     )
 
 
-def _departure(name: str, surveys: Mapping[str, Survey], slurm: _Said, cluster: _Said) -> Departure:
+async def said(fleet: Fleet) -> tuple[Said, Said]:
+    """What Slurm's first controller and the cluster say; nothing of one that the site does not have."""
+    return await asyncio.gather(_slurm(fleet), _cluster(fleet))
+
+
+def _departure(name: str, surveys: Mapping[str, Survey], slurm: Said, cluster: Said) -> Departure:
     work = []
     if slurm.active.get(name):
         work.append(f"{slurm.active[name]} in Slurm's queue")
@@ -123,28 +128,28 @@ def _departure(name: str, surveys: Mapping[str, Survey], slurm: _Said, cluster: 
     return Departure(name, hosts, tuple(work))
 
 
-async def _slurm(fleet: Fleet) -> _Said:
+async def _slurm(fleet: Fleet) -> Said:
     host = fleet.first("slurm_controller")
-    return _said(await remote.run(host.connection, _SLURM, seconds=_SECONDS)) if host else _Said()
+    return _said(await remote.run(host.connection, _SLURM, seconds=_SECONDS)) if host else Said()
 
 
-async def _cluster(fleet: Fleet) -> _Said:
+async def _cluster(fleet: Fleet) -> Said:
     try:
         async with access.kubectl(fleet) as kubectl:
             if kubectl is None:
-                return _Said()
+                return Said()
             script = f"{kubectl.function(_SECONDS)}\n{_CLUSTER}"
             if not fleet.foreign_cluster:
                 script = f"[ -f {access.ADMIN} ] || exit 0\n{script}"
             return _said(await remote.run(kubectl.connection, script, seconds=2 * _SECONDS))
     except PlatformError as error:
-        return _Said(failure=error.what)
+        return Said(failure=error.what)
 
 
-def _said(reply: remote.Reply) -> _Said:
+def _said(reply: remote.Reply) -> Said:
     rows = [line.split() for line in reply.out.splitlines()]
     pairs = [(row[0], row[1]) for row in rows if len(row) == 2]
-    return _Said(
+    return Said(
         frozenset(name for kind, name in pairs if kind == _KNOWN),
         Counter(name for kind, name in pairs if kind == _ACTIVE),
         reply.message if reply.code != 0 else "",
@@ -183,7 +188,8 @@ def refusal(
         if leaving.busy
         else f"whether something of users who leave still runs is not known, so nothing was done: {names}",
         next="wait until nothing of theirs runs; or end it: users_leaving: end in the inventory, or the same"
-        " command with --yes; or put them back into users_accounts",
+        " command with --yes; or, to take their access now and let their work finish, put them back into "
+        f"users_accounts and: platformctl user disable -i {fleet.inventory} {' '.join(leaving.names)}",
         code=ExitCode.REFUSED,
         details=[*(user.words for user in leaving.users), *unknown],
     )

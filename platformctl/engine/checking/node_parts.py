@@ -6,8 +6,9 @@ Without it slurmd would take the node out of service (INVAL), and the kubelet wo
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from platformctl.engine.checking import device_drivers
 from platformctl.engine.checking.findings import Finding, Level, Subject
-from platformctl.site import devices, processors
+from platformctl.site import devices, node_classes, processors
 from platformctl.site.values import templated
 
 _DRIVERS = {
@@ -22,7 +23,13 @@ def question(variables: Mapping[str, Any]) -> dict[str, Any]:
     """What a host's probe is asked: its table's device files and names in CDI, and its CPUs if divided."""
     files = dict.fromkeys(file for row in devices.table(variables) for file in (*row.files, *row.common))
     names = [name for row in devices.owned(variables, devices.KUBERNETES) for name in row.cdi]
-    return {"files": list(files), "cdi": names, "processors": processors.is_split(variables)}
+    parts = {
+        "files": list(files),
+        "cdi": names,
+        "processors": processors.is_split(variables) or any(name in variables for name in node_classes.CLASS),
+        "hugepages": bool(node_classes.hugepages(variables)),
+    }
+    return {**parts, **device_drivers.question(variables)}
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -32,6 +39,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     yield from _cdi(subject, answer.get("no_cdi") or ())
     if answer.get("lscpu") and processors.is_split(subject.variables):
         yield from _shares(subject, str(answer["lscpu"]))
+    if answer.get("lscpu") and any(name in subject.variables for name in node_classes.CLASS):
+        yield from _class(subject, answer)
 
 
 def _devices(subject: Subject, missing: set[str]) -> Iterator[Finding]:
@@ -70,3 +79,53 @@ def _shares(subject: Subject, lscpu: str) -> Iterator[Finding]:
     if memory + system >= there:
         found = f"{there} MiB of memory, of which {memory} are Slurm's and {system} the system's"
         yield Finding(subject.name, "memory", Level.ERROR, found, "correct node_slurm_memory_mib")
+
+
+def _class(subject: Subject, answer: Mapping[str, Any]) -> Iterator[Finding]:
+    """CPUs, NUMA nodes and huge pages of the host's class that it does not have."""
+    variables = subject.variables
+    if any(templated(variables.get(name)) for name in node_classes.CLASS):
+        return
+    lscpu = str(answer["lscpu"])
+    numa: set[int] = set()
+    try:
+        there = processors.processors(lscpu)
+        numa = {each.socket for each in processors.processors(lscpu, processors.NUMA_NODE)}
+        kept = node_classes.kept_from_pods(variables)
+        if kept:
+            processors.slurm_numbers(processors.cpu_text(kept), there)
+    except processors.ProcessorError as error:
+        yield Finding(subject.name, "processors", Level.ERROR, str(error), "correct node_system_cpus")
+    else:
+        if len(kept) >= len(there):
+            found = f"all {len(there)} CPUs are kept back or Slurm's"
+            yield Finding(subject.name, "processors", Level.ERROR, found, "correct node_system_cpus")
+    manager = variables.get(node_classes.MEMORY_MANAGER) or {}
+    rows = node_classes.hugepages(variables)
+    named = [*(manager.get("reserved_on") or []), *(row["numa_node"] for row in rows if "numa_node" in row)]
+    for node in sorted(set(named) - numa):
+        found = f"it has no NUMA node {node}, only {processors.cpu_text(numa)}"
+        remedy = "correct reserved_on of node_memory_manager, or numa_node of node_hugepages"
+        yield Finding(subject.name, "numa", Level.ERROR, found, remedy)
+    yield from _pages(subject, rows, answer)
+
+
+def _pages(
+    subject: Subject, rows: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """Huge pages of a size that the processor does not have, or for which no memory is free."""
+    kept, wanted = answer.get("hugepages") or {}, 0
+    for row in rows:
+        mib = node_classes.SIZES_MIB[row["size"]]
+        known = kept.get(str(mib * 1024))
+        if known is None:
+            found = f"its kernel has no huge pages of {row['size']}"
+            yield Finding(subject.name, "hugepages", Level.ERROR, found, "correct node_hugepages")
+            continue
+        there = known.get(str(row.get("numa_node", "")), 0)
+        wanted += max(0, row["count"] - there) * mib
+    free = int(answer.get("available") or 0) // 2**20
+    if wanted > free:
+        found = f"{wanted} MiB more are to be huge pages, and {free} MiB are free"
+        remedy = "end what uses its memory, or write smaller counts in node_hugepages"
+        yield Finding(subject.name, "hugepages", Level.ERROR, found, remedy)

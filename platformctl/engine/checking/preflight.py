@@ -6,7 +6,16 @@ Pure: makes findings from probes. The command and the role's filter plugin use t
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from platformctl.engine.checking import accounts, existing, host_identity, node_parts, shared_home
+from platformctl.engine.checking import (
+    accounts,
+    device_drivers,
+    existing,
+    floors,
+    host_identity,
+    node_parts,
+    runtime_classes,
+    shared_home,
+)
 from platformctl.engine.checking.findings import Finding, Level, Subject
 from platformctl.engine.stages import STAGES
 from platformctl.site.values import templated
@@ -165,7 +174,8 @@ def _proxy(subject: Subject) -> Iterator[Finding]:
 
 _CHECKS = (
     *(_system, _rights, _clock, _space, _kernel, _ports, _proxy, _foreign),
-    *(*existing.CHECKS, *_IDENTITY, node_parts.check, _reach),
+    *(*existing.CHECKS, *_IDENTITY, node_parts.check, device_drivers.check, runtime_classes.check),
+    *(floors.judge, _reach),
 )
 
 

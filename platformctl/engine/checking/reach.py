@@ -13,7 +13,8 @@ from functools import cache
 from platformctl import paths
 from platformctl.engine.checking.preflight import Finding, Level
 from platformctl.engine.fleet import Fleet, Host
-from platformctl.engine.stages import STAGES, Port, Stage
+from platformctl.engine.stages import STAGES, Stage
+from platformctl.site.ports import Port
 from platformctl.site.values import templated
 from platformctl.site.variables import known
 
@@ -22,7 +23,10 @@ _MOST = 8
 
 @dataclass(frozen=True)
 class Way:
-    """One connection: from a host to a port of another. warning: a site may do without it."""
+    """One connection: from a host to a port of another. warning: a site may do without it.
+
+    guarded: packet rules of platformctl may refuse it.
+    """
 
     client: str
     server: str
@@ -31,6 +35,7 @@ class Way:
     use: str
     warning: bool = False
     remedy: str = ""
+    guarded: bool = True
 
     @property
     def port(self) -> str:
@@ -68,7 +73,7 @@ def _cut(servers: Sequence[str], start: int) -> list[str]:
 def _way(client: Host, server: Host, port: Port) -> Way:
     protocol = "udp" if port.udp else "tcp"
     number = number_of(server, port)
-    return Way(client.name, server.name, protocol, number, port.use, port.warning, port.remedy)
+    return Way(client.name, server.name, protocol, number, port.use, port.warning, port.remedy, port.guarded)
 
 
 def number_of(host: Host, port: Port) -> int:
@@ -98,7 +103,7 @@ def judge(
     """What could not be reached, at both ends as far as they are in `names`.
 
     results: by way an empty text, or why the port could not be reached. busy: host, protocol and port where a
-    service listens already; it may refuse by itself what is no firewall's matter.
+    service listens already, or a rule of ours stands before; they may refuse what is no firewall's matter.
     """
     lost = {
         way: why

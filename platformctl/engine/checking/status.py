@@ -12,7 +12,8 @@ from typing import Any
 
 from platformctl.engine import releases
 from platformctl.engine.checking import proofs
-from platformctl.engine.checking.proofs import asking, kubernetes, slurm
+from platformctl.engine.checking.floors import REVISIONS
+from platformctl.engine.checking.proofs import Wanted, asking, kubernetes, slurm
 from platformctl.engine.checking.proofs.asking import Round, Said
 from platformctl.engine.checking.proofs.health_check import GLOBAL, Place, failing
 from platformctl.engine.cluster import membership
@@ -81,6 +82,9 @@ class SiteStatus:
 async def gather(fleet: Fleet) -> SiteStatus:
     """Ask the quick checks; what does not answer is reported as such, never raised."""
     wanted = [each for each in proofs.all_of(fleet) if each.check.quick]
+    wanted.append(
+        Wanted(next(stage for stage in STAGES if stage.name == "base"), REVISIONS, tuple(fleet.hosts))
+    )
     round_ = await asking.ask(fleet, wanted, hosts=fleet.hosts, at_most=_SECONDS)
     document = _document(round_.clusters.get(Place.KUBERNETES))
     nodes = {item["metadata"]["name"]: item for item in document["nodes"]["items"]} if document else {}

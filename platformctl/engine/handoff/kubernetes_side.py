@@ -213,11 +213,11 @@ async def registered(client: KubernetesClient, name: str, seconds: float) -> Non
 
 
 async def restore(
-    client: KubernetesClient, name: str, before: dict[str, Any], devices: Mapping[str, str]
+    client: KubernetesClient, name: str, before: dict[str, Any], labels: Mapping[str, str]
 ) -> None:
     """Give the node that is back what it had when it left, and say whose it is.
 
-    devices: the labels for the devices that it has by the inventory.
+    labels: those for the devices and the runtimes that it has by the inventory.
     """
 
     def patch(node: dict[str, Any]) -> dict[str, Any]:
@@ -229,7 +229,7 @@ async def restore(
             spec["unschedulable"] = True
         return {
             "metadata": {
-                "labels": {**(before.get("labels") or {}), **devices, OWNER: "kubernetes"},
+                "labels": {**(before.get("labels") or {}), **labels, OWNER: "kubernetes"},
                 "annotations": before.get("annotations") or {},
             },
             "spec": spec,

@@ -25,7 +25,7 @@ from platformctl.engine.locking import host_lock
 from platformctl.engine.planning import ownership
 from platformctl.engine.planning.ownership import other
 from platformctl.errors import ExitCode, PlatformError
-from platformctl.site import devices
+from platformctl.site import devices, runtimes
 
 _REGISTER_SECONDS = 90
 _LEFT_SECONDS = 15
@@ -199,7 +199,8 @@ async def _enter(move: Move, account: Account, to: str) -> str:
     else:
         await host_side.give(move.host, to)
         await kubernetes_side.registered(move.client, move.name, _REGISTER_SECONDS)
-        labels = devices.labels(devices.on_host(move.host.variables, move.host.groups))
+        variables = devices.on_host(move.host.variables, move.host.groups)
+        labels = devices.labels(variables) | runtimes.labels(variables, move.name, move.host.groups)
         await kubernetes_side.restore(move.client, move.name, account.left, labels)
         words = await kubernetes_side.prove(move.client, move.name, await host_side.pause_image(move.host))
         await kubernetes_side.open_(move.client, move.name)

@@ -29,7 +29,7 @@ Parts = Mapping[str, str]
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INCLUDED_ROLE = re.compile(r"(?:include|import)_role:\s*(?:\n\s+|\{\s*)name:\s*[\"']?([a-z0-9_]+)")
 _SHARED_MODULES = ("playbooks/library", "playbooks/module_utils")
-_READABLE = ("cores", "share", "devices")
+_READABLE = ("cores", "share", "kept", "devices")
 _IGNORED = ("__pycache__", "molecule", ".pyc")
 
 
@@ -201,6 +201,8 @@ def _words(part: str) -> str:
         "size": "size of",
         "cores": "cores of",
         "share": "Slurm's CPUs of",
+        "runtime": "hosts of runtime class",
+        "kept": "the system's CPUs of",
         "devices": "number of devices of",
         "devicefiles": "device files of",
     }

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from platformctl.engine.fleet import Host
 from platformctl.engine.planning.work import Node, Pod, Work
-from platformctl.site import devices, processors
+from platformctl.site import devices, node_classes
 
 _MIB = 2**20
 # What the kubelet keeps back before it evicts, unless the site says otherwise.
@@ -16,7 +16,7 @@ _EVICTION_MIB = 100
 
 
 def unfit(work: Work, host: Host) -> Iterator[Pod]:
-    """The pods of users that a kubelet with the host's new shares ends."""
+    """The pods of users that a kubelet with the host's new shares or class ends."""
     node = work.nodes.get(host.name)
     if node is None:
         return
@@ -33,9 +33,9 @@ def unfit(work: Work, host: Host) -> Iterator[Pod]:
 
 def _shares(host: Host, node: Node) -> Iterator[tuple[str, Fraction]]:
     """The CPUs and the memory that pods may ask for."""
-    taken = processors.cpu_list(str(host.variables["node_slurm_cpus"]))
-    yield "cpu", node.capacity["cpu"] - len(taken)
-    reserved = int(host.variables["node_slurm_memory_mib"]) + processors.system_memory(host.variables)
+    variables = host.variables
+    yield "cpu", node.capacity["cpu"] - len(node_classes.kept_from_pods(variables))
+    reserved = node_classes.reserved_mib(variables) + node_classes.hugepages_mib(variables)
     yield "memory", node.capacity["memory"] - (reserved + _EVICTION_MIB) * _MIB
 
 
@@ -48,10 +48,7 @@ def holders(work: Work, host: Host) -> list[Pod]:
     if node is None:
         return []
     variables = devices.on_host(host.variables, host.groups)
-    offered = {
-        entry["resource"]: len(entry["devices"]) * entry["holders"]
-        for entry in devices.plugin_rows(variables)
-    }
+    offered = devices.allocatable(variables)
     ours = {row.resource for row in devices.table(variables)} | {
         name for name in node.capacity if name.startswith(f"{devices.OWN_DOMAIN}/")
     }

@@ -115,7 +115,12 @@ async def _artifacts(context: Context, _hosts: tuple[str, ...]) -> Mapping[str, 
     mirror = fleet.variables.get("artifacts_mirror_url")
     lock = lock_path(fleet.inventory)
     result = await asyncio.to_thread(
-        fetch, fleet.artifacts_source, relay, lock=lock, mirror=mirror and str(mirror)
+        fetch,
+        fleet.artifacts_source,
+        relay,
+        lock=lock,
+        mirror=mirror and str(mirror),
+        chosen=fleet.chosen_artifacts,
     )
     status = Status.CHANGED if result.changed else Status.OK
     return {LOCALHOST: HostResult(status, changes=tuple(result.changed))}

@@ -1,13 +1,14 @@
 """What the router writes into a Job's status: pure functions from what happened to changed fields.
 
-Conditions are the contract for programs (Accepted, Released, Finished); phase, reason and the rest are
-for people and printer columns.
+Conditions are the contract for programs (Accepted, Released, Finished, Transport); phase, reason and the rest
+are for people and printer columns.
 """
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from platformctl.jobs import transport
 from platformctl.jobs.model import Refusal, Target
 from platformctl.jobs.targets import BACK_ENDS, entrance
 from platformctl.router.backend import Seen, Tasks, Ticket, Usage
@@ -52,9 +53,10 @@ def waiting(job: JobResource, reason: str) -> dict[str, Any]:
 
 def submitted(job: JobResource, ticket: Ticket, backend: str, why: str, job_id: str) -> dict[str, Any]:
     """The decision, the back end's id and the submission. From now on the job may have run."""
-    conditions = _conditions(
-        job, ["Reachable"], Accepted=("True", "Accepted", why), Released=("False", "Submitted", "")
-    )
+    words = transport.told(ticket.job, Target(backend))
+    fast = {"Transport": ("True", "RDMA", words)} if words else {}
+    accepted, released = ("True", "Accepted", why), ("False", "Submitted", "")
+    conditions = _conditions(job, ["Reachable", "Transport"], Accepted=accepted, Released=released, **fast)
     return {
         "phase": Phase.PENDING,
         "reason": "",

@@ -12,8 +12,10 @@ from platformctl.site.rules import (
     groups,
     hosts,
     networks,
+    node_classes,
     passed_on,
     required,
+    runtimes,
     shares,
     slurm,
     users,
@@ -21,8 +23,8 @@ from platformctl.site.rules import (
 from platformctl.site.rules.facts import Facts
 
 _RULES = (
-    hosts, groups, cluster, networks, passed_on, users, slurm, devices, shares, balance, artifacts, required,
-    examples,
+    hosts, groups, cluster, networks, passed_on, users, slurm, devices, shares, node_classes, runtimes,
+    balance, artifacts, required, examples,
 )  # fmt: skip
 
 

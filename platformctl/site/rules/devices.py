@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from platformctl.site import devices
-from platformctl.site.devices import DRA, GPU, KUBERNETES, OTHER, SHARED, SLURM, Row
+from platformctl.site.devices import GPU, KUBERNETES, OTHER, SHARED, SLURM, Row
 from platformctl.site.inventory import Source
 from platformctl.site.mistakes import Key, Mistake
+from platformctl.site.rules import device_offers
 from platformctl.site.rules.facts import Facts
 from platformctl.site.values import templated
 
@@ -17,11 +19,14 @@ VARIABLE = "node_devices"
 def check(facts: Facts) -> Iterator[Mistake]:
     """All mistakes of the tables. One that several hosts have from one place is told once."""
     told: set[tuple[object, ...]] = set()
+    drivers: dict[str, str] = {}
     for host in facts.effective.hosts:
         rows = facts.variables[host].get(VARIABLE)
         if not isinstance(rows, list):
             continue
-        for keys, problem, remedy in _of_host(facts, host, rows):
+        table = devices.table(facts.variables[host])
+        found = chain(_of_host(facts, host, rows, table), device_offers.drivers(table, drivers))
+        for keys, problem, remedy in found:
             source = facts.effective.origin(host, VARIABLE)
             place = (str(source.document.path), source.entity, keys, problem)
             if place not in told:
@@ -39,15 +44,15 @@ def _mistake(source: Source, rows: list[Any], keys: tuple[Key, ...], problem: st
     return source.mistake((VARIABLE, *keys), value if keys[1:] else None, problem, remedy)
 
 
-def _of_host(facts: Facts, host: str, rows: list[Any]) -> _Found:
+def _of_host(facts: Facts, host: str, rows: list[Any], table: Sequence[Row]) -> _Found:
     variables = facts.variables[host]
     for index, row in enumerate(rows):
         if isinstance(row, Mapping):
             yield from _row(index, row)
             yield from _owner(facts, host, index, row)
-    table = devices.table(variables)
     yield from _twice(table)
     yield from _resources(table)
+    yield from device_offers.host(variables, table)
     yield from _by_hand(variables, table)
     yield from _unconfined(facts, variables, table)
 
@@ -75,6 +80,7 @@ def _row(index: int, row: Mapping[str, Any]) -> _Found:
     yield from _sharing(index, row)
     yield from _health(index, row)
     yield from _cdi(index, row)
+    yield from device_offers.row(index, row)
 
 
 def _cdi(index: int, row: Mapping[str, Any]) -> _Found:
@@ -163,25 +169,26 @@ def _twice(table: Sequence[Row]) -> _Found:
 
 
 def _resources(table: Sequence[Row]) -> _Found:
-    """What pods could not tell apart, and who would offer a node's devices twice."""
+    """What pods could not tell apart."""
     of_kubernetes = [row for row in table if row.owner == KUBERNETES]
     first: dict[str, Row] = {}
     for row in of_kubernetes:
         other = first.setdefault(row.resource, row)
-        for what in ("type", "holders", "checked", "plugin"):
+        for what in ("type", "holders", "checked", "plugin", "driver"):
             if other is not row and getattr(other, what) != getattr(row, what):
                 problem = f"is {row.resource} like row {other.index + 1}, with another {_WORDS[what]}"
                 remedy = "give it a resource of its own: pods could not choose, and one plugin offers all"
                 yield (row.index,), problem, remedy
                 break
-    drivers = {row.plugin == DRA for row in of_kubernetes if row.kind == GPU}
-    if len(drivers) > 1:
-        late = next(row for row in of_kubernetes if row.kind == GPU and row.plugin == DRA)
-        problem = "a device plugin and a DRA driver would both offer GPUs of one node"
-        yield (late.index,), problem, "set offered_by alike for all GPUs of the host"
 
 
-_WORDS = {"type": "type", "holders": "sharing", "checked": "health_check", "plugin": "offered_by"}
+_WORDS = {
+    "type": "type",
+    "holders": "sharing",
+    "checked": "health_check",
+    "plugin": "offered_by",
+    "driver": "dra_driver",
+}
 
 
 def _by_hand(variables: Mapping[str, Any], table: Sequence[Row]) -> _Found:

@@ -28,7 +28,7 @@ def check(facts: Facts) -> Iterator[Mistake]:
     for host in facts.effective.hosts:
         variables = facts.variables[host]
         owner = variables.get("node_owner")
-        given = [name for name in _SHARES if name in variables]
+        given = [name for name in _SHARES[:2] if name in variables]
         if not given or templated(owner):
             continue
         if owner != "shared":

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from platformctl.site.mistakes import Mistake, use_instead
 from platformctl.site.rules.facts import Facts, Record
+from platformctl.site.values import templated
 
 _SYSTEM_GROUPS = (
     *("adm", "audio", "cdrom", "dialout", "disk", "games", "kvm", "plugdev", "render", "staff"),
@@ -46,6 +47,20 @@ def check(facts: Facts) -> Iterator[Mistake]:
     yield from _own_groups(groups, accounts)
     yield from _memberships(groups, accounts)
     yield from _of_the_system(groups, accounts)
+    yield from _disabled(facts, accounts)
+
+
+def _disabled(facts: Facts, accounts: list[Record]) -> Iterator[Mistake]:
+    """Only a user of the site can be disabled: a misspelt name would stop nobody."""
+    setting = facts.shared("users_disabled")
+    names = [name for account in accounts if (name := account.text("name"))]
+    items = setting[1] if setting and isinstance(setting[1], list) else []
+    for index, name in enumerate(items):
+        if setting and isinstance(name, str) and not templated(name) and name not in names:
+            remedy = use_instead(name, names, "remove it here: who is not in users_accounts has no access")
+            yield setting[0].mistake(
+                ("users_disabled", index), name, "is not a user of users_accounts", remedy
+            )
 
 
 def _of_the_system(groups: list[Record], accounts: list[Record]) -> Iterator[Mistake]:

@@ -30,6 +30,7 @@ class Database:
         self.users = {entry.pw_name: entry for entry in _passwd(etc / "passwd")}
         self.groups = {entry.gr_name: entry for entry in _group(etc / "group")}
         self.sources = _sources(etc / "nsswitch.conf")
+        self._expiries = _expiries(etc / "shadow")
 
     def user_elsewhere(self, name: str) -> pwd.struct_passwd | None:
         """A user whom only a directory knows (sssd, LDAP): the files have nobody of that name."""
@@ -65,6 +66,10 @@ class Database:
                 found.add(grp.getgrgid(gid).gr_name)
         return found
 
+    def expiry(self, name: str) -> str:
+        """The day from which a user of the files may not log in, in days since 1970; empty if never."""
+        return self._expiries.get(name, "")
+
     def memberships(self, name: str) -> set[str]:
         """The supplementary groups that /etc/group gives a user."""
         return {group for group, entry in self.groups.items() if name in entry.gr_mem and group != name}
@@ -80,6 +85,7 @@ class Record:
 
     users, groups: by name the fields from before the first change, or None for one that platformctl made.
     joined: by user the groups that platformctl put the user into. system: users of services that it made.
+    expired: by disabled user the day of expiry from before.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
@@ -90,6 +96,7 @@ class Record:
         self.groups: dict[str, dict[str, Any] | None] = content.get("groups", {})
         self.joined: dict[str, list[str]] = content.get("joined", {})
         self.system: list[str] = content.get("system", [])
+        self.expired: dict[str, str] = content.get("expired", {})
         self._content = self._text()
 
     def note_user(self, name: str, database: Database) -> None:
@@ -116,6 +123,7 @@ class Record:
         for name in users:
             self.users.pop(name, None)
             self.joined.pop(name, None)
+            self.expired.pop(name, None)
         for name in groups:
             self.groups.pop(name, None)
 
@@ -140,6 +148,7 @@ class Record:
             "groups": self.groups,
             "joined": self.joined,
             "system": self.system,
+            "expired": self.expired,
         }
         return json.dumps(content, indent=1, sort_keys=True) + "\n"
 
@@ -163,6 +172,25 @@ def write_home(name: str, home: str, etc: pathlib.Path = pathlib.Path("/etc")) -
 def made_by_sysusers(name: str, etc: pathlib.Path = pathlib.Path("/etc")) -> bool:
     """Whether a user's password is locked as systemd-sysusers locks it; useradd writes another mark."""
     return f"\n{name}:!*:" in "\n" + _read(etc / "shadow")
+
+
+def sessions(uid: int) -> list[int]:
+    """The processes of a user on the host itself that are in no job of Slurm: logins and what they left."""
+    found = [int(words.split()[0]) for words in processes([uid], idle=True).get(uid, ())]
+    return [pid for pid in found if not _in_job(pid)]
+
+
+def _in_job(pid: int) -> bool:
+    """Whether a job's control group has the process, or a job's step started it."""
+    if any("slurm" in line for line in _read(pathlib.Path(f"/proc/{pid}/cgroup")).splitlines()):
+        return True
+    while pid > 1:
+        # The name is in parentheses and may have any character; the parent is the second field after it.
+        name, _, rest = _read(pathlib.Path(f"/proc/{pid}/stat")).rpartition(")")
+        if not rest or "(slurmstepd" in name:
+            return bool(rest)
+        pid = int(rest.split()[1])
+    return False
 
 
 def processes(uids: Iterable[int], idle: bool = False) -> dict[int, list[str]]:
@@ -205,6 +233,11 @@ def _passwd(path: pathlib.Path) -> list[pwd.struct_passwd]:
         for row in rows
         if len(row) == 7 and row[2].isdigit() and row[3].isdigit()
     ]
+
+
+def _expiries(path: pathlib.Path) -> dict[str, str]:
+    rows = [line.split(":") for line in _read(path).splitlines()]
+    return {row[0]: row[7] for row in rows if len(row) == 9}
 
 
 def _group(path: pathlib.Path) -> list[grp.struct_group]:

@@ -13,6 +13,8 @@ from typing import Any
 from ansible.module_utils.accounts.database import Database, Record, made_by_sysusers, processes, shown
 
 _NO_LOGIN = frozenset({"nologin", "false", "true"})
+# The first day of 1970: whoever it is, the account has expired since then.
+_EXPIRED = "1"
 _FIELDS = ("uid", "gid", "comment", "home", "shell")
 
 
@@ -34,6 +36,7 @@ class AccountPlan:
         reset = params.get("reset", False)
         self.accounts = [] if reset else _present(params["accounts"])
         named = [] if reset else _present(params["groups"])
+        self.disabled = frozenset(() if reset else params.get("disabled") or ())
         self.database = Database(etc)
         self.record = Record(pathlib.Path(params["record"]))
         self.shared = {group["name"]: int(group["gid"]) for group in named}
@@ -233,6 +236,26 @@ class AccountPlan:
                 found += [["gpasswd", "--add", name, group] for group in self.missing_groups(account)]
         return found
 
+    def expiries(self) -> list[list[str]]:
+        """Return the commands that let accounts expire whose users are disabled, and others no longer."""
+        names = [account["name"] for account in self.accounts]
+        wanted = {name: _EXPIRED for name in names if name in self.disabled}
+        enabled = [name for name in self.record.expired if name not in self.disabled]
+        # Who leaves the site has no account any more by then.
+        gone = self.made.intersection(self.leaving)
+        staying = [name for name in enabled if name in self.database.users and name not in gone]
+        wanted.update({name: self.record.expired[name] for name in staying})
+        return [
+            ["usermod", "--expiredate", day, name]
+            for name, day in wanted.items()
+            if day != self.database.expiry(name) and not self.database.user_elsewhere(name)
+        ]
+
+    @property
+    def outsiders(self) -> list[str]:
+        """The disabled users whom only a directory knows, so that no file of the host can stop them."""
+        return [name for name in sorted(self.disabled) if self.database.user_elsewhere(name)]
+
     @property
     def moved_operator(self) -> tuple[pathlib.Path, pathlib.Path, int] | None:
         """The old and the new home, and the uid, of the user that Ansible logs in as, if its home changes."""
@@ -302,6 +325,8 @@ class AccountPlan:
 
     def note(self) -> None:
         """Take into the record what is about to be made or changed, as it is now."""
+        for name in self.disabled:
+            self.record.expired.setdefault(name, self.database.expiry(name))
         for account in self.accounts:
             name = account["name"]
             joining, there = self.missing_groups(account), name in self.database.users

@@ -44,14 +44,16 @@ class LastGood:
 
     def _keep(self, described: dict[str, dict[str, Any] | None]) -> None:
         state.folder("last-good", self._folder.name)
-        for name, found in described.items():
-            if found and not (self._folder / found["sha256"]).exists():
-                state.put(self._folder / found["sha256"], pathlib.Path(name).read_bytes())
-        state.put(self._folder / "files.json", state.as_json(described))
-        used = {found["sha256"] for found in described.values() if found}
-        for path in self._folder.iterdir():
-            if path.name not in (*used, "files.json"):
-                path.unlink()
+        # A service of a shared node belongs to stages of both schedulers, which run at the same time.
+        with state.locked():
+            for name, found in described.items():
+                if found and not (self._folder / found["sha256"]).exists():
+                    state.put(self._folder / found["sha256"], pathlib.Path(name).read_bytes())
+            state.put(self._folder / "files.json", state.as_json(described))
+            used = {found["sha256"] for found in described.values() if found}
+            for path in self._folder.iterdir():
+                if path.name not in (*used, "files.json"):
+                    path.unlink()
 
     def restore(self) -> list[str]:
         """Put the last good files back; say which of them differed."""

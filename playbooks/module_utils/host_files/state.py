@@ -39,11 +39,18 @@ def read(path: pathlib.Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
+def locked() -> Iterator[None]:
+    """Keep other tasks on this host from changing what is kept. Stages may run at the same time."""
+    with (FOLDER / ".files.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
 def changed(path: pathlib.Path) -> Iterator[dict[str, Any]]:
     """The document to change; it replaces the one at this path when the block ends well."""
     folder(*path.parent.relative_to(FOLDER).parts)
-    with (FOLDER / ".files.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked():
         document = read(path)
         before = json.dumps(document, sort_keys=True)
         yield document

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, "/usr/local/lib/platformctl-device-health")
 
-from platformctl_device_health import service, state
+from platformctl_device_health import nvml, service, state
 
 SETTINGS = Path("/usr/local/lib/platformctl-device-health/settings.json")
 
@@ -23,12 +23,16 @@ SETTINGS = Path("/usr/local/lib/platformctl-device-health/settings.json")
 def main() -> int:
     """Run what the options say.
 
-    Returns the exit status: 1 with --show if a device is faulty, with --release if something is left.
+    Returns the exit status: 1 with --show if a device is faulty, with --gpus if nothing is known, with
+    --release if something is left.
     """
     parser = argparse.ArgumentParser(prog="platformctl-device-health", description=__doc__)
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--show", action="store_true", help="print the faults that hold")
     group.add_argument("--repaired", metavar="FILE", help="such as /dev/nvidia3")
+    group.add_argument(
+        "--gpus", action="store_true", help="print what NVIDIA's library says of the GPUs, as JSON"
+    )
     group.add_argument("--release", action="store_true", help="end our drain, and clear our condition")
     options = parser.parse_args()
     if options.repaired:
@@ -38,6 +42,12 @@ def main() -> int:
         for file, reason in sorted(found.faults.items()):
             sys.stdout.write(f"{file}: {reason}\n")
         return 1 if found.faults else 0
+    elif options.gpus:
+        try:
+            sys.stdout.write(f"{json.dumps(nvml.read(), indent=2)}\n")
+        except (AttributeError, OSError) as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
     elif options.release:
         try:
             left = service.release(json.loads(SETTINGS.read_text()))

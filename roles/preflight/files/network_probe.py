@@ -28,6 +28,7 @@ _ANSWER = b"platformctl"
 _CONNECT_SECONDS = 3.0
 _NAME_SERVER_SECONDS = 2.0
 _RESOLVED = "/run/systemd/resolve/resolv.conf"
+_OWN_RULES = "/etc/platformctl/firewall.nft"
 
 
 def main() -> None:
@@ -37,6 +38,7 @@ def main() -> None:
     if "names" in asked:
         answer["names"] = _names(asked["names"])
     if "listen" in asked:
+        answer["own_rules"] = os.path.exists(_OWN_RULES)
         answer |= _listen([tuple(entry) for entry in asked["listen"]], float(asked["seconds"]))
     if "try" in asked:
         answer["tried"] = _try([tuple(entry) for entry in asked["try"]])

@@ -4,13 +4,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from platformctl import paths
-from platformctl.engine.checking import claims, findings, node_parts, preflight
+from platformctl.engine.checking import claims, findings, floors, node_parts, preflight, runtime_classes
 
 
 def claimed(name: str, hostvars: Mapping[str, Any]) -> dict[str, Any]:
     """What the stages of a host use there."""
     found = hostvars[name]
     return claims.of_groups(frozenset(found["group_names"]), found, paths.data_dir())
+
+
+def parts(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What a host is asked for the parts of its node and for its runtime classes."""
+    name, groups = str(variables["inventory_hostname"]), variables["group_names"]
+    return node_parts.question(variables) | runtime_classes.question(variables, name, groups)
 
 
 def peers(names: Sequence[str], hostvars: Mapping[str, Any], name: str) -> dict[str, list[Any]]:
@@ -55,5 +61,6 @@ class FilterModule:
             "preflight_peers": peers,
             "preflight_problems": problems,
             "preflight_claims": claimed,
-            "preflight_parts": node_parts.question,
+            "preflight_parts": parts,
+            "preflight_floors": lambda _: floors.script(),
         }

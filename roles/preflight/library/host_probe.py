@@ -47,9 +47,14 @@ options:
     type: str
     default: ""
   parts:
-    description: Device files to look for (C(files)), and whether to tell the CPUs (C(processors)).
+    description: Device files to look for (C(files)), and whether to tell the CPUs (C(processors)) and
+      C(hugepages). What runtimes need - C(programs), C(devices), and whether C(containerd) tells its version.
     type: dict
     default: {}
+  floors:
+    description: A script that names packages below their lowest safe revision; empty to leave it out.
+    type: str
+    default: ""
   claims:
     description: What the stages of this host use, as platformctl's engine says it.
     type: dict
@@ -72,6 +77,8 @@ probe:
 
 _FILLING = ("/", "/var/lib")
 _CONNECT_SECONDS = 3
+# containerd's own, and not that of the shell that asks.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def probe(
@@ -81,6 +88,7 @@ def probe(
     accounts: Mapping[str, Any] | None = None,
     home: str = "",
     parts: Mapping[str, Any] | None = None,
+    floors: str = "",
 ) -> dict[str, Any]:
     """All facts of this host; sizes in bytes, times in seconds. took: since the clock was read."""
     offset, started = time.time() - operator_epoch, time.monotonic()
@@ -110,22 +118,98 @@ def probe(
         # Before there are threads: it forks.
         "home": home_state.look(home) if home else {},
         "parts": _parts(parts) if parts else {},
+        "unsafe_packages": _said(floors),
         "reach": _reach(peers),
     }
     return {**facts, "took": time.monotonic() - started}
 
 
+def _said(script: str) -> list[str]:
+    """The lines that a script prints; none if it cannot run."""
+    try:
+        done = subprocess.run(
+            ["/bin/sh", "-s"], input=script, capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return done.stdout.splitlines()
+
+
 def _parts(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Device files that are missing or no devices, names that CDI lacks, and the CPUs as lscpu tells them."""
+    """Missing device files, names that CDI lacks, the CPUs as lscpu tells them, and drivers."""
     missing = [path for path in asked.get("files") or () if not _is_device(path)]
-    command = ["lscpu", "--parse=CPU,CORE,SOCKET"]
+    command = ["lscpu", "--parse=CPU,CORE,SOCKET,NODE,CACHE"]
     try:
         told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
     except (OSError, subprocess.SubprocessError):
         told = ""
     known = _cdi_names() if asked.get("cdi") else set()
     no_cdi = [name for name in asked.get("cdi") or () if name not in known]
-    return {"missing": missing, "no_cdi": no_cdi, "lscpu": told if asked.get("processors") else ""}
+    hardware = pathlib.Path(asked.get("hardware") or "/")
+    return {
+        "missing": missing,
+        "no_cdi": no_cdi,
+        "lscpu": told if asked.get("processors") else "",
+        "nvidia": _nvidia(hardware) if asked.get("nvidia") else {},
+        "ports": {file: _ports(hardware, file) for file in asked.get("rdma") or ()},
+        "hugepages": _hugepages() if asked.get("hugepages") else {},
+        "no_programs": [name for name in asked.get("programs") or () if not shutil.which(name, path=_PATH)],
+        "no_nodes": [path for path in asked.get("devices") or () if not pathlib.Path(path).exists()],
+        "containerd": _containerd() if asked.get("containerd") else "",
+        "namespaces": int(_read("/proc/sys/user/max_user_namespaces").strip() or 0),
+        "available": _meminfo().get("MemAvailable", 0),
+    }
+
+
+def _nvidia(hardware: pathlib.Path) -> dict[str, Any]:
+    """NVIDIA's driver: its version, empty if it is not loaded; its GPUs; its library and toolkit.
+
+    gpus: their device files, as the driver lists them.
+    """
+    found = re.search(r"Kernel Module[^\n]*?\s(\d+\.[\d.]+)", _read(hardware / "proc/driver/nvidia/version"))
+    listed = sorted((hardware / "proc/driver/nvidia/gpus").glob("*/information"))
+    minors = [re.search(r"Device Minor:\s*(\d+)", _read(path)) for path in listed]
+    folders = ("/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu")
+    return {
+        "driver": found[1] if found else "",
+        "gpus": [f"/dev/nvidia{minor[1]}" for minor in minors if minor],
+        "library": any(pathlib.Path(folder, "libnvidia-ml.so.1").exists() for folder in folders),
+        "toolkit": any(shutil.which(name) for name in ("nvidia-cdi-hook", "nvidia-ctk")),
+    }
+
+
+def _ports(hardware: pathlib.Path, file: str) -> dict[str, Any]:
+    """The ports of an RDMA device by their numbers, each with link layer and state, and the device's name."""
+    kernel = hardware / "sys/class"
+    name = _read(kernel / "infiniband_verbs" / pathlib.Path(file).name / "ibdev").strip()
+    ports = sorted((kernel / "infiniband" / name / "ports").glob("*")) if name else []
+    told = {port.name: [_read(port / "link_layer").strip(), _read(port / "state").strip()] for port in ports}
+    return {"name": name, "ports": told}
+
+
+def _containerd() -> str:
+    """The version of the containerd that is there, or that apt would install; empty if there is none."""
+    for command in (["containerd", "--version"], ["apt-cache", "policy", "containerd"]):
+        try:
+            told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
+        except (OSError, subprocess.SubprocessError):
+            continue
+        match = re.search(r"(?:containerd \S+|Candidate:) (\d+\.\d+\S*)", told)
+        if match:
+            return match[1]
+    return ""
+
+
+def _hugepages() -> dict[str, dict[str, int]]:
+    """The huge pages that are kept, by size in kB and NUMA node; those of the host under an empty name."""
+    found: dict[str, dict[str, int]] = {}
+    everywhere = {"": pathlib.Path("/sys/kernel/mm/hugepages")}
+    places = pathlib.Path("/sys/devices/system/node").glob("node[0-9]*")
+    for node, folder in {**everywhere, **{path.name[4:]: path / "hugepages" for path in places}}.items():
+        for path in sorted(folder.glob("hugepages-*kB")):
+            count = _read(str(path / "nr_hugepages")).strip()
+            found.setdefault(path.name[10:-2], {})[node] = int(count or 0)
+    return found
 
 
 def _cdi_names() -> set[str]:
@@ -283,6 +367,7 @@ def main() -> None:
             "accounts": {"type": "dict", "default": {}},
             "home": {"type": "str", "default": ""},
             "parts": {"type": "dict", "default": {}},
+            "floors": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

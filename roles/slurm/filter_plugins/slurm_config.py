@@ -5,7 +5,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from platformctl.site import devices, processors
+from platformctl.site import devices, node_classes, processors
 
 # Inventory variable (less its prefix slurm_node_) and parameter of a NodeName line.
 NODE_PARAMETERS = {
@@ -18,7 +18,9 @@ NODE_PARAMETERS = {
     "gres": "Gres",
     "features": "Feature",
     "weight": "Weight",
-    # Of nodes that Kubernetes uses too: what is not Slurm's.
+    "cpu_bind": "CpuBind",
+    # What no job gets: Kubernetes' part of the node, or the system's.
+    "core_spec_count": "CoreSpecCount",
     "kept_cpus": "CpuSpecList",
     "kept_memory_mib": "MemSpecLimit",
 }
@@ -74,10 +76,12 @@ def slurm_node_line(
     variables: Mapping[str, Any],
     hardware: Mapping[str, Mapping[str, int]],
     lscpu: Mapping[str, str] | None = None,
+    counted: str = processors.SOCKET,
 ) -> str:
     """Return the NodeName line of a host: the inventory's word first, else what was measured.
 
-    lscpu: the output of `lscpu --parse=CPU,CORE,SOCKET` by host, for nodes that Kubernetes uses too.
+    lscpu: what processors.LSCPU printed, by host, for nodes of which CPUs are kept from jobs. counted: what
+    Slurm counts as a socket.
     """
     address = variables.get("base_address", variables.get("ansible_host", name))
     words = [f"NodeName={name}", f"NodeAddr={address}"]
@@ -92,15 +96,19 @@ def slurm_node_line(
     if resources := slurm_gres(variables):
         values["gres"] = resources
     if processors.is_split(variables):
-        values |= _share(name, variables, values, (lscpu or {}).get(name, ""))
+        values |= _share(name, variables, values, (lscpu or {}).get(name, ""), counted)
+    else:
+        values |= _kept(name, variables, values, (lscpu or {}).get(name, ""), counted)
     words += [f"{word}={joined(values[key])}" for key, word in NODE_PARAMETERS.items() if key in values]
     return " ".join([*words, "State=UNKNOWN"])
 
 
-def _share(name: str, variables: Mapping[str, Any], values: Mapping[str, Any], lscpu: str) -> dict[str, Any]:
+def _share(
+    name: str, variables: Mapping[str, Any], values: Mapping[str, Any], lscpu: str, counted: str
+) -> dict[str, Any]:
     """Return what a NodeName line says of a node of which a part is Kubernetes'."""
     try:
-        there = processors.processors(lscpu)
+        there = processors.processors(lscpu, counted)
         kept = processors.kept_from_slurm(str(variables["node_slurm_cpus"]), there)
     except processors.ProcessorError as error:
         raise AnsibleFilterError(f"node_slurm_cpus of {name}: {error}") from error
@@ -109,15 +117,57 @@ def _share(name: str, variables: Mapping[str, Any], values: Mapping[str, Any], l
         raise AnsibleFilterError(
             f"node_slurm_memory_mib of {name} is {share}, and Slurm finds {memory} MiB on it: give it less"
         )
-    # Slurm's numbers of CPUs depend on these; a number of CPUs alone would be that of as many sockets.
+    return {
+        **_shape(there, values),
+        "kept_cpus": processors.cpu_text(kept),
+        "kept_memory_mib": memory - share,
+    }
+
+
+def _kept(
+    name: str, variables: Mapping[str, Any], values: Mapping[str, Any], lscpu: str, counted: str
+) -> dict[str, Any]:
+    """Return what a NodeName line says of CPUs and memory that are the system's, and of huge pages.
+
+    No process has the memory of huge pages without asking for one, and Slurm counts it as memory of jobs.
+    """
+    kept: dict[str, Any] = {}
+    memory = int(variables.get("node_system_memory_mib") or 0) + node_classes.hugepages_mib(variables)
+    if memory:
+        kept["kept_memory_mib"] = memory
+    if memory >= int(values.get("memory_mib", memory + 1)):
+        raise AnsibleFilterError(
+            f"{name} has {values['memory_mib']} MiB for jobs, and node_system_memory_mib and node_hugepages"
+            f" keep {memory} of them: keep less"
+        )
+    if not variables.get("node_system_cpus"):
+        return kept
+    try:
+        there = processors.processors(lscpu, counted)
+        numbers = processors.slurm_numbers(str(variables["node_system_cpus"]), there)
+    except processors.ProcessorError as error:
+        raise AnsibleFilterError(f"node_system_cpus of {name}: {error}") from error
+    return {**kept, **_shape(there, values), "kept_cpus": processors.cpu_text(numbers)}
+
+
+def _shape(there: Sequence[processors.Processor], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return sockets, cores and threads, which Slurm's numbers of CPUs depend on."""
     shape = {key: value for key, value in processors.shape(there).items() if key not in values}
-    kept_words = processors.cpu_text(kept)
-    return {**shape, "cpus": len(there), "kept_cpus": kept_words, "kept_memory_mib": memory - share}
+    return {**shape, "cpus": len(there)}
 
 
 def slurm_split_nodes(names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return the nodes whose CPUs and memory are divided between both schedulers."""
     return [name for name in names if processors.is_split(hostvars[name])]
+
+
+def slurm_counted_nodes(names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the nodes of which some CPUs are not for jobs, so that Slurm's numbers of all must be known."""
+    return [
+        name
+        for name in names
+        if processors.is_split(hostvars[name]) or hostvars[name].get("node_system_cpus")
+    ]
 
 
 def slurm_gres(variables: Mapping[str, Any]) -> list[str]:
@@ -218,6 +268,7 @@ class FilterModule:
             "slurm_node_line": slurm_node_line,
             "slurm_partition_line": slurm_partition_line,
             "slurm_split_nodes": slurm_split_nodes,
+            "slurm_counted_nodes": slurm_counted_nodes,
             "slurm_gres": slurm_gres,
             "slurm_device_lines": slurm_device_lines,
             "slurm_closed_devices": slurm_closed_devices,

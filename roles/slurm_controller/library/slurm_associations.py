@@ -23,6 +23,15 @@ options:
     description: Account of users that name none.
     type: str
     required: true
+  disabled:
+    description: Users who may submit nothing. The limit that they had is kept on the host, and comes back.
+    type: list
+    elements: str
+    default: []
+  kept_limits:
+    description: Where the host keeps the limits of disabled users.
+    type: path
+    default: /var/lib/platformctl/before/submit_limits.json
   limits:
     description: "Limits of the quality of service normal by their name in sacctmgr; -1 for none."
     type: dict
@@ -53,6 +62,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+_NOTHING, _NO_LIMIT = "0", "-1"
 # The one that associations have by default.
 _QOS = "normal"
 
@@ -103,6 +113,28 @@ def commands(
     return found
 
 
+def stopping(
+    cluster: str, disabled: Iterable[str], have: Mapping[str, Mapping[str, str]], kept: Mapping[str, Any]
+) -> tuple[list[list[str]], dict[str, dict[str, str]]]:
+    """Return the commands that let disabled users submit nothing, and the limits to keep.
+
+    have: by user and account, the most jobs that a user may have submitted; empty without a limit. kept: the
+    same of users who are disabled since earlier. Others of them get theirs back.
+    """
+    commands, keeping = [], {}
+    for user in sorted({*disabled, *kept}):
+        there, before = have.get(user, {}), kept.get(user, {})
+        wanted = {account: _NOTHING if user in disabled else before.get(account) for account in there}
+        for account, limit in sorted(wanted.items()):
+            if limit is not None and limit != there[account]:
+                where = [f"name={user}", f"account={account}", f"cluster={cluster}"]
+                setting = f"maxsubmitjobs={limit or _NO_LIMIT}"
+                commands.append(["modify", "user", "where", *where, "set", setting])
+        if user in disabled:
+            keeping[user] = {account: before.get(account, limit) for account, limit in there.items()}
+    return commands, keeping
+
+
 def limiting(wanted: Mapping[str, Any], have: Mapping[str, str]) -> list[list[str]]:
     """Return the sacctmgr command that sets the limits of the quality of service which differ; -1 is none."""
     differing = [
@@ -113,9 +145,9 @@ def limiting(wanted: Mapping[str, Any], have: Mapping[str, str]) -> list[list[st
     return [["modify", "qos", "where", f"name={_QOS}", "set", *differing]] if differing else []
 
 
-def write(record: Path, users: set[str]) -> None:
-    """Keep the names, in a file that is whole at any time."""
-    content = json.dumps(sorted(users)) + "\n"
+def write(record: Path, found: Any) -> None:
+    """Keep a value, in a file that is whole at any time."""
+    content = json.dumps(found, sort_keys=True) + "\n"
     if record.is_file() and record.read_text() == content:
         return
     record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -123,6 +155,32 @@ def write(record: Path, users: set[str]) -> None:
     temporary.touch(mode=0o600)
     temporary.write_text(content)
     temporary.replace(record)
+
+
+def run(module: AnsibleModule, commands: Iterable[list[str]]) -> None:
+    """Run commands of sacctmgr."""
+    for command in commands:
+        module.run_command(["sacctmgr", "--immediate", "--quiet", *command], check_rc=True)
+
+
+def limit_users(module: AnsibleModule, cluster: str, wanted: Mapping[str, str]) -> list[list[str]]:
+    """Let disabled users submit nothing, and others what they could before; returns the commands."""
+    path, disabled = Path(module.params["kept_limits"]), set(module.params["disabled"]) & set(wanted)
+    kept = json.loads(path.read_text()) if path.is_file() else {}
+    if not disabled and not kept:
+        return []
+    have: dict[str, dict[str, str]] = {}
+    for user, account, limit in query(
+        module, "list", "associations", f"cluster={cluster}", "format=user,account,maxsubmitjobs"
+    ):
+        have.setdefault(user, {})[account] = limit
+    commands, keeping = stopping(cluster, disabled, have, kept)
+    if not module.check_mode:
+        # Before the first command: a run that is broken off here has lost no limit.
+        write(path, {**kept, **keeping})
+        run(module, commands)
+        write(path, keeping)
+    return commands
 
 
 def main() -> None:
@@ -134,6 +192,8 @@ def main() -> None:
             "default_account": {"type": "str", "required": True},
             "limits": {"type": "dict", "default": {}},
             "record": {"type": "path", "default": "/var/lib/platformctl/before/associations.json"},
+            "disabled": {"type": "list", "elements": "str", "default": []},
+            "kept_limits": {"type": "path", "default": "/var/lib/platformctl/before/submit_limits.json"},
         },
         supports_check_mode=True,
     )
@@ -164,10 +224,11 @@ def main() -> None:
         found += limiting(limits, dict(zip(names, rows[0], strict=True)) if rows else {})
     if not module.check_mode:
         # Before the first command: who is in the record and has no association is no harm.
-        write(record, known | set(wanted))
-        for command in found:
-            module.run_command(["sacctmgr", "--immediate", "--quiet", *command], check_rc=True)
-        write(record, set(wanted))
+        write(record, sorted(known | set(wanted)))
+        run(module, found)
+        write(record, sorted(wanted))
+    # After the associations that are new.
+    found = [*found, *limit_users(module, cluster, wanted)]
     after = "".join(f"sacctmgr {' '.join(command)}\n" for command in found)
     module.exit_json(changed=bool(found), commands=found, diff={"before": "", "after": after})
 

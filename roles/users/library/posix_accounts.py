@@ -50,6 +50,13 @@ options:
     type: str
     choices: [refuse, end]
     default: refuse
+  disabled:
+    description:
+      - Users who may not log in. Their accounts expire, and their sessions end; their jobs of Slurm go on.
+      - Users whom only a directory knows cannot be stopped on the host; a warning names them.
+    type: list
+    elements: str
+    default: []
   reset:
     description: Remove everything that was made, whatever the given accounts and groups are.
     type: bool
@@ -79,7 +86,7 @@ import signal
 import time
 
 from ansible.module_utils.accounts import database
-from ansible.module_utils.accounts.database import processes, shown
+from ansible.module_utils.accounts.database import processes, sessions, shown
 from ansible.module_utils.accounts.plan import AccountPlan
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.shared_home.homes import carry_keys
@@ -101,6 +108,7 @@ def main() -> None:
             "accepted": {"type": "list", "elements": "str", "default": []},
             "operator": {"type": "str", "default": ""},
             "leaving": {"type": "str", "choices": ["refuse", "end"], "default": "refuse"},
+            "disabled": {"type": "list", "elements": "str", "default": []},
             "reset": {"type": "bool", "default": False},
             "record": {"type": "path", "default": "/var/lib/platformctl/before/accounts.json"},
         },
@@ -112,10 +120,13 @@ def main() -> None:
         refuse(module, plan, busy)
     # A reset goes on with all others, and says at its end who stays.
     kept = set(busy) if module.params["reset"] and module.params["leaving"] == "refuse" else set()
-    first, last = [*plan.restorations(), *plan.removals(kept)], plan.commands()
+    first, last = [*plan.restorations(), *plan.removals(kept)], [*plan.commands(), *plan.expiries()]
     steps = [*map(" ".join, first), *plan.creation(), *map(" ".join, last)]
     if not module.check_mode:
         apply(module, plan, kept)
+    if plan.outsiders:
+        names = ", ".join(plan.outsiders)
+        module.warn(f"{names}: the account comes from {', '.join(plan.database.sources)}; disable it there")
     diff = {"before": "", "after": "".join(f"{step}\n" for step in steps)}
     if kept:
         stays = "; ".join(f"{name} stays, because it runs {shown(busy[name])}" for name in sorted(kept))
@@ -155,8 +166,13 @@ def apply(module: AnsibleModule, plan: AccountPlan, kept: set[str]) -> None:
         module.run_command(["systemd-sysusers", "-"], data="\n".join(creation) + "\n", check_rc=True)
     if plan.moved_operator:
         carry_keys(*plan.moved_operator)
-    for command in plan.commands():
+    for command in [*plan.commands(), *plan.expiries()]:
         run(module, command)
+    if plan.disabled:
+        uids = [int(account["uid"]) for account in plan.accounts if account["name"] in plan.disabled]
+        end(uids, only_sessions=True)
+    for name in set(plan.record.expired) - plan.disabled:
+        del plan.record.expired[name]
     gone = [name for name in plan.leaving if name not in kept]
     plan.record.forget(gone, [name for name in plan.leaving_groups if name not in kept])
     plan.record.write()
@@ -184,13 +200,19 @@ def run(module: AnsibleModule, command: list[str]) -> None:
         time.sleep(1)
 
 
-def end(uids: list[int]) -> None:
-    """End all processes of these users: first with SIGTERM, after some seconds with SIGKILL."""
+def end(uids: list[int], only_sessions: bool = False) -> None:
+    """End processes of these users: first with SIGTERM, after some seconds with SIGKILL.
+
+    only_sessions: not those of jobs of Slurm.
+    """
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + _GRACE_SECONDS
         while time.monotonic() < deadline:
-            found = processes(uids, idle=True)
-            running = [int(words.split()[0]) for listed in found.values() for words in listed]
+            if only_sessions:
+                running = [pid for uid in uids for pid in sessions(uid)]
+            else:
+                found = processes(uids, idle=True)
+                running = [int(words.split()[0]) for listed in found.values() for words in listed]
             if not running:
                 return
             for pid in running:

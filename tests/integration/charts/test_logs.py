@@ -28,9 +28,11 @@ def test_the_logs_api_may_do_what_the_golden_file_says_and_nothing_else() -> Non
     assert {(item["kind"], item["metadata"].get("namespace")) for item in bound} == {
         ("ClusterRoleBinding", None),
         ("RoleBinding", "kube-system"),
+        ("RoleBinding", "default"),
     }
     golden = yaml.safe_load(GOLDEN.read_text())
     assert named(objects, "ClusterRole", NAME)["rules"] == golden["cluster"]
+    assert named(objects, "ClusterRole", f"{NAME}-users")["rules"] == golden["users"]
     assert named(objects, "RoleBinding", NAME)["roleRef"]["name"] == golden["kube-system"]
 
 

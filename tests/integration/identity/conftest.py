@@ -16,11 +16,14 @@ logs: {enabled: false}
 users:
   - {name: alice, uid: 10001, gid: 10001, groups: [20001], account: physics, home: /home/alice}
   - {name: bob, uid: 10002, gid: 10002, groups: [20002], account: biology, home: /home/bob}
+  - {name: dave, uid: 10004, gid: 10004, groups: [20002], account: biology, home: /home/dave}
+disabledUsers: [dave]
 """
 USERS = {
     "alice": "platform:users",
     "bob": "platform:users",
     "mallory": "platform:users",
+    "dave": "platform:users",
     "operator": "operators",
     ROUTER: "system:serviceaccounts",
     "system:serviceaccount:kube-system:job-controller": "system:serviceaccounts:kube-system",

@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import urllib.error
 import urllib.request
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -53,6 +54,11 @@ def test_the_package_cache_starts_once_keeps_packages_and_stops() -> None:
         url = _release_file()
         assert b"Debian" in urllib.request.build_opener(proxy).open(url, timeout=60).read()
         assert list((apt_cache.folder() / "packages" / str(urlsplit(url).hostname)).rglob("Release"))
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.build_opener(proxy).open("http://127.0.0.1:22/", timeout=60)
+        with socket.create_connection(("127.0.0.1", apt_cache.PORT), timeout=10) as tunnel:
+            tunnel.sendall(b"CONNECT deb.debian.org:443 HTTP/1.1\r\nHost: deb.debian.org:443\r\n\r\n")
+            assert b" 403 " in tunnel.recv(200)
     finally:
         assert apt_cache.stop()
     assert apt_cache.running() is None

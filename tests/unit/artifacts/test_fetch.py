@@ -39,7 +39,10 @@ CATALOGUE = Catalogue.model_validate(
             }
         },
         "roots": {},
-        "images": {"registry.example/hello": {"tag": "v2", "upstream": {"tag": "v1", "evidence": READ}}},
+        "images": {
+            "registry.example/hello": {"tag": "v2", "upstream": {"tag": "v1", "evidence": READ}},
+            "registry.example/rare": {"tag": "v1", "only_for": "rare", "upstream": {"evidence": READ}},
+        },
     }
 )
 ARCHIVE = "/tool.example/v1.0/tool.tgz"
@@ -233,3 +236,23 @@ def test_a_source_that_cannot_be_is_refused(site: Path, quiet: Output, name: str
     with pytest.raises(PlatformError) as refused:
         fetch(name, quiet)
     assert refused.value.code is ExitCode.INVALID
+
+
+def test_what_only_some_sites_need_is_theirs_and_stays_in_the_shared_store(
+    server: Server, site: Path, quiet: Output, tmp_path: Path
+) -> None:
+    server.paths |= {
+        path.replace("/hello/", "/rare/"): answer
+        for path, answer in server.paths.items()
+        if "/hello/" in path
+    }
+    offered = unpinned("mirror", site, mirror=server.url)
+    assert [offer.name for offer in offered] == ["tool", "registry.example/hello"]
+    pin("mirror", site, mirror=server.url)
+    other = tmp_path / "other.lock.txt"
+    pin("mirror", other, mirror=server.url, chosen={"rare"})
+    fetch("mirror", quiet, lock=other, mirror=server.url, chosen={"rare"})
+    assert "registry.example/rare" in open_store("mirror").index()["images"]
+    # A site without it has no pin for it, and takes nothing away from the other one.
+    assert fetch("mirror", quiet, lock=site, mirror=server.url).changed == []
+    assert "registry.example/rare" in open_store("mirror").index()["images"]

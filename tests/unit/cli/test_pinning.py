@@ -26,13 +26,13 @@ def publishers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Publishers that offer two things; the sources that were pinned."""
     pinned: list[str] = []
 
-    def pin(source: str, lock: Path, *, mirror: str | None = None) -> Lock:
+    def pin(source: str, lock: Path, **_: object) -> Lock:
         pinned.append(source)
         found = Lock(source, {"binaries/kubeadm": "a" * 64})
         write_lock(lock, found)
         return found
 
-    monkeypatch.setattr(fetch, "unpinned", lambda _source, lock, mirror: [] if lock.exists() else OFFERS)
+    monkeypatch.setattr(fetch, "unpinned", lambda _source, lock, **_: [] if lock.exists() else OFFERS)
     monkeypatch.setattr(fetch, "pin", pin)
     return pinned
 

@@ -77,3 +77,18 @@ def test_how_nodes_are_drained_needs_the_drain(options: list[str]) -> None:
     done = CliRunner().invoke(app, ["install", "-i", "site", *options])
     assert isinstance(done.exception, PlatformError)
     assert (done.exception.code, done.exception.next) == (ExitCode.INVALID, "give --drain too")
+
+
+def test_more_work_than_people_read_is_counted_by_its_owners(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [
+        Hurt(Job(str(number), f"user{number % 2}", ("main",), "RUNNING", "9:00", ("n1",)), "fails")
+        for number in range(1, 101)
+    ]
+    planned(monkeypatch, Impact("n1", "slurm_controller", "100 slurm jobs", "x", (RESTART,), (*jobs, POD)))
+    text = " ".join(plan().split())
+    assert "50 jobs of user0: 2, 4, 6 ... fails" in text
+    assert "1 pods in team: web ends" in text
+    assert "platformctl -v plan -i " in text
+    assert "job 7 of user1" not in text
+    assert "job 7 of user1 (partition main, on n1, at most 9:00 left) fails" in " ".join(plan("-v").split())
+    assert len(json.loads(plan("--output", "json"))[0]["harms"]) == 101

@@ -48,6 +48,7 @@ def test_the_rules_drop_pod_traffic_both_ways_and_keep_strangers_from_the_cache(
     assert text.count(drop) == 2
     assert text.index("hook forward") < text.index(drop) < text.index("hook output") < text.rindex(drop)
     assert "tcp dport 3142 ip saddr != { 198.18.0.0/26, 198.51.100.0/26 } drop" in text
+    assert "tcp dport 3142 ip daddr != { 198.18.0.1, 198.51.100.1 } drop" in text
 
 
 @pytest.mark.lab

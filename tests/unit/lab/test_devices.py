@@ -21,6 +21,7 @@ def test_gpus_are_known_to_a_driver() -> None:
         "/dev/nvidia1",
         "/dev/nvidiactl",
         devices.KERNEL_LOG,
+        f"{devices.HARDWARE}/proc/driver/nvidia/version",
         f"{devices.HARDWARE}/proc/driver/nvidia/gpus/0000:00:00.0/information",
         f"{devices.HARDWARE}/proc/driver/nvidia/gpus/0000:01:00.0/information",
     ]

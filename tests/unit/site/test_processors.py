@@ -57,15 +57,30 @@ def test_the_shape_of_a_host() -> None:
     assert processors.shape((*PLAIN, Processor(4, 0, 0))) == {}
 
 
-def test_the_kubelet_reserves_what_is_slurms_and_what_is_nobodys() -> None:
-    host = {"node_owner": "shared", "node_slurm_cpus": "4,0-2", "node_slurm_memory_mib": 8192}
-    settings = processors.kubelet_settings(host)
-    assert settings["reservedSystemCPUs"] == "0-2,4"
-    assert settings["systemReserved"] == {"memory": "9216Mi"}
-    assert processors.kubelet_settings(host | {"node_system_memory_mib": 0})["systemReserved"] == {
-        "memory": "8192Mi"
-    }
-    assert settings["cpuManagerPolicyOptions"] == {"strict-cpu-reservation": "true"}
+def test_numbers_of_some_cpus_by_slurm() -> None:
+    assert processors.slurm_numbers("0,4", THREADED) == (0, 1)
+    assert processors.slurm_numbers("3", PLAIN) == (3,)
+    with pytest.raises(ProcessorError, match="0,4 are one core"):
+        processors.slurm_numbers("0", THREADED)
+
+
+# One socket of two NUMA nodes and four caches; CPUs of the second node have the lower numbers.
+PARTS = [(1, 2), (0, 0), (1, 3), (0, 1)]
+NESTED = "".join(
+    f"{cpu},{cpu},0,{node},{cpu}:{cpu}:{cpu}:{cache}\n" for cpu, (node, cache) in enumerate(PARTS)
+)
+
+
+@pytest.mark.parametrize(
+    ("counted", "sockets", "numbers"), [("socket", 1, (1,)), ("numa_node", 2, (2,)), ("l3cache", 4, (1,))]
+)
+def test_what_slurm_counts_as_a_socket_decides_its_numbers(
+    counted: str, sockets: int, numbers: tuple[int, ...]
+) -> None:
+    for text in (NESTED, NESTED.replace(":", ",")):
+        there = processors.processors(text, counted)
+        assert processors.shape(there)["sockets"] == sockets
+        assert processors.slurm_numbers("1", there) == numbers
 
 
 def test_only_a_shared_host_with_shares_is_divided() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from platformctl.engine.checking.proofs import devices, hosts, kubernetes, slurm
+from platformctl.engine.checking.proofs import devices, hosts, kubernetes, node_class, slurm
 from platformctl.engine.checking.proofs.health_check import HealthCheck
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.stages import STAGES, Stage
@@ -11,6 +11,7 @@ from platformctl.engine.stages import STAGES, Stage
 TABLE: Mapping[str, HealthCheck] = {
     "names": hosts.NAMES,
     "home": hosts.HOME,
+    "firewall": hosts.FIREWALL,
     "registry": hosts.REGISTRY,
     "containerd": hosts.RUNTIME,
     "pull": hosts.PULL,
@@ -19,6 +20,7 @@ TABLE: Mapping[str, HealthCheck] = {
     "etcd_space": kubernetes.ETCD_SPACE,
     "kubelet": kubernetes.KUBELET,
     "node": kubernetes.NODES,
+    "node_class": node_class.NODE_CLASS,
     "service_address": kubernetes.SERVICE_ADDRESS,
     "pod_network": kubernetes.POD_NETWORK,
     "flannel": kubernetes.NETWORK,
@@ -32,6 +34,7 @@ TABLE: Mapping[str, HealthCheck] = {
     "drains": slurm.OWN_DRAINS,
     "slurm_node": slurm.NODES,
     "device_health": devices.HEALTH,
+    "cdi": devices.CDI,
     "job_step": slurm.STEP,
     "container_command": slurm.WRAPPER,
     "slurmrestd": slurm.REST,

@@ -23,18 +23,19 @@ def _read(scene: Scene, _asked: str, code: int, output: str) -> Mapping[str, Out
     except (KeyError, TypeError, ValueError):
         return {}
     hosts = [scene.fleet.hosts[name] for name in scene.fleet.members(_NODE) if scene.has(name, _NODE)]
-    tables = {host.name: devices.plugin_rows(devices.on_host(host.variables, host.groups)) for host in hosts}
-    found = {name: outcome(rows, known[name]) for name, rows in tables.items() if rows and name in known}
+    tables = {host.name: devices.allocatable(devices.on_host(host.variables, host.groups)) for host in hosts}
+    found = {
+        name: outcome(wanted, known[name]) for name, wanted in tables.items() if wanted and name in known
+    }
     return found or {GLOBAL: Outcome(True, "no node of Kubernetes has devices")}
 
 
-def outcome(rows: list[dict[str, Any]], status: Mapping[str, Any]) -> Outcome:
+def outcome(wanted: Mapping[str, int], status: Mapping[str, Any]) -> Outcome:
     """Whether a node offers as many of each resource as its table has. A faulty device is not offered.
 
     status: of the node, as the API has it.
     """
     allocatable = status.get("allocatable") or {}
-    wanted = {row["resource"]: len(row["devices"]) * row["holders"] for row in rows}
     there = {name: int(allocatable.get(name) or 0) for name in wanted}
     lacking = [f"{there[name]} of {count} {name}" for name, count in wanted.items() if there[name] != count]
     if lacking:
@@ -73,3 +74,19 @@ echo "no device is faulty"
 HEALTH = HealthCheck(
     "device health", _watching, quick=True, patience=30, look=f"journalctl -u {_SERVICE} -n 50"
 )
+
+
+def _reads_cdi(_fleet: Fleet, host: Host) -> str:
+    """A site's own file may turn off what the role turns on. containerd says so when it starts a pod."""
+    if not devices.by_cdi(devices.on_host(host.variables, host.groups)):
+        return ""
+    return """
+said=$(containerd config dump 2>&1) || { echo "containerd cannot read its configuration"; exit 1; }
+case "$said" in
+  *"enable_cdi = true"*) echo "containerd reads CDI files" ;;
+  *) echo "containerd does not read CDI files, by which pods get devices (enable_cdi)"; exit 1 ;;
+esac
+"""
+
+
+CDI = HealthCheck("CDI", _reads_cdi, quick=True, of_group=_NODE, look="containerd config dump | grep cdi")

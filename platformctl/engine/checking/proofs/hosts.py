@@ -61,6 +61,12 @@ def _registry(fleet: Fleet, host: Host) -> str:
     return on_host("registry", f"https://{name}", authority(fleet))
 
 
+_PACKET_RULES = """
+nft list table inet platformctl >/dev/null 2>&1 ||
+  { echo "the table inet platformctl, which closes ports, is gone: systemctl restart platformctl-firewall"; exit 1; }
+"""
+
+
 _RUNTIME = """
 plugins=$(ctr --connect-timeout 3s plugins ls) || exit 1
 echo "$plugins" | awk '
@@ -86,6 +92,7 @@ echo "$image comes from the site's registry"
 NAMES = HealthCheck("names and users", _names, patience=10)
 # On a host without the mount, the stage would make homes on the local disk.
 HOME = HealthCheck("shared home", _home, quick=True, harmful=True, patience=10)
+FIREWALL = HealthCheck("packet rules", lambda _fleet, _host: _PACKET_RULES, quick=True, patience=5)
 REGISTRY = HealthCheck("registry", _registry, patience=60, look="journalctl -u docker-registry -n 50")
 RUNTIME = HealthCheck("containerd", lambda _fleet, _host: _RUNTIME, look="journalctl -u containerd -n 50")
 PULL = HealthCheck(

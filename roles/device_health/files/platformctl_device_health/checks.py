@@ -11,6 +11,7 @@ from typing import Any
 from platformctl_device_health import ports
 from platformctl_device_health.commands import Command
 from platformctl_device_health.gpus import Gpus
+from platformctl_device_health.nvml import Library
 
 XID, LINK, COMMAND = "xid", "link", "command"
 
@@ -35,13 +36,22 @@ def device(entry: Mapping[str, Any]) -> Device:
 
 
 class Checks:
-    """All checks of a host. hardware: the root folder below which /sys is; dev: where device files are."""
+    """All checks of a host. hardware: the root folder below which /sys is; dev: where device files are.
+
+    library: NVIDIA's, if there are GPUs of nvidia.
+    """
 
     def __init__(
-        self, devices: Sequence[Device], gpus: Gpus, hardware: Path, dev: Path = Path("/dev")
+        self,
+        devices: Sequence[Device],
+        gpus: Gpus,
+        hardware: Path,
+        dev: Path = Path("/dev"),
+        library: Library | None = None,
     ) -> None:
         self._devices = devices
         self._gpus = gpus
+        self._library = library
         self._hardware = hardware
         self._dev = dev
         self._commands = {
@@ -55,6 +65,8 @@ class Checks:
     def _fault(self, one: Device, file: str) -> str | None:
         # A GPU that failed may take its file along; the Xid says more.
         told = self._gpus.fault(file) if one.check == XID else ""
+        if not told and one.check == XID and self._library:
+            told = self._library.fault(file)
         if told:
             return told
         if not is_device(self._dev / file.removeprefix("/dev/")):

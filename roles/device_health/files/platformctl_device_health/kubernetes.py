@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from platformctl_device_health import features
 from platformctl_device_health.follower import SETTLED_SECONDS, UnansweredError
 
 Run = Callable[[Sequence[str], str], str]
@@ -20,6 +21,8 @@ Run = Callable[[Sequence[str], str], str]
 CONDITION = "DeviceFault"
 KUBELET = Path("/etc/kubernetes/kubelet.conf")
 _SECONDS = 10
+LABELS_SECONDS = 300.0
+"""How often it is looked whether the labels are still there. Asking for a node costs the API little."""
 
 
 class Node:
@@ -48,6 +51,23 @@ class Node:
                 self._kubectl("replace", f"--raw={status}", "--filename=-", data=json.dumps(node))
         except (KeyError, TypeError) as error:
             raise UnansweredError(f"kubectl prints no node: {error!r}") from error
+        return again
+
+    def label(self, text: str) -> float | None:
+        """Let the labels of features.LABELS be these, as JSON. See Follower."""
+        again = LABELS_SECONDS if text else None
+        node = self._read() if self._kubelet.exists() else None
+        if node is None:
+            return again
+        try:
+            there = node["metadata"].get("labels") or {}
+        except (AttributeError, KeyError, TypeError) as error:
+            raise UnansweredError(f"kubectl prints no node: {error!r}") from error
+        wanted = json.loads(text) if text else {}
+        changes = [f"{name}={value}" for name, value in wanted.items() if there.get(name) != value]
+        changes += [f"{name}-" for name in features.LABELS if name in there and name not in wanted]
+        if changes and features.THEIRS not in there:
+            self._kubectl("label", "node", self._name, "--overwrite", *changes)
         return again
 
     def _read(self) -> Any:

@@ -91,6 +91,10 @@ class Node:
             self._drain(text, ours.before if ours else shown.reason, bool(ours))
         return SETTLED_SECONDS
 
+    def details(self) -> str:
+        """What Slurm says of the node, with what its jobs hold. Raises UnansweredError."""
+        return self._run(["scontrol", "--oneliner", "--details", "show", "node", self._name])
+
     def _drain(self, text: str, before: str, drained: bool) -> None:
         """Set our drain, or its new reason. Noted before, so that it is known to be ours after a kill."""
         drain = Drain(text, before=before)

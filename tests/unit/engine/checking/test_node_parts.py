@@ -30,8 +30,11 @@ def errors(changes: dict[str, Any] | None = None, **parts: Any) -> list[Finding]
 
 def test_a_host_is_asked_for_its_files_and_only_a_divided_one_for_its_cpus() -> None:
     files = ["/dev/nvidia0", "/dev/nvidia1", "/dev/nvidiactl"]
-    assert node_parts.question(HOST) == {"files": files, "cdi": [], "processors": True}
-    assert node_parts.question({"node_owner": "slurm"}) == {"files": [], "cdi": [], "processors": False}
+    asked, plain = node_parts.question(HOST), node_parts.question({"node_owner": "slurm"})
+    assert (asked["files"], asked["cdi"], asked["processors"], asked["nvidia"]) == (files, [], True, True)
+    assert (plain["files"], plain["cdi"], plain["processors"], plain["nvidia"]) == ([], [], False, False)
+    assert (asked["hugepages"], plain["hugepages"]) == (False, False)
+    assert node_parts.question({"node_system_cpus": "0"})["processors"]
 
 
 def test_a_host_that_has_all_is_fine() -> None:
@@ -116,3 +119,54 @@ def test_the_probe_tells_devices_from_other_files() -> None:
     assert answer["missing"] == ["/dev/missing", "/etc/hosts"]
     assert "\n0,0,0" in answer["lscpu"]
     assert probe._parts({"files": []})["lscpu"] == ""
+
+
+NUMA = "# CPU,Core,Socket,Node,,L3\n0,0,0,0,,0\n1,0,0,0,,0\n2,1,1,1,,1\n3,1,1,1,,1\n"
+KEPT = {"2048": {"": 10, "0": 10, "1": 0}}
+
+
+@pytest.mark.parametrize(
+    ("variables", "check", "words"),
+    [
+        ({"node_system_cpus": "4"}, "processors", "the host has no CPU 4; it has 0-3"),
+        ({"node_system_cpus": "0"}, "processors", "CPUs 0-1 are one core, and only some of them are meant"),
+        ({"node_system_cpus": "0-3"}, "processors", "all 4 CPUs are kept back or Slurm's"),
+        (
+            {"node_memory_manager": {"policy": "static", "reserved_on": [2]}},
+            "numa",
+            "it has no NUMA node 2, only 0-1",
+        ),
+        ({"node_hugepages": [{"size": "2Mi", "count": 1, "numa_node": 3}]}, "numa", "no NUMA node 3"),
+        ({"node_hugepages": [{"size": "1Gi", "count": 1}]}, "hugepages", "no huge pages of 1Gi"),
+        (
+            {"node_hugepages": [{"size": "2Mi", "count": 60}]},
+            "hugepages",
+            "100 MiB more are to be huge pages, and 64 MiB are free",
+        ),
+    ],
+)
+def test_a_class_that_the_hardware_does_not_have(variables: dict[str, Any], check: str, words: str) -> None:
+    asked = subject(parts={"lscpu": NUMA, "hugepages": KEPT, "available": 64 * 2**20})
+    found = judge([replace(asked, variables={"node_owner": "kubernetes", **variables})])
+    (error,) = [one for one in found if one.level is Level.ERROR]
+    assert error.check == check
+    assert words in error.found
+
+
+def test_a_class_that_the_hardware_has() -> None:
+    asked = subject(parts={"lscpu": NUMA, "hugepages": KEPT, "available": 64 * 2**20})
+    variables = {
+        "node_owner": "kubernetes",
+        "node_system_cpus": "0-1",
+        "node_memory_manager": {"policy": "static", "reserved_on": [1]},
+        "node_hugepages": [{"size": "2Mi", "count": 30}],
+    }
+    assert [f for f in judge([replace(asked, variables=variables)]) if f.level is Level.ERROR] == []
+
+
+def test_the_probe_tells_the_huge_pages_of_the_kernel() -> None:
+    probe = load("roles/preflight/library/host_probe.py")
+    answer = probe._parts({"hugepages": True})
+    for path in Path("/sys/kernel/mm/hugepages").glob("hugepages-*kB"):
+        assert answer["hugepages"][path.name[10:-2]][""] == int((path / "nr_hugepages").read_text())
+    assert answer["available"] > 0

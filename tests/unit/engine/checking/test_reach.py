@@ -100,3 +100,10 @@ def test_what_a_site_may_do_without_is_a_warning() -> None:
     (client, server) = reach.judge({way: "no answer"}, frozenset(), frozenset(["n1", "n2"]))
     assert {client.level, server.level} == {Level.WARNING}
     assert client.remedy == "set SrunPortRange"
+
+
+def test_a_refusal_of_our_own_rules_is_no_finding() -> None:
+    """A host that is new to the site is not in them yet."""
+    assert SLURM.guarded
+    assert reach.judge({SLURM: "refused"}, frozenset({("ctl1", "tcp", 6817)}), frozenset({"n1"})) == []
+    assert reach.judge({SLURM: "refused"}, frozenset(), frozenset({"n1"}))

@@ -74,6 +74,7 @@ def test_the_router_knows_the_sites_users_and_slurm() -> None:
                 "home": "/home/alice",
             }
         ],
+        "disabledUsers": [],
         "groups": [{"name": "physics", "gid": 20001}],
         "home": {"path": "/home"},
         "slurm": {

@@ -288,3 +288,44 @@ def test_each_scope_belongs_to_one_scheduler() -> None:
         scope for scope in Scope if "POD" in scope.name or scope.name in ("HOST_UNFIT", "HOST_HOLDERS")
     }
     assert set(impact._SCOPES) | {Scope.NODE_HOLDERS} == set(Scope)
+
+
+def test_another_class_of_a_node_concerns_all_its_pods() -> None:
+    for name, value in (
+        ("node_cpu_manager", {"policy": "static"}),
+        ("node_topology_manager", {"policy": "restricted"}),
+        ("node_memory_manager", {"policy": "static"}),
+        ("node_hugepages", [{"size": "2Mi", "count": 8}]),
+    ):
+        found = impacts(WORK, own={"k1": {name: value}})
+        assert names(found) == {"kubernetes_node": {"web"}}, name
+        (hurt,) = [hurt for one in found for hurt in one.hurt]
+        assert "forgets what pods have" in hurt.words
+
+
+def test_cpus_for_the_system_concern_pods_that_have_some_alone_or_do_not_fit() -> None:
+    work = Work(JOBS, PODS, {"k1": node(cpu=4, memory=16384 * MIB)})
+    assert harmed(own={"k1": {"node_system_cpus": "0"}}, work=work) == {}
+    assert harmed(own={"k1": {"node_system_cpus": "0-3"}}, work=work) == {"kubernetes_node": {"web"}}
+    static = {"node_cpu_manager": {"policy": "static"}, "node_system_cpus": "0"}
+    changed = static | {"node_system_cpus": "0-1"}
+    assert harmed(own={"k1": changed}, earlier={"k1": static}, work=work) == {"kubernetes_node": {"web"}}
+
+
+def test_memory_for_the_system_concerns_pods_that_do_not_fit() -> None:
+    pods = (pod("web", "k1", memory=1024 * MIB),)
+    work = Work((), pods, {"k1": node(cpu=4, memory=2048 * MIB)})
+    assert harmed(own={"k1": {"node_system_memory_mib": 512}}, work=work) == {}
+    assert harmed(own={"k1": {"node_system_memory_mib": 1024}}, work=work) == {"kubernetes_node": {"web"}}
+
+
+def test_cpus_for_the_system_concern_jobs_on_them() -> None:
+    kept = {cpus: {"n1": {"node_system_cpus": cpus}} for cpus in ("0", "0-1", "1")}
+    assert harmed(own=kept["0"]) == {"slurm_controller": {"1", "2"}}
+    assert harmed(own=kept["0-1"], earlier=kept["0"]) == {"slurm_controller": {"1", "2"}}
+    assert harmed(own=kept["0"], earlier=kept["0-1"]) == {}
+    assert harmed(own={"n1": {"slurm_node_core_spec_count": 1}}) == {"slurm_controller": {"1", "2"}}
+
+
+def test_what_counts_as_a_socket_concerns_all_jobs() -> None:
+    assert harmed({"slurm_controller_socket": "numa_node"}) == {"slurm_controller": {"1", "2", "5"}}

@@ -32,6 +32,10 @@ class Sides:
         class Node:
             def __init__(self, *_: object) -> None: ...
 
+            def label(self, text: str) -> float | None:
+                assert text == ""
+                return None
+
             def bring(self, text: str) -> float | None:
                 assert text == ""
                 sides.heard.append(side)

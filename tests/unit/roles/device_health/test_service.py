@@ -89,6 +89,10 @@ def settings(tmp_path: Path) -> dict[str, Any]:
         "harmless_xids": [62],
         "fatal_xids": [13],
         "devices": rows,
+        "gpu_seconds": 300,
+        "metrics_folder": str(tmp_path / "metrics"),
+        "offered": {"slurm": {"gpu": 1}, "kubernetes": {"nvidia.com/gpu": 2}},
+        "offered_gpus": [{"file": "/dev/nvidia1", "holders": 2}],
         "slurm": True,
         "kubernetes": True,
     }

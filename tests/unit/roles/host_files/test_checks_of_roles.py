@@ -26,6 +26,7 @@ PROGRAMS = {
     "/etc/slurm/slurmdbd.conf": "slurmdbd",
     "/etc/mysql/*": "mariadbd",
     "*/haproxy.cfg": "haproxy",
+    "*.nft": "nft",
 }
 # host_files tries these by itself.
 BY_ITSELF = (
@@ -43,10 +44,15 @@ UNTRIED = (
     "/usr/local/*",
     "/etc/kubernetes/apiserver/hosts.json",
     "/etc/crictl.yaml",
+    # Their task's own command tries them.
+    "/etc/security/platformctl_users",
+    "/etc/pam.d/platformctl-sshd",
+    "/etc/ssh/sshd_config.d/*",
     "{{ _slurm_controller_hardware_file }}",
     "{{ _slurm_controller_processors_file }}",
     "{{ _device_health_files }}",
     "{{ _slurm_node_image_files }}",
+    "/etc/platformctl/hugepages.json",
 )
 # Their work is done when they have started.
 ONE_SHOT = ("systemd-modules-load.service", "systemd-sysctl.service")

@@ -46,7 +46,7 @@ def test_a_kubelet_with_devices_tells_soon_of_a_faulty_one() -> None:
 def test_hosts_that_offer_the_same_have_one_plugin() -> None:
     found = classes.kubernetes_device_classes(list(HOSTS), HOSTS)
     assert sorted(len(one["rows"][0]["devices"]) for one in found) == [1, 2]
-    labels = parts.kubernetes_device_labels(list(HOSTS), HOSTS).splitlines()
+    labels = parts.kubernetes_node_labels(list(HOSTS), HOSTS).splitlines()
     of = {line.split()[0]: line.partition("device-class=")[2] for line in labels if "device-class" in line}
     assert of.keys() == {"n1", "n2", "n3"}
     assert of["n1"] == of["n2"] != of["n3"]
@@ -85,48 +85,75 @@ def host(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def forget(host: Path, *words: str) -> str:
-    text = (ROLES / "kubernetes_kubelet/files/forget_cpus.sh").read_text()
-    text = text.replace("=/var/", f"={host}/var/").replace("=/etc/", f"={host}/etc/")
+def forget(host: Path, wanted: dict[str, Any]) -> str:
+    text = (ROLES / "kubernetes_kubelet/files/forget_pods.py").read_text()
+    for folder in ("var", "etc", "sys"):
+        text = text.replace(f'"/{folder}/', f'"{host}/{folder}/')
     environment = {"PATH": f"{host}/bin:{os.environ['PATH']}"}
+    command = ["python3", "-c", text, *parts.kubelet_checkpointed({})]
     done = subprocess.run(
-        ["sh", "-c", text, "forget_cpus", *words], capture_output=True, text=True, check=True, env=environment
+        command, input=nice(wanted), capture_output=True, text=True, check=True, env=environment
     )
     return done.stdout
 
 
-SETTINGS = {
-    "none": {"kind": "KubeletConfiguration"},
-    "static": {"cpuManagerPolicy": "static", "reservedSystemCPUs": "0-3"},
-    "one": {"cpuManagerPolicy": "static", "reservedSystemCPUs": "0"},
+def nice(settings: dict[str, Any]) -> str:
+    """As Ansible's to_nice_yaml writes it."""
+    return yaml.safe_dump(settings, indent=4, allow_unicode=True, default_flow_style=False)
+
+
+STATIC = {"cpuManagerPolicy": "static", "reservedSystemCPUs": "0-3", "kind": "KubeletConfiguration"}
+MEMORY = {
+    "memoryManagerPolicy": "Static",
+    "reservedMemory": [{"numaNode": node, "limits": {"memory": "1048576"}} for node in (0, 1)],
 }
 
 
 @pytest.mark.parametrize(
-    ("ran_with", "words", "forgets"),
+    ("ran_with", "wanted", "forgets"),
     [
-        ("none", ("none", ""), False),
-        ("static", ("static", "0-3"), False),
-        ("one", ("static", "0"), False),
-        ("none", ("static", "0-3"), True),
-        ("static", ("static", "0-4"), True),
-        ("static", ("none", ""), True),
+        ({"kind": "KubeletConfiguration"}, {"serverTLSBootstrap": True}, False),
+        (STATIC, STATIC | {"serverTLSBootstrap": True, "evictionHard": {"memory.available": "1Gi"}}, False),
+        (STATIC | {"reservedSystemCPUs": "0"}, STATIC | {"reservedSystemCPUs": "0"}, False),
+        ({}, STATIC, True),
+        (STATIC, STATIC | {"reservedSystemCPUs": "0-4"}, True),
+        (STATIC, {}, True),
+        (STATIC, STATIC | {"cpuManagerPolicyOptions": {"full-pcpus-only": "true"}}, True),
+        (STATIC, STATIC | {"topologyManagerPolicy": "restricted"}, True),
+        (STATIC, STATIC | MEMORY, True),
+        (MEMORY, MEMORY, False),
+        (MEMORY, MEMORY | {"reservedMemory": MEMORY["reservedMemory"][:1]}, True),
     ],
 )
-def test_the_kubelet_forgets_cpus_only_when_they_are_given_away_otherwise(
-    host: Path, ran_with: str, words: tuple[str, ...], forgets: bool
+def test_the_kubelet_forgets_pods_only_when_they_get_other_cpus_or_memory(
+    host: Path, ran_with: dict[str, Any], wanted: dict[str, Any], forgets: bool
 ) -> None:
-    notes = host / "var/lib/kubelet/cpu_manager_state"
-    notes.write_text("{}")
-    settings = yaml.safe_dump(SETTINGS[ran_with])
-    (host / "etc/kubernetes/kubelet.conf.d/50-platformctl.conf").write_text(settings)
-    assert forget(host, *words) == ("forgot\n" if forgets else "")
-    assert notes.exists() == (not forgets)
+    notes = [host / "var/lib/kubelet" / name for name in ("cpu_manager_state", "memory_manager_state")]
+    for path in notes:
+        path.write_text("{}")
+    (host / "etc/kubernetes/kubelet.conf.d/50-platformctl.conf").write_text(nice(ran_with))
+    assert forget(host, wanted) == ("forgot\n" if forgets else "")
+    assert [path.exists() for path in notes] == [not forgets] * 2
     assert (host / "said").exists() == forgets
 
 
+@pytest.mark.parametrize(("pages", "forgets"), [(8, False), (4, True)])
+def test_the_kubelet_forgets_pods_if_the_kernel_keeps_other_huge_pages(
+    host: Path, pages: int, forgets: bool
+) -> None:
+    folder = host / "sys/devices/system/node/node0/hugepages/hugepages-2048kB"
+    folder.mkdir(parents=True)
+    (folder / "nr_hugepages").write_text(f"{pages}\n")
+    noted = {"hugepages-2Mi": {"total": 8 * 2**21}, "memory": {"total": 1}}
+    notes = host / "var/lib/kubelet/memory_manager_state"
+    notes.write_text(json.dumps({"policyName": "Static", "machineState": {"0": {"memoryMap": noted}}}))
+    (host / "etc/kubernetes/kubelet.conf.d/50-platformctl.conf").write_text(nice(MEMORY))
+    assert forget(host, MEMORY) == ("forgot\n" if forgets else "")
+    assert notes.exists() == (not forgets)
+
+
 def test_a_host_without_a_kubelet_forgets_nothing(host: Path) -> None:
-    assert forget(host, "static", "0") == ""
+    assert forget(host, STATIC) == ""
 
 
 def label(host: Path, wanted: str, labels: dict[str, str]) -> list[str]:
@@ -137,7 +164,7 @@ def label(host: Path, wanted: str, labels: dict[str, str]) -> list[str]:
         f"#!/bin/sh\n[ \"$1\" = get ] && printf '%s' '{there}' || echo \"$@\" >> {host}/said\n"
     )
     program.chmod(0o755)
-    text = (ROLES / "kubernetes_node/files/label_devices.sh").read_text().replace("/run", str(host))
+    text = (ROLES / "kubernetes_node/files/label_nodes.sh").read_text().replace("/run", str(host))
     environment = {"PATH": f"{host}/bin:{os.environ['PATH']}"}
     subprocess.run(["sh", "-c", text, "label", "n1"], input=wanted, text=True, check=True, env=environment)
     return (host / "said").read_text().splitlines() if (host / "said").exists() else []
@@ -147,12 +174,13 @@ OTHERS = {"platformctl.io/owner": "shared", "kubernetes.io/hostname": "n1"}
 
 
 def test_labels_become_what_the_table_says(host: Path) -> None:
-    wanted = parts.kubernetes_device_labels(["n2"], HOSTS).replace("n2 ", "n1 ")
-    there = {"devices.platformctl.io/gpu": "present", "platformctl.io/device-class": "old", **OTHERS}
+    wanted = parts.kubernetes_node_labels(["n2"], HOSTS).replace("n2 ", "n1 ")
+    gone = {"devices.platformctl.io/gpu": "present", "runtimes.platformctl.io/kata": "present"}
+    there = {**gone, "platformctl.io/device-class": "old", **OTHERS}
     changes = label(host, wanted, there)
     assert "label --overwrite node n1 devices.platformctl.io/fpga=present" in changes
-    assert "label node n1 devices.platformctl.io/gpu-" in changes
-    assert len(changes) == 3
+    assert {f"label node n1 {name}-" for name in gone} <= set(changes)
+    assert len(changes) == 4
     new = dict(line.split()[1].split("=") for line in wanted.splitlines())
     (host / "said").unlink()
     assert label(host, wanted, new | OTHERS) == []

@@ -65,8 +65,31 @@ def test_limits_that_differ_are_set_in_one_command():
 
 def test_the_names_of_those_who_got_an_association_are_kept(tmp_path):
     record = tmp_path / "before" / "associations.json"
-    module.write(record, {"bob", "alice"})
+    module.write(record, ["alice", "bob"])
     assert record.read_text() == '["alice", "bob"]\n'
     assert (record.stat().st_mode & 0o777, record.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    module.write(record, set())
+    module.write(record, [])
     assert record.read_text() == "[]\n"
+
+
+def test_a_disabled_user_may_submit_nothing_and_gets_the_old_limit_back():
+    where = ["modify", "user", "where", "name=bob"]
+    have = {"bob": {"physics": "500", "maths": ""}}
+    found, kept = module.stopping("c", ["bob"], have, {})
+    assert found == [
+        [*where, "account=maths", "cluster=c", "set", "maxsubmitjobs=0"],
+        [*where, "account=physics", "cluster=c", "set", "maxsubmitjobs=0"],
+    ]
+    assert kept == {"bob": {"physics": "500", "maths": ""}}
+    stopped = {"bob": {"physics": "0", "maths": "0"}}
+    assert module.stopping("c", ["bob"], stopped, kept) == ([], kept)
+    found, kept = module.stopping("c", [], stopped, kept)
+    assert found == [
+        [*where, "account=maths", "cluster=c", "set", "maxsubmitjobs=-1"],
+        [*where, "account=physics", "cluster=c", "set", "maxsubmitjobs=500"],
+    ]
+    assert kept == {}
+
+
+def test_a_disabled_user_without_associations_needs_no_limit():
+    assert module.stopping("c", ["bob"], {}, {}) == ([], {"bob": {}})

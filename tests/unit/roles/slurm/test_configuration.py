@@ -144,6 +144,44 @@ def test_only_nodes_with_shares_are_divided():
     assert config.slurm_split_nodes(["n1", "n2", "n3"], hosts) == ["n1"]
 
 
+THREADED = "# CPU,Core,Socket,Node,L3\n" + "".join(
+    f"{cpu},{cpu % 4},0,0,{cpu % 4 // 2}\n" for cpu in range(8)
+)
+
+
+def test_a_node_keeps_cpus_and_memory_for_the_system():
+    host = {
+        "node_owner": "slurm",
+        "node_system_cpus": "0,4",
+        "node_system_memory_mib": 1000,
+        "node_hugepages": [{"size": "1Gi", "count": 2}, {"size": "2Mi", "count": 10}],
+        "slurm_node_cpu_bind": "ldom",
+    }
+    hardware = {"n1": {"cpus": 8, "memory_mib": 16000}}
+    line = config.slurm_node_line("n1", host, hardware, {"n1": THREADED})
+    assert line == (
+        "NodeName=n1 NodeAddr=n1 Sockets=1 CoresPerSocket=4 ThreadsPerCore=2 CPUs=8 RealMemory=15680 "
+        "CpuBind=ldom CpuSpecList=0-1 MemSpecLimit=3068 State=UNKNOWN"
+    )
+    caches = config.slurm_node_line("n1", host, hardware, {"n1": THREADED}, "l3cache")
+    assert " Sockets=2 CoresPerSocket=2 ThreadsPerCore=2 " in caches
+    assert config.slurm_counted_nodes(["n1", "n2"], {"n1": host, "n2": {"node_owner": "slurm"}}) == ["n1"]
+    counted = config.slurm_node_line("n1", {"slurm_node_core_spec_count": 1}, hardware)
+    assert " CoreSpecCount=1 " in counted
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"node_system_cpus": "0"}, "node_system_cpus of n1: CPUs 0,4 are one core"),
+        ({"node_hugepages": [{"size": "1Gi", "count": 16}]}, "n1 has 15680 MiB for jobs"),
+    ],
+)
+def test_what_a_node_cannot_keep_is_refused(changes, why):
+    with pytest.raises(AnsibleFilterError, match=why):
+        config.slurm_node_line("n1", changes, {"n1": {"cpus": 8, "memory_mib": 16000}}, {"n1": THREADED})
+
+
 def test_the_table_of_devices_is_offered_beside_what_is_written_by_hand():
     host = {
         "node_owner": "shared",

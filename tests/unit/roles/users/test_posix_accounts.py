@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -312,3 +313,50 @@ def test_a_home_is_changed_while_its_user_is_logged_in(
         "carol:x:1000:1000:C:/home/carol:/bin/zsh",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["passwd"]
+
+
+def shadow_of(day: str) -> str:
+    return f"alice:!*:20000:0:99999:7::{day}:\n"
+
+
+def test_the_account_of_a_disabled_user_expires_and_comes_back_as_it_was(host: Any) -> None:
+    plan = host([OURS], GROUPS, RECORD, shadow_of("30000"), disabled=["alice"])
+    assert plan.expiries() == [["usermod", "--expiredate", "1", "alice"]]
+    plan.note()
+    assert plan.record.expired == {"alice": "30000"}
+    disabled = {**RECORD, "expired": {"alice": "30000"}}
+    assert host([OURS], GROUPS, disabled, shadow_of("1"), disabled=["alice"]).expiries() == []
+    again = host([OURS], GROUPS, disabled, shadow_of("1"))
+    assert again.expiries() == [["usermod", "--expiredate", "30000", "alice"]]
+
+
+def test_a_new_user_who_is_disabled_expires_after_being_made(host: Any) -> None:
+    plan = host(disabled=["alice"])
+    assert plan.creation() != []
+    assert plan.expiries() == [["usermod", "--expiredate", "1", "alice"]]
+
+
+def test_a_disabled_user_who_leaves_is_only_removed(host: Any) -> None:
+    record = {**RECORD, "expired": {"alice": ""}}
+    plan = host([OURS], GROUPS, record, shadow_of("1"), accounts=[], disabled=["alice"])
+    assert plan.removals()[0] == ["userdel", "alice"]
+    assert plan.expiries() == []
+
+
+def test_what_a_login_runs_is_told_from_a_job(tmp_path: Path) -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        assert not database._in_job(child.pid)
+    finally:
+        child.kill()
+        child.wait()
+    # A process whose parent has the name of a job's step.
+    step = tmp_path / "slurmstepd"
+    step.symlink_to("/bin/sh")
+    parent = subprocess.Popen([step, "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert parent.stdout
+        assert database._in_job(int(parent.stdout.readline()))
+    finally:
+        parent.kill()
+        parent.wait()

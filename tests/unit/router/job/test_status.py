@@ -214,3 +214,12 @@ def test_the_file_that_a_job_names_is_known_at_once_and_stays() -> None:
         {"metadata": {}, "spec": {"slurm": {"output": "x"}}, "status": {"backend": "kubernetes"}}
     )
     assert status.followed(on_kubernetes, seen)["output"] == seen.output
+
+
+def test_a_job_with_rdma_has_a_condition_that_says_which() -> None:
+    fast = replace(TICKET, job=replace(TICKET.job, rdma={"rdma/hca": "1"}))
+    changes = status.submitted(job(), fast, "kubernetes", "why", "7")
+    assert conditions(changes)["Transport"] == ("True", "RDMA")
+    # The next attempt may be of a job without.
+    again = status.submitted(job(conditions=changes["conditions"]), TICKET, "kubernetes", "why", "8")
+    assert "Transport" not in conditions(again)

@@ -1,6 +1,8 @@
 """The health check of devices, by what the API says of nodes."""
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,3 +69,26 @@ def test_a_node_that_is_not_installed_yet_is_not_missed() -> None:
 @pytest.mark.parametrize(("code", "output"), [(1, "refused"), (0, "no JSON"), (0, "[]")])
 def test_an_api_that_does_not_answer_is_told_elsewhere(code: int, output: str) -> None:
     assert CHECK.read(Scene(make_fleet({"n1": ("kubernetes_node",)})), "ctl1", code, output) == {}
+
+
+@pytest.mark.parametrize(
+    ("row", "asked"),
+    [({}, False), ({"offered_by": "nvidia-device-plugin"}, True), ({"cdi": ["nvidia.com/gpu=0"]}, True)],
+)
+@pytest.mark.parametrize(("dumped", "code"), [("    enable_cdi = true", 0), ("    enable_cdi = false", 1)])
+def test_containerd_reads_cdi_files_where_devices_come_by_them(
+    row: dict[str, Any], asked: bool, dumped: str, code: int, tmp_path: Path
+) -> None:
+    fleet = make_fleet({"n1": ("kubernetes_node",)})
+    variables: dict[str, Any] = fleet.hosts["n1"].variables  # type: ignore[assignment]
+    gpu = {"kind": "gpu", "vendor": "nvidia", "files": ["/dev/nvidia0"], **row}
+    variables |= {"node_owner": "kubernetes", "node_devices": [gpu]}
+    script = TABLE["cdi"].script(fleet, fleet.hosts["n1"])
+    assert bool(script) is asked
+    program = tmp_path / "containerd"
+    program.write_text(f"#!/bin/sh\necho '{dumped}'\n")
+    program.chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", script], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, check=False
+    )
+    assert done.returncode == (code if asked else 0)
