@@ -324,7 +324,7 @@ STAGES: tuple[Stage, ...] = (
         "kubernetes_control_plane",
         ("kubernetes_control_plane",),
         each("containerd") + every("registry"),
-        modules=_NODE_PARTS,
+        modules=(*_NODE_PARTS, *_RUNTIMES),
         artifacts=(*_NODE_BINARIES, "etcdctl", "*/kube-*", "*/etcd", "*/coredns", "*/pause"),
         peers=(Peers("kubernetes_control_plane"),),
         units=(

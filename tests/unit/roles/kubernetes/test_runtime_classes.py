@@ -32,6 +32,7 @@ def config(host: str) -> dict[str, Any]:
     text = rendered(
         "roles/containerd/templates/config.toml.j2",
         _containerd_pause="pause:1",
+        _containerd_cdi=False,
         _containerd_runtimes=containerd.containerd_runtimes(HOSTS[host], host, False),
         containerd_restrict_oom_score_adj=False,
         containerd_systemd_cgroup=False,

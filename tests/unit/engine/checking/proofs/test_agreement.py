@@ -23,8 +23,8 @@ GROUPS = {
     "k2": ("containerd", "kubernetes_node"),
     "s1": ("munge", "slurm_node"),
 }  # fmt: skip
-# Another plugin offers it, so that the API's answers here need not count it.
-CARD = {"kind": "other", "name": "card", "files": ["/dev/card0"], "offered_by": "plugin"}
+# A DRA driver offers it, so that the API's answers here need not count it, and by CDI.
+CARD = {"kind": "other", "name": "card", "files": ["/dev/card0"], "offered_by": "dra"}
 FLEET = make_fleet(
     GROUPS,
     {
