@@ -9,7 +9,7 @@ from platformctl.clients.helm import Helm, Release
 from platformctl.clients.kubeconfig import private_file
 from platformctl.clients.kubernetes import ApiError, KubernetesClient, from_document
 from platformctl.engine import loading
-from platformctl.engine.cluster import access, claims, queues, workloads
+from platformctl.engine.cluster import access, claims, queues, quotas, workloads
 from platformctl.engine.cluster.workloads import Say
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.releases import NAMESPACE, RELEASES, SLURM_KEY_SECRET, ChartRelease
@@ -31,6 +31,8 @@ async def apply(fleet: Fleet, index: Mapping[str, Any], say: Say = lambda _: Non
             await _come_back(fleet, client)
             helm = Helm(fleet.store / "bin" / "helm", path)
             changed = await _ensure(client, helm, wanted, say)
+            if not await quotas.until_counted(client):
+                say("the cluster does not count Jobs yet, and refuses them until it does")
             names = [release.name for release, did in zip(wanted, changed, strict=True) if did]
             return names + (["queues"] if await _queues(fleet, client) else [])
 
