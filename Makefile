@@ -76,10 +76,11 @@ bench: setup ## Measure, and say what got worse (RUNS=N: how often; FAIL=1: exit
 	@$(if $(filter-out 0 1,$(FAIL)),$(error FAIL=$(FAIL)? FAIL=1 fails when something got worse)):
 	@.venv/bin/python -m tests.benchmarks $(if $(RUNS),--runs $(RUNS)) $(if $(filter 1,$(FAIL)),--fail-on-worse)
 
-docs: setup ## Write variables.md, chart-values.md and benchmarks.md in docs/ again from what they describe
+docs: setup ## Write variables.md, chart-values.md, benchmarks.md and cis.md in docs/ again from what they describe
 	@$(PLATFORMCTL) schema --markdown > docs/variables.md
 	@.venv/bin/python -m tests.chart_values > docs/chart-values.md
 	@.venv/bin/python -m tests.benchmarks.document > docs/benchmarks.md
+	@.venv/bin/python -m tests.cis > docs/cis.md
 
 pictures: setup ## Record the pictures of the README on a lab of its own
 	@.venv/bin/python docs/record.py demo docs/demo.svg --lab pictures

@@ -27,6 +27,7 @@ _ORDER = (
     "test_node_classes",
     "test_install",
     "test_platform",
+    "test_cis",
     "test_slurm",
     "test_slurm_rest",
     "test_kubernetes",

@@ -126,4 +126,6 @@ else
   /usr/local/sbin/platformctl-kubelet-certificates "$node" >&2
   echo made
 fi
+# kubeadm makes it readable for everybody.
+chmod 0600 /var/lib/kubelet/config.yaml
 printf '%s\n' "$wanted" > .platformctl-applied

@@ -48,6 +48,7 @@ def test_the_cluster_and_its_certificates(name: str) -> None:
         kubernetes_control_plane_audit_max_backups=10,
         kubernetes_control_plane_etcd_quota_mib=4096,
         _kubernetes_control_plane_digest="",
+        _kubernetes_kubelet_ciphers=["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"],
         _kubernetes_control_plane_endpoint="api.7",
         _kubernetes_control_plane_images={
             "registry.k8s.io/etcd": {"tag": "3"},
