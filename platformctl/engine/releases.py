@@ -69,7 +69,9 @@ def _network(fleet: Fleet) -> dict[str, Any]:
         return [each for variables in named for each in port_rules.addresses(variables)]
 
     return {
-        "policies": bool(variables.get("kubernetes_network_policies", default("kubernetes_network_policies", bool))),
+        "policies": bool(
+            variables.get("kubernetes_network_policies", default("kubernetes_network_policies", bool))
+        ),
         "api": port_rules.networks(hosts("kubernetes_control_plane")),
         "internet": bool(variables.get("kubernetes_network_internet", True)),
         "closed": port_rules.networks(

@@ -20,19 +20,20 @@ def site(members: Members, trusted: Iterable[str]) -> dict[str, Any]:
     protocol, and asked_for_pods, closed_to_users: elements ADDRESS . PORT of sets.
     """
     return {
-        "sources": {"": _families(trusted)} | {
-            group: _families([*_addresses(hosts.values()), *trusted]) for group, hosts in members.items()
-        },
+        "sources": {"": _families(trusted)}
+        | {group: _families([*_addresses(hosts.values()), *trusted]) for group, hosts in members.items()},
         "closed_to_pods": {
-            protocol: _elements(members, lambda port, udp=udp: port.udp == udp and port.pods is Pods.NEVER)
-            for protocol, udp in (("tcp", False), ("udp", True))
+            "tcp": _elements(members, lambda port: not port.udp and port.pods is Pods.NEVER),
+            "udp": _elements(members, lambda port: port.udp and port.pods is Pods.NEVER),
         },
         "asked_for_pods": _elements(members, lambda port: port.pods is Pods.BY_POLICY),
         "closed_to_users": _elements(members, lambda port: not port.users and not port.udp),
     }
 
 
-def of_host(found: Mapping[str, Any], groups: Iterable[str], variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+def of_host(
+    found: Mapping[str, Any], groups: Iterable[str], variables: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """The ports that a host of these groups protects, and from where each can be reached.
 
     found: what `site` returned.
@@ -53,7 +54,9 @@ def of_host(found: Mapping[str, Any], groups: Iterable[str], variables: Mapping[
             },
         )
         for family in ("ip", "ip6"):
-            row[family] = _collapsed([*row.get(family, ()), *(each for one in sources for each in one[family])])
+            row[family] = _collapsed(
+                [*row.get(family, ()), *(each for one in sources for each in one[family])]
+            )
     return list(rows.values())
 
 
@@ -72,7 +75,7 @@ def addresses(variables: Mapping[str, Any]) -> list[str]:
 
 
 def collapsed(found: Iterable[str]) -> list[str]:
-    """The same addresses in as few networks as possible, IPv4 first; a network of one address is an address."""
+    """The same addresses in as few networks as possible, IPv4 first; one address is no network."""
     families = _families(text for text in found if _is_network(text))
     return [*families["ip"], *families["ip6"]]
 
@@ -80,7 +83,9 @@ def collapsed(found: Iterable[str]) -> list[str]:
 def networks(found: Iterable[str]) -> list[str]:
     """The same IPv4 addresses in as few networks as possible, in CIDR."""
     known = [ipaddress.ip_network(text, strict=False) for text in found]
-    return [str(network) for network in ipaddress.collapse_addresses(one for one in known if one.version == 4)]
+    return [
+        str(network) for network in ipaddress.collapse_addresses(one for one in known if one.version == 4)
+    ]
 
 
 def _of_groups(groups: Iterable[str]) -> list[Port]:
@@ -94,7 +99,9 @@ def _elements(members: Members, wanted: Callable[[Port], bool]) -> list[str]:
         for port in filter(wanted, GUARDED.get(group, ())):
             for variables in hosts.values():
                 at.setdefault(number_of(port, variables), []).extend(_addresses([variables]))
-    return [f"{network} . {number}" for number, found in sorted(at.items()) for network in _families(found)["ip"]]
+    return [
+        f"{network} . {number}" for number, found in sorted(at.items()) for network in _families(found)["ip"]
+    ]
 
 
 def _addresses(hosts: Iterable[Mapping[str, Any]]) -> list[str]:

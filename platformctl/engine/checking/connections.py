@@ -52,7 +52,10 @@ def _openings(fleet: Fleet, group: str, port: Port) -> Iterator[Opening]:
     if not port.open_to:
         return
     sources = [address(fleet.hosts[name]) for name in _members(fleet, port.open_to)]
-    others = [*(["users' machines"] if not port.guarded and port.pods is Pods.ALWAYS else []), _PODS[port.pods]]
+    others = [
+        *(["users' machines"] if not port.guarded and port.pods is Pods.ALWAYS else []),
+        _PODS[port.pods],
+    ]
     closed = port.guarded and bool(fleet.variables.get("firewall_enabled", True))
     for name in fleet.members(group):
         host = fleet.hosts[name]

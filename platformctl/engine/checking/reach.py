@@ -73,9 +73,7 @@ def _cut(servers: Sequence[str], start: int) -> list[str]:
 def _way(client: Host, server: Host, port: Port) -> Way:
     protocol = "udp" if port.udp else "tcp"
     number = number_of(server, port)
-    return Way(
-        client.name, server.name, protocol, number, port.use, port.warning, port.remedy, port.guarded
-    )
+    return Way(client.name, server.name, protocol, number, port.use, port.warning, port.remedy, port.guarded)
 
 
 def number_of(host: Host, port: Port) -> int:
