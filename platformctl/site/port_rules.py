@@ -7,7 +7,8 @@ from typing import Any
 from platformctl.site.ports import GUARDED, Pods, Port
 from platformctl.site.role_defaults import default
 
-_ADDRESSES = ("base_address", "kubernetes_kubelet_address", "ansible_host")
+ADDRESSES = ("base_address", "kubernetes_kubelet_address", "ansible_host")
+"""Variables of a host that have an address of it."""
 
 Members = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """By group of hosts and name, the variables of a host."""
@@ -105,7 +106,7 @@ def _elements(members: Members, wanted: Callable[[Port], bool]) -> list[str]:
 
 
 def _addresses(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
-    found = [str(value) for variables in hosts for name in _ADDRESSES if (value := variables.get(name))]
+    found = [str(value) for variables in hosts for name in ADDRESSES if (value := variables.get(name))]
     return [text for text in dict.fromkeys(found) if _is_network(text)]
 
 
