@@ -75,9 +75,6 @@ def _network(fleet: Fleet) -> dict[str, Any]:
         return [each for variables in named for each in port_rules.addresses(variables)]
 
     return {
-        "policies": bool(
-            variables.get("kubernetes_network_policies", default("kubernetes_network_policies", bool))
-        ),
         "api": port_rules.networks(hosts("kubernetes_control_plane")),
         "internet": bool(variables.get("kubernetes_network_internet", True)),
         "closed": port_rules.networks(
@@ -187,7 +184,6 @@ RELEASES: tuple[ChartRelease, ...] = (
             "slurm_job_options",
             "kubernetes_pod_network",
             "kubernetes_service_network",
-            "kubernetes_network_policies",
             "kubernetes_network_internet",
             "kubernetes_network_closed",
             *port_rules.ADDRESSES,

@@ -87,7 +87,6 @@ def test_the_router_knows_the_sites_users_and_slurm() -> None:
         "slurmOptions": {"folders": ["/home"]},
         "templates": {},
         "network": {
-            "policies": True,
             "api": [],
             "internet": True,
             "closed": ["169.254.0.0/16", "192.0.2.11/32"],
