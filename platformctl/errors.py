@@ -19,6 +19,7 @@ SITE_COMMANDS = (
     "charts",
     "install",
     "kubeconfig",
+    "network",
     "node add",
     "node balance",
     "node describe",

@@ -89,13 +89,16 @@ def _network(fleet: Fleet) -> dict[str, Any]:
 
     def hosts(group: str) -> list[str]:
         members = [fleet.hosts[name] for name in fleet.members(group)]
-        named = [{"ansible_host": host.connection.address, **host.variables} for host in members]
+        named = [
+            {
+                "ansible_host": host.connection.address,
+                **{name: host.variables[name] for name in port_rules.ADDRESSES if name in host.variables},
+            }
+            for host in members
+        ]
         return [each for variables in named for each in port_rules.addresses(variables)]
 
     return {
-        "policies": bool(
-            variables.get("kubernetes_network_policies", default("kubernetes_network_policies", bool))
-        ),
         "api": port_rules.networks(hosts("kubernetes_control_plane")),
         "internet": bool(variables.get("kubernetes_network_internet", True)),
         "closed": port_rules.networks(
@@ -207,9 +210,9 @@ RELEASES: tuple[ChartRelease, ...] = (
             "kubernetes_job_limits",
             "kubernetes_pod_network",
             "kubernetes_service_network",
-            "kubernetes_network_policies",
             "kubernetes_network_internet",
             "kubernetes_network_closed",
+            *port_rules.ADDRESSES,
             "secret_site_ca_certificate",
             "secret_site_ca_certificate_next",
             "secret_site_ca_certificate_previous",

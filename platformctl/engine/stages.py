@@ -31,6 +31,7 @@ from platformctl.engine.disturbances import (
 from platformctl.engine.fleet import LOCALHOST, Fleet, Host
 from platformctl.site.devices import KUBERNETES, SLURM
 from platformctl.site.node_classes import CLASS
+from platformctl.site.port_rules import ADDRESSES
 from platformctl.site.ports import PORTS, Port
 
 _ADDRESS = ("ansible_host", "base_address")
@@ -265,7 +266,7 @@ STAGES: tuple[Stage, ...] = (
         each("preflight") + every("artifacts"),
         modules=("platformctl.site.ports", "platformctl.site.port_rules"),
         peers=(
-            Peers("all", (*_ADDRESS, "kubernetes_kubelet_address")),
+            Peers("all", ADDRESSES),
             *(Peers(group, _NUMBERS) for group in PORTS),
             Peers("kubernetes_control_plane", first=True),
             Peers("registry", first=True),
@@ -542,8 +543,9 @@ STAGES: tuple[Stage, ...] = (
         needs=every("artifacts", "kubernetes_addons") + some("slurm_rest", "kubernetes_node"),
         artifacts=releases.ARTIFACTS,
         peers=(
-            Peers("all"),
-            Peers("kubernetes_control_plane"),
+            # Pods of users must not connect to any of them.
+            Peers("all", ADDRESSES),
+            Peers("kubernetes_control_plane", ADDRESSES),
             Peers("slurm_rest", (*_ADDRESS, "slurm_rest_port"), first=True),
         ),
         folders=("charts",),

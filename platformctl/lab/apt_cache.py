@@ -1,9 +1,10 @@
 """One package cache on this machine for all labs: apt-cacher-ng, run by platformctl as an ordinary process.
 
-Hosts use it as a plain HTTP proxy for Debian's own archives, and for nothing else: pods of a lab come with the
-address of their host, so that whatever the cache fetches or tunnels, they could have. Packages are kept in the
-cache folder, which stays when labs are removed. Labs come and go while it runs, so that their firewall, and not
-the address that it listens on, lets only their hosts in, at their own gateways (firewall.py).
+Hosts use it as a plain HTTP proxy for Debian's own archives, and for nothing else: pods of a lab come with
+the address of their host, so that whatever the cache fetches or tunnels, they could have. Packages are kept
+in the cache folder, which stays when labs are removed. Labs come and go while it runs, so that their
+firewall, and not the address that it listens on, lets only their hosts in, at their own gateways
+(firewall.py).
 """
 
 import os

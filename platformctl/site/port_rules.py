@@ -7,7 +7,8 @@ from typing import Any
 from platformctl.site.ports import GUARDED, Pods, Port
 from platformctl.site.role_defaults import default
 
-_ADDRESSES = ("base_address", "kubernetes_kubelet_address", "ansible_host")
+ADDRESSES = ("base_address", "kubernetes_kubelet_address", "ansible_host")
+"""Variables of a host that have an address of it."""
 
 Members = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """By group of hosts and name, the variables of a host."""
@@ -23,8 +24,8 @@ def site(members: Members, trusted: Iterable[str]) -> dict[str, Any]:
         "sources": {"": _families(trusted)}
         | {group: _families([*_addresses(hosts.values()), *trusted]) for group, hosts in members.items()},
         "closed_to_pods": {
-            protocol: _elements(members, lambda port, udp=udp: port.udp == udp and port.pods is Pods.NEVER)
-            for protocol, udp in (("tcp", False), ("udp", True))
+            "tcp": _elements(members, lambda port: not port.udp and port.pods is Pods.NEVER),
+            "udp": _elements(members, lambda port: port.udp and port.pods is Pods.NEVER),
         },
         "asked_for_pods": _elements(members, lambda port: port.pods is Pods.BY_POLICY),
         "closed_to_users": _elements(members, lambda port: not port.users and not port.udp),
@@ -75,7 +76,7 @@ def addresses(variables: Mapping[str, Any]) -> list[str]:
 
 
 def collapsed(found: Iterable[str]) -> list[str]:
-    """The same addresses in as few networks as possible, IPv4 first; a network of one address is an address."""
+    """The same addresses in as few networks as possible, IPv4 first; one address is no network."""
     families = _families(text for text in found if _is_network(text))
     return [*families["ip"], *families["ip6"]]
 
@@ -105,7 +106,7 @@ def _elements(members: Members, wanted: Callable[[Port], bool]) -> list[str]:
 
 
 def _addresses(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
-    found = [str(value) for variables in hosts for name in _ADDRESSES if (value := variables.get(name))]
+    found = [str(value) for variables in hosts for name in ADDRESSES if (value := variables.get(name))]
     return [text for text in dict.fromkeys(found) if _is_network(text)]
 
 

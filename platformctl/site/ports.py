@@ -1,8 +1,8 @@
 """The ports of a site's hosts as one table: what listens, who connects to it, and who must not.
 
-Three things are made of it, so that they cannot differ: what preflight tries between hosts, the packet rules of
-role firewall, and what `platformctl network` prints for a site with a firewall of its own. Pure, and it imports
-only the standard library, because a filter of a role uses it too.
+Three things are made of it, so that they cannot differ: what preflight tries between hosts, the packet
+rules of role firewall, and what `platformctl network` prints for a site with a firewall of its own. Pure,
+and it imports only the standard library, because a filter of a role uses it too.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,8 +26,8 @@ class Port:
 
     number: or the name of the variable that says which, or a function of the host's variables (0: none).
     use: what listens there, for people. reached_from: groups whose hosts connect to it; without any, only the
-    host itself does. also: groups whose hosts may connect, though the site works without it; `all` is every host.
-    guarded: packets from elsewhere are dropped. users: people who are logged in to a host, and their jobs there,
+    host itself does. also: groups whose hosts may connect, though the site works without; `all` is each host.
+    guarded: packets from elsewhere are dropped. users: people who are logged in to a host, and their jobs,
     may connect from the hosts that may; otherwise only services may. pods: whether pods may. clients_at_most:
     connections at a time from one address; 0 for any number.
     warning: some sites do without it. remedy: instead of the usual one.
@@ -129,7 +129,7 @@ PORTS: Mapping[str, tuple[Port, ...]] = {
 """By the group of hosts that listen."""
 
 DATABASE = Port(3306, "MariaDB")
-"""What Debian's MariaDB would listen on beyond its socket. It may be another's, so that no stage claims it."""
+"""What Debian's MariaDB may listen on beyond its socket. It may be another's: no stage claims it."""
 
 GUARDED: Mapping[str, tuple[Port, ...]] = {
     group: tuple(

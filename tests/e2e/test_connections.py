@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import Site
-from tests.e2e.test_jobs import Jobs, jobs  # noqa: F401
+from tests.e2e.test_jobs import Jobs
 
 DECLARED = Path(__file__).with_name("connections.yml")
 HOSTS = ("ctl1", "node1", "node2")
@@ -31,6 +31,13 @@ _FIRST_EPHEMERAL = 32768
 
 
 @pytest.fixture
+def jobs(site: Site) -> Iterator[Jobs]:
+    made = Jobs(site)
+    yield made
+    made.delete(*made.names)
+
+
+@pytest.fixture
 def outside(site: Site) -> Iterator[str]:
     """A pod in a namespace of the site's own things, for which no policy exists; its name."""
     name = "test-connections"
@@ -43,7 +50,7 @@ def outside(site: Site) -> Iterator[str]:
 
 
 def listening(site: Site) -> dict[str, str]:
-    """What listens on hosts, by its name here: ADDRESS:PORT. Names of what only the host reaches end in `local`."""
+    """What listens on hosts, by its name here: ADDRESS:PORT. What only the host reaches is `local`."""
     found = {}
     inventory = yaml.safe_load((site.inventory / "hosts.yml").read_text())
     for name in HOSTS:

@@ -1,7 +1,7 @@
 """What each service account of the platform, and a user, could do at worst: asked of the API server itself.
 
-powers.yml has the answers and what they mean in words. A right that is not there fails here, so that nobody's power
-grows unseen.
+powers.yml has the answers and what they mean in words. A right that is not there fails here, so that
+nobody's power grows unseen.
 """
 
 import json
@@ -14,7 +14,7 @@ from tests.e2e.conftest import Site
 
 DECLARED = Path(__file__).with_name("powers.yml")
 EVERYWHERE = "everywhere"
-# Whoever has one of these for a namespace can become everything that runs there, or knows all that is kept there.
+# Whoever has one of these for a namespace can become everything that runs there, or knows its secrets.
 _STRONG = {
     ("create", "pods"),
     ("patch", "pods"),
@@ -44,7 +44,8 @@ def part(name):
     found.write(base64.b64decode(re.search(name + ": (.*)", text).group(1)))
     found.flush()
     return found
-authority, certificate, key = map(part, ("certificate-authority-data", "client-certificate-data", "client-key-data"))
+authority = part("certificate-authority-data")
+certificate, key = part("client-certificate-data"), part("client-key-data")
 context = ssl.create_default_context(cafile=authority.name)
 context.load_cert_chain(certificate.name, key.name)
 host, port = re.search("server: https://(.*):(.*)", text).groups()
@@ -77,7 +78,7 @@ def _rights(rules: list[dict[str, Any]]) -> Rights:
 
 
 def _accounts(site: Site) -> list[tuple[str, str]]:
-    """The accounts that something is granted to, less those of the cluster's own controllers; and each `default`."""
+    """The accounts that something is granted to, but the cluster's own controllers; and each `default`."""
     there = {
         (item["metadata"]["namespace"], item["metadata"]["name"])
         for item in json.loads(site.kubectl("get", "serviceaccounts", "-A", "-o", "json"))["items"]

@@ -21,23 +21,24 @@ if [ -n "$image" ]; then
     done
   done
 fi
-# Of the tables that kube-router shares with others only its own chains go, and a table that has nothing else goes whole.
-router=$(ctr --namespace k8s.io images list --quiet | grep -m1 /kube-router: || true)
-if [ -n "$router" ]; then
-  filters() { ctr --namespace k8s.io run --rm --net-host --privileged "$router" "reset-$$-$RANDOM" "$@" 2>/dev/null || true; }
-  ours='KUBE-ROUTER-|KUBE-POD-FW-|KUBE-NWPLCY-|traffic that comply to network policies'
-  for family in ip ip6; do
-    saved=$(filters "${family}tables-save" -t filter)
+# The kubelet and kube-router have chains in tables that others may use too. Of these only the chains go; a table that
+# has nothing else goes whole. Debian's network plugins bring iptables along.
+ours='KUBE-|traffic that comply to network policies'
+for family in ip ip6; do
+  for table in filter mangle nat; do
+    saved=$("${family}tables-save" -t "$table" 2>/dev/null) || continue
     grep -qE "$ours" <<< "$saved" || continue
     left=$(grep -vE "$ours" <<< "$saved" || true)
-    if grep -qE '^-A|^:.* (DROP|REJECT) ' <<< "$left"; then
-      filters "${family}tables-restore" <<< "$left" || true
-    elif [ -n "$image" ]; then
-      ctr --namespace k8s.io run --rm --net-host --privileged "$image" "reset-$$" nft delete table "$family" filter 2>/dev/null || true
+    if grep -qE '^-A|^:[^ ]+ (-|DROP) ' <<< "$left" || ! nft delete table "$family" "$table" 2>/dev/null; then
+      "${family}tables-restore" <<< "$left" || true
     fi
   done
-  for name in $(filters ipset list -name | grep -E '^(inet6:)?KUBE-(SRC|DST)-' || true); do
-    filters ipset destroy "$name"
+done
+router=$(ctr --namespace k8s.io images list --quiet | grep -m1 /kube-router: || true)
+if [ -n "$router" ]; then
+  sets() { ctr --namespace k8s.io run --rm --net-host --privileged "$router" "reset-$$-$RANDOM" ipset "$@" 2>/dev/null || true; }
+  for name in $(sets list -name | grep -E '^(inet6:)?KUBE-(SRC|DST)-' || true); do
+    sets destroy "$name"
   done
 fi
 for link in cni0 flannel.1; do

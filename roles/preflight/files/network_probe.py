@@ -38,7 +38,7 @@ def main() -> None:
     if "names" in asked:
         answer["names"] = _names(asked["names"])
     if "listen" in asked:
-        answer["own_rules"] = os.path.exists(_OWN_RULES)
+        answer["own_rules"] = pathlib.Path(_OWN_RULES).exists()
         answer |= _listen([tuple(entry) for entry in asked["listen"]], float(asked["seconds"]))
     if "try" in asked:
         answer["tried"] = _try([tuple(entry) for entry in asked["try"]])

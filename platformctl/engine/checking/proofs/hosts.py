@@ -63,7 +63,8 @@ def _registry(fleet: Fleet, host: Host) -> str:
 
 _PACKET_RULES = """
 nft list table inet platformctl >/dev/null 2>&1 ||
-  { echo "the table inet platformctl, which closes ports, is gone: systemctl restart platformctl-firewall"; exit 1; }
+  { echo "the table inet platformctl is gone, so ports are open: systemctl restart platformctl-firewall"
+    exit 1; }
 """
 
 

@@ -87,6 +87,11 @@ def test_the_router_knows_the_sites_users_and_slurm() -> None:
         },
         "slurmOptions": {"folders": ["/home"]},
         "templates": {},
+        "network": {
+            "api": [],
+            "internet": True,
+            "closed": ["169.254.0.0/16", "192.0.2.11/32"],
+        },
     }
 
 

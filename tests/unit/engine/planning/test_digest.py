@@ -237,7 +237,8 @@ def test_a_host_that_joins_a_group_of_a_partition_reaches_the_controller() -> No
 
 def test_the_address_among_hosts_reaches_all_who_name_the_host() -> None:
     found = due(own={"n2": {"base_address": "192.0.2.99"}})
-    assert found == {"base": set(SITE), "slurm_controller": {"ctl1"}, "verify": {"localhost"}}
+    here = {"charts": {"localhost"}, "verify": {"localhost"}}
+    assert found == {"base": set(SITE), "slurm_controller": {"ctl1"}, **here}
 
 
 def test_a_new_address_reaches_the_services_of_the_host_itself() -> None:
@@ -252,10 +253,13 @@ def test_the_address_and_the_port_of_the_rest_service_reach_the_charts() -> None
         assert due({"n2": change}, site, site)["charts"] == {"localhost"}
 
 
+def test_a_new_host_reaches_the_charts_as_pods_of_users_must_not_connect_to_it() -> None:
+    assert due(after=SITE | {"k2": SITE["k1"]})["charts"] == {"localhost"}
+
+
 def test_the_first_host_of_a_scheduler_reaches_the_charts() -> None:
     for host, bare in (("ctl1", SITE["ctl1"][:3]), ("k1", ("containerd",))):
         assert due(before=SITE | {host: bare})["charts"] == {"localhost"}
-    assert "charts" not in due(after=SITE | {"k2": SITE["k1"]})
 
 
 def test_every_stage_that_installs_packages_is_made_of_the_role_for_it() -> None:

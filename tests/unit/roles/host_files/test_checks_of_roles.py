@@ -125,7 +125,12 @@ def test_what_a_reset_gives_back_was_written_by_the_module() -> None:
     recorded = [item["path"] for task in TASKS.values() for item in task["host_files"].get("owned", [])]
     recorded += [path for task in TASKS.values() for path in written(task)]
     # Of the role tls_certificate, whose folder its users name.
-    folders = ("/etc/docker/registry/tls", "{{ _slurm_rest_directory }}")
+    folders = (
+        "/etc/docker/registry/tls",
+        "{{ _slurm_rest_directory }}",
+        "/etc/platformctl",
+        "{{ _containerd_unlisted }}",
+    )
     lists = (
         "/etc/containerd/certs.d",
         "/usr/local/bin/platform-run-image",
