@@ -1,8 +1,8 @@
 """Has the cluster count the Jobs of a namespace as soon as it can, so that a new quota refuses none.
 
-The quota controller looks for new kinds of objects every 30 s. A quota for a kind that it does not know yet is
-not counted, and no object of the kind is admitted; it counts again after 5 minutes, or when the quota's limits
-change. So a further limit, of objects that nobody has so many of, is set and taken away again.
+The quota controller looks for new kinds of objects every 30 s. A quota for a kind that it does not know yet
+is not counted, and no object of the kind is admitted; it counts again after 5 minutes, or when the quota's
+limits change. So a further limit, of objects that nobody has so many of, is set and taken away again.
 """
 
 import asyncio
