@@ -46,8 +46,8 @@ sys.exit(not (found and all(eval(sys.argv[1], {"kubelet": kubelet}) for kubelet 
 ' "$1"
 }
 
-# nobody VERBS RESOURCES [BINDING...]: but for these bindings, those of Kubernetes itself and of administrators, none
-# gives one of the verbs on one of the resources, which are named RESOURCE.GROUP. '' stands for any resource.
+# nobody VERBS RESOURCES [BINDING...]: but for these bindings, those of Kubernetes itself and of administrators, no
+# binding gives one of the verbs on one of the resources, which are named RESOURCE.GROUP. '*' for both asks for wildcards.
 nobody() {
   printf '%s\n' "$rights" | python3 -c '
 import json, sys
@@ -66,7 +66,7 @@ for item in items:
         if verbs == {"*"}:
             found |= {name} if any_of or "*" in rule["verbs"] else set()
         elif verbs & {*rule["verbs"]} or "*" in rule["verbs"]:
-            found |= {name} if not resources or resources & of or any_of else set()
+            found |= {name} if resources & of or any_of else set()
 print(*sorted(found), file=sys.stderr)
 sys.exit(bool(found))
 ' "$@"
