@@ -37,8 +37,8 @@ ENTERABLE_PREFIX = "kfoundry-enter-"
 # Names of containers and volumes that begin with this are the router's.
 OWN_PREFIX = "kfoundry-"
 
-# Of the chart's objects for users: the table of their numbers, whose an object is, the claims of homes, and how
-# many Jobs a namespace holds.
+# Of the chart's objects for users: the table of their numbers, whose an object is, the claims of homes, and
+# how many Jobs a namespace holds.
 USERS_TABLE = "kfoundry-users"
 USER_LABEL = f"{GROUP}/user"
 HOME_CLAIM_PREFIX = "kfoundry-home-"

@@ -273,7 +273,7 @@ def test_every_stage_that_installs_packages_is_made_of_the_role_for_it() -> None
     }
     assert calling == {"packages"}
     importing = {path.parts[-3] for path, text in texts.items() if "name: packages\n" in text}
-    assert len(importing) == 9
+    assert len(importing) == 10
     made_of = {
         name for stage in STAGES for name in stage.roles if "packages" in digest.with_included((name,), roles)
     }
