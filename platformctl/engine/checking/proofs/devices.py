@@ -1,11 +1,10 @@
 """Whether Kubernetes offers the devices that the inventory gives it, and whether their health is watched."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from platformctl.engine.checking.proofs.health_check import GLOBAL, HealthCheck, Outcome, Place, Scene
-from platformctl.engine.checking.proofs.kubernetes import CLUSTER
+from platformctl.engine.checking.proofs.kubernetes import CLUSTER, statuses
 from platformctl.engine.fleet import Fleet, Host
 from platformctl.site import devices
 
@@ -15,12 +14,8 @@ _SERVICE = "platformctl-device-health"
 
 def _read(scene: Scene, _asked: str, code: int, output: str) -> Mapping[str, Outcome]:
     """That the API does not answer, another check says."""
-    if code != 0:
-        return {}
-    try:
-        items = json.loads(output)["nodes"]["items"]
-        known = {item["metadata"]["name"]: item["status"] for item in items}
-    except (KeyError, TypeError, ValueError):
+    known = statuses(code, output)
+    if known is None:
         return {}
     hosts = [scene.fleet.hosts[name] for name in scene.fleet.members(_NODE) if scene.has(name, _NODE)]
     tables = {host.name: devices.allocatable(devices.on_host(host.variables, host.groups)) for host in hosts}

@@ -26,6 +26,15 @@ _NETWORK_NAMESPACES = ("kube-flannel",)
 _ADDON_NAMESPACES = ("kube-system", "local-path-storage")
 
 
+def statuses(code: int, output: str) -> Mapping[str, Any] | None:
+    """The status of each node, from the answer to CLUSTER; None if the API gave none, which others say."""
+    try:
+        items = json.loads(output)["nodes"]["items"] if code == 0 else None
+        return None if items is None else {item["metadata"]["name"]: item["status"] for item in items}
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
 def _api(_fleet: Fleet, host: Host) -> str:
     return on_host("get", f"https://{address(host)}:6443/readyz", _AUTHORITY)
 

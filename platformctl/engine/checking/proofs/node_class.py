@@ -1,12 +1,11 @@
 """Whether Kubernetes gives away of a node what its class and its shares say, and no more."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from platformctl.engine.checking.proofs.common import KUBERNETES, nodes
 from platformctl.engine.checking.proofs.health_check import GLOBAL, HealthCheck, Outcome, Place, Scene
-from platformctl.engine.checking.proofs.kubernetes import CLUSTER
+from platformctl.engine.checking.proofs.kubernetes import CLUSTER, statuses
 from platformctl.jobs.quantity import parse_quantity
 from platformctl.site import node_classes
 
@@ -15,12 +14,8 @@ _MIB = 2**20
 
 def _read(scene: Scene, _asked: str, code: int, output: str) -> Mapping[str, Outcome]:
     """That the API does not answer, another check says."""
-    if code != 0:
-        return {}
-    try:
-        items = json.loads(output)["nodes"]["items"]
-        known = {item["metadata"]["name"]: item["status"] for item in items}
-    except (KeyError, TypeError, ValueError):
+    known = statuses(code, output)
+    if known is None:
         return {}
     hosts = [host for host in nodes(scene.fleet) if scene.has(host.name, *KUBERNETES) and host.name in known]
     found = {
