@@ -126,7 +126,8 @@ def publish(store: Path, catalogue: Catalogue) -> Publishers:
     found.pages["get.helm.sh", f"/helm-v{version['helm']}-linux-amd64.tar.gz"] = Answer(body=helm)
     index = json.loads((store / "index.json").read_text())
     for name, image in catalogue.published().images.items():
-        if not image.ours:
+        # What only some sites want is not in the store of the others.
+        if not image.ours and not image.only_for:
             record = index["images"][name]
             digest = record["digest"].removeprefix("sha256:")
             _image(found, name, image.tag, store / record["archive"], digest)

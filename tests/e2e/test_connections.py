@@ -67,16 +67,20 @@ def listening(site: Site) -> dict[str, str]:
 
 
 def in_cluster(site: Site) -> dict[str, str]:
-    """Services and the ports of pods that have an address of their own."""
+    """Services and the ports of pods that have an address of their own; not what other tests have left."""
     found = {}
     services = json.loads(site.kubectl("get", "services", "-A", "-o", "json"))["items"]
     for item in services:
+        if item["metadata"]["namespace"].startswith("test-"):
+            continue
         name = f"service {item['metadata']['namespace']}/{item['metadata']['name']}"
         for port in item["spec"]["ports"]:
             if port.get("protocol", "TCP") == "TCP" and item["spec"]["clusterIP"] != "None":
                 found[f"{name} {port['port']}"] = f"{item['spec']['clusterIP']}:{port['port']}"
     for item in json.loads(site.kubectl("get", "pods", "-A", "-o", "json"))["items"]:
         if item["spec"].get("hostNetwork") or item["status"].get("phase") != "Running":
+            continue
+        if item["metadata"]["namespace"].startswith("test-"):
             continue
         labels = item["metadata"].get("labels", {})
         kind = labels.get("app.kubernetes.io/name") or labels.get("k8s-app")
