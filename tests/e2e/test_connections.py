@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -66,21 +67,21 @@ def listening(site: Site) -> dict[str, str]:
     return found
 
 
+def _of_the_site(site: Site, kind: str) -> list[dict[str, Any]]:
+    items = json.loads(site.kubectl("get", kind, "-A", "-o", "json"))["items"]
+    return [item for item in items if not item["metadata"]["namespace"].startswith("test-")]
+
+
 def in_cluster(site: Site) -> dict[str, str]:
     """Services and the ports of pods that have an address of their own; not what other tests have left."""
     found = {}
-    services = json.loads(site.kubectl("get", "services", "-A", "-o", "json"))["items"]
-    for item in services:
-        if item["metadata"]["namespace"].startswith("test-"):
-            continue
+    for item in _of_the_site(site, "services"):
         name = f"service {item['metadata']['namespace']}/{item['metadata']['name']}"
         for port in item["spec"]["ports"]:
             if port.get("protocol", "TCP") == "TCP" and item["spec"]["clusterIP"] != "None":
                 found[f"{name} {port['port']}"] = f"{item['spec']['clusterIP']}:{port['port']}"
-    for item in json.loads(site.kubectl("get", "pods", "-A", "-o", "json"))["items"]:
+    for item in _of_the_site(site, "pods"):
         if item["spec"].get("hostNetwork") or item["status"].get("phase") != "Running":
-            continue
-        if item["metadata"]["namespace"].startswith("test-"):
             continue
         labels = item["metadata"].get("labels", {})
         kind = labels.get("app.kubernetes.io/name") or labels.get("k8s-app")
