@@ -97,7 +97,7 @@ def test_the_kubelet_has_the_class_and_no_notes_of_the_old_one(classed: Site) ->
 @contextlib.contextmanager
 def alone(site: Site) -> Iterator[None]:
     """While no pod but those of DaemonSets is on the node, and these ask for no CPU."""
-    services = [("kube-flannel", "daemonset/flannel")]
+    services = [("kube-flannel", "daemonset/flannel"), ("kube-system", "daemonset/kube-router")]
     plugins = ("get", "daemonsets", "-n", "kube-system", "-l", "app.kubernetes.io/name=device-plugin", "-o")
     services += [("kube-system", name) for name in site.kubectl(*plugins, "name").split()]
     everything = ("--ignore-daemonsets", "--force", "--delete-emptydir-data", "--disable-eviction")
