@@ -138,7 +138,9 @@ def _make(origin: Source, workshop: Workshop, store: Store, artefact: str) -> di
     if kind in SECTIONS.values():
         return _store_program(workshop, store, name)
     if kind == "images":
-        return _store_image(store, origin.image(workshop, name))
+        only_for = workshop.catalogue.images[name].only_for
+        record = _store_image(store, origin.image(workshop, name))
+        return {**record, "only_for": only_for} if only_for else record
     return _store_chart(workshop, store, name)
 
 

@@ -10,6 +10,7 @@ index.json is written last and atomically, so that it never names a file that is
 """
 
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,16 @@ class State:
     keys: dict[str, str] = field(default_factory=dict)
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, Stamp] = field(default_factory=dict)
+
+
+def of_site(index: Mapping[str, Any], chosen: Collection[str]) -> dict[str, Any]:
+    """The index without the images that only other sites have chosen, as if these sites were not there."""
+    images = index.get("images", {})
+    mine = {name: one for name, one in images.items() if one.get("only_for", "") in {"", *chosen}}
+    if len(mine) == len(images):
+        return dict(index)
+    found = {**index, "images": mine}
+    return found | {"lock": hash_value({kind: found[kind] for kind in found if kind != "lock"})}
 
 
 class Store:

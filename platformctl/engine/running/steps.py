@@ -57,13 +57,15 @@ class Context:
 
 
 def index(fleet: Fleet) -> Mapping[str, Any]:
-    """The artefact store's index.json; empty when nothing is fetched yet."""
+    """The store's index.json, as far as it concerns this site; empty when nothing is fetched yet."""
+    from platformctl.artifacts.store import of_site
+
     path = fleet.store / "index.json"
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
+    return of_site(content, fleet.chosen_artifacts) if isinstance(content, dict) else {}
 
 
 async def run(stage: Stage, hosts: tuple[str, ...], context: Context) -> StageResult:

@@ -1,10 +1,12 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from platformctl.artifacts.store import Store
+from platformctl.artifacts.hashing import hash_value
+from platformctl.artifacts.store import Store, of_site
 from platformctl.errors import PlatformError
 
 
@@ -109,3 +111,14 @@ def test_a_damaged_file_of_the_store_is_named_with_the_remedy(store: Store, name
     with pytest.raises(PlatformError) as error:
         Store(store.folder).index()
     assert error.value.next == f"rm {store.folder / name}, then: platformctl artifacts fetch"
+
+
+def test_what_only_other_sites_have_chosen_changes_nothing_for_a_site() -> None:
+    plain: dict[str, Any] = {"images": {"a": {"tag": "1"}}, "binaries": {}}
+    index = plain | {"lock": hash_value(plain)}
+    chosen = {"tag": "2", "only_for": "nvidia-device-plugin"}
+    other = {"images": {"a": {"tag": "1"}, "b": chosen}, "binaries": {}}
+    shared = other | {"lock": hash_value(other)}
+    assert of_site(index, ()) == index
+    assert of_site(shared, ()) == index
+    assert of_site(shared, ["nvidia-device-plugin"]) == shared

@@ -93,7 +93,14 @@ echo "$image comes from the site's registry"
 NAMES = HealthCheck("names and users", _names, patience=10)
 # On a host without the mount, the stage would make homes on the local disk.
 HOME = HealthCheck("shared home", _home, quick=True, harmful=True, patience=10)
-FIREWALL = HealthCheck("packet rules", lambda _fleet, _host: _PACKET_RULES, quick=True, patience=5)
+FIREWALL = HealthCheck(
+    "packet rules",
+    lambda _fleet, _host: _PACKET_RULES,
+    quick=True,
+    patience=10,
+    # Its unit has done its work long ago, so that running the stage again starts nothing.
+    repair="systemctl restart platformctl-firewall",
+)
 REGISTRY = HealthCheck("registry", _registry, patience=60, look="journalctl -u docker-registry -n 50")
 RUNTIME = HealthCheck("containerd", lambda _fleet, _host: _RUNTIME, look="journalctl -u containerd -n 50")
 PULL = HealthCheck(
