@@ -49,7 +49,7 @@ def test_a_disabled_user_loses_all_access_at_once_and_gets_it_back(site: Site, b
         submit = (
             "setpriv --reuid=bob --regid=bob --clear-groups sbatch --output=/dev/null --wrap=true 2>&1; true"
         )
-        assert "AssocMaxSubmitJobLimit" in site.host(CTL, "sh", "-c", submit)
+        assert "AssocGrpSubmitJobsLimit" in site.host(CTL, "sh", "-c", submit)
         assert site.host(CTL, "squeue", "--noheader", "--format=%t", f"--jobs={job}").strip() in ("R", "PD")
         assert "disabled" in user(site, "show", "bob")
         refused = platformctl("user", "disable", "-i", str(site.inventory), "mallory")

@@ -118,8 +118,9 @@ def stopping(
 ) -> tuple[list[list[str]], dict[str, dict[str, str]]]:
     """Return the commands that let disabled users submit nothing, and the limits to keep.
 
-    have: by user and account, the most jobs that a user may have submitted; empty without a limit. kept: the
-    same of users who are disabled since earlier. Others of them get theirs back.
+    have: by user and account, the most jobs that they may have submitted; empty without a limit. kept: the same
+    of users who are disabled since earlier. Others of them get theirs back. The limit is GrpSubmitJobs, since a
+    quality of service with MaxSubmitJobsPerUser overrides MaxSubmitJobs.
     """
     commands, keeping = [], {}
     for user in sorted({*disabled, *kept}):
@@ -128,7 +129,7 @@ def stopping(
         for account, limit in sorted(wanted.items()):
             if limit is not None and limit != there[account]:
                 where = [f"name={user}", f"account={account}", f"cluster={cluster}"]
-                setting = f"maxsubmitjobs={limit or _NO_LIMIT}"
+                setting = f"grpsubmitjobs={limit or _NO_LIMIT}"
                 commands.append(["modify", "user", "where", *where, "set", setting])
         if user in disabled:
             keeping[user] = {account: before.get(account, limit) for account, limit in there.items()}
@@ -171,7 +172,7 @@ def limit_users(module: AnsibleModule, cluster: str, wanted: Mapping[str, str]) 
         return []
     have: dict[str, dict[str, str]] = {}
     for user, account, limit in query(
-        module, "list", "associations", f"cluster={cluster}", "format=user,account,maxsubmitjobs"
+        module, "list", "associations", f"cluster={cluster}", "format=user,account,grpsubmitjobs"
     ):
         have.setdefault(user, {})[account] = limit
     commands, keeping = stopping(cluster, disabled, have, kept)

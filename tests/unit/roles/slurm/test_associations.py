@@ -77,16 +77,16 @@ def test_a_disabled_user_may_submit_nothing_and_gets_the_old_limit_back():
     have = {"bob": {"physics": "500", "maths": ""}}
     found, kept = module.stopping("c", ["bob"], have, {})
     assert found == [
-        [*where, "account=maths", "cluster=c", "set", "maxsubmitjobs=0"],
-        [*where, "account=physics", "cluster=c", "set", "maxsubmitjobs=0"],
+        [*where, "account=maths", "cluster=c", "set", "grpsubmitjobs=0"],
+        [*where, "account=physics", "cluster=c", "set", "grpsubmitjobs=0"],
     ]
     assert kept == {"bob": {"physics": "500", "maths": ""}}
     stopped = {"bob": {"physics": "0", "maths": "0"}}
     assert module.stopping("c", ["bob"], stopped, kept) == ([], kept)
     found, kept = module.stopping("c", [], stopped, kept)
     assert found == [
-        [*where, "account=maths", "cluster=c", "set", "maxsubmitjobs=-1"],
-        [*where, "account=physics", "cluster=c", "set", "maxsubmitjobs=500"],
+        [*where, "account=maths", "cluster=c", "set", "grpsubmitjobs=-1"],
+        [*where, "account=physics", "cluster=c", "set", "grpsubmitjobs=500"],
     ]
     assert kept == {}
 
