@@ -118,9 +118,9 @@ def stopping(
 ) -> tuple[list[list[str]], dict[str, dict[str, str]]]:
     """Return the commands that let disabled users submit nothing, and the limits to keep.
 
-    have: by user and account, the most jobs that they may have submitted; empty without a limit. kept: the same
-    of users who are disabled since earlier. Others of them get theirs back. The limit is GrpSubmitJobs, since a
-    quality of service with MaxSubmitJobsPerUser overrides MaxSubmitJobs.
+    have: by user and account, the most jobs that they may have submitted; empty without a limit. kept: the
+    same of users who are disabled since earlier. Others of them get theirs back. The limit is GrpSubmitJobs,
+    since a quality of service with MaxSubmitJobsPerUser overrides MaxSubmitJobs.
     """
     commands, keeping = [], {}
     for user in sorted({*disabled, *kept}):
