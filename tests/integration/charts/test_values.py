@@ -40,7 +40,8 @@ _ENDS = (
 _READERS: dict[str, type[BaseModel]] = {"router.json": RouterConfig, "logs.json": LogsConfig}
 # How long a time is that is written as in a Job, and which values a field of Slurm has.
 _LEFT_TO_PROGRAMS = {"minWalltime", "maxWalltime", "force"}
-_TAKEN_APART = (("slurm", "address"), ("home", "path"))
+# The last names a user: who is disabled has no rights.
+_TAKEN_APART = (("slurm", "address"), ("home", "path"), ("disabledUsers", 0))
 # More than Go prints without an exponent, and the largest uid.
 _NUMBER = 2**31 - 4
 
