@@ -1,8 +1,8 @@
 """One package cache on this machine for all labs: apt-cacher-ng, run by platformctl as an ordinary process.
 
-Hosts use it as a plain HTTP proxy for Debian's own archives, and for nothing else: pods of a lab come with
-the address of their host, so that whatever the cache fetches or tunnels, they could have. Packages are kept
-in the cache folder, which stays when labs are removed. Labs come and go while it runs, so that their
+Hosts use it as a plain HTTP proxy for the archives of their packages, and for nothing else: pods of a lab
+come with the address of their host, so that whatever the cache fetches or tunnels, they could have. Packages
+are kept in the cache folder, which stays when labs are removed. Labs come and go while it runs, so that their
 firewall, and not the address that it listens on, lets only their hosts in, at their own gateways
 (firewall.py).
 """
@@ -14,12 +14,13 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from platformctl import paths
 from platformctl.errors import PlatformError
+from platformctl.lab import archives
 
 PORT = 3142
-ARCHIVES = ("deb.debian.org", "security.debian.org")
 _START_SECONDS = 20.0
 _CONFIG = """\
 # Written by platformctl; replaced at each start.
@@ -61,8 +62,9 @@ def ensure() -> bool:
     (folder() / "log").mkdir(exist_ok=True)
     settings = folder() / "etc"
     settings.mkdir(exist_ok=True)
-    archives = "\n".join(f"Remap-{name}: http://{name}/ ; http://{name}/" for name in ARCHIVES)
-    (settings / "acng.conf").write_text(_CONFIG.format(folder=folder(), port=PORT, archives=archives))
+    names = dict.fromkeys(urlsplit(source).netloc for source in archives.sources())
+    allowed = "\n".join(f"Remap-{name}: http://{name}/ ; http://{name}/" for name in names)
+    (settings / "acng.conf").write_text(_CONFIG.format(folder=folder(), port=PORT, archives=allowed))
     with (folder() / "log" / "start.log").open("w") as log:
         process = subprocess.Popen(
             [_program(), "-c", str(settings)],

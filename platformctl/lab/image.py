@@ -12,8 +12,8 @@ from pathlib import Path
 from platformctl import paths, surroundings
 from platformctl.errors import PlatformError
 from platformctl.lab import apt_cache, podman
+from platformctl.lab.archives import SUITE
 
-SUITE = "trixie"
 REPOSITORY = "localhost/platformctl-lab"
 _INPUTS = ("packages.txt", "customize.sh")
 

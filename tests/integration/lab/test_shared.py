@@ -2,7 +2,6 @@
 
 import os
 import socket
-import subprocess
 import urllib.error
 import urllib.request
 from ipaddress import IPv4Network
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from platformctl.errors import PlatformError
-from platformctl.lab import apt_cache, firewall, limits
+from platformctl.lab import apt_cache, archives, firewall, limits
 
 pytestmark = pytest.mark.lab
 
@@ -33,15 +32,8 @@ def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _release_file() -> str:
-    """A file of the Debian repository that this machine itself is set up with."""
-    targets = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Origin: Debian"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    repository, release = targets.stdout.splitlines()[0].split()
-    return f"{repository}dists/{release}/main/binary-amd64/Release"
+    """A file of the archive that lab hosts are set up with."""
+    return f"{archives.sources()[0]}/dists/{archives.SUITE}/main/binary-amd64/Release"
 
 
 def test_the_package_cache_starts_once_keeps_packages_and_stops() -> None:
@@ -57,7 +49,8 @@ def test_the_package_cache_starts_once_keeps_packages_and_stops() -> None:
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.build_opener(proxy).open("http://127.0.0.1:22/", timeout=60)
         with socket.create_connection(("127.0.0.1", apt_cache.PORT), timeout=10) as tunnel:
-            tunnel.sendall(b"CONNECT deb.debian.org:443 HTTP/1.1\r\nHost: deb.debian.org:443\r\n\r\n")
+            place = f"{urlsplit(url).hostname}:443"
+            tunnel.sendall(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n".encode())
             assert b" 403 " in tunnel.recv(200)
     finally:
         assert apt_cache.stop()
