@@ -5,16 +5,12 @@ earlier version to measure instead.
 """
 
 import os
-import tempfile
 import time
-from pathlib import Path
-
-import uvloop
+from functools import partial
 
 from tests.benchmarks.figures import Figures
 from tests.benchmarks.router import create_jobs, job_body, new_names
-from tests.benchmarks.router_world import EARLIER, JOBS, World, planes, world
-from tests.integration.control_plane import ControlPlane
+from tests.benchmarks.router_world import EARLIER, JOBS, World, in_world
 
 NAME = "fairness-earlier" if os.environ.get(EARLIER) else "fairness"
 RUNS = 1
@@ -29,32 +25,28 @@ _SAMPLES = 10
 
 def measure(figures: Figures) -> None:
     """One run."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with planes(folder) as (plane, slurm):
-            uvloop.run(_measure(plane, slurm, folder, figures))
+    in_world(partial(_measure, figures))
 
 
-async def _measure(plane: ControlPlane, slurm: str, folder: Path, figures: Figures) -> None:
-    async with world(plane, slurm, folder) as found:
-        for target in ("slurm", "kubernetes"):
-            found.router.start()
-            await found.router.settled()
-            idle = _middle([await _bobs(found, target) for _ in range(_SAMPLES)])
-            found.router.stop()
-            names = {next(new_names) for _ in range(_ALICES)}
-            await create_jobs(found, names, "slurm")
-            found.router.start()
-            await found.router.ready()
-            behind = [await _bobs(found, target) for _ in range(_SAMPLES)]
-            left = len(names - found.seen.accepted.keys())
-            await found.seen.all(found.seen.accepted, names)
-            found.router.stop()
-            figures.add(f"{target}: idle, p50", idle, "s")
-            figures.add(f"{target}: behind {_ALICES} of alice, the first", behind[0], "s")
-            figures.add(f"{target}: behind {_ALICES} of alice, p50", _middle(behind), "s")
-            figures.add(f"{target}: behind {_ALICES} of alice, slower by", _middle(behind) / idle, "1")
-            figures.add(f"{target}: of alice's Jobs waited then", left, "jobs", better="higher")
+async def _measure(figures: Figures, found: World) -> None:
+    for target in ("slurm", "kubernetes"):
+        found.router.start()
+        await found.router.settled()
+        idle = _middle([await _bobs(found, target) for _ in range(_SAMPLES)])
+        found.router.stop()
+        names = {next(new_names) for _ in range(_ALICES)}
+        await create_jobs(found, names, "slurm")
+        found.router.start()
+        await found.router.ready()
+        behind = [await _bobs(found, target) for _ in range(_SAMPLES)]
+        left = len(names - found.seen.accepted.keys())
+        await found.seen.all(found.seen.accepted, names)
+        found.router.stop()
+        figures.add(f"{target}: idle, p50", idle, "s")
+        figures.add(f"{target}: behind {_ALICES} of alice, the first", behind[0], "s")
+        figures.add(f"{target}: behind {_ALICES} of alice, p50", _middle(behind), "s")
+        figures.add(f"{target}: behind {_ALICES} of alice, slower by", _middle(behind) / idle, "1")
+        figures.add(f"{target}: of alice's Jobs waited then", left, "jobs", better="higher")
 
 
 async def _bobs(found: World, target: str) -> float:

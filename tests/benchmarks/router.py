@@ -10,19 +10,14 @@ import itertools
 import os
 import random
 import signal
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import Any
-
-import uvloop
 
 from platformctl.jobs.tokens import Token
 from tests.benchmarks.figures import Figures
-from tests.benchmarks.router_world import BATCH_JOBS, EARLIER, JOBS, SITE, World, planes, world
-from tests.integration.control_plane import ControlPlane
+from tests.benchmarks.router_world import BATCH_JOBS, EARLIER, JOBS, SITE, World, in_world
 
 NAME = "router-earlier" if os.environ.get(EARLIER) else "router"
 RUNS = 1
@@ -42,17 +37,13 @@ new_names = (f"bench-{number}" for number in itertools.count())
 
 def measure(figures: Figures) -> None:
     """One run."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with planes(folder) as (plane, slurm):
-            uvloop.run(_measure(plane, slurm, folder, figures))
+    in_world(partial(_measure, figures))
 
 
-async def _measure(plane: ControlPlane, slurm: str, folder: Path, figures: Figures) -> None:
-    async with world(plane, slurm, folder) as found:
-        await _rates(found, figures)
-        await _bursts(found, figures)
-        await _scale(found, figures, int(os.environ.get("PLATFORMCTL_BENCH_JOBS", "10000")))
+async def _measure(figures: Figures, found: World) -> None:
+    await _rates(found, figures)
+    await _bursts(found, figures)
+    await _scale(found, figures, int(os.environ.get("PLATFORMCTL_BENCH_JOBS", "10000")))
 
 
 async def _rates(found: World, figures: Figures) -> None:

@@ -7,14 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import uvloop
 
 from platformctl.clients.kubernetes import KubernetesClient, from_kubeconfig
 from platformctl.clients.slurmrestd import SlurmRestClient, TokenMinter
@@ -196,8 +198,21 @@ class World:
             return await answer.json()
 
 
+def in_world(work: Callable[[World], Coroutine[Any, Any, None]]) -> None:
+    """Run something in a world of its own, which is gone afterwards."""
+
+    async def run(plane: ControlPlane, slurm: str, folder: Path) -> None:
+        async with _world(plane, slurm, folder) as found:
+            await work(found)
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with _planes(folder) as (plane, slurm):
+            uvloop.run(run(plane, slurm, folder))
+
+
 @contextmanager
-def planes(folder: Path) -> Iterator[tuple[ControlPlane, str]]:
+def _planes(folder: Path) -> Iterator[tuple[ControlPlane, str]]:
     """An API server with the router's chart, and the address of a stand-in for slurmrestd."""
     users = {"alice": "platform:users", "bob": "platform:users", ROUTER: "system:serviceaccounts"}
     port = free_port()
@@ -225,7 +240,7 @@ def _await_port(port: int, seconds: float = 30) -> None:
 
 
 @asynccontextmanager
-async def world(plane: ControlPlane, slurm: str, folder: Path) -> AsyncIterator[World]:
+async def _world(plane: ControlPlane, slurm: str, folder: Path) -> AsyncIterator[World]:
     """Clients of both, a watch, and a router that was not started."""
     clients = [KubernetesClient(from_kubeconfig(plane.kubeconfig(user))) for user in ("alice", "bob", ROUTER)]
     async with (
