@@ -11,7 +11,7 @@ from typing import Any
 
 from platformctl.engine import partitions
 from platformctl.engine.fleet import Fleet
-from platformctl.site import port_rules, rotations, secrets
+from platformctl.site import accounts, port_rules, rotations, secrets
 from platformctl.site.extra import CLOSED
 from platformctl.site.role_defaults import default
 
@@ -54,7 +54,7 @@ def _job_router(fleet: Fleet) -> dict[str, Any]:
     if resources := partitions.resources(fleet):
         values["templates"] |= {"devices": resources}
     if variables.get("shared_home_kubernetes", default("shared_home_kubernetes", bool)):
-        values["home"] = {"path": _home(variables)}
+        values["home"] = {"path": accounts.homes(variables)}
     return values
 
 
@@ -138,7 +138,7 @@ def _slurm_options(variables: Mapping[str, Any]) -> dict[str, Any]:
     """What the site decides about the fields of slurm in Jobs. All homes are on the shared file system."""
     decided = variables.get("slurm_job_options") or {}
     kept = {name: value for name, value in decided.items() if name not in _OF_TEMPLATES}
-    return {**kept, "folders": [_home(variables), *(decided.get("folders") or [])]}
+    return {**kept, "folders": [accounts.homes(variables), *(decided.get("folders") or [])]}
 
 
 _OF_TEMPLATES = {
@@ -162,7 +162,7 @@ def _slow_digest(key: str) -> str:
 def _users(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The inventory's users as the router knows them; a user's own group has the user's number."""
     gids = {group["name"]: group["gid"] for group in variables.get("users_groups") or []}
-    home = _home(variables)
+    home = accounts.homes(variables)
     return [
         {
             "name": account["name"],
@@ -172,22 +172,15 @@ def _users(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
             "account": account.get("slurm_account"),
             "home": f"{home}/{account['name']}",
         }
-        for account in variables.get("users_accounts") or []
-        if account.get("state", "present") == "present"
+        for account in accounts.present(variables)
     ]
 
 
 def _groups(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The inventory's groups, for their names."""
     return [
-        {"name": group["name"], "gid": group["gid"]}
-        for group in variables.get("users_groups") or []
-        if group.get("state", "present") == "present"
+        {"name": group["name"], "gid": group["gid"]} for group in accounts.present(variables, accounts.GROUPS)
     ]
-
-
-def _home(variables: Mapping[str, Any]) -> str:
-    return str(variables.get("shared_home_path") or default("shared_home_path", str)).rstrip("/")
 
 
 # In the order in which they are removed.

@@ -4,7 +4,7 @@ Made of the same data as the packet rules of role firewall.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from platformctl.engine.checking.reach import address, number_of
 from platformctl.engine.fleet import Fleet
@@ -37,21 +37,15 @@ def needed(fleet: Fleet) -> list[Opening]:
             for opening in _openings(fleet, group, port):
                 before = found.get((opening.port, opening.use))
                 to = (*before.to, *opening.to) if before else opening.to
-                found[opening.port, opening.use] = Opening(
-                    opening.port,
-                    opening.use,
-                    tuple(port_rules.collapsed(to)),
-                    opening.sources,
-                    opening.others,
-                    opening.closed,
-                )
-    return list(found.values())
+                found[opening.port, opening.use] = replace(opening, to=to)
+    return [replace(opening, to=tuple(port_rules.collapsed(opening.to))) for opening in found.values()]
 
 
 def _openings(fleet: Fleet, group: str, port: Port) -> Iterator[Opening]:
     if not port.open_to:
         return
-    sources = [address(fleet.hosts[name]) for name in _members(fleet, port.open_to)]
+    members = [address(fleet.hosts[name]) for name in _members(fleet, port.open_to)]
+    sources = tuple(port_rules.collapsed(members))
     others = [
         *(["users' machines"] if not port.guarded and port.pods is Pods.ALWAYS else []),
         _PODS[port.pods],
@@ -64,7 +58,7 @@ def _openings(fleet: Fleet, group: str, port: Port) -> Iterator[Opening]:
                 f"{port.protocol} {number}",
                 port.use,
                 (address(host),),
-                tuple(port_rules.collapsed(sources)),
+                sources,
                 ", ".join(filter(None, others)),
                 closed,
             )

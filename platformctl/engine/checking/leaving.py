@@ -18,6 +18,7 @@ from platformctl.engine.fleet import Fleet
 from platformctl.engine.planning import record
 from platformctl.engine.releases import NAMESPACE
 from platformctl.errors import ExitCode, PlatformError
+from platformctl.site import accounts
 from platformctl.site.role_defaults import default
 from platformctl.vocabulary import FINAL, GROUP, SUBMITTER, USERS_TABLE
 
@@ -96,8 +97,7 @@ class Said:
 
 async def departures(fleet: Fleet, surveys: Mapping[str, Survey]) -> Departures:
     """Who leaves. surveys: of the accounts on hosts."""
-    accounts = loading.evaluated(fleet).variables.get("users_accounts") or []
-    present = {entry["name"] for entry in accounts if entry.get("state", "present") == "present"}
+    present = set(accounts.names(loading.evaluated(fleet).variables))
     slurm, cluster = await said(fleet)
     on_hosts = {name for survey in surveys.values() for name in survey["leaving"]}
     names = sorted((on_hosts | slurm.known | cluster.known) - present)

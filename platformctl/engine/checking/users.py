@@ -1,13 +1,13 @@
 """The site's users as the inventory and both schedulers have them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from platformctl.engine import loading
 from platformctl.engine.checking import leaving
 from platformctl.engine.fleet import Fleet
-from platformctl.site import disabled
+from platformctl.site import accounts, disabled
 from platformctl.site.role_defaults import default
 
 ACTIVE, DISABLED, NEW, LEAVES, UNKNOWN = "active", "disabled", "not installed", "leaves", "unknown"
@@ -51,15 +51,11 @@ async def read(fleet: Fleet) -> Users:
 def _users(fleet: Fleet, slurm: leaving.Said, cluster: leaving.Said) -> Iterator[SiteUser]:
     variables = loading.evaluated(fleet).variables
     stopped = {str(name) for name in variables.get(disabled.VARIABLE) or []}
-    home = str(variables.get("shared_home_path") or default("shared_home_path", str)).rstrip("/")
-    accounts = {
-        str(account["name"]): account
-        for account in variables.get("users_accounts") or []
-        if account.get("state", "present") == "present"
-    }
+    home = accounts.homes(variables)
+    present = {str(account["name"]): account for account in accounts.present(variables)}
     usual = str(variables.get("slurm_default_account") or default("slurm_default_account", str))
-    for name in [*accounts, *sorted((slurm.known | cluster.known) - set(accounts))]:
-        account: dict[str, Any] = accounts.get(name, {})
+    for name in [*present, *sorted((slurm.known | cluster.known) - set(present))]:
+        account: Mapping[str, Any] = present.get(name, {})
         yield SiteUser(
             name,
             int(account["uid"]) if account else None,
@@ -67,7 +63,7 @@ def _users(fleet: Fleet, slurm: leaving.Said, cluster: leaving.Said) -> Iterator
             tuple(account.get("groups") or ()),
             str(account.get("slurm_account") or usual) if account else "",
             f"{home}/{name}",
-            _state(name, name in accounts, name in stopped, [slurm, cluster]),
+            _state(name, name in present, name in stopped, [slurm, cluster]),
             None if slurm.failure or not fleet.members("slurm_controller") else slurm.active.get(name, 0),
             None if cluster.failure else cluster.active.get(name, 0),
         )

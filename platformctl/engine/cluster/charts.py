@@ -14,6 +14,7 @@ from platformctl.engine.cluster.workloads import Say
 from platformctl.engine.fleet import Fleet
 from platformctl.engine.releases import NAMESPACE, RELEASES, SLURM_KEY_SECRET, ChartRelease
 from platformctl.errors import ExitCode, PlatformError
+from platformctl.site import accounts
 
 
 async def apply(fleet: Fleet, index: Mapping[str, Any], say: Say = lambda _: None) -> list[str]:
@@ -70,10 +71,8 @@ async def _queues(fleet: Fleet, client: KubernetesClient) -> bool:
 
 
 async def _come_back(fleet: Fleet, client: KubernetesClient) -> None:
-    accounts = fleet.variables.get("users_accounts") or []
-    present = {entry["name"] for entry in accounts if entry.get("state", "present") == "present"}
     try:
-        await claims.let_go(client, present)
+        await claims.let_go(client, accounts.names(fleet.variables))
     except ApiError as error:
         raise PlatformError(
             f"the Kubernetes API does not say which claims of homes there are: {error}",

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from platformctl.clients.kubernetes import KubernetesClient
+from platformctl.site import accounts
 from platformctl.site.role_defaults import default
 from platformctl.vocabulary import API_VERSION, QUEUE_KIND, QUEUES
 
@@ -84,9 +85,8 @@ def _name(partition: str) -> str:
 def _members(variables: Mapping[str, Any], groups: Sequence[str]) -> list[str]:
     return [
         account["name"]
-        for account in variables.get("users_accounts") or []
-        if account.get("state", "present") == "present"
-        and set(groups) & {account["name"], *(account.get("groups") or [])}
+        for account in accounts.present(variables)
+        if set(groups) & {account["name"], *(account.get("groups") or [])}
     ]
 
 

@@ -13,7 +13,7 @@ from platformctl.engine.fleet import Fleet
 from platformctl.engine.planning.plan import Plan
 from platformctl.engine.stages import Stage
 from platformctl.errors import ExitCode, PlatformError
-from platformctl.site import disabled
+from platformctl.site import accounts, disabled
 
 _PART = f"variable:{disabled.VARIABLE}"
 _MOST_NAMED = 5
@@ -21,8 +21,7 @@ _MOST_NAMED = 5
 
 def names(fleet: Fleet) -> tuple[str, ...]:
     """The site's users in the order of the inventory."""
-    accounts = loading.evaluated(fleet).variables.get("users_accounts") or []
-    return tuple(str(account["name"]) for account in accounts if account.get("state", "present") == "present")
+    return accounts.names(loading.evaluated(fleet).variables)
 
 
 def changed(fleet: Fleet, wanted: Sequence[str], enable: bool) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterable
 
 from platformctl.engine.fleet import Fleet, Host
+from platformctl.site import accounts
 from platformctl.site.role_defaults import default
 
 KUBERNETES = ("kubernetes_control_plane", "kubernetes_node")
@@ -46,9 +47,7 @@ def service_address(fleet: Fleet, number: int) -> str:
 
 def user(fleet: Fleet) -> str:
     """The first user that the site does not remove; empty if there is none."""
-    accounts = fleet.variables.get("users_accounts") or []
-    present = (str(account["name"]) for account in accounts if account.get("state") != "absent")
-    return next(present, "")
+    return next(iter(accounts.names(fleet.variables)), "")
 
 
 def as_user(name: str, command: str) -> str:

@@ -7,6 +7,7 @@ from platformctl.engine.checking.proofs.common import authority, domain, port
 from platformctl.engine.checking.proofs.health_check import HealthCheck
 from platformctl.engine.checking.proofs.script import on_host
 from platformctl.engine.fleet import Fleet, Host
+from platformctl.site import accounts
 
 _MOST_USERS = 50
 _SITE_NAMES = {"api": "kubernetes_control_plane", "registry": "registry", "rest": "slurm_rest"}
@@ -28,17 +29,12 @@ done
 def _names(fleet: Fleet, host: Host) -> str:
     wanted = [host.name]
     wanted += [f"{name}.{domain(fleet)}" for name, group in _SITE_NAMES.items() if fleet.members(group)]
-    accounts = [
-        str(account["name"])
-        for account in fleet.variables.get("users_accounts") or []
-        if account.get("state", "present") == "present"
-    ]
     # Not `getent hosts`, which asks name servers for an IPv6 address first and waits if none answers.
     return f"""
 for name in {shlex.join(wanted)}; do
   getent ahostsv4 "$name" >/dev/null || {{ echo "the name $name does not resolve"; exit 1; }}
 done
-for name in {shlex.join(accounts[:_MOST_USERS])}; do
+for name in {shlex.join(accounts.names(fleet.variables)[:_MOST_USERS])}; do
   id "$name" >/dev/null 2>&1 || {{ echo "the user $name is not known"; exit 1; }}
 done
 echo "names and users are known"
