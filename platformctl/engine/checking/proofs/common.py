@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable
 
 from platformctl.engine.fleet import Fleet, Host
-from platformctl.site import accounts
+from platformctl.site import accounts, disabled
 from platformctl.site.role_defaults import default
 
 KUBERNETES = ("kubernetes_control_plane", "kubernetes_node")
@@ -46,8 +46,9 @@ def service_address(fleet: Fleet, number: int) -> str:
 
 
 def user(fleet: Fleet) -> str:
-    """The first user that the site does not remove; empty if there is none."""
-    return next(iter(accounts.names(fleet.variables)), "")
+    """The first user with access to the site; empty if there is none."""
+    without = fleet.variables.get(disabled.VARIABLE) or ()
+    return next((name for name in accounts.names(fleet.variables) if name not in without), "")
 
 
 def as_user(name: str, command: str) -> str:
