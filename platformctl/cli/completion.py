@@ -8,11 +8,14 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from platformctl.errors import PlatformError
+
+if TYPE_CHECKING:
+    from platformctl.site.effective import Effective
 
 SECONDS = 2
 """How long a completion may ask a cluster."""
@@ -56,52 +59,47 @@ def stages(incomplete: str) -> list[str]:
 
 def hosts(ctx: typer.Context, incomplete: str) -> list[str]:
     """Hosts and groups of the inventory, for the last pattern of a limit."""
-    from platformctl.site.effective import Effective
-    from platformctl.site.inventory import read_inventory
-
-    inventory = ctx.params.get("inventory") or os.environ.get("PLATFORMCTL_INVENTORY")
-    if not inventory:
-        return []
     end = max(incomplete.rfind(sign) for sign in ",:!&") + 1
     before, last = incomplete[:end], incomplete[end:]
     with suppress(Exception):  # an inventory may hold any mistake
-        effective = Effective(read_inventory(Path(inventory)))
-        names = [*effective.hosts, *effective.members]
-        return [before + name for name in dict.fromkeys(names) if name.startswith(last)]
+        if effective := _inventory(ctx):
+            names = [*effective.hosts, *effective.members]
+            return [before + name for name in dict.fromkeys(names) if name.startswith(last)]
     return []
 
 
 def nodes(ctx: typer.Context, incomplete: str) -> list[str]:
     """Hosts of the inventory that are nodes of a scheduler and not named yet."""
-    from platformctl.site.effective import Effective
-    from platformctl.site.inventory import read_inventory
-
-    inventory = ctx.params.get("inventory") or os.environ.get("PLATFORMCTL_INVENTORY")
-    if not inventory:
-        return []
     with suppress(Exception):  # an inventory may hold any mistake
-        members = Effective(read_inventory(Path(inventory))).members
-        found = [*members.get("kubernetes_node", ()), *members.get("slurm_node", ())]
-        named = ctx.params.get("names") or ()
-        return [name for name in dict.fromkeys(found) if name.startswith(incomplete) and name not in named]
+        if effective := _inventory(ctx):
+            members = effective.members
+            found = [*members.get("kubernetes_node", ()), *members.get("slurm_node", ())]
+            return _unnamed(ctx, incomplete, found)
     return []
 
 
 def users(ctx: typer.Context, incomplete: str) -> list[str]:
     """Users of the inventory who are not named yet."""
+    with suppress(Exception):  # an inventory may hold any mistake
+        if effective := _inventory(ctx):
+            accounts = effective.variables(next(iter(effective.hosts))).get("users_accounts") or ()
+            return _unnamed(ctx, incomplete, [str(account["name"]) for account in accounts])
+    return []
+
+
+def _inventory(ctx: typer.Context) -> "Effective | None":
+    """The inventory that the command line or the environment names; None if neither does."""
     from platformctl.site.effective import Effective
     from platformctl.site.inventory import read_inventory
 
     inventory = ctx.params.get("inventory") or os.environ.get("PLATFORMCTL_INVENTORY")
-    if not inventory:
-        return []
-    with suppress(Exception):  # an inventory may hold any mistake
-        effective = Effective(read_inventory(Path(inventory)))
-        accounts = effective.variables(next(iter(effective.hosts))).get("users_accounts") or ()
-        named = ctx.params.get("names") or ()
-        found = [str(account["name"]) for account in accounts]
-        return [name for name in found if name.startswith(incomplete) and name not in named]
-    return []
+    return Effective(read_inventory(Path(inventory))) if inventory else None
+
+
+def _unnamed(ctx: typer.Context, incomplete: str, found: Iterable[str]) -> list[str]:
+    """Of these names those that begin with the text and are no argument yet."""
+    named = ctx.params.get("names") or ()
+    return [name for name in dict.fromkeys(found) if name.startswith(incomplete) and name not in named]
 
 
 def labs(incomplete: str) -> list[str]:

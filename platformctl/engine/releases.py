@@ -84,7 +84,7 @@ def _network(fleet: Fleet) -> dict[str, Any]:
     """What pods of users may connect to: the API server's hosts, and which networks are not the internet."""
     variables = fleet.variables
 
-    def number(name: str) -> list[str]:
+    def given(name: str) -> list[str]:
         return [text for part in str(variables.get(name) or "").split(",") if (text := part.strip())]
 
     def hosts(group: str) -> list[str]:
@@ -103,8 +103,8 @@ def _network(fleet: Fleet) -> dict[str, Any]:
         "internet": bool(variables.get("kubernetes_network_internet", True)),
         "closed": port_rules.networks(
             [
-                *number("kubernetes_pod_network"),
-                *number("kubernetes_service_network"),
+                *given("kubernetes_pod_network"),
+                *given("kubernetes_service_network"),
                 *hosts("all"),
                 *variables.get("kubernetes_network_closed", CLOSED),
             ]

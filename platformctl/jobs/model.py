@@ -7,7 +7,7 @@ that `target: auto` can choose another.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 
 class Target(StrEnum):
@@ -372,6 +372,11 @@ class Limits:
     millicores: int | None = None
     gpus: int | None = None
     pods: int | None = None
+
+    @classmethod
+    def of(cls, jobs: int | None, cpus: int | None, gpus: int | None, pods: int | None) -> Self:
+        """The limits as a Queue and the router's configuration write them: with whole CPUs."""
+        return cls(jobs, None if cpus is None else cpus * 1000, gpus, pods)
 
 
 @dataclass(frozen=True)

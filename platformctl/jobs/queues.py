@@ -79,7 +79,7 @@ def _limits(reader: Reader, value: Any, path: str) -> Limits:
     names = ("jobs", "cpus", "gpus", "pods")
     fields = reader.only(reader.mapping(value, path), path, names)
     jobs, cpus, gpus, pods = (reader.whole(fields.get(key), f"{path}.{key}", 0, MAX_COUNT) for key in names)
-    return Limits(jobs, None if cpus is None else cpus * 1000, gpus, pods)
+    return Limits.of(jobs, cpus, gpus, pods)
 
 
 def _names(reader: Reader, value: Any, path: str) -> tuple[str, ...]:

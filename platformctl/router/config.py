@@ -165,7 +165,7 @@ class LimitsEntry(_Strict):
 
     def limits(self) -> Limits:
         """The form that the gates need."""
-        return Limits(self.jobs, None if self.cpus is None else self.cpus * 1000, self.gpus, self.pods)
+        return Limits.of(self.jobs, self.cpus, self.gpus, self.pods)
 
 
 class KubernetesEntry(_Strict):
