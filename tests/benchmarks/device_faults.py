@@ -16,10 +16,10 @@ from tests.shared_node import NODE, SLICE, SLICED, drain, in_kubernetes, write_i
 
 NAME = "device-faults"
 ABOUT = (
-    "A fatal Xid of a GPU of which each scheduler has a slice, on a lab node that both share: until "
-    "Kubernetes does not offer the slice, and until Slurm has drained the node; then, from the driver's "
-    "message that the GPU needs nothing any more, until both give it to work. For 5 s of that time it must "
-    "be fine before it is taken for recovered."
+    "A fatal Xid of a GPU of which each scheduler has a slice, on a lab node that both share. Out of service "
+    "means that Kubernetes does not offer the slice, and that Slurm has drained the node. The second time "
+    "begins with the driver's message that the GPU needs nothing any more, and ends when both give it to "
+    "work. For 5 s of it the GPU must be fine before it is taken for recovered."
 )
 RUNS = 1
 _FAULTS = 9
