@@ -16,8 +16,9 @@ NAME = "fairness-earlier" if os.environ.get(EARLIER) else "fairness"
 RUNS = 1
 ABOUT = (
     "The time from the request that creates a Job of bob until its status shows the id. Idle: nothing else "
-    "happens. Behind: the router works off 1,500 Jobs on Slurm that alice has just created, and bob's Jobs "
-    "come one after the other. The API server, etcd, the stand-in for slurmrestd and the router share the processors."
+    "happens. Behind: the router works off 1,500 Jobs on Slurm that alice has just created, and bob's "
+    "Jobs come one after the other. The API server, etcd, the stand-in for slurmrestd and the router share "
+    "the processors."
 )
 _ALICES = 1500
 _SAMPLES = 10
